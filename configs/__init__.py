@@ -1,0 +1,1 @@
+"""The YAML files that describe data sets, methods, models, training and studies (installed as mixbench.configs)."""

@@ -1,0 +1,155 @@
+"""Data set -> uint8 arrays: CIFAR through torchvision, digits from scikit-learn, anything else from an .npz archive."""
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mixbench.errors import UserError, unknown
+from mixbench.rng import Purpose, permutations
+
+SOURCES = ("cifar10", "cifar100", "digits", "npz")
+NPZ_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
+SMALLEST_SIDE = 8  # three halvings leave one pixel
+CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
+DIGITS_TRAIN = 1297  # the other 500 of the 1,797 test
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images uint8 [N, H, W, C], labels int64 [N] in 0 … num_classes - 1."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    @property
+    def num_classes(self) -> int:
+        """The largest training label + 1."""
+        return int(self.train_labels.max()) + 1
+
+    def sha256(self, with_test: bool) -> str:
+        """Of the training arrays, and of the test arrays where they are used: tells two data sets of one name apart."""
+        parts = (self._train_sha256, self._test_sha256) if with_test else (self._train_sha256,)
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def _train_sha256(self) -> str:
+        return _sha256(self.train_images, self.train_labels)
+
+    @cached_property
+    def _test_sha256(self) -> str:
+        return _sha256(self.test_images, self.test_labels)
+
+
+def load(source: str, root: str, path: str | None, say: Callable[[str], None]) -> Dataset:
+    """The images of a source, from the archive at `path` where one is given. `root`: where downloads are kept.
+
+    say: called with a line before anything that takes long. Raises UserError where the images cannot be had.
+    """
+    if source not in SOURCES:
+        raise unknown("dataset.source", source, SOURCES)
+    if path:
+        dataset = _npz(path)
+        if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
+            raise UserError(f"{path}: {len(dataset.train_images)} training images where {source} has {CIFAR_TRAIN}; "
+                            "use dataset=npz for a part of it")
+        return dataset
+    return _digits() if source == "digits" else _cifar(source, Path(root), say)
+
+
+def _sha256(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def _cifar(source: str, root: Path, say: Callable[[str], None]) -> Dataset:
+    from torchvision import datasets
+
+    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[source]
+    by_hand = f"put {kind.filename} (MD5 {kind.tgz_md5}) into {root}/ by hand, or give dataset.path=ARCHIVE.npz"
+    if not (root / kind.base_folder).exists() and not (root / kind.filename).exists():
+        say(f"{source} is not in {root}/: downloading about 170 MB from {kind.url} (or {by_hand})")
+    try:
+        train, test = (kind(root, train=train, download=True) for train in (True, False))
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{source} cannot be read or downloaded ({error}); {by_hand}") from error
+    return Dataset(train.data, np.array(train.targets), test.data, np.array(test.targets))
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]  # the scans have 17 grey levels
+    # The scans are ordered by writer; a fixed shuffle gives both parts the same writers.
+    shuffled = permutations(0, Purpose.DIGITS, 0, 1, len(images))[0]
+    train, test = shuffled[:DIGITS_TRAIN], shuffled[DIGITS_TRAIN:]
+    return Dataset(images[train], digits.target[train], images[test], digits.target[test])
+
+
+def _npz(path: str) -> Dataset:
+    if not Path(path).is_file():
+        raise UserError(f"dataset.path={path}: no such file")
+    try:
+        # Pickled objects could run code: they stay refused.
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise UserError(f"{path}: not an .npz archive")
+            missing = [key for key in NPZ_KEYS if key not in archive]
+            if missing:
+                raise UserError(f"{path}: no {missing[0]}; an archive has {', '.join(NPZ_KEYS)}, "
+                                f"this one {', '.join(archive.files) or 'nothing'}")
+            arrays = {key: archive[key] for key in NPZ_KEYS}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        reason = "pickled objects are not read" if "allow_pickle" in str(error) else str(error).splitlines()[0]
+        raise UserError(f"{path}: not a readable .npz archive ({reason})") from error
+    for part in ("train", "test"):
+        arrays[f"{part}_images"] = _checked_images(path, f"{part}_images", arrays[f"{part}_images"])
+        arrays[f"{part}_labels"] = _checked_labels(path, f"{part}_labels", arrays[f"{part}_labels"])
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        if len(images) != len(labels):
+            raise UserError(f"{path}: {len(images)} {part}_images but {len(labels)} {part}_labels")
+    dataset = Dataset(**arrays)
+    if dataset.train_images.shape[1:] != dataset.test_images.shape[1:]:
+        raise UserError(f"{path}: train_images are {dataset.train_images.shape[1:]}, "
+                        f"test_images {dataset.test_images.shape[1:]} (H, W, C)")
+    if dataset.test_labels.max() >= dataset.num_classes:
+        raise UserError(f"{path}: test_labels go up to {dataset.test_labels.max()}, "
+                        f"train_labels only to {dataset.num_classes - 1}")
+    return dataset
+
+
+def _checked_images(path: str, key: str, images: np.ndarray) -> np.ndarray:
+    if images.dtype != np.uint8:
+        raise UserError(f"{path}: {key} is {images.dtype}, must be uint8")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise UserError(f"{path}: {key} has shape {images.shape}, must be [N, H, W] or [N, H, W, C] with C 1 or 3")
+    if len(images) == 0:
+        raise UserError(f"{path}: {key} is empty")
+    if min(images.shape[1:3]) < SMALLEST_SIDE:
+        raise UserError(f"{path}: {key} are {images.shape[1]}x{images.shape[2]}, must be {SMALLEST_SIDE}x{SMALLEST_SIDE} "
+                        "or larger")
+    return images
+
+
+def _checked_labels(path: str, key: str, labels: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(f"{path}: {key} is {labels.dtype}, must be integers")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]")
+    if len(labels) and labels.min() < 0:
+        raise UserError(f"{path}: {key} has a label {labels.min()}, labels start at 0")
+    return labels.astype(np.int64)

@@ -1,0 +1,34 @@
+"""Which n training images a run gets: fixed, shared by all methods, and nested (the 100 are among the 500)."""
+
+import numpy as np
+
+from mixbench.errors import UserError
+from mixbench.rng import Purpose, permutations
+
+
+def choose(labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classes: int) -> np.ndarray:
+    """Indices int64 [n] into the training list, whose labels are int [N].
+
+    subset: `head` (the first n), `random` (the first n of a permutation fixed by subset_seed) or `balanced` (that
+    permutation dealt out in rounds, one image of each class a round: class counts differ by at most 1).
+    Raises UserError where n images cannot be had.
+    """
+    if n > len(labels):
+        raise UserError(f"n={n}: there are only {len(labels)} training images")
+    if subset == "head":
+        return np.arange(n)
+    shuffled = permutations(subset_seed, Purpose.SUBSET, 0, 1, len(labels))[0]
+    if subset == "random":
+        return shuffled[:n]
+    if n < num_classes:
+        raise UserError(f"subset=balanced n={n}: fewer images than the {num_classes} classes")
+    rounds = np.empty(len(labels), dtype=np.int64)
+    for k in range(num_classes):
+        of_class = labels[shuffled] == k
+        rounds[of_class] = np.arange(of_class.sum())
+    chosen = shuffled[np.argsort(rounds, kind="stable")][:n]
+    counts = np.bincount(labels[chosen], minlength=num_classes)
+    if counts.max() - counts.min() > 1:
+        short = counts.argmin()
+        raise UserError(f"subset=balanced n={n}: class {short} has only {counts[short]} images")
+    return chosen

@@ -1,0 +1,213 @@
+"""What makes a run the run it is: checks a configuration, settles what it leaves open, and names the run. No torch."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mixbench.errors import UserError, unknown
+
+SUBSETS = ("head", "random", "balanced")
+EVALS = ("test", "holdout")
+PRECISIONS = ("auto", "fp32", "bf16")
+SCHEDULES = ("step", "cosine", "constant")
+PROTOCOLS = ("small-data",)
+NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
+
+# Keys that entered after the first release, with the value that means "as before": at that value they stay out of the
+# hash, so the ids of older runs stay as they are.
+NEUTRAL: dict[str, Any] = {"train.warmup": 0}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be made.
+
+    cfg: the configuration with nothing left open (steps and eval_every are numbers, an alias is what it stands for).
+    identity: the flat keys that decide the outcome; never paths, device or logging.
+    id: the name of the run's folder, from the identity.
+    """
+
+    cfg: DictConfig
+    identity: dict[str, Any]
+    id: str
+
+    def __str__(self) -> str:
+        return self.id
+
+
+def job(cfg: DictConfig) -> Job:
+    """Check a composed configuration and settle it. Raises UserError where a value is out of range."""
+    try:
+        OmegaConf.resolve(cfg)
+        missing = sorted(OmegaConf.missing_keys(cfg))
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0]) from error
+    if missing:
+        raise UserError(f"{missing[0]} is not set; give {missing[0]}=VALUE")
+    cfg = cfg.copy()
+    _check_top(cfg)
+    _settle_dataset(cfg)
+    _settle_method(cfg)
+    _settle_train(cfg)
+    identity = _identity(cfg)
+    return Job(cfg, identity, run_id(identity))
+
+
+def run_id(identity: Mapping[str, Any]) -> str:
+    """<dataset>-n<n>-<method>-s<seed>-<hash>: readable in a listing, unique by the hash of the whole identity."""
+    digest = identity_hash(identity)
+    return f"{identity['dataset']}-n{identity['n']}-{identity['method']}-s{identity['seed']}-{digest}"
+
+
+def identity_hash(identity: Mapping[str, Any]) -> str:
+    """Ten hexadecimal digits of the SHA-256 of what the identity holds beyond neutral values."""
+    kept = {key: value for key, value in identity.items() if key not in NEUTRAL or value != NEUTRAL[key]}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def cell_hash(identity: Mapping[str, Any]) -> str:
+    """The hash of all but the seeds: runs that share it are repetitions of one experiment."""
+    return identity_hash({key: value for key, value in identity.items() if key not in ("seed", "subset_seed")})
+
+
+def small_data_steps(n: int) -> int:
+    """Weight updates of the small-data report for a subset of n images (its iteration runs, and 100 epochs of 128)."""
+    if n <= 100:
+        return 40_000
+    if n < 1000:
+        return 117_000
+    return 100 * n // 128
+
+
+def _identity(cfg: DictConfig) -> dict[str, Any]:
+    dataset, train = cfg.dataset, cfg.train
+    identity = {
+        "dataset": dataset.name,
+        "dataset.mean": dataset.mean,
+        "dataset.std": dataset.std,
+        "n": cfg.n,
+        "subset": cfg.subset,
+        "subset_seed": None if cfg.subset == "head" else cfg.subset_seed,
+        "eval": cfg.eval,
+        "dataset.holdout": dataset.holdout if cfg.eval == "holdout" else None,
+        "seed": cfg.seed,
+        "precision": cfg.precision,
+    }
+    for group in ("method", "augment", "model", "loss"):
+        identity |= {group if key == "name" else f"{group}.{key}": value for key, value in cfg[group].items()}
+    outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "warmup", "eval_every")
+    identity |= {f"train.{key}": train[key] for key in outcome}
+    return {key: _plain(value) for key, value in identity.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON values in which 1 and 1.0 are the same number."""
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _choice(key: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise unknown(key, value, choices)
+
+
+def _require(fits: bool, key: str, value: Any, needed: str) -> None:
+    if not fits:
+        raise UserError(f"{key}={value}: must be {needed}")
+
+
+def _check_top(cfg: DictConfig) -> None:
+    _require(cfg.n >= 1, "n", cfg.n, "at least 1")
+    _require(cfg.seed >= 0, "seed", cfg.seed, "0 or more")
+    _require(cfg.subset_seed >= 0, "subset_seed", cfg.subset_seed, "0 or more")
+    _choice("subset", cfg.subset, SUBSETS)
+    _choice("eval", cfg.eval, EVALS)
+    _choice("precision", cfg.precision, PRECISIONS)
+    _choice("progress", cfg.progress, ("auto", "on", "off"))
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device):
+        raise unknown("device", cfg.device, ["auto", "cpu", "cuda", "cuda:0", "cuda:1"])
+    _require(cfg.model.width >= 1, "model.width", cfg.model.width, "at least 1")
+
+
+def _settle_dataset(cfg: DictConfig) -> None:
+    dataset = cfg.dataset
+    if dataset.source == "npz" and not dataset.path:
+        raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz")
+    if dataset.name is None:
+        dataset.name = re.sub(r"\.npz$", "", re.split(r"[/\\]", dataset.path)[-1])
+    _require(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None, "dataset.name", dataset.name,
+             "of letters, digits and . _ + - alone, since it names folders (set dataset.name)")
+    _require(dataset.pad >= 0, "dataset.pad", dataset.pad, "0 or more")
+    _require(dataset.holdout > 0, "dataset.holdout", dataset.holdout, "a share below 1 or a number of images")
+    for key in ("mean", "std"):
+        if (dataset.mean is None) != (dataset.std is None):
+            raise UserError("dataset.mean and dataset.std go together: give both, or null for both")
+        if dataset[key] is not None:
+            _require(len(dataset[key]) in (1, 3), f"dataset.{key}", dataset[key], "one number for each channel")
+    if dataset.std is not None:
+        _require(min(dataset.std) > 0, "dataset.std", dataset.std, "above 0")
+
+
+def _settle_method(cfg: DictConfig) -> None:
+    """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, becomes `none`."""
+    method = cfg.method
+    for key in ("alpha", "beta", "p"):
+        if key not in method or (key == "beta" and method.beta is None):
+            continue
+        value = method[key]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UserError(f"method.{key}={value}: must be a number")
+        _require(0 <= value < float("inf"), f"method.{key}", value, "a finite number, 0 or more")
+        method[key] = float(value)
+    if "p" in method:
+        _require(method.p <= 1, "method.p", method.p, "a probability, from 0 to 1")
+    if "per_sample" in method:
+        _require(isinstance(method.per_sample, bool), "method.per_sample", method.per_sample, "true or false")
+    if "alpha" not in method:
+        return
+    if method.beta is None:
+        method.beta = method.alpha
+    if method.alpha == 0 and method.beta == 0:
+        cfg.method = NONE
+    elif 0 in (method.alpha, method.beta):
+        raise UserError(f"method.alpha={method.alpha:g} method.beta={method.beta:g}: no Beta distribution has exactly one "
+                        "of the two 0; both 0 (or alpha 0 and beta null) mean method=none")
+
+
+def _settle_train(cfg: DictConfig) -> None:
+    train = cfg.train
+    _choice("train.schedule", train.schedule, SCHEDULES)
+    _require(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")
+    _require(train.lr > 0, "train.lr", train.lr, "above 0")
+    _require(0 <= train.momentum < 1, "train.momentum", train.momentum, "from 0 to below 1")
+    _require(train.weight_decay >= 0, "train.weight_decay", train.weight_decay, "0 or more")
+    if train.nesterov and train.momentum == 0:
+        raise UserError("train.nesterov=true needs train.momentum above 0")
+    if train.steps is not None and train.epochs is not None:
+        raise UserError(f"train.steps={train.steps} and train.epochs={train.epochs:g} both say how long to train; give one")
+    if train.epochs is not None:
+        _require(train.epochs > 0, "train.epochs", train.epochs, "above 0")
+        train.steps = max(1, int(train.epochs * cfg.n // train.batch_size))
+    elif train.steps is None:
+        if train.protocol is None:
+            raise UserError("how long to train is not set; give train.steps=NUMBER or train.epochs=NUMBER")
+        _choice("train.protocol", train.protocol, PROTOCOLS)
+        train.steps = small_data_steps(cfg.n)
+    _require(train.steps >= 1, "train.steps", train.steps, "at least 1")
+    train.epochs = None
+    _require(0 <= train.warmup < train.steps, "train.warmup", train.warmup, f"from 0 to below train.steps={train.steps}")
+    if train.eval_every is None:
+        train.eval_every = max(1, min(390, train.steps // 20))
+    _require(train.eval_every >= 1, "train.eval_every", train.eval_every, "at least 1")
+    _require(train.checkpoint_every >= 1, "train.checkpoint_every", train.checkpoint_every, "at least 1")

@@ -1,0 +1,44 @@
+"""Methods that blend whole images or labels by λ."""
+
+import torch
+from torch import Tensor
+
+
+def none(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The batch as it is.
+
+    images: float [B, C, H, W]. targets: float [B, K], label weights.
+    """
+    return images, targets
+
+
+def label_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+    """Mixup: λx + (1-λ)x[π] with the labels blended alike (Zhang et al. 2018, equation 1).
+
+    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
+    lam: float [B], each image's own share λ. Returns mixed images and targets of the same shapes.
+    """
+    return blend(images, images[partner], lam), blend(targets, targets[partner], lam)
+
+
+def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+    """λx + (1-λ)x[π] with the label of x alone; with λ ~ Beta(α+1, α) it has mixup's expected loss under Beta(α, α).
+
+    Cross-entropy is linear in the target, so weighing two labels by λ equals choosing the first with probability λ;
+    given that choice, λ is Beta(α+1, α) (small-data report 2018, "data-mix"). Arguments as in `label_mix`.
+    """
+    return blend(images, images[partner], lam), targets
+
+
+def label_only(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+    """Images untouched, labels blended with the partner's: what mixup's label part does by itself.
+
+    Arguments as in `label_mix`.
+    """
+    return images, blend(targets, targets[partner], lam)
+
+
+def blend(own: Tensor, other: Tensor, lam: Tensor) -> Tensor:
+    """λ·own + (1-λ)·other for [B, …] tensors and λ [B]."""
+    weight = lam.to(own.dtype).view(-1, *[1] * (own.ndim - 1))
+    return torch.lerp(other, own, weight)

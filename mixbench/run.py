@@ -1,0 +1,225 @@
+"""One run: skip it or resume it, train, commit its folder, or record the failure."""
+
+import csv
+import io
+import resource
+import signal
+import statistics
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from mixbench import metrics, provenance, store
+from mixbench.data import Dataset, Split, split
+from mixbench.errors import UserError
+from mixbench.identity import Job
+from mixbench.progress import RunProgress
+from mixbench.store import FORCE, Store
+from mixbench.train import NotFinite, Outcome, Reporter, Stopped, check, train
+
+MEDIAN_OF = 10  # evaluations whose median is reported (Zhang et al. 2018, section 3.2)
+NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended: trained, finished (before), failed or busy (another process has it)."""
+
+    job: Job
+    status: str
+    metrics: dict[str, Any] | None = None
+    note: str = ""
+
+
+class StopRequest:
+    """Whether the user asked to stop, by Ctrl-C or SIGTERM; a second Ctrl-C does not wait for the step to end."""
+
+    def __init__(self):
+        self.signal: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    @contextmanager
+    def listening(self) -> Iterator["StopRequest"]:
+        def on_signal(number: int, frame: Any) -> None:
+            if self.signal is not None:
+                raise KeyboardInterrupt
+            self.signal = number
+            print("\nstopping after this step; again to stop at once", file=sys.stderr, flush=True)
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def choose_device(requested: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:1` means here. Raises UserError where it is not there."""
+    count = torch.cuda.device_count()
+    if requested == "auto":
+        return torch.device("cuda", 0) if count else torch.device("cpu")
+    device = torch.device(requested)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
+        raise UserError(f"device={requested}: not there; choices: {there}")
+    return device
+
+
+def choose_precision(requested: str, device: torch.device) -> torch.dtype:
+    """bfloat16 or float32. `auto`: bfloat16 where the hardware multiplies it faster than float32."""
+    if requested == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.cpu.get_capabilities()
+            fast = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if requested == "bf16" else torch.float32
+
+
+def prepare(job: Job, dataset: Dataset) -> Split:
+    """The job's images, after all checks that need more than its configuration. Raises UserError; writes nothing."""
+    check(job.cfg)
+    choose_device(job.cfg.device)
+    return split(dataset, job.cfg)
+
+
+def execute(job: Job, images: Split, results: Store, stop: StopRequest, label: str, wait: float = 0) -> Result:
+    """Make one run, or find it made. Raises KeyboardInterrupt where `stop` asks for it; other failures are recorded.
+
+    wait: seconds to wait for another process that has the run.
+    """
+    try:
+        with results.lock(job.id, wait):
+            results.put_in_place(job.id)
+            finished = results.finished(job.id)
+            if finished is not None and not job.cfg.force:
+                return Result(job, "finished", finished, _other_code(finished))
+            folder = results.folder(job.id + FORCE * (finished is not None))
+            folder.mkdir(exist_ok=True)
+            result = _train(job, images, folder, stop, label)
+            results.put_in_place(job.id)
+            return result
+    except Timeout:
+        return Result(job, "busy")
+
+
+def _other_code(finished: dict[str, Any]) -> str:
+    made = finished.get("code_sha256")
+    return "" if made == provenance.code_sha256() else f"made by other code ({made}); force=true trains it again"
+
+
+def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str) -> Result:
+    cfg = job.cfg
+    device = choose_device(cfg.device)
+    dtype = choose_precision(cfg.precision, device)
+    if dtype == torch.float32:
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means float32, not TF32's 10-bit mantissa
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    progress = RunProgress(label, cfg.train.steps, cfg.progress, _advice(cfg) if device.type == "cpu" else None)
+
+    def on_step(k: int, loss: torch.Tensor) -> bool:
+        # Reading the loss on a GPU would wait for it.
+        progress.step(k, loss.item() if device.type == "cpu" else None)
+        return bool(stop)
+
+    def on_row(history: list[dict[str, float]]) -> None:
+        progress.row(history[-1])
+        store.write_text(folder / "history.csv", _csv(history))
+
+    try:
+        outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, Reporter(on_step, on_row))
+    except Stopped:
+        raise KeyboardInterrupt from None
+    except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
+        reason = str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"
+        store.write_json(folder / "failed.json", {"error": reason, "traceback": traceback.format_exc()})
+        return Result(job, "failed", note=reason.splitlines()[0])
+    finally:
+        progress.close()
+    return Result(job, "trained", _commit(job, images, outcome, folder, device, dtype))
+
+
+def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, device: torch.device, dtype: torch.dtype) -> dict:
+    cfg = job.cfg
+    cuda = device.type == "cuda"
+    source = provenance.collect(
+        images, torch.cuda.get_device_name(device) if cuda else provenance.cpu_name(),
+        "bf16" if dtype == torch.bfloat16 else "fp32", torch.get_num_threads(),
+    )  # fmt: skip
+    measured = {
+        "schema": store.SCHEMA,
+        "id": job.id,
+        "identity": job.identity,
+        **{key: source[key] for key in ("mixbench", "code_sha256", "data_sha256", "device", "precision")},
+        **measures(outcome, images),
+        "images_seen": cfg.train.steps * cfg.train.batch_size,
+        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if cuda else _peak_resident(),
+    }
+    kept = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in NOT_STORED])
+    store.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
+    store.write_json(folder / "provenance.json", source)
+    store.write_text(folder / "history.csv", _csv(outcome.history))
+    predictions = {"logits": outcome.eval_logits.astype(np.float16), "labels": images.eval_labels.astype(np.int16)}
+    store.write(folder / "predictions.npz", lambda file: np.savez_compressed(file, **predictions))
+    if cfg.save_model:
+        store.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
+    store.write_json(folder / "metrics.json", measured)  # last: it alone says that the run is done
+    for left in ("checkpoint.pt", "failed.json"):
+        (folder / left).unlink(missing_ok=True)
+    return measured
+
+
+def measures(outcome: Outcome, images: Split) -> dict[str, Any]:
+    """The numbers of metrics.json that follow from what training left; accuracies in percent."""
+    logits, labels = outcome.eval_logits, images.eval_labels
+    accuracies = [row["test_accuracy"] for row in outcome.history]
+    steps = int(outcome.history[-1]["step"])
+    return {
+        "final_accuracy": accuracies[-1],
+        "best_accuracy": max(accuracies),
+        "median10_accuracy": float(statistics.median(accuracies[-MEDIAN_OF:])),
+        "nll": metrics.nll(logits, labels),
+        "ece": metrics.ece(logits, labels),
+        "per_class_accuracy": metrics.per_class_accuracy(logits, labels),
+        "clean_train_accuracy": metrics.accuracy(outcome.train_logits, images.train_labels),
+        "steps": steps,
+        "seconds": outcome.seconds,
+        "steps_per_second": steps / outcome.seconds,
+    }
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    store.write(path, lambda file: torch.save(state, file))
+
+
+def _advice(cfg: DictConfig) -> str:
+    return (f"fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network (model.width=16) or a GPU "
+            "(device=cuda) take less; what is done so far is kept and resumed")
+
+
+def _peak_resident() -> int:
+    """Bytes. Of the whole process, so in a sweep the largest run so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

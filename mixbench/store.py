@@ -1,0 +1,190 @@
+"""The folder of runs: one folder for each, finished when it holds metrics.json; locks, atomic writes, scanning. No torch.
+
+    <results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json  [weights.pt]
+    while it trains             checkpoint.pt  history.csv;  failed.json after a failure
+    <id>.force/                 a finished run trained again, until it takes the place of the old one
+    .locks/<id>                 the kernel lock of the process that trains it
+"""
+
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from mixbench.errors import UserError
+
+SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
+FORCE, REPLACED = ".force", ".replaced"
+
+
+@dataclass(frozen=True)
+class State:
+    """How a run stands: finished, running, interrupted, failed or missing; with what is worth saying about it."""
+
+    name: str
+    detail: str = ""
+
+
+class Store:
+    """The runs under `<results_dir>/runs`."""
+
+    def __init__(self, results_dir: str | Path):
+        self.root = Path(results_dir)
+        self.runs = self.root / "runs"
+
+    def check_writable(self) -> None:
+        """Raises UserError where runs cannot be written; leaves nothing behind."""
+        marker = self.runs / "schema.json"
+        if marker.exists():
+            schema = read_json(marker).get("schema")
+            if schema != SCHEMA:
+                raise UserError(f"{self.runs} is of schema {schema}, this version writes schema {SCHEMA}; "
+                                "choose another results_dir")
+        existing = next(p for p in (self.runs, *self.runs.absolute().parents) if p.exists())
+        try:
+            if not existing.is_dir():
+                raise NotADirectoryError(f"{existing} is not a folder")
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            raise UserError(f"results_dir={self.root}: cannot be written ({error.strerror or error})") from error
+
+    def open(self) -> None:
+        """Make the folder and mark its schema."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        if not (self.runs / "schema.json").exists():
+            write_json(self.runs / "schema.json", {"schema": SCHEMA})
+
+    def folder(self, run_id: str) -> Path:
+        return self.runs / run_id
+
+    def finished(self, run_id: str) -> dict[str, Any] | None:
+        """The metrics of a finished run, or None. A damaged metrics.json counts as not finished."""
+        try:
+            return read_metrics(self.folder(run_id))
+        except (OSError, ValueError):
+            return None
+
+    def state(self, run_id: str) -> State:
+        folder = self.folder(run_id)
+        if self.finished(run_id) is not None:
+            return State("finished")
+        if self.locked(run_id):
+            return State("running")
+        if (folder / "failed.json").exists():
+            return State("failed", read_json(folder / "failed.json").get("error", ""))
+        if (folder / "checkpoint.pt").exists():
+            return State("interrupted", "has a checkpoint, resumes")
+        return State("missing" if not folder.exists() else "interrupted", "no checkpoint, starts anew" * folder.exists())
+
+    def unfinished(self) -> list[str]:
+        """The ids of folders that hold no finished run."""
+        if not self.runs.is_dir():
+            return []
+        folders = (p for p in self.runs.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return sorted(p.name for p in folders if not (p / "metrics.json").exists())
+
+    def locked(self, run_id: str) -> bool:
+        """Whether a process holds the run's lock now."""
+        if not self._lock_file(run_id).exists():
+            return False
+        try:
+            with self.lock(run_id):
+                return False
+        except Timeout:
+            return True
+
+    @contextmanager
+    def lock(self, run_id: str, wait: float = 0) -> Iterator[None]:
+        """Hold the run's lock. Raises filelock.Timeout where another process has it for `wait` more seconds."""
+        path = self._lock_file(run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path, timeout=wait):
+            yield
+
+    def _lock_file(self, run_id: str) -> Path:
+        return self.runs / ".locks" / run_id
+
+    def put_in_place(self, run_id: str) -> None:
+        """Let a run that was trained again take the place of the old one; finishes what a crash left half done."""
+        new, old = self.folder(run_id + FORCE), self.folder(run_id + REPLACED)
+        if (new / "metrics.json").exists():
+            if self.folder(run_id).exists():
+                shutil.rmtree(old, ignore_errors=True)
+                self.folder(run_id).rename(old)
+            new.rename(self.folder(run_id))
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """metrics.json of a finished run. Raises OSError where there is none, ValueError where it cannot be used."""
+    metrics = read_json(folder / "metrics.json")
+    if metrics.get("schema") != SCHEMA:
+        raise ValueError(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
+    for key, kind in (("id", str), ("identity", dict), ("final_accuracy", float)):
+        if not isinstance(metrics.get(key), kind):
+            raise ValueError(f"metrics.json has no {key}")
+    missing = {"dataset", "n", "method", "seed"} - set(metrics["identity"])
+    if missing:
+        raise ValueError(f"the identity in metrics.json has no {min(missing)}")
+    return metrics
+
+
+def scan(runs: Path, ids: Iterable[str] | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+    """The metrics of the finished runs in a folder, and a line for each folder that had to be left out.
+
+    ids: look at these alone. Each returned dict also has `folder`, where the run lies.
+    """
+    found, problems = [], []
+    if not runs.is_dir():
+        return found, problems
+    names = sorted(p.name for p in os.scandir(runs) if p.is_dir()) if ids is None else ids
+    for name in names:
+        if name.startswith(".") or name.endswith((FORCE, REPLACED)):
+            continue
+        folder = runs / name
+        try:
+            found.append(read_metrics(folder) | {"folder": folder})
+        except FileNotFoundError:
+            continue  # not finished
+        except (OSError, ValueError) as error:
+            problems.append(f"{folder}: left out ({error})")
+    return found, problems
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises ValueError where the file is not a JSON object."""
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.name} is not a JSON object")
+    return value
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    write(path, lambda file: file.write(text.encode()))
+
+
+def write(path: Path, fill: Callable[[io.BufferedWriter], Any]) -> None:
+    """Write a file whole or not at all: fill a temporary one beside it, flush it to the disk, rename it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,68 @@
+"""A study: a list of grids over the keys of a run, turned into jobs. No torch."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from mixbench.config import Composer, StudyConfig, expand, parse
+from mixbench.errors import UserError, unknown
+from mixbench.identity import Job, job
+
+
+def load(composer: Composer, name: str) -> StudyConfig:
+    """The study of that name. Raises UserError where there is none."""
+    if name not in composer.options("study"):
+        raise unknown("study", name, composer.options("study"))
+    return OmegaConf.to_object(composer.compose([f"study={name}"]).study)
+
+
+def jobs(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[Job]:
+    """The runs of a study, the first seed's first and small subsets before large ones.
+
+    overrides: `method` chooses among the study's methods; another key of a grid gets the values given in place of the
+    grid's; any other key is set for all runs. Raises UserError where one of them does not fit.
+    """
+    study = load(composer, name)
+    if any(override.key_or_group == "study" for override in parse(overrides)):
+        raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
+    made = []
+    for axes in _axes(study, overrides):
+        for values in itertools.product(*axes.values()):
+            made.append(job(composer.compose([f"study={name}", *itertools.chain.from_iterable(values)])))
+    unique = {made_job.id: made_job for made_job in made}
+    return sorted(unique.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
+
+
+def published(study: StudyConfig, n: int, method: str) -> float | None:
+    """The number that the study's source prints for a cell, in percent; None where it has none."""
+    row = next((row for row in study.published if row["n"] == n), {})
+    return row.get(method)
+
+
+def _axes(study: StudyConfig, overrides: Sequence[str]) -> list[dict[str, list[list[str]]]]:
+    """For each grid: key -> its values, each as the overrides that set it."""
+    given = {o.key_or_group: [list(values) for values in expand([o.input_line])] for o in parse(overrides)}
+    grids = [{key: _settings(key, values) for key, values in grid.items()} for grid in study.grids]
+    if "method" in given:
+        known = {value[0] for grid in grids for value in grid.get("method", [])}
+        for value in given["method"]:
+            if value[0] not in known:
+                raise unknown(f"method in study {study.name}", value[0].partition("=")[2],
+                              [text.partition("=")[2] for text in known])
+        wanted = given.pop("method")
+        grids = [grid | {"method": [v for v in grid["method"] if v in wanted]} for grid in grids]
+    return [grid | given for grid in grids]
+
+
+def _settings(key: str, values: Any) -> list[list[str]]:
+    values = values if isinstance(values, list) else [values]
+    return [[f"{key}={_text(value)}"] for value in values]
+
+
+def _text(value: Any) -> str:
+    """A YAML value in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

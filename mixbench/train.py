@@ -1,0 +1,244 @@
+"""The training loop: plan, gather, augment, mix, forward, loss, backward, update; evaluate; checkpoint."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mixbench import functions, models
+from mixbench.augment import AUGMENTS
+from mixbench.data import Split
+from mixbench.errors import unknown
+from mixbench.mixing import METHODS
+from mixbench.plan import Plan
+from mixbench.rng import Purpose, words
+
+PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together
+EVAL_BATCH = 500  # images per forward pass of an evaluation
+
+Row = dict[str, float]
+
+
+class NotFinite(Exception):
+    """The loss became infinite or not a number."""
+
+
+class Stopped(Exception):
+    """Training was asked to stop; the checkpoint holds everything up to here."""
+
+
+@dataclass
+class Outcome:
+    """What a finished run leaves: its evaluations, and float32 logits [N, K] of evaluation and training images."""
+
+    history: list[Row]
+    eval_logits: np.ndarray
+    train_logits: np.ndarray
+    seconds: float
+    model: nn.Module
+
+
+@dataclass
+class Reporter:
+    """Whom the loop tells how it goes. `step(k, loss)` returns true to ask for a stop; `row` gets the history after each row."""
+
+    step: Callable[[int, Tensor], bool] = lambda k, loss: False
+    row: Callable[[list[Row]], None] = lambda history: None
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises UserError where the configuration names a function, network or option that there is not."""
+    for group, table in (("method", METHODS), ("augment", AUGMENTS), ("loss", LOSSES)):
+        if cfg[group].name not in table:
+            raise unknown(f"{group}.name", cfg[group].name, table)
+        functions.options(group, table[cfg[group].name], cfg[group])
+    models.check(cfg.model)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the batch of -Σ t log p; logits and targets [B, K], the targets' rows being label weights."""
+    return F.cross_entropy(logits, targets)
+
+
+LOSSES = {"ce": cross_entropy}
+
+
+def learning_rate(train: DictConfig, step: int) -> float:
+    """The rate of update `step`, 0 … steps - 1: linear warm-up, then constant, cosine to 0, or ÷10 at each third."""
+    if step < train.warmup:
+        return train.lr * (step + 1) / train.warmup
+    if train.schedule == "cosine":
+        return train.lr * 0.5 * (1 + math.cos(math.pi * (step - train.warmup) / (train.steps - train.warmup)))
+    if train.schedule == "step":
+        return train.lr * 0.1 ** (3 * step // train.steps)
+    return train.lr
+
+
+class Engine:
+    """Network, optimizer and images on one device, and what can be done with them: a step, an evaluation."""
+
+    def __init__(self, cfg: DictConfig, split: Split, device: torch.device, dtype: torch.dtype):
+        """cfg: settled (identity.job). dtype: of the forward pass; torch.bfloat16 runs under autocast."""
+        self.cfg, self.device, self.dtype = cfg, device, dtype
+        height, width, channels = split.train_images.shape[1:]
+        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
+            torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
+            model = models.build(cfg.model, channels, split.num_classes)
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=cfg.train.lr, momentum=cfg.train.momentum, weight_decay=cfg.train.weight_decay,
+            nesterov=cfg.train.nesterov, fused=True,
+        )  # fmt: skip
+        self.images, self.eval_images = (self._to_device(a) for a in (split.train_images, split.eval_images))
+        self.labels, self.eval_labels = (self._to_device(a) for a in (split.train_labels, split.eval_labels))
+        self.mean, self.std = (
+            torch.tensor(255 * a, dtype=torch.float32, device=device).view(1, -1, 1, 1) for a in (split.mean, split.std)
+        )
+        self.classes = split.num_classes
+        self.mix, self.augment = METHODS[cfg.method.name], AUGMENTS[cfg.augment.name]
+        self.loss = LOSSES[cfg.loss.name]
+        self.mix_options = functions.options("method", self.mix, cfg.method)
+        self.augment_options = functions.options("augment", self.augment, cfg.augment)
+        self.mix_draws, self.augment_draws = functions.draws_of(self.mix), functions.draws_of(self.augment)
+        settings = {key: cfg.method[key] for key in functions.settings_of(self.mix)}
+        self.plan = Plan(
+            cfg.seed, len(self.images), cfg.train.batch_size, height, width,
+            draws=(*self.augment_draws, *self.mix_draws), pad=self.augment_options.get("pad", 0), **settings,
+        )  # fmt: skip
+
+    def plans(self, first: int, count: int) -> dict[str, Tensor]:
+        """The decisions of `count` steps on the device, in one copy for each kind."""
+        return {name: self._to_device(array) for name, array in self.plan.steps(first, count).items()}
+
+    def batch(self, decided: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What one step trains on: normalised, augmented, mixed images [B, C, H, W] and label weights [B, K]."""
+        index = decided["index"]
+        images = self.images[index].permute(0, 3, 1, 2)
+        images = self.augment(images, **{k: decided[k] for k in self.augment_draws}, **self.augment_options)
+        targets = F.one_hot(self.labels[index], self.classes).float()
+        return self.mix(self.normalise(images), targets, **{k: decided[k] for k in self.mix_draws}, **self.mix_options)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 images, 0 to 255, to float32 of mean 0 and standard deviation 1 in each channel."""
+        return images.float().sub_(self.mean).div_(self.std)
+
+    def step(self, decided: dict[str, Tensor], lr: float) -> Tensor:
+        """One weight update; the mean loss of the batch, a scalar that stays on the device."""
+        images, targets = self.batch(decided)
+        loss = self.loss(self.forward(images), targets)
+        self.optimizer.zero_grad()
+        loss.backward()
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        return loss.detach()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, float32 [B, K]."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self.model(images).float()
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """float32 [N, K] on the host for uint8 images [N, H, W, C], as they are: neither augmented nor mixed."""
+        self.model.eval()
+        parts = [self.forward(self.normalise(part.permute(0, 3, 1, 2))) for part in images.split(EVAL_BATCH)]
+        self.model.train()
+        return torch.cat(parts).cpu()
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+@dataclass
+class Progress:
+    """How far a run has come: all that a checkpoint holds beside weights and optimizer."""
+
+    step: int = 0
+    seconds: float = 0.0
+    history: list[Row] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # of the steps since the last row
+
+
+def train(
+    cfg: DictConfig, split: Split, device: torch.device, dtype: torch.dtype, checkpoint: Path, save: Callable,
+    reporter: Reporter | None = None,
+) -> Outcome:  # fmt: skip
+    """Train one run to its end, from its checkpoint where there is one.
+
+    cfg: settled (identity.job). checkpoint: where the state is kept until the run is done. save(path, state) writes it
+    whole or not at all. Raises NotFinite, naming the step, and Stopped where the reporter asked for it.
+    """
+    reporter = reporter or Reporter()
+    engine = Engine(cfg, split, device, dtype)
+    progress = _resume(engine, checkpoint)
+    steps, eval_every, checkpoint_every = cfg.train.steps, cfg.train.eval_every, cfg.train.checkpoint_every
+    losses = torch.zeros(eval_every, device=device)
+    losses[: len(progress.losses)] = torch.tensor(progress.losses)
+    before = progress.seconds - time.perf_counter()
+    k = progress.step
+    while k < steps:
+        chunk = engine.plans(k, min(PLAN_STEPS, steps - k))
+        for i in range(len(chunk["index"])):
+            lr = learning_rate(cfg.train, k)
+            losses[k % eval_every] = engine.step({name: values[i] for name, values in chunk.items()}, lr)
+            k += 1
+            stop = reporter.step(k, losses[(k - 1) % eval_every])
+            if k % eval_every == 0 or k == steps:
+                since = losses[: (k - 1) % eval_every + 1].tolist()
+                train_loss = _finite(since, k)
+                eval_logits = engine.logits(engine.eval_images)
+                row = _row(engine, k, lr, train_loss, eval_logits, before + time.perf_counter())
+                progress.history.append(row)
+                reporter.row(progress.history)
+            if k < steps and (stop or k % checkpoint_every == 0):
+                progress.step, progress.seconds = k, before + time.perf_counter()
+                progress.losses = losses[: k % eval_every].tolist()
+                save(checkpoint, _state(engine, progress))
+            if stop and k < steps:
+                raise Stopped
+    train_logits = engine.logits(engine.images)
+    seconds = before + time.perf_counter()
+    return Outcome(progress.history, eval_logits.numpy(), train_logits.numpy(), seconds, engine.model)
+
+
+def _row(engine: Engine, step: int, lr: float, train_loss: float, logits: Tensor, seconds: float) -> Row:
+    labels = engine.eval_labels.cpu()
+    return {
+        "step": step,
+        "epoch": step * engine.plan.batch_size / engine.plan.n,
+        "lr": lr,
+        "train_loss": train_loss,
+        "test_loss": F.cross_entropy(logits, labels).item(),
+        "test_accuracy": 100 * (logits.argmax(dim=1) == labels).sum().item() / len(labels),
+        "seconds": seconds,
+    }
+
+
+def _finite(losses: list[float], step: int) -> float:
+    """The mean of the losses of the steps up to `step`. Raises NotFinite, naming the first that is not a number."""
+    for back, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise NotFinite(f"the loss is {loss} at step {step - len(losses) + back + 1}; try a lower train.lr")
+    return math.fsum(losses) / len(losses)
+
+
+def _state(engine: Engine, progress: Progress) -> dict[str, Any]:
+    return {"model": engine.model.state_dict(), "optimizer": engine.optimizer.state_dict(), "progress": vars(progress)}
+
+
+def _resume(engine: Engine, checkpoint: Path) -> Progress:
+    if not checkpoint.exists():
+        return Progress()
+    state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
+    engine.model.load_state_dict(state["model"])
+    engine.optimizer.load_state_dict(state["optimizer"])
+    return Progress(**state["progress"])
