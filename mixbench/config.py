@@ -182,7 +182,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
         try:
             parsed += parser.parse_overrides([text])
         except OverrideParseException as error:
-            raise UserError(f"{text!r} is not an override; write key=value, as in n=500 ({_first_line(error)})") from error
+            raise UserError(
+                f"{text!r} is not an override; write key=value, as in n=500 ({_first_line(error)})"
+            ) from error
     return parsed
 
 
@@ -196,7 +198,9 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
             key = override.get_key_element()
             axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
-            raise UserError(f"{override.input_line}: an interval has no end of values; list them, or use range(a,b,step)")
+            raise UserError(
+                f"{override.input_line}: an interval has no end of values; list them, or use range(a,b,step)"
+            )
     return [list(combination) for combination in itertools.product(*axes)]
 
 
@@ -206,7 +210,7 @@ def _has(cfg: DictConfig, key: str) -> bool:
 
 
 def _unknown_key(cfg: DictConfig, key: str) -> UserError:
-    parent, _, leaf = key.rpartition(".")
+    parent, _, _ = key.rpartition(".")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig):
         return unknown("key", key, [str(k) for k in cfg])
@@ -217,5 +221,3 @@ def _unknown_key(cfg: DictConfig, key: str) -> UserError:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
-
-

@@ -1,4 +1,4 @@
-"""What a function on a batch asks for, read off its signature: tensors, decisions of the plan, and options from YAML."""
+"""What a function on a batch asks for, read off its signature: decisions of the plan, and options from YAML."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -24,16 +24,22 @@ def settings_of(function: Callable) -> set[str]:
 
 
 def options(group: str, function: Callable, cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that `cfg`, the group's configuration, sets. Raises UserError for a key the function does not take."""
+    """The options that `cfg`, the group's configuration, sets. Raises UserError for a key that does not fit."""
     known = options_of(function)
     reserved = {"name", "version"} | settings_of(function)
     for key, value in cfg.items():
         if key in reserved:
             continue
         if key not in known:
-            raise unknown(f"key ({group}={cfg['name']})", f"{group}.{key}", [f"{group}.{k}" for k in {*known, *reserved}])
+            raise unknown(
+                f"key ({group}={cfg['name']})", f"{group}.{key}", [f"{group}.{k}" for k in {*known, *reserved}]
+            )
         wanted = known[key].annotation
-        fits = isinstance(value, bool) if wanted is bool else isinstance(value, (int, float) if wanted is float else wanted)
+        fits = (
+            isinstance(value, bool)
+            if wanted is bool
+            else isinstance(value, (int, float) if wanted is float else wanted)
+        )
         if not fits or (wanted is not bool and isinstance(value, bool)):
             raise UserError(f"{group}.{key}={value}: must be {wanted.__name__}")
     missing = [key for key, p in known.items() if p.default is p.empty and key not in cfg]

@@ -17,6 +17,17 @@ EVALS = ("test", "holdout")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 PROTOCOLS = ("small-data",)
+# Keys that do not bear on what a run computes, only on where and how.
+INERT = {
+    "dataset.path",
+    "dataset.root",
+    "device",
+    "progress",
+    "force",
+    "results_dir",
+    "save_model",
+    "train.checkpoint_every",
+}
 NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
 # Keys that entered after the first release, with the value that means "as before": at that value they stay out of the
@@ -146,8 +157,12 @@ def _settle_dataset(cfg: DictConfig) -> None:
         raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz")
     if dataset.name is None:
         dataset.name = re.sub(r"\.npz$", "", re.split(r"[/\\]", dataset.path)[-1])
-    _require(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None, "dataset.name", dataset.name,
-             "of letters, digits and . _ + - alone, since it names folders (set dataset.name)")
+    _require(
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None,
+        "dataset.name",
+        dataset.name,
+        "of letters, digits and . _ + - alone, since it names folders (set dataset.name)",
+    )
     _require(dataset.pad >= 0, "dataset.pad", dataset.pad, "0 or more")
     _require(dataset.holdout > 0, "dataset.holdout", dataset.holdout, "a share below 1 or a number of images")
     for key in ("mean", "std"):
@@ -181,8 +196,10 @@ def _settle_method(cfg: DictConfig) -> None:
     if method.alpha == 0 and method.beta == 0:
         cfg.method = NONE
     elif 0 in (method.alpha, method.beta):
-        raise UserError(f"method.alpha={method.alpha:g} method.beta={method.beta:g}: no Beta distribution has exactly one "
-                        "of the two 0; both 0 (or alpha 0 and beta null) mean method=none")
+        raise UserError(
+            f"method.alpha={method.alpha:g} method.beta={method.beta:g}: no Beta distribution has exactly one "
+            "of the two 0; both 0 (or alpha 0 and beta null) mean method=none"
+        )
 
 
 def _settle_train(cfg: DictConfig) -> None:
@@ -195,7 +212,9 @@ def _settle_train(cfg: DictConfig) -> None:
     if train.nesterov and train.momentum == 0:
         raise UserError("train.nesterov=true needs train.momentum above 0")
     if train.steps is not None and train.epochs is not None:
-        raise UserError(f"train.steps={train.steps} and train.epochs={train.epochs:g} both say how long to train; give one")
+        raise UserError(
+            f"train.steps={train.steps} and train.epochs={train.epochs:g} both say how long to train; give one"
+        )
     if train.epochs is not None:
         _require(train.epochs > 0, "train.epochs", train.epochs, "above 0")
         train.steps = max(1, int(train.epochs * cfg.n // train.batch_size))
@@ -206,7 +225,9 @@ def _settle_train(cfg: DictConfig) -> None:
         train.steps = small_data_steps(cfg.n)
     _require(train.steps >= 1, "train.steps", train.steps, "at least 1")
     train.epochs = None
-    _require(0 <= train.warmup < train.steps, "train.warmup", train.warmup, f"from 0 to below train.steps={train.steps}")
+    _require(
+        0 <= train.warmup < train.steps, "train.warmup", train.warmup, f"from 0 to below train.steps={train.steps}"
+    )
     if train.eval_every is None:
         train.eval_every = max(1, min(390, train.steps // 20))
     _require(train.eval_every >= 1, "train.eval_every", train.eval_every, "at least 1")

@@ -52,8 +52,10 @@ class RunProgress:
             self.last_line = now
             rate = (k - self.first_step) / max(now - self.started, 1e-9)
             left = duration((self.steps - k) / rate) if rate else "?"
-            self._say(f"{self.label}: step {k}/{self.steps}, loss {self.loss:.3f}, acc {self.accuracy:.2f}, "
-                      f"{rate:.2f} steps/s, {left} left")
+            self._say(
+                f"{self.label}: step {k}/{self.steps}, loss {self.loss:.3f}, acc {self.accuracy:.2f}, "
+                f"{rate:.2f} steps/s, {left} left"
+            )
         if self.advise and k == self.first_step + WARM:
             left = (self.steps - k) * (now - self.started) / WARM
             if left > SLOW:

@@ -67,10 +67,22 @@ def _git_commit() -> str | None:
         return None
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     try:
-        commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, env=environment,
-                                capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
-        changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no", "--", "mixbench", "configs"],
-                                 cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout  # fmt: skip
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", "mixbench", "configs"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + "+" * bool(changed.strip())

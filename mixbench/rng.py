@@ -1,9 +1,9 @@
 """Random words that are a pure function of (seed, purpose, step): a counter-based generator read at any place.
 
 Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns a key and a counter into four 64-bit
-words. The key here is (seed, purpose) and each step owns a fixed range of counters, so many steps are drawn in one call,
-no purpose disturbs another, and a run resumed at step k draws what it would have drawn. Everything above the words is
-plain arithmetic, since NumPy promises the same words for ever but not the same `Generator.permutation` or `.beta`.
+words. The key here is (seed, purpose) and each step owns a fixed range of counters, so many steps are drawn in one
+call, no purpose disturbs another, and a run resumed at step k draws what it would have drawn. Everything above the
+words is plain arithmetic: NumPy promises the same words for ever, but not the same `Generator.permutation` or `.beta`.
 """
 
 from enum import IntEnum

@@ -157,9 +157,11 @@ def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, device: tor
     cfg = job.cfg
     cuda = device.type == "cuda"
     source = provenance.collect(
-        images, torch.cuda.get_device_name(device) if cuda else provenance.cpu_name(),
-        "bf16" if dtype == torch.bfloat16 else "fp32", torch.get_num_threads(),
-    )  # fmt: skip
+        images,
+        torch.cuda.get_device_name(device) if cuda else provenance.cpu_name(),
+        "bf16" if dtype == torch.bfloat16 else "fp32",
+        torch.get_num_threads(),
+    )
     measured = {
         "schema": store.SCHEMA,
         "id": job.id,
@@ -207,8 +209,10 @@ def _save(path: Path, state: dict[str, Any]) -> None:
 
 
 def _advice(cfg: DictConfig) -> str:
-    return (f"fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network (model.width=16) or a GPU "
-            "(device=cuda) take less; what is done so far is kept and resumed")
+    return (
+        f"fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network (model.width=16) or a GPU "
+        "(device=cuda) take less; what is done so far is kept and resumed"
+    )
 
 
 def _peak_resident() -> int:

@@ -1,9 +1,9 @@
-"""The folder of runs: one folder for each, finished when it holds metrics.json; locks, atomic writes, scanning. No torch.
+"""The folder of runs: one folder each, finished when it holds metrics.json; locks, atomic writes, scans. No torch.
 
-    <results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json  [weights.pt]
-    while it trains             checkpoint.pt  history.csv;  failed.json after a failure
-    <id>.force/                 a finished run trained again, until it takes the place of the old one
-    .locks/<id>                 the kernel lock of the process that trains it
+<results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json  [weights.pt]
+while it trains             checkpoint.pt  history.csv;  failed.json after a failure
+<id>.force/                 a finished run trained again, until it takes the place of the old one
+.locks/<id>                 the kernel lock of the process that trains it
 """
 
 import io
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,12 @@ from filelock import FileLock, Timeout
 from mixbench.errors import UserError
 
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
-FORCE, REPLACED = ".force", ".replaced"
+FORCE, REPLACED, LOCKS = ".force", ".replaced", ".locks"
 
 
 @dataclass(frozen=True)
 class State:
-    """How a run stands: finished, running, interrupted, failed or missing; with what is worth saying about it."""
+    """How a run stands: finished, running, interrupted, failed, damaged or missing; and what is worth saying of it."""
 
     name: str
     detail: str = ""
@@ -46,8 +46,10 @@ class Store:
         if marker.exists():
             schema = read_json(marker).get("schema")
             if schema != SCHEMA:
-                raise UserError(f"{self.runs} is of schema {schema}, this version writes schema {SCHEMA}; "
-                                "choose another results_dir")
+                raise UserError(
+                    f"{self.runs} is of schema {schema}, this version writes schema {SCHEMA}; "
+                    "choose another results_dir"
+                )
         existing = next(p for p in (self.runs, *self.runs.absolute().parents) if p.exists())
         try:
             if not existing.is_dir():
@@ -75,22 +77,27 @@ class Store:
 
     def state(self, run_id: str) -> State:
         folder = self.folder(run_id)
-        if self.finished(run_id) is not None:
-            return State("finished")
         if self.locked(run_id):
             return State("running")
+        try:
+            read_metrics(folder)
+            return State("finished")
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            return State("damaged", str(error))
         if (folder / "failed.json").exists():
-            return State("failed", read_json(folder / "failed.json").get("error", ""))
+            return State("failed", _failure(folder))
         if (folder / "checkpoint.pt").exists():
-            return State("interrupted", "has a checkpoint, resumes")
-        return State("missing" if not folder.exists() else "interrupted", "no checkpoint, starts anew" * folder.exists())
+            return State("interrupted", "resumes from its checkpoint")
+        return State("interrupted", "no checkpoint yet") if folder.exists() else State("missing")
 
-    def unfinished(self) -> list[str]:
-        """The ids of folders that hold no finished run."""
+    def ids(self, unfinished_copies: bool = False) -> list[str]:
+        """The names of all run folders; unfinished_copies: those of runs that are trained again, too."""
         if not self.runs.is_dir():
             return []
-        folders = (p for p in self.runs.iterdir() if p.is_dir() and not p.name.startswith("."))
-        return sorted(p.name for p in folders if not (p / "metrics.json").exists())
+        names = sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir() and entry.name != LOCKS)
+        return [name for name in names if unfinished_copies or not name.endswith((FORCE, REPLACED))]
 
     def locked(self, run_id: str) -> bool:
         """Whether a process holds the run's lock now."""
@@ -111,7 +118,7 @@ class Store:
             yield
 
     def _lock_file(self, run_id: str) -> Path:
-        return self.runs / ".locks" / run_id
+        return self.runs / LOCKS / run_id
 
     def put_in_place(self, run_id: str) -> None:
         """Let a run that was trained again take the place of the old one; finishes what a crash left half done."""
@@ -138,17 +145,16 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def scan(runs: Path, ids: Iterable[str] | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+def scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The metrics of the finished runs in a folder, and a line for each folder that had to be left out.
 
-    ids: look at these alone. Each returned dict also has `folder`, where the run lies.
+    Each returned dict also has `folder`, where the run lies.
     """
     found, problems = [], []
     if not runs.is_dir():
         return found, problems
-    names = sorted(p.name for p in os.scandir(runs) if p.is_dir()) if ids is None else ids
-    for name in names:
-        if name.startswith(".") or name.endswith((FORCE, REPLACED)):
+    for name in sorted(entry.name for entry in os.scandir(runs) if entry.is_dir()):
+        if name == LOCKS or name.endswith((FORCE, REPLACED)):
             continue
         folder = runs / name
         try:
@@ -158,6 +164,13 @@ def scan(runs: Path, ids: Iterable[str] | None = None) -> tuple[list[dict[str, A
         except (OSError, ValueError) as error:
             problems.append(f"{folder}: left out ({error})")
     return found, problems
+
+
+def _failure(folder: Path) -> str:
+    try:
+        return str(read_json(folder / "failed.json").get("error", ""))
+    except (OSError, ValueError):
+        return ""
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from mixbench.config import Composer, StudyConfig, expand, parse
 from mixbench.errors import UserError, unknown
-from mixbench.identity import Job, job
+from mixbench.identity import INERT, Job, job
 
 
 def load(composer: Composer, name: str) -> StudyConfig:
@@ -19,7 +19,14 @@ def load(composer: Composer, name: str) -> StudyConfig:
 
 
 def jobs(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[Job]:
-    """The runs of a study, the first seed's first and small subsets before large ones.
+    """The runs of a study, the first seed's first and small subsets first; overrides as in `combinations`."""
+    made = [job(composer.compose(combination)) for combination in combinations(composer, name, overrides)]
+    unique = {made_job.id: made_job for made_job in made}
+    return sorted(unique.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
+
+
+def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[list[str]]:
+    """The overrides of each run, `study=NAME` first.
 
     overrides: `method` chooses among the study's methods; another key of a grid gets the values given in place of the
     grid's; any other key is set for all runs. Raises UserError where one of them does not fit.
@@ -27,18 +34,23 @@ def jobs(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[J
     study = load(composer, name)
     if any(override.key_or_group == "study" for override in parse(overrides)):
         raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
-    made = []
-    for axes in _axes(study, overrides):
-        for values in itertools.product(*axes.values()):
-            made.append(job(composer.compose([f"study={name}", *itertools.chain.from_iterable(values)])))
-    unique = {made_job.id: made_job for made_job in made}
-    return sorted(unique.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
+    return [
+        [f"study={name}", *itertools.chain.from_iterable(values)]
+        for axes in _axes(study, overrides)
+        for values in itertools.product(*axes.values())
+    ]
 
 
 def published(study: StudyConfig, n: int, method: str) -> float | None:
     """The number that the study's source prints for a cell, in percent; None where it has none."""
     row = next((row for row in study.published if row["n"] == n), {})
     return row.get(method)
+
+
+def changes(study: StudyConfig, overrides: Sequence[str]) -> list[str]:
+    """The overrides that make the runs other than the study's, beyond the choice of cells."""
+    axes = {key for grid in study.grids for key in grid}
+    return [o.input_line for o in parse(overrides) if o.key_or_group not in axes | INERT]
 
 
 def _axes(study: StudyConfig, overrides: Sequence[str]) -> list[dict[str, list[list[str]]]]:
@@ -49,8 +61,11 @@ def _axes(study: StudyConfig, overrides: Sequence[str]) -> list[dict[str, list[l
         known = {value[0] for grid in grids for value in grid.get("method", [])}
         for value in given["method"]:
             if value[0] not in known:
-                raise unknown(f"method in study {study.name}", value[0].partition("=")[2],
-                              [text.partition("=")[2] for text in known])
+                raise unknown(
+                    f"method in study {study.name}",
+                    value[0].partition("=")[2],
+                    [text.partition("=")[2] for text in known],
+                )
         wanted = given.pop("method")
         grids = [grid | {"method": [v for v in grid["method"] if v in wanted]} for grid in grids]
     return [grid | given for grid in grids]

@@ -1,7 +1,7 @@
-"""Many runs: validate all before the first trains, skip what is finished, run, summarise. One executor for all commands.
+"""Many runs: validate all before the first trains, skip what is finished, run, summarise.
 
-The seam for other executors is `_one_after_another`: it gets jobs that are known to be sound and yields their results in
-any order.
+The seam for other executors is `_one_after_another`: it gets jobs that are known to be sound and yields their results
+in any order.
 """
 
 import sys
@@ -43,14 +43,20 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
                 done.append(result)
                 print(_line(result, len(done), len(counted), results), flush=True)
         except KeyboardInterrupt:
-            print(f"interrupted: {len(jobs) - len(counted) + _finished(done)} of {len(jobs)} runs are finished and kept, "
-                  "the current one resumes from its checkpoint when the same command is given again", file=sys.stderr)
+            print(
+                f"interrupted: {len(jobs) - len(counted) + _finished(done)} of {len(jobs)} runs are finished and kept, "
+                "the current one resumes from its checkpoint when the same command is given again",
+                file=sys.stderr,
+            )
             return EXIT_INTERRUPTED
     failed = [result for result in done if result.status == "failed"]
     if len(jobs) > 1:
         print(f"{len(jobs) - len(failed)} of {len(jobs)} runs are finished; they are kept in {results.runs}/")
     for result in failed:
-        print(f"failed: {result.job}: {result.note} (see {results.folder(result.job.id) / 'failed.json'})", file=sys.stderr)
+        print(
+            f"failed: {result.job}: {result.note} (see {results.folder(result.job.id) / 'failed.json'})",
+            file=sys.stderr,
+        )
     return EXIT_FAILED if failed else EXIT_DONE
 
 
@@ -64,12 +70,16 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
         name = job.identity["dataset"]
         stored = known.get((name, job.identity["eval"]))
         if stored is not None and stored["data_sha256"] != images.data_sha256:
-            raise UserError(f"dataset.name={name}: {stored['folder']} is a run on other images of that name; "
-                            "give these a dataset.name of their own")
+            raise UserError(
+                f"dataset.name={name}: {stored['folder']} is a run on other images of that name; "
+                "give these a dataset.name of their own"
+            )
         if 0 in images.class_counts:
             lacking = [str(k) for k, count in enumerate(images.class_counts) if count == 0]
-            yield (f"{name} n={job.cfg.n} subset={job.cfg.subset}: no image of class {', '.join(lacking)}; "
-                   "subset=random or balanced mixes a sorted list")
+            yield (
+                f"{name} n={job.cfg.n} subset={job.cfg.subset}: no image of class {', '.join(lacking)}; "
+                "subset=random or balanced mixes a sorted list"
+            )
 
 
 def _dataset(job: Job) -> data.Dataset:
@@ -107,8 +117,10 @@ def _line(result: Result, number: int, count: int, results: Store) -> str:
     if result.status == "failed":
         return f"{place}{result.job}: failed: {result.note}"
     found = result.metrics
-    line = (f"{place}{result.job}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
-            f"of last 10, {found['best_accuracy']:.2f} best on test; {found['seconds']:.0f} s")
+    line = (
+        f"{place}{result.job}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
+        f"of last 10, {found['best_accuracy']:.2f} best on test; {found['seconds']:.0f} s"
+    )
     if result.status == "finished":
         note = f"; {result.note}" if result.note else ""
         line += f" (finished before{note})"

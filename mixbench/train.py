@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass
 class Reporter:
-    """Whom the loop tells how it goes. `step(k, loss)` returns true to ask for a stop; `row` gets the history after each row."""
+    """Whom the loop tells how it goes: `step(k, loss)` returns true to ask for a stop, `row` gets the history."""
 
     step: Callable[[int, Tensor], bool] = lambda k, loss: False
     row: Callable[[list[Row]], None] = lambda history: None
@@ -94,9 +94,13 @@ class Engine:
             model = models.build(cfg.model, channels, split.num_classes)
         self.model = model.to(device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(), lr=cfg.train.lr, momentum=cfg.train.momentum, weight_decay=cfg.train.weight_decay,
-            nesterov=cfg.train.nesterov, fused=True,
-        )  # fmt: skip
+            self.model.parameters(),
+            lr=cfg.train.lr,
+            momentum=cfg.train.momentum,
+            weight_decay=cfg.train.weight_decay,
+            nesterov=cfg.train.nesterov,
+            fused=True,
+        )
         self.images, self.eval_images = (self._to_device(a) for a in (split.train_images, split.eval_images))
         self.labels, self.eval_labels = (self._to_device(a) for a in (split.train_labels, split.eval_labels))
         self.mean, self.std = (
@@ -110,9 +114,15 @@ class Engine:
         self.mix_draws, self.augment_draws = functions.draws_of(self.mix), functions.draws_of(self.augment)
         settings = {key: cfg.method[key] for key in functions.settings_of(self.mix)}
         self.plan = Plan(
-            cfg.seed, len(self.images), cfg.train.batch_size, height, width,
-            draws=(*self.augment_draws, *self.mix_draws), pad=self.augment_options.get("pad", 0), **settings,
-        )  # fmt: skip
+            cfg.seed,
+            len(self.images),
+            cfg.train.batch_size,
+            height,
+            width,
+            draws=(*self.augment_draws, *self.mix_draws),
+            pad=self.augment_options.get("pad", 0),
+            **settings,
+        )
 
     def plans(self, first: int, count: int) -> dict[str, Tensor]:
         """The decisions of `count` steps on the device, in one copy for each kind."""
@@ -169,9 +179,14 @@ class Progress:
 
 
 def train(
-    cfg: DictConfig, split: Split, device: torch.device, dtype: torch.dtype, checkpoint: Path, save: Callable,
+    cfg: DictConfig,
+    split: Split,
+    device: torch.device,
+    dtype: torch.dtype,
+    checkpoint: Path,
+    save: Callable,
     reporter: Reporter | None = None,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Train one run to its end, from its checkpoint where there is one.
 
     cfg: settled (identity.job). checkpoint: where the state is kept until the run is done. save(path, state) writes it

@@ -49,8 +49,10 @@ def split(dataset: Dataset, cfg: DictConfig) -> Split:
         images, eval_images = images[:-held], images[-held:]
         labels, eval_labels = labels[:-held], labels[-held:]
     elif cfg.dataset.source.startswith("cifar") and len(eval_images) != CIFAR_TEST:
-        raise UserError(f"eval=test: {cfg.dataset.path} has {len(eval_images)} test images where {cfg.dataset.source} has "
-                        f"{CIFAR_TEST}; use eval=holdout")
+        raise UserError(
+            f"eval=test: {cfg.dataset.path} has {len(eval_images)} test images where {cfg.dataset.source} has "
+            f"{CIFAR_TEST}; use eval=holdout"
+        )
     indices = choose(labels, cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes)
     subset = images[indices]
     mean, std = _normalisation(subset, cfg.dataset)
@@ -75,8 +77,9 @@ def _normalisation(images: np.ndarray, dataset: DictConfig) -> tuple[np.ndarray,
         variance = counts @ values**2 / counts.sum(axis=1) - mean**2
         return mean, np.sqrt(np.maximum(variance, 1 / 255**2))  # a constant channel stays finite
     if len(dataset.mean) != channels or len(dataset.std) != channels:
-        raise UserError(f"dataset.mean={list(dataset.mean)} dataset.std={list(dataset.std)}: the images have {channels} "
-                        "channels")
+        raise UserError(
+            f"dataset.mean={list(dataset.mean)} dataset.std={list(dataset.std)}: the images have {channels} channels"
+        )
     return np.array(dataset.mean), np.array(dataset.std)
 
 

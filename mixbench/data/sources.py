@@ -57,8 +57,10 @@ def load(source: str, root: str, path: str | None, say: Callable[[str], None]) -
     if path:
         dataset = _npz(path)
         if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
-            raise UserError(f"{path}: {len(dataset.train_images)} training images where {source} has {CIFAR_TRAIN}; "
-                            "use dataset=npz for a part of it")
+            raise UserError(
+                f"{path}: {len(dataset.train_images)} training images where {source} has {CIFAR_TRAIN}; "
+                "use dataset=npz for a part of it"
+            )
         return dataset
     return _digits() if source == "digits" else _cifar(source, Path(root), say)
 
@@ -106,8 +108,10 @@ def _npz(path: str) -> Dataset:
                 raise UserError(f"{path}: not an .npz archive")
             missing = [key for key in NPZ_KEYS if key not in archive]
             if missing:
-                raise UserError(f"{path}: no {missing[0]}; an archive has {', '.join(NPZ_KEYS)}, "
-                                f"this one {', '.join(archive.files) or 'nothing'}")
+                raise UserError(
+                    f"{path}: no {missing[0]}; an archive has {', '.join(NPZ_KEYS)}, "
+                    f"this one {', '.join(archive.files) or 'nothing'}"
+                )
             arrays = {key: archive[key] for key in NPZ_KEYS}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         reason = "pickled objects are not read" if "allow_pickle" in str(error) else str(error).splitlines()[0]
@@ -120,11 +124,14 @@ def _npz(path: str) -> Dataset:
             raise UserError(f"{path}: {len(images)} {part}_images but {len(labels)} {part}_labels")
     dataset = Dataset(**arrays)
     if dataset.train_images.shape[1:] != dataset.test_images.shape[1:]:
-        raise UserError(f"{path}: train_images are {dataset.train_images.shape[1:]}, "
-                        f"test_images {dataset.test_images.shape[1:]} (H, W, C)")
+        raise UserError(
+            f"{path}: train_images are {dataset.train_images.shape[1:]}, "
+            f"test_images {dataset.test_images.shape[1:]} (H, W, C)"
+        )
     if dataset.test_labels.max() >= dataset.num_classes:
-        raise UserError(f"{path}: test_labels go up to {dataset.test_labels.max()}, "
-                        f"train_labels only to {dataset.num_classes - 1}")
+        raise UserError(
+            f"{path}: test_labels go up to {dataset.test_labels.max()}, train_labels only to {dataset.num_classes - 1}"
+        )
     return dataset
 
 
@@ -138,8 +145,9 @@ def _checked_images(path: str, key: str, images: np.ndarray) -> np.ndarray:
     if len(images) == 0:
         raise UserError(f"{path}: {key} is empty")
     if min(images.shape[1:3]) < SMALLEST_SIDE:
-        raise UserError(f"{path}: {key} are {images.shape[1]}x{images.shape[2]}, must be {SMALLEST_SIDE}x{SMALLEST_SIDE} "
-                        "or larger")
+        raise UserError(
+            f"{path}: {key} are {images.shape[1]}x{images.shape[2]}, must be {SMALLEST_SIDE}x{SMALLEST_SIDE} or larger"
+        )
     return images
 
 

@@ -1,7 +1,7 @@
-"""Pre-activation ResNet of basic blocks for small images (He et al. 2016, "Identity Mappings in Deep Residual Networks").
+"""Pre-activation ResNet of basic blocks for small images (He et al. 2016, "Identity Mappings").
 
-Two networks are published as PreActResNet18: with BN + ReLU after the stem (mixup-cifar10, FMix) and without (most other
-codes). Neither has BN + ReLU before the pooling. `stem` says which is meant.
+Two networks are published as PreActResNet18: with BN + ReLU after the stem (mixup-cifar10, FMix) and without (most
+other codes). Neither has BN + ReLU before the pooling. `stem` says which is meant.
 """
 
 from torch import Tensor, nn

@@ -1,0 +1,156 @@
+"""The benchmark's report: Markdown tables, and which targets were reached."""
+
+from typing import Any
+
+from tabulate import tabulate
+
+from mixbench.bench_loops import METHOD, N
+
+GROWTH_AT_MOST = 5  # MB; keeping the images of each of 300 steps would take 450
+
+
+def markdown(measured: dict[str, Any]) -> str:
+    """The report on what bench.measure gave."""
+    machine = measured["machine"]
+    where = (
+        f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}, "
+        f"Python {machine['python']}, mixbench {machine['mixbench']} (code {machine['code_sha256']}), {machine['date']}; "
+        f"measured in {measured['minutes']:.1f} minutes."
+    )
+    what = (
+        f"Pre-act ResNet-18, batches of 128, {METHOD} unless another method is named, crop and flip, n = {N:,} "
+        "synthetic colour images of 32x32: no step's time depends on what they show. In a round each loop runs in turn "
+        "for some steps; a speed is the median over the rounds, a ratio of speeds the median of the rounds' ratios."
+    )
+    sections = [
+        f"# Benchmark on {machine['device']}\n\n{where}\n\n{what}",
+        f"## Targets\n\n{_targets(measured)}",
+        f"## Beside a plain loop\n\n{_beside_plain(measured)}",
+        f"## Methods\n\n{_methods(measured)}",
+        f"## Where a step's time goes\n\n{_parts(measured)}",
+        f"## Memory\n\n{_memory(measured)}",
+        f"## Start-up\n\n{_start_up(measured)}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each target that was measured: `target`, `measured` and whether it is `reached`. They are set for 2 CPU cores."""
+    found = []
+
+    def check(target: str, value: str, reached: bool) -> None:
+        found.append({"target": target, "measured": value, "reached": reached})
+
+    if "16" in measured["plain"]:
+        speed = {row["name"]: row["relative_speed"] for row in measured["plain"]["16"]}
+        rest = measured["parts"]["16"][-1]["rest"]
+        check(
+            "width 16, default precision: at least 2 times the plain loop",
+            f"{speed['default']:.2f}",
+            speed["default"] >= 2,
+        )
+        check("width 16, fp32: at least 1.25 times the plain loop", f"{speed['fp32']:.2f}", speed["fp32"] >= 1.25)
+        check("width 16, default precision: rest of a step at most 5 %", f"{100 * rest:.1f} %", rest <= 0.05)
+    seconds = {row["name"]: row["seconds"] for row in measured["start_up"]}
+    for (name, taken), limit in zip(seconds.items(), (0.3, 2), strict=False):
+        check(f"{name} in at most {limit} s", f"{taken:.2f} s", taken <= limit)
+    first, last = measured["growth"]["marks"]
+    grown = growth(measured)
+    check(
+        f"memory grows by at most {GROWTH_AT_MOST} MB from step {first} to step {last}",
+        f"{grown:+.1f} MB",
+        grown <= GROWTH_AT_MOST,
+    )
+    return found
+
+
+def growth(measured: dict[str, Any]) -> float:
+    """MB by which memory grew between the marks: of the process, or of the device where that is more."""
+    watched = measured["growth"]
+    return max(mb[-1] - mb[0] for mb in (watched["at"], watched.get("device_at", [0, 0])))
+
+
+def _table(headers: list[str], rows: list[list[str]], left: int) -> str:
+    """A Markdown table whose first `left` columns are text and the others numbers."""
+    align = ["left"] * left + ["right"] * (len(headers) - left)
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def _targets(measured: dict[str, Any]) -> str:
+    rows = [[one["target"], one["measured"], "reached" if one["reached"] else "missed"] for one in targets(measured)]
+    return f"Set for 2 CPU cores.\n\n{_table(['target', 'measured', 'result'], rows, left=1)}"
+
+
+def _beside_plain(measured: dict[str, Any]) -> str:
+    note = (
+        "The plain loop is mixup as most repositories train it: DataLoader over PIL images with torchvision's "
+        "transforms, float32, default memory format, λ from NumPy, two cross-entropies, the loss read at each step; the "
+        "same network. Speeds are relative to it with the better number of workers."
+    )
+    rows = [
+        [width, _loop(row), f"{row['steps_per_second']:.2f}", f"{row['relative_speed']:.2f}"]
+        for width, rows in measured["plain"].items()
+        for row in rows
+    ]
+    return f"{note}\n\n{_table(['width', 'loop', 'steps/s', 'times the plain loop'], rows, left=2)}"
+
+
+def _loop(row: dict[str, Any]) -> str:
+    if "workers" in row:
+        return f"plain, fp32, {row['workers']} workers"
+    return f"mixbench, {row['precision']}" + " (its default)" * (row["name"] == "default")
+
+
+def _methods(measured: dict[str, Any]) -> str:
+    by_width = measured["beside_none"]
+    headers = ["method"]
+    for width in by_width:
+        headers += [f"steps/s at width {width}", "times none"]
+    rows = []
+    for same_method in zip(*by_width.values(), strict=True):
+        rows.append([same_method[0]["name"]])
+        for row in same_method:
+            rows[-1] += [f"{row['steps_per_second']:.2f}", f"{row['relative_speed']:.2f}"]
+    return f"At default precision ({measured['machine']['default_precision']}).\n\n{_table(headers, rows, left=1)}"
+
+
+def _parts(measured: dict[str, Any]) -> str:
+    note = (
+        "Milliseconds of a mixbench step. Plan: drawing its random decisions and copying them to the device. Look-up: "
+        "taking them out of those drawn together, and the learning rate. Batch: gather, augment, normalise, mix. "
+        "Update: forward, loss, backward, optimizer. Rest: the share of the step that is not update."
+    )
+    rows = [
+        [width, row["precision"], *(f"{ms:.2f}" for ms in row["milliseconds"].values()), f"{100 * row['rest']:.1f} %"]
+        for width, rows in measured["parts"].items()
+        for row in rows
+    ]
+    return f"{note}\n\n{_table(['width', 'precision', 'plan', 'look-up', 'batch', 'update', 'rest'], rows, left=2)}"
+
+
+def _memory(measured: dict[str, Any]) -> str:
+    note = (
+        "MB (2²⁰ bytes) of a process of its own for each loop: with its libraries and no network yet, and at its peak "
+        "in 10 steps. The plain loop has no workers here; each would be one more process."
+    )
+    names = {"plain": "plain, fp32", "fp32": "mixbench, fp32"}
+    names["auto"] = f"mixbench, {measured['machine']['default_precision']} (its default)"
+    on_device = measured["machine"]["device_type"] == "cuda"
+    headers = ["width", "loop", "before", "peak", *["peak on the device"] * on_device]
+    rows = [
+        [width, names[kind], *(f"{row[key]:.0f}" for key in ("before", "peak", *["device_peak"] * on_device))]
+        for width, kinds in measured["memory"].items()
+        for kind, row in kinds.items()
+    ]
+    watched = measured["growth"]
+    first, last = watched["marks"]
+    grown = (
+        f"mixbench at default precision, width {watched['width']}: {watched['at'][0]:.1f} MB after {first} steps, "
+        f"{watched['at'][1]:.1f} MB after {last}."
+    )
+    return f"{note}\n\n{_table(headers, rows, left=2)}\n\n{grown}"
+
+
+def _start_up(measured: dict[str, Any]) -> str:
+    rows = [[f"mixbench {row['name']}", f"{row['seconds']:.2f}"] for row in measured["start_up"]]
+    return f"Wall seconds of a command, Python's own start included.\n\n{_table(['command', 'seconds'], rows, left=1)}"

@@ -1,0 +1,295 @@
+"""The command line: argv -> subcommand and its words; one-line errors. Each command imports what it needs, no more."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from mixbench import __version__
+from mixbench.errors import UserError, unknown
+
+HELP = """\
+mixbench: with n labelled images, which mixing augmentation helps, by how much, and how sure are we?
+
+  mixbench run KEY=VALUE …        train one run, or find it done
+  mixbench sweep KEY=A,B …        one run for each combination of values (the same as run --multirun)
+  mixbench study NAME …           all runs of a study, then its tables and plots
+  mixbench table NAME | KEY=A,B … tables of stored runs
+  mixbench plot NAME | KEY=A,B …  plots of stored runs
+  mixbench list WHAT              methods, datasets, models, augments or studies
+  mixbench status [NAME]          which runs are finished, running, interrupted, failed or missing
+  mixbench clean                  drop failed runs and left-over checkpoints, after showing them
+
+Examples:
+  mixbench study demo
+  mixbench run method=mixup n=500
+  mixbench run dataset=npz dataset.path=my.npz n=200 subset=balanced model.width=16 train.steps=2000
+  mixbench sweep method=label-mix method.alpha=0.2,0.4,1,2 n=100,250,500,1000 seed=0,1,2
+  mixbench table dataset=cifar10 method=label-mix rows=method.alpha columns=n
+
+mixbench COMMAND --help tells more. Shell completion: eval "$(mixbench -sc install=bash)"; for zsh the same after
+autoload -Uz bashcompinit && bashcompinit.
+"""
+
+STUDY_HELP = """\
+Train all runs of a study that are not finished, then write its tables and plots to results/NAME and print the table.
+
+Examples:
+  mixbench study demo
+  mixbench study small-data n=100,250,500 seed=0,1,2     # other values in place of the study's
+  mixbench study small-data method=none,label-mix        # some of its methods
+  mixbench study cifar10-cpu model.width=32              # another key, for all runs: kept and tabled by itself
+  mixbench study my-study --config-dir my_configs        # my_configs/study/my-study.yaml
+  mixbench study demo --cfg job                          # show the first run's configuration, train nothing
+
+Studies (mixbench list studies tells more): {studies}
+Exit status: 0 all finished, 1 a run failed, 2 a mistake in what was asked, 130 interrupted.
+"""
+
+TABLE_HELP = """\
+{what} of stored runs: of a study, or of all runs whose keys have the given values. Nothing is trained.
+
+Examples:
+  mixbench {command} demo
+  mixbench {command} small-data rule=final
+  mixbench {command} dataset=cifar10 method=label-mix,cutmix n=100,500
+  mixbench {command} method=label-mix rows=method.alpha columns=n
+
+Options:
+  rows=KEY, columns=KEY   any two keys of a run (n and method)
+  rule=final|median10|best   which accuracy: after the last step, median of the last 10 evaluations, best on test
+  results_dir=FOLDER      where the runs are (results)
+  out=FOLDER              where to write (results/NAME for a study, else results/selection)
+
+Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs.
+Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
+"""
+
+LIST_HELP = """\
+mixbench list methods|datasets|models|augments|studies [--config-dir FOLDER]
+
+Example:
+  mixbench list methods
+"""
+
+STATUS_HELP = """\
+Which runs are finished, running, interrupted, failed or (of a study) missing.
+
+Examples:
+  mixbench status
+  mixbench status small-data n=100,500
+  mixbench status results_dir=elsewhere
+"""
+
+CLEAN_HELP = """\
+Drop failed runs, interrupted runs with their checkpoints, and files that a crash left in finished runs. Finished runs
+stay, and so does what another process trains at the moment. Shows what it would drop and asks; --yes does not ask.
+
+Examples:
+  mixbench clean
+  mixbench clean --yes results_dir=elsewhere
+"""
+
+GROUP_OF = {"methods": "method", "datasets": "dataset", "models": "model", "augments": "augment", "studies": "study"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, 1 (a run failed), 2 (a user's mistake) or 130 (Ctrl-C)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"mixbench: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mixbench: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, say) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if words[0] == "--version":
+        print(f"mixbench {__version__}")
+        return 0
+    if words[0] in ("-sc", "--shell-completion"):
+        from mixbench.completion import complete
+
+        return complete(words, list(COMMANDS))
+    if words[0] not in COMMANDS:
+        raise unknown("command", words[0], COMMANDS)
+    return COMMANDS[words[0]](words[1:])
+
+
+def run(words: list[str], multirun: bool = False) -> int:
+    """mixbench run: one run, or with --multirun several."""
+    from mixbench.config import Composer, expand
+    from mixbench.hydra_flags import read, show
+    from mixbench.identity import job
+
+    flags = read(words)
+    overrides = flags.overrides
+    if flags.shows:
+        return show(flags, expand(overrides)[0] if multirun or flags.multirun else overrides)
+    with Composer(flags.config_dir) as composer:
+        combinations = expand(overrides) if multirun or flags.multirun else [overrides]
+        jobs = [job(composer.compose(combination)) for combination in combinations]
+    from mixbench.sweep import run_jobs
+
+    return run_jobs(jobs, jobs[0].cfg.results_dir)
+
+
+def sweep(words: list[str]) -> int:
+    """mixbench sweep: one run for each combination of values."""
+    return run(words, multirun=True)
+
+
+def study(words: list[str]) -> int:
+    """mixbench study: a study's runs, then its tables and plots."""
+    from mixbench import selection
+    from mixbench.config import Composer
+    from mixbench.hydra_flags import read, show
+    from mixbench.study import combinations, jobs
+
+    flags = read(words)
+    with Composer(flags.config_dir) as composer:
+        if flags.help or not flags.overrides:
+            print(STUDY_HELP.format(studies=", ".join(composer.options("study"))), end="")
+            return 0 if flags.help else 2
+        name, overrides, options = selection.read_words(flags.overrides)
+        if name is None:
+            raise unknown("study", flags.overrides[0], composer.options("study"))
+        results_dir = f"results_dir={options['results_dir']}"
+        if flags.shows:
+            return show(flags, combinations(composer, name, overrides)[0])
+        made = jobs(composer, name, [*overrides, results_dir])
+        from mixbench.sweep import EXIT_INTERRUPTED, run_jobs
+
+        status = run_jobs(made, options["results_dir"])
+        if status == EXIT_INTERRUPTED:
+            return status
+        chosen = selection.of_study(composer, name, overrides, options, sources=(selection.OWN,))
+    if len(chosen.frame):
+        _write_table(chosen)
+        _write_plots(chosen)
+    return status
+
+
+def table(words: list[str]) -> int:
+    """mixbench table: tables of stored runs."""
+    if _wants_help(words):
+        print(TABLE_HELP.format(what="Tables", command="table"), end="")
+        return 0
+    chosen = _select(words)
+    return _write_table(chosen)
+
+
+def plot(words: list[str]) -> int:
+    """mixbench plot: plots of stored runs."""
+    if _wants_help(words):
+        print(TABLE_HELP.format(what="Plots", command="plot"), end="")
+        return 0
+    chosen = _select(words)
+    if not len(chosen.frame):
+        print(f"no run of this selection is stored in {chosen.source}/", file=sys.stderr)
+        return 1
+    return _write_plots(chosen)
+
+
+def list_command(words: list[str]) -> int:
+    """mixbench list: what a group offers, a line each."""
+    from mixbench.catalogue import describe
+
+    config_dir, words = _config_dir(words)
+    if _wants_help(words) or not words:
+        print(LIST_HELP, end="")
+        return 0 if words else 2
+    if len(words) != 1 or words[0] not in GROUP_OF:
+        raise unknown("list", " ".join(words), GROUP_OF)
+    described = describe(GROUP_OF[words[0]], config_dir)
+    width = max(map(len, described), default=0)
+    for name, text in described.items():
+        print(f"{name:{width}}  {text}")
+    return 0
+
+
+def status(words: list[str]) -> int:
+    """mixbench status: how the runs of the store, or of a study, stand."""
+    from mixbench import upkeep
+
+    if _wants_help(words):
+        print(STATUS_HELP, end="")
+        return 0
+    config_dir, words = _config_dir(words)
+    print("\n".join(upkeep.status(words, config_dir)))
+    return 0
+
+
+def clean(words: list[str]) -> int:
+    """mixbench clean: drop what is not finished."""
+    from mixbench import upkeep
+
+    if _wants_help(words):
+        print(CLEAN_HELP, end="")
+        return 0
+    return upkeep.clean([word for word in words if word != "--yes"], yes="--yes" in words)
+
+
+COMMANDS = {
+    "run": run,
+    "sweep": sweep,
+    "study": study,
+    "table": table,
+    "plot": plot,
+    "list": list_command,
+    "status": status,
+    "clean": clean,
+}
+
+
+def _wants_help(words: Sequence[str]) -> bool:
+    return "-h" in words or "--help" in words
+
+
+def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
+    """Take --config-dir FOLDER, the one flag of commands that train nothing, out of the words."""
+    from mixbench.hydra_flags import read
+
+    flags = read(words, known=("--config-dir", "-cd", "--help", "-h"))
+    return flags.config_dir, flags.overrides + ["--help"] * flags.help
+
+
+def _select(words: list[str]):
+    from mixbench.config import Composer
+    from mixbench.selection import select
+
+    config_dir, words = _config_dir(words)
+    with Composer(config_dir) as composer:
+        chosen = select(composer, words)
+    for problem in chosen.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    return chosen
+
+
+def _write_table(chosen) -> int:
+    from mixbench import table
+
+    print(table.markdown(chosen, table.build(chosen)))
+    if not len(chosen.frame):
+        return 1
+    for path in table.write(chosen):
+        print(path)
+    return 0
+
+
+def _write_plots(chosen) -> int:
+    from mixbench import plot
+
+    for path in plot.write(chosen):
+        print(path)
+    return 0

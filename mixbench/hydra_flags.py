@@ -1,0 +1,80 @@
+"""Hydra's own flags: told apart from overrides wherever they stand, and handed to Hydra where they show something."""
+
+import difflib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mixbench.errors import UserError
+
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+TAKES_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd")
+SHOWS = ("--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help")  # flags that show something and train nothing
+BARE = ("--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
+KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)
+
+
+@dataclass
+class Flags:
+    """A command's words: what is Hydra's, and the overrides."""
+
+    overrides: list[str] = field(default_factory=list)
+    for_hydra: list[str] = field(default_factory=list)
+    config_dir: str | None = None
+    multirun: bool = False
+    help: bool = False
+    shows: bool = False
+
+
+def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
+    """Tell flags from overrides; Hydra's own parser wants all flags first. Raises UserError for an unknown flag."""
+    flags, rest = Flags(), list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            flags.overrides.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UserError(f"unknown flag {name!r}{f' (did you mean {near[0]}?)' if near else ''}")
+        if name in TAKES_VALUE and not equals:
+            if not rest:
+                raise UserError(f"{name} needs a value")
+            value = rest.pop(0)
+        if name in ("--info", "-i") and rest and rest[0] in INFO:
+            value = rest.pop(0)
+        if name in ("--config-dir", "-cd"):
+            flags.config_dir = value
+        flags.multirun |= name in ("--multirun", "-m")
+        flags.help |= name in ("--help", "-h")
+        flags.shows |= name in SHOWS
+        if name not in ("--multirun", "-m", "--run", "-r"):
+            flags.for_hydra += [name, value] if value else [name]
+    return flags
+
+
+def show(flags: Flags, overrides: Sequence[str]) -> int:
+    """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
+    import hydra
+
+    from mixbench.config import CONFIG_MODULE, CONFIG_NAME, Composer
+
+    if not flags.help:
+        with Composer(flags.config_dir) as composer:
+            composer.compose(overrides)  # for its messages
+    logging.raiseExceptions = False  # `| head` closes the pipe that Hydra logs to
+    before = sys.argv
+    sys.argv = ["mixbench", *flags.for_hydra, *overrides]
+    try:
+        hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(_nothing)()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def _nothing(cfg: object) -> None:
+    """Hydra wants a task; with a flag that shows something it is never called."""

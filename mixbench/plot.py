@@ -1,0 +1,190 @@
+"""Plots of stored runs: accuracy against the table's rows, loss curves in a grid. PNG and SVG. No torch."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from mixbench.selection import Selection
+from mixbench.stats import RULES
+from mixbench.table import Table, build, label
+
+# Okabe and Ito's palette, safe for colour-blind readers (Wong 2011); a method keeps its colour everywhere.
+COLOURS = {
+    "none": "#000000",
+    "label-mix": "#0072B2",
+    "data-mix": "#D55E00",
+    "cutmix": "#009E73",
+    "cutout": "#E69F00",
+    "label-only": "#CC79A7",
+}
+SPARE_COLOURS = ("#56B4E9", "#7F7F7F", "#8C564B", "#17BECF", "#BCBD22", "#9467BD")
+MARKERS = "osD^vPX*<>ph"
+SMALL = 10_000  # the small-data report shows n up to here in a figure of its own
+GRID_LIMIT = 8  # rows and columns of loss curves that stay readable
+LOSS_FLOOR = 1e-4  # on the logarithmic axis; a memorised subset's loss goes to 0
+
+STYLE = {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "mixbench",  # the same runs give the same file
+    "svg.fonttype": "none",
+    "font.sans-serif": ["DejaVu Sans", "Noto Sans CJK JP", "sans-serif"],
+}
+
+
+def write(selection: Selection) -> list[Path]:
+    """Draw what the selection allows into its folder; returns the files. It must hold at least one run."""
+    table = build(selection)
+    selection.out.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(STYLE):
+        figures = {"accuracy": accuracy(selection, table)}
+        numbers = _numbers(table)
+        if numbers and min(numbers) > 0 and len(numbers) > 2:
+            figures["accuracy-log"] = accuracy(selection, table, log=True)
+        if numbers and selection.rows == "n" and len([n for n in numbers if n <= SMALL]) > 1 and max(numbers) > SMALL:
+            figures[f"accuracy-to-{SMALL}"] = accuracy(selection, table, limit=SMALL)
+        curves = loss_curves(selection, table)
+        if curves is not None:
+            figures["loss"] = curves
+        return [path for name, figure in figures.items() for path in _save(figure, selection.out / name)]
+
+
+def accuracy(selection: Selection, table: Table, log: bool = False, limit: float | None = None) -> Figure:
+    """Accuracy against the first row key, a line for each column: mean of the runs, band from lowest to highest.
+
+    log: logarithmic axis. limit: leave out what lies beyond. Published numbers are hollow marks on a dotted line.
+    """
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    series = sorted({(row[1:], column) for row in table.rows for column in table.columns}, key=str)
+    series.sort(key=lambda key: table.columns.index(key[1]))
+    numeric = bool(_numbers(table))
+    positions = {row[0]: row[0] if numeric else i for i, row in enumerate({r[:1]: r for r in table.rows}.values())}
+    spread = False
+    for i, (extra, column) in enumerate(series):
+        rows = [r for r in table.rows if r[1:] == extra and (limit is None or r[0] <= limit)]
+        ours = [(positions[r[0]], table.cell(r, column)) for r in rows if table.cell(r, column).count]
+        colour, marker = colours(table.columns)[column], MARKERS[i % len(MARKERS)]
+        line_style = ("-", "--", "-.", ":")[sorted({key for key, c in series if c == column}, key=str).index(extra) % 4]
+        name = ", ".join([label(column), *(f"{k} {label(v)}" for k, v in zip(table.row_keys[1:], extra, strict=True))])
+        if ours:
+            x = [position for position, _ in ours]
+            axes.plot(x, [s.mean for _, s in ours], line_style, color=colour, marker=marker, markersize=5, label=name)
+            if any(s.count > 1 for _, s in ours):
+                spread = True
+                axes.fill_between(
+                    x, [s.low for _, s in ours], [s.high for _, s in ours], color=colour, alpha=0.15, lw=0
+                )
+        theirs = [(positions[r[0]], table.published[r, column]) for r in rows if (r, column) in table.published]
+        if theirs:
+            axes.plot(*zip(*theirs, strict=True), ":", color=colour, marker=marker, markersize=6, mfc="none", lw=1)
+    _label_axes(axes, selection, table, positions, numeric, log)
+    handles, names = axes.get_legend_handles_labels()
+    if table.published:
+        handles.append(Line2D([], [], ls=":", color="#555555", marker="o", mfc="none"))
+        names.append("published")
+    if handles:
+        axes.legend(
+            handles, names, loc="best", title="band: lowest to highest run" if spread else None, title_fontsize=8
+        )
+    return figure
+
+
+def loss_curves(selection: Selection, table: Table) -> Figure | None:
+    """Training and test loss against the step, a panel for each cell with runs; None where no history can be read."""
+    histories = _histories(selection, table)
+    rows = [r for r in table.rows if any((r, c) in histories for c in table.columns)][:GRID_LIMIT]
+    columns = [c for c in table.columns if any((r, c) in histories for r in rows)][:GRID_LIMIT]
+    if not rows:
+        return None
+    figure = Figure(figsize=(1.2 + 2.5 * len(columns), 0.9 + 1.9 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), sharey=True, sharex="row", squeeze=False)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            axes = grid[i][j]
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_locator(NullLocator())
+            for key, style in (("train_loss", "-"), ("test_loss", "--")):
+                if (row, column) not in histories:
+                    axes.text(0.5, 0.5, "no run", transform=axes.transAxes, ha="center", color="#777777")
+                    break
+                steps = histories[row, column].groupby("step")[key].agg(["mean", "min", "max"]).clip(lower=LOSS_FLOOR)
+                colour = colours(table.columns)[column]
+                axes.plot(steps.index, steps["mean"], style, color=colour, lw=1.4)
+                axes.fill_between(steps.index, steps["min"], steps["max"], color=colour, alpha=0.15, lw=0)
+            if i == 0:
+                axes.set_title(label(column), fontsize=10)
+            if j == 0:
+                name = ", ".join(f"{k} = {label(v)}" for k, v in zip(table.row_keys, row, strict=True))
+                axes.set_ylabel(f"{name}\nloss")
+            if i == len(rows) - 1:
+                axes.set_xlabel("step")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+            axes.locator_params(axis="x", nbins=4)
+    kinds = [Line2D([], [], ls=style, color="#333333") for style in ("-", "--")]
+    names = ["training loss, as trained (mixed images and labels)", "test loss"]
+    figure.legend(kinds, names, loc="outside lower center", ncols=2 if len(columns) > 1 else 1, fontsize=9)
+    return figure
+
+
+def colours(names: Sequence[Any]) -> dict[Any, str]:
+    """A colour for each name: its own for a known method, spare ones for others in their order."""
+    spare = iter(SPARE_COLOURS * (1 + len(names) // len(SPARE_COLOURS)))
+    return {name: COLOURS[name] if name in COLOURS else next(spare) for name in names}
+
+
+def _numbers(table: Table) -> list[float]:
+    """The rows' values where all are numbers, else nothing."""
+    values = sorted({row[0] for row in table.rows}) if all(isinstance(r[0], (int, float)) for r in table.rows) else []
+    return values if all(value == value for value in values) else []
+
+
+def _label_axes(axes: Axes, selection: Selection, table: Table, positions: dict, numeric: bool, log: bool) -> None:
+    axes.set_title(textwrap.fill(selection.title, 60), fontsize=11)
+    axes.set_xlabel("labelled training images n" if selection.rows == "n" else selection.rows)
+    images = "held-out" if set(selection.frame.get("eval", [])) == {"holdout"} else "test"
+    axes.set_ylabel(f"{images} accuracy (%), {RULES[selection.rule].short}")
+    if log:
+        axes.set_xscale("log")
+        shown = [value for value in positions if value > 0]
+        axes.xaxis.set_major_locator(FixedLocator(shown) if len(shown) <= 10 else LogLocator())
+        axes.xaxis.set_minor_locator(NullLocator())
+    if numeric:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
+    else:
+        axes.set_xticks(list(positions.values()), [label(value) for value in positions])
+
+
+def _histories(selection: Selection, table: Table) -> dict[tuple, pd.DataFrame]:
+    found: dict[tuple, list[pd.DataFrame]] = {}
+    for cell, folder in zip(selection.frame["cell"], selection.frame["folder"], strict=True):
+        try:
+            history = pd.read_csv(folder / "history.csv", usecols=["step", "train_loss", "test_loss"])
+        except (OSError, ValueError) as error:
+            selection.problems.append(f"{folder / 'history.csv'}: left out of the loss curves ({error})")
+            continue
+        found.setdefault(table.place[cell], []).append(history)
+    return {where: pd.concat(histories) for where, histories in found.items()}
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return paths

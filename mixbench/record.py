@@ -1,0 +1,37 @@
+"""Keep a study's finished runs as its records: python -m mixbench.record STUDY [KEY=VALUE …] (scripts/record)."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from mixbench import plot, selection, table
+from mixbench.config import Composer
+from mixbench.errors import UserError
+from mixbench.selection import KEPT, OWN
+
+# The rest of a run's folder, logits and weights, is too large to keep under version control.
+RECORDED = ("config.yaml", "provenance.json", "history.csv", "metrics.json")
+
+
+def record(words: Sequence[str]) -> None:
+    """Copy the runs to <results_dir>/<study>/runs and write tables and plots from the copies."""
+    name, overrides, options = selection.read_words(words)
+    if name is None:
+        raise UserError("name a study")
+    with Composer() as composer:
+        own = selection.of_study(composer, name, overrides, options, sources=(OWN,))
+        for folder in own.frame["folder"]:
+            copy = own.kept / folder.name
+            copy.mkdir(parents=True, exist_ok=True)
+            for file in RECORDED:
+                shutil.copy2(folder / file, copy / file)
+        kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
+    for path in [*table.write(kept), *plot.write(kept)]:
+        print(path)
+
+
+if __name__ == "__main__":
+    try:
+        record(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"mixbench: {error}")
