@@ -1,0 +1,112 @@
+"""Composing configurations: everything fits together, and a mistake names itself."""
+
+import inspect
+import re
+from importlib.resources import files
+from itertools import product
+
+import pytest
+from hydra import compose
+
+from mixbench import functions
+from mixbench.augment import AUGMENTS
+from mixbench.catalogue import describe, names
+from mixbench.config import Composer, expand
+from mixbench.errors import UserError
+from mixbench.identity import job
+from mixbench.mixing import METHODS
+from mixbench.train import check
+
+
+@pytest.fixture(scope="module")
+def composer():
+    with Composer() as composer:
+        yield composer
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "study"), list(product(names("method"), names("dataset"), [None, *names("study")]))
+)
+def test_every_method_fits_every_dataset_and_study(composer, method, dataset, study):
+    overrides = [f"method={method}", f"dataset={dataset}", *([f"study={study}"] if study else [])]
+    made = job(composer.compose([*overrides, *(["dataset.path=x.npz"] if dataset == "npz" else [])]))
+    check(made.cfg)
+    assert made.identity["method"] in METHODS
+
+
+@pytest.mark.parametrize("overrides", [["n=3", "method=cutmix", "method.alpha=3"], ["study=demo", "train.lr=0.2"], []])
+def test_composing_in_two_parts_is_hydras_composing(composer, overrides):
+    assert composer.compose(overrides) == compose("run", overrides)
+
+
+@pytest.mark.parametrize(("group", "table"), [("method", METHODS), ("augment", AUGMENTS)])
+def test_yaml_files_and_functions_agree(composer, group, table):
+    named = {composer.compose([f"{group}={option}"])[group].name for option in names(group)}
+    assert named == set(table)
+    for name, function in table.items():
+        cfg = composer.compose([f"{group}={name}"])[group]
+        keys = set(cfg) - {"name", "version"}
+        assert keys == set(functions.options_of(function)) | functions.settings_of(function), name
+        for key, parameter in functions.options_of(function).items():
+            if parameter.default is not inspect.Parameter.empty:
+                assert cfg[key] == parameter.default, f"{name}.{key}"
+
+
+def test_every_yaml_default_says_where_it_comes_from():
+    for group in ("dataset", "method", "augment", "model", "train", "loss"):
+        for file in (files("mixbench.configs") / group).iterdir():
+            lines = file.read_text(encoding="utf-8").splitlines()
+            assert lines[0].startswith("# "), f"{file.name} begins with what it is"
+            for line in lines[1:]:
+                if line and not line.startswith(("#", "name:", "source:", "defaults:")):
+                    assert re.search(r" # \S", line), f"{group}/{file.name}: {line}"
+
+
+def test_studies_say_source_protocol_rule_cost_and_what_to_expect():
+    for file in (files("mixbench.configs") / "study").iterdir():
+        header = "\n".join(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+        for word in ("Source:", "Protocol:", "Rule:", "Cost:", "Expect:"):
+            assert word in header, f"{file.name} has no {word}"
+
+
+def test_descriptions_are_the_first_comment():
+    assert describe("study")["demo"].startswith("demo: ")
+    assert "CutMix" in describe("method")["cutmix"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["method=cutmx"], "unknown method 'cutmx' (did you mean cutmix?); choices: cutmix, cutout, data-mix"),
+        (["train.stps=3"], "unknown key 'train.stps' (did you mean train.steps?)"),
+        (["method=cutmix", "method.lenght=3"], "(method=cutmix) 'method.lenght'"),
+        (["nn=3"], "unknown key 'nn' (did you mean n?)"),
+        (["n=abc"], "n=abc: "),
+        (["model.width=1.5"], "model.width=1.5: "),
+        (["n=1,2"], "mixbench sweep"),
+        (["n"], "write key=value"),
+        (["+more=3"], "every key exists already"),
+        (["~method"], "every key exists already"),
+        (["hydra.job.chdir=true"], "Hydra's own settings"),
+        (["study=demos"], "unknown study 'demos' (did you mean demo?)"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(composer, overrides, told):
+    with pytest.raises(UserError) as error:
+        composer.compose(overrides)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_expand_lists_all_combinations_the_last_key_fastest():
+    assert expand(["n=1,2", "seed=range(0,3)", "method=none"]) == [
+        [f"n={n}", f"seed={seed}", "method=none"] for n in (1, 2) for seed in (0, 1, 2)
+    ]
+    assert expand([]) == [[]]
+    with pytest.raises(UserError, match="interval"):
+        expand(["train.lr=interval(0,1)"])
+
+
+def test_a_missing_config_dir_is_a_mistake():
+    with pytest.raises(UserError, match="no such folder"):
+        Composer("no-such-folder")

@@ -1,0 +1,138 @@
+"""A run's identity: ids that never change, settings that mean the same thing, values that are refused."""
+
+import pytest
+
+from mixbench.config import Composer
+from mixbench.errors import UserError
+from mixbench.identity import NONE, cell_hash, job, run_id, small_data_steps
+
+
+@pytest.fixture(scope="module")
+def composer():
+    with Composer() as composer:
+        yield composer
+
+
+@pytest.fixture
+def make(composer):
+    return lambda *overrides: job(composer.compose(overrides))
+
+
+# Stored results are found by these names: a change here orphans every run that anyone has kept.
+FROZEN = {
+    (): "cifar10-n500-none-s0-5098e9bcc8",
+    ("method=mixup", "n=100"): "cifar10-n100-label-mix-s0-4e77af8850",
+    ("method=data-mix", "n=250", "seed=3", "train.steps=10"): "cifar10-n250-data-mix-s3-fa6b7f653e",
+    (
+        "method=cutmix",
+        "method.alpha=0.5",
+        "method.p=0.5",
+        "n=1000",
+        "model.stem=bn",
+    ): "cifar10-n1000-cutmix-s0-04a7e1ffab",
+    ("method=cutout", "dataset=digits", "subset=balanced", "subset_seed=1", "n=50"): "digits-n50-cutout-s0-12ecc781de",
+    (
+        "dataset=npz",
+        "dataset.path=some/where/mine.npz",
+        "eval=holdout",
+        "train.epochs=2",
+    ): "mine-n500-none-s0-cde07803bd",
+    ("study=demo", "n=20"): "digits-n20-none-s0-60107ed3fa",
+    ("study=cifar10-cpu", "method=label-mix", "n=100", "seed=2"): "cifar10-n100-label-mix-s2-e5abedb3e8",
+}
+
+
+@pytest.mark.parametrize("overrides", list(FROZEN))
+def test_frozen_ids(make, overrides):
+    assert make(*overrides).id == FROZEN[overrides]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["method=mixup"], ["method=label-mix"]),
+        (["method=label-mix", "method.alpha=1"], ["method=label-mix", "method.alpha=1.0", "method.beta=1"]),
+        (["method=label-mix", "method.alpha=0"], ["method=none"]),
+        (["method=data-mix", "method.alpha=0", "method.beta=0"], ["method=none"]),
+        (["n=1000"], ["n=1000", "train.epochs=100"]),
+        (["n=500"], ["n=500", "train.steps=117000", "train.eval_every=390"]),
+        (["device=cpu"], ["device=cuda:7"]),
+        (["results_dir=a", "force=true", "save_model=true"], ["train.checkpoint_every=7", "dataset.root=b"]),
+        (["subset=head", "subset_seed=5"], ["subset=head"]),
+        (["dataset=npz", "dataset.path=a/x.npz"], ["dataset=npz", "dataset.path=b/y.npz", "dataset.name=x"]),
+    ],
+)
+def test_the_same_run(make, one, other):
+    assert make(*one).id == make(*other).id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "n=501", "subset=random", "seed=1", "eval=holdout", "precision=fp32", "dataset.pad=3", "augment=none",
+        "dataset.mean=[0.5,0.5,0.5]", "method=cutout", "method.p=0.5", "method.correct_lambda=false", "model.width=32",
+        "model.depth=34", "model.stem=bn", "train.steps=5", "train.batch_size=64", "train.lr=0.05", "train.momentum=0.8",
+        "train.weight_decay=0", "train.nesterov=true", "train.schedule=cosine", "train.warmup=5", "train.eval_every=7",
+        "method.version=2",
+    ],
+)  # fmt: skip
+def test_another_run(make, change):
+    base = ["method=cutmix"]
+    assert make(*base, change).id != make(*base).id
+
+
+def test_a_neutral_value_stays_out_of_the_hash(make):
+    identity = make("n=100").identity
+    assert run_id({key: value for key, value in identity.items() if key != "train.warmup"}) == run_id(identity)
+
+
+def test_a_cell_is_all_but_the_seeds(make):
+    random = ["subset=random", "n=100"]
+    assert cell_hash(make(*random, "seed=1", "subset_seed=2").identity) == cell_hash(make(*random).identity)
+    assert cell_hash(make(*random, "method=mixup").identity) != cell_hash(make(*random).identity)
+
+
+def test_alpha_zero_is_the_method_none(composer, make):
+    assert dict(make("method=none").cfg.method) == NONE
+    assert make("method=cutmix", "method.alpha=0").identity["method"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("n", "steps"),
+    [(1, 40_000), (100, 40_000), (101, 117_000), (250, 117_000), (500, 117_000), (999, 117_000), (1000, 781), (5000, 3906),
+     (10_000, 7812), (20_000, 15_625), (50_000, 39_062)],
+)  # fmt: skip
+def test_steps_of_the_small_data_protocol(make, n, steps):
+    assert small_data_steps(n) == steps
+    assert make(f"n={n}").cfg.train.steps == steps
+
+
+@pytest.mark.parametrize(("steps", "every"), [(117_000, 390), (7800, 390), (7799, 389), (200, 10), (19, 1), (1, 1)])
+def test_evaluations_are_every_390_steps_but_at_least_20(make, steps, every):
+    assert make(f"train.steps={steps}").cfg.train.eval_every == every
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["method=label-mix", "method.alpha=-1"], "method.alpha=-1"),
+        (["method=label-mix", "method.beta=-0.5"], "method.beta=-0.5"),
+        (["method=label-mix", "method.beta=0"], "exactly one"),
+        (["method=data-mix", "method.alpha=0"], "exactly one"),
+        (["method=label-mix", "method.alpha=much"], "must be a number"),
+        (["method=label-mix", "method.alpha=inf"], "finite"),
+        (["method=cutmix", "method.p=1.5"], "probability"),
+        (["method=cutmix", "method.per_sample=2"], "true or false"),
+        (["train.steps=5", "train.epochs=5"], "give one"),
+        (["train.protocol=null"], "train.steps=NUMBER"),
+        (["train.protocol=smal-data"], "did you mean small-data?"),
+        (["train.nesterov=true", "train.momentum=0"], "train.momentum"),
+        (["dataset=npz"], "dataset.path"),
+        (["dataset=npz", "dataset.path=x.npz", "dataset.name=a/b"], "names folders"),
+        (["dataset.mean=null"], "go together"),
+        (["dataset.std=[1,0,1]"], "dataset.std"),
+    ],
+)
+def test_refused_values(make, overrides, told):
+    with pytest.raises(UserError, match=told.replace("?", r"\?")):
+        make(*overrides)

@@ -1,0 +1,290 @@
+"""Tables, plots and records from a small checked-in store of made-up runs (tests/fixtures/store)."""
+
+import csv
+import json
+import shutil
+import statistics
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from mixbench import plot, record, selection, stats, store, study, table
+from mixbench.cli import main
+from mixbench.config import Composer
+from mixbench.errors import UserError
+
+STORE = Path(__file__).parent / "fixtures" / "store"
+
+
+@pytest.fixture
+def results(tmp_path):
+    shutil.copytree(STORE, tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def select(results):
+    def select(*words):
+        with Composer() as composer:
+            return selection.select(composer, [*words, f"results_dir={results}"])
+
+    return select
+
+
+def test_summary_is_mean_and_sample_deviation():
+    values = [60.0, 62.0, 67.0]
+    summary = stats.summarise(values)
+    assert (summary.mean, summary.sd, summary.count) == (63.0, statistics.stdev(values), 3)
+    assert (summary.low, summary.high) == (60.0, 67.0)
+    assert stats.summarise([5.0]).sd is None
+    assert stats.summarise([]).count == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "text"),
+    [
+        ([60.0, 62.0, 64.0], 3, "62.00 ± 2.00 (3)"),
+        ([60.0, 62.0, 64.0, 66.0], 3, "63.00 ± 2.58 (4)"),
+        ([86.0, 88.0], 3, "87.00 ± 1.41 (2 of 3)"),
+        ([85.0], 3, "85.00 (1 of 3)"),
+        ([], 3, "– (0 of 3)"),
+        ([], None, "– (0)"),
+        ([85.0], None, "85.00 (1)"),
+    ],
+)
+def test_cell_text(values, expected, text):
+    assert table.cell_text(stats.summarise(values), expected) == text
+
+
+def test_accuracy_table_of_a_study(select, results):
+    chosen = select("demo", "n=20,50")
+    paths = table.write(chosen)
+    assert [path.relative_to(results).as_posix() for path in paths] == [
+        "demo/accuracy.csv", "demo/accuracy.md", "demo/runs.csv",
+    ]  # fmt: skip
+    rows = [line.split("|")[1:-1] for line in paths[1].read_text().splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert cells[0] == ["n", "none", "data-mix", "label-mix"]
+    assert cells[2] == ["20", "62.00 ± 2.00 (3)", "61.00 ± 3.00 (3)", "73.00 ± 3.61 (3)"]
+    assert cells[3] == ["50", "87.00 ± 1.41 (2 of 3)", "85.00 (1 of 3)", "91.00 ± 1.00 (3)"]
+    with open(paths[0], newline="") as file:
+        first = next(csv.DictReader(file))
+    assert first == {
+        "n": "20",
+        "none_mean": "62.0", "none_sd": "2.0", "none_runs": "3",
+        "data-mix_mean": "61.0", "data-mix_sd": "3.0", "data-mix_runs": "3",
+        "label-mix_mean": "73.0", "label-mix_sd": str(statistics.stdev([70, 72, 77])), "label-mix_runs": "3",
+    }  # fmt: skip
+
+
+def test_runs_csv_has_a_row_for_each_run(select):
+    runs = pd.read_csv(table.write(select("demo"))[2])
+    assert len(runs) == 15
+    assert {"id", "n", "method", "seed", "method.alpha", "final_accuracy", "resolved_precision"} <= set(runs.columns)
+    assert not {"folder", "cell"} & set(runs.columns)
+
+
+def test_a_missing_row_of_a_study_is_shown(select):
+    text = table.markdown(chosen := select("demo"), table.build(chosen))
+    assert text.count("– (0 of 3)") == 6  # n = 100 and 300, three methods
+
+
+@pytest.mark.parametrize(("rule", "value"), [("final", "62.00"), ("best", "63.00"), ("median10", "57.50")])
+def test_the_rule_is_applied_and_named(select, rule, value):
+    chosen = select("demo", f"rule={rule}")
+    text = table.markdown(chosen, table.build(chosen))
+    assert f" {value} ± 2.00 (3) |" in text
+    assert stats.RULES[rule].meaning in text
+
+
+def test_published_numbers_stand_beside_ours(select):
+    chosen = select("small-data")
+    built = table.build(chosen)
+    text = table.markdown(chosen, built)
+    assert len(built.published) == 24
+    assert built.published[(500,), "data-mix"] == 58.59
+    assert "best test accuracy" in text
+    assert "technical blog, 2018" in text
+    assert "| – (0 of 1) |       58.59 |" in text
+
+
+def test_another_rule_than_the_published_one_is_said(select, results):
+    chosen = select("small-data", "rule=final")
+    assert "another rule" in table.markdown(chosen, table.build(chosen))
+
+
+def test_further_seeds_of_a_study_count_and_named_seeds_choose(select, results):
+    with Composer() as composer:
+        extra = study.jobs(composer, "demo", ["n=20", "method=none", "seed=7"])[0]
+    donor = next((results / "runs").glob("digits-n20-none-s0-*"))
+    folder = shutil.copytree(donor, results / "runs" / extra.id)
+    metrics = json.loads((folder / "metrics.json").read_text()) | {"id": extra.id, "identity": extra.identity}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert len(select("demo").frame) == 16
+    assert set(select("demo", "seed=7").frame["seed"]) == {7}
+
+
+def test_filters_choose_by_any_key(select):
+    assert len(select().frame) == 15
+    assert len(select("method=mixup,data-mix", "n=20").frame) == 6  # mixup is stored as label-mix
+    assert len(select("method.alpha=1").frame) == 6
+    assert len(select("dataset=cifar10").frame) == 0
+    with pytest.raises(UserError, match=r"unknown key 'method.alhpa' \(did you mean method.alpha\?\)"):
+        select("method.alhpa=1")
+    with pytest.raises(UserError, match="unknown rule 'bset'"):
+        select("rule=bset")
+
+
+def test_rows_and_columns_by_any_two_keys(select):
+    built = table.build(select("method=label-mix", "rows=method.alpha", "columns=n"))
+    assert (built.rows, built.columns) == ([(1,)], [20, 50])
+    assert built.cell((1,), 50).mean == 91.0
+    with pytest.raises(UserError, match="unknown key 'metod'"):
+        table.build(select("rows=metod"))
+
+
+def test_experiments_are_never_averaged_over(select, results):
+    for folder in sorted((results / "runs").glob("digits-n20-*")):
+        other = shutil.copytree(folder, folder.with_name(folder.name.replace("-s", "-wide-s")))
+        metrics = json.loads((other / "metrics.json").read_text())
+        metrics["identity"] |= {"model.width": 64, "train.lr": 0.2}
+        (other / "metrics.json").write_text(json.dumps(metrics | {"id": other.name}))
+    chosen = select("n=20")
+    built = table.build(chosen)
+    assert len(built.row_keys) == 2  # width and rate move together: one of them tells the rows apart
+    assert [built.cell(row, "none").count for row in built.rows] == [3, 3]
+    assert f"told apart by {built.row_keys[1]}" in table.markdown(chosen, built)
+
+
+def test_mixed_precisions_and_code_are_said(select, results):
+    metrics = next((results / "runs").glob("*none-s0*")) / "metrics.json"
+    metrics.write_text(
+        metrics.read_text().replace('"precision": "fp32"', '"precision": "bf16"').replace("0123", "9999")
+    )
+    text = table.markdown(chosen := select("demo"), table.build(chosen))
+    assert "These runs mix precisions: bf16, fp32." in text
+    assert "versions of the code" in text
+
+
+def test_an_overridden_study_is_kept_apart(select, results):
+    chosen = select("demo", "model.width=8", "n=20")
+    assert len(chosen.frame) == 0
+    assert chosen.out == results / "demo,model.width=8"
+    assert "Changed from that: model.width=8." in table.markdown(chosen, table.build(chosen))
+
+
+def test_kept_records_serve_where_there_are_no_own_runs(select, results):
+    (results / "demo").mkdir()
+    shutil.move(results / "runs", results / "demo" / "runs")
+    assert select("demo").source == results / "demo" / "runs"
+    assert len(select("demo").frame) == 15
+    assert len(select("dataset=digits").frame) == 0, "read only by the study's name"
+
+
+def test_own_runs_are_never_mixed_with_kept_records(select, results):
+    (results / "demo").mkdir()
+    shutil.copytree(results / "runs", results / "demo" / "runs")
+    for folder in list((results / "runs").glob("digits-*"))[1:]:
+        shutil.rmtree(folder)
+    assert len(select("demo").frame) == 1
+
+
+def test_record_keeps_runs_and_draws_from_them(results, capsys):
+    for folder in (results / "runs").glob("digits-*"):
+        for name in ("config.yaml", "provenance.json", "predictions.npz"):
+            (folder / name).write_text("x")
+    record.record(["demo", f"results_dir={results}"])
+    kept = sorted((results / "demo" / "runs").iterdir())
+    assert len(kept) == 15
+    assert sorted(path.name for path in kept[0].iterdir()) == sorted(record.RECORDED)
+    assert str(results / "demo" / "runs") in (results / "demo" / "accuracy.md").read_text()
+
+
+def test_plots_are_drawn_as_png_and_svg(select, results):
+    paths = plot.write(select("demo"))
+    assert {path.name for path in paths} == {
+        f"{name}.{kind}" for name in ("accuracy", "accuracy-log", "loss") for kind in ("png", "svg")
+    }
+    for path in paths:
+        if path.suffix == ".png":
+            assert path.read_bytes().startswith(b"\x89PNG")
+        else:
+            text = "".join(ElementTree.parse(path).getroot().itertext())
+            assert "label-mix" in text
+            assert "digits" in text or path.name.startswith("loss")
+
+
+def test_the_same_runs_give_the_same_files(select):
+    first = {path: path.read_bytes() for path in plot.write(select("demo"))}
+    assert {path: path.read_bytes() for path in plot.write(select("demo"))} == first
+
+
+def test_accuracy_plot_shows_means_and_bands(select):
+    chosen = select("demo", "n=20,50")
+    axes = plot.accuracy(chosen, table.build(chosen)).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines["none"].get_xdata()) == [20, 50]
+    assert list(lines["none"].get_ydata()) == [62.0, 87.0]
+    assert to_hex(lines["label-mix"].get_color()) == plot.COLOURS["label-mix"].lower()
+    band = axes.collections[list(lines).index("none")].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (60.0, 88.0)
+
+
+def test_published_numbers_are_drawn_and_small_n_apart(select, results):
+    chosen = select("small-data", "results_dir=nowhere")
+    axes = plot.accuracy(chosen, table.build(chosen), log=True).axes[0]
+    assert {tuple(line.get_ydata()) for line in axes.lines} >= {
+        (26.79, 36.34, 44.60, 47.83, 79.52, 85.47, 90.81, 95.00),
+    }
+    assert axes.get_xscale() == "log"
+    near = plot.accuracy(chosen, table.build(chosen), limit=plot.SMALL).axes[0]
+    assert max(max(line.get_xdata()) for line in near.lines) == 10_000
+
+
+def test_loss_curves_have_a_panel_for_each_cell(select):
+    chosen = select("demo", "n=20,50")
+    figure = plot.loss_curves(chosen, table.build(chosen))
+    assert len(figure.axes) == 6
+    train, test = figure.axes[0].lines
+    assert list(train.get_xdata()) == list(range(15, 151, 15))
+    assert train.get_ydata()[0] == pytest.approx(2.01)  # mean of 2.00, 2.01 and 2.02
+    assert test.get_ydata()[0] == pytest.approx(2.51)
+
+
+def test_a_history_that_cannot_be_read_is_left_out(select, results):
+    broken = next((results / "runs").glob("*none-s0*")) / "history.csv"
+    broken.write_text("nonsense\n")
+    chosen = select("demo")
+    assert plot.write(chosen)
+    assert any(str(broken) in problem for problem in chosen.problems)
+
+
+def test_a_method_keeps_its_colour():
+    assert plot.colours(["mine", "none"])["none"] == plot.colours(["none", "cutmix"])["none"] == "#000000"
+    assert len(set(plot.colours(["a", "b", *plot.COLOURS]).values())) == 2 + len(plot.COLOURS)
+
+
+@pytest.mark.parametrize("command", ["table", "plot"])
+def test_commands_without_runs_exit_with_1_and_write_nothing(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([command, "small-data"]) == 1
+    out = capsys.readouterr()
+    assert "stored" in out.out + out.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_folders_are_reported_and_left_out(results, capsys):
+    runs = results / "runs"
+    (runs / "digits-half").mkdir()
+    (runs / "digits-damaged").mkdir()
+    (runs / "digits-damaged" / "metrics.json").write_text('{"schema": 1, "id": ')
+    (runs / "digits-older").mkdir()
+    store.write_json(runs / "digits-older" / "metrics.json", {"schema": 0})
+    assert main(["table", "demo", f"results_dir={results}"]) == 0
+    told = capsys.readouterr().err
+    assert "digits-damaged" in told
+    assert "digits-older: left out (schema 0, this version reads 1)" in told
+    assert "digits-half" not in told
