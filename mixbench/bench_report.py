@@ -14,8 +14,8 @@ def markdown(measured: dict[str, Any]) -> str:
     machine = measured["machine"]
     where = (
         f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}, "
-        f"Python {machine['python']}, mixbench {machine['mixbench']} (code {machine['code_sha256']}), {machine['date']}; "
-        f"measured in {measured['minutes']:.1f} minutes."
+        f"Python {machine['python']}, mixbench {machine['mixbench']} (code {machine['code_sha256']}), "
+        f"{machine['date']}; measured in {measured['minutes']:.1f} minutes."
     )
     what = (
         f"Pre-act ResNet-18, batches of 128, {METHOD} unless another method is named, crop and flip, n = {N:,} "
@@ -84,8 +84,8 @@ def _targets(measured: dict[str, Any]) -> str:
 def _beside_plain(measured: dict[str, Any]) -> str:
     note = (
         "The plain loop is mixup as most repositories train it: DataLoader over PIL images with torchvision's "
-        "transforms, float32, default memory format, λ from NumPy, two cross-entropies, the loss read at each step; the "
-        "same network. Speeds are relative to it with the better number of workers."
+        "transforms, float32, default memory format, λ from NumPy, two cross-entropies, the loss read at each step; "
+        "the same network. Speeds are relative to it with the better number of workers."
     )
     rows = [
         [width, _loop(row), f"{row['steps_per_second']:.2f}", f"{row['relative_speed']:.2f}"]

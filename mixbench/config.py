@@ -115,6 +115,7 @@ class Composer:
             raise UserError(f"--config-dir {config_dir}: no such folder")
         self._search = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
         self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._options: dict[str, list[str]] = {}
 
     def __enter__(self) -> "Composer":
         GlobalHydra.instance().clear()
@@ -156,9 +157,11 @@ class Composer:
 
     def options(self, group: str) -> list[str]:
         """The names that a group offers, the user's own included."""
-        loader = GlobalHydra.instance().config_loader()
-        names = loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)
-        return sorted(set(names))
+        if group not in self._options:
+            loader = GlobalHydra.instance().config_loader()
+            names = loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)
+            self._options[group] = sorted(set(names))
+        return self._options[group]
 
     def _check(self, override: Override) -> None:
         key, text = override.key_or_group, override.input_line

@@ -54,6 +54,7 @@ class Job:
 
 def job(cfg: DictConfig) -> Job:
     """Check a composed configuration and settle it. Raises UserError where a value is out of range."""
+    cfg = cfg.copy()
     try:
         OmegaConf.resolve(cfg)
         missing = sorted(OmegaConf.missing_keys(cfg))
@@ -61,7 +62,6 @@ def job(cfg: DictConfig) -> Job:
         raise UserError(str(error).splitlines()[0]) from error
     if missing:
         raise UserError(f"{missing[0]} is not set; give {missing[0]}=VALUE")
-    cfg = cfg.copy()
     _check_top(cfg)
     _settle_dataset(cfg)
     _settle_method(cfg)

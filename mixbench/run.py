@@ -18,7 +18,8 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import metrics, provenance, store
+from mixbench import metrics as measure
+from mixbench import provenance, store
 from mixbench.data import Dataset, Split, split
 from mixbench.errors import UserError
 from mixbench.identity import Job
@@ -96,6 +97,16 @@ def prepare(job: Job, dataset: Dataset) -> Split:
     return split(dataset, job.cfg)
 
 
+def find(job: Job, results: Store) -> Result | None:
+    """The job's run where it is finished already."""
+    metrics = results.finished(job.id)
+    if metrics is None:
+        return None
+    made = metrics.get("code_sha256")
+    same = made == provenance.code_sha256()
+    return Result(job, "finished", metrics, "" if same else f"made by other code ({made}); force=true trains it again")
+
+
 def execute(job: Job, images: Split, results: Store, stop: StopRequest, label: str, wait: float = 0) -> Result:
     """Make one run, or find it made. Raises KeyboardInterrupt where `stop` asks for it; other failures are recorded.
 
@@ -104,9 +115,9 @@ def execute(job: Job, images: Split, results: Store, stop: StopRequest, label: s
     try:
         with results.lock(job.id, wait):
             results.put_in_place(job.id)
-            finished = results.finished(job.id)
+            finished = find(job, results)
             if finished is not None and not job.cfg.force:
-                return Result(job, "finished", finished, _other_code(finished))
+                return finished
             folder = results.folder(job.id + FORCE * (finished is not None))
             folder.mkdir(exist_ok=True)
             result = _train(job, images, folder, stop, label)
@@ -114,11 +125,6 @@ def execute(job: Job, images: Split, results: Store, stop: StopRequest, label: s
             return result
     except Timeout:
         return Result(job, "busy")
-
-
-def _other_code(finished: dict[str, Any]) -> str:
-    made = finished.get("code_sha256")
-    return "" if made == provenance.code_sha256() else f"made by other code ({made}); force=true trains it again"
 
 
 def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str) -> Result:
@@ -194,10 +200,10 @@ def measures(outcome: Outcome, images: Split) -> dict[str, Any]:
         "final_accuracy": accuracies[-1],
         "best_accuracy": max(accuracies),
         "median10_accuracy": float(statistics.median(accuracies[-MEDIAN_OF:])),
-        "nll": metrics.nll(logits, labels),
-        "ece": metrics.ece(logits, labels),
-        "per_class_accuracy": metrics.per_class_accuracy(logits, labels),
-        "clean_train_accuracy": metrics.accuracy(outcome.train_logits, images.train_labels),
+        "nll": measure.nll(logits, labels),
+        "ece": measure.ece(logits, labels),
+        "per_class_accuracy": measure.per_class_accuracy(logits, labels),
+        "clean_train_accuracy": measure.accuracy(outcome.train_logits, images.train_labels),
         "steps": steps,
         "seconds": outcome.seconds,
         "steps_per_second": steps / outcome.seconds,

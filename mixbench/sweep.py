@@ -5,13 +5,13 @@ in any order.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 
 from mixbench import data, store
 from mixbench.errors import UserError
 from mixbench.identity import Job
-from mixbench.run import Result, StopRequest, execute, prepare
+from mixbench.run import Result, StopRequest, execute, find, prepare
 from mixbench.store import Store
 
 FOREVER = -1  # filelock's word for waiting without end
@@ -26,26 +26,31 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
     jobs = list({job.id: job for job in jobs}.values())
     results = Store(results_dir)
     results.check_writable()
-    for warning in dict.fromkeys(_validate(jobs, results)):
+    before = [result for job in jobs if not job.cfg.force and (result := find(job, results)) is not None]
+    finished = {result.job.id for result in before}
+    for warning in dict.fromkeys(_validate(jobs, finished, results)):
         print(f"warning: {warning}", file=sys.stderr)
     results.open()
-    todo = [job for job in jobs if job.cfg.force or results.finished(job.id) is None]
-    if len(jobs) > 1:
-        print(f"{len(jobs)} runs, {len(jobs) - len(todo)} of them finished already")
-        counted = todo
-    else:
-        counted = jobs
+    todo = [job for job in jobs if job.id not in finished]
+    if len(jobs) == 1 and before:
+        print(_line(before[0], 1, 1, results))
+    elif len(jobs) > 1:
+        others = sum(bool(result.note) for result in before)
+        print(
+            f"{len(jobs)} runs, {len(before)} of them finished already{f' ({others} by other code)' if others else ''}"
+        )
     done: list[Result] = []
     stop = StopRequest()
     with stop.listening():
         try:
-            for result in _one_after_another(counted, results, stop):
+            for result in _one_after_another(todo, results, stop):
                 done.append(result)
-                print(_line(result, len(done), len(counted), results), flush=True)
+                print(_line(result, len(done), len(todo), results), flush=True)
         except KeyboardInterrupt:
+            kept = len(before) + sum(result.status != "failed" for result in done)
             print(
-                f"interrupted: {len(jobs) - len(counted) + _finished(done)} of {len(jobs)} runs are finished and kept, "
-                "the current one resumes from its checkpoint when the same command is given again",
+                f"interrupted: {kept} of {len(jobs)} runs are finished and kept, the current one resumes from its "
+                "checkpoint when the same command is given again",
                 file=sys.stderr,
             )
             return EXIT_INTERRUPTED
@@ -53,23 +58,26 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
     if len(jobs) > 1:
         print(f"{len(jobs) - len(failed)} of {len(jobs)} runs are finished; they are kept in {results.runs}/")
     for result in failed:
-        print(
-            f"failed: {result.job}: {result.note} (see {results.folder(result.job.id) / 'failed.json'})",
-            file=sys.stderr,
-        )
+        record = results.folder(result.job.id) / "failed.json"
+        print(f"failed: {result.job}: {result.note} (see {record})", file=sys.stderr)
     return EXIT_FAILED if failed else EXIT_DONE
 
 
-def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
-    """Check every job against its data; yields warnings. Raises UserError for the first that cannot be run."""
+def _validate(jobs: Sequence[Job], finished: Collection[str], results: Store) -> Iterator[str]:
+    """Check every job against its data; yields warnings. Raises UserError for the first that cannot be run.
+
+    A finished run needs its data only where they come from an archive, whose name may meanwhile mean other images.
+    """
     known: dict[tuple[str, str], dict] = {}
     for metrics in store.scan(results.runs)[0]:
         known.setdefault((metrics["identity"]["dataset"], metrics["identity"].get("eval")), metrics)
     for job in jobs:
+        if job.id in finished and not job.cfg.dataset.path:
+            continue
         images = prepare(job, _dataset(job))
         name = job.identity["dataset"]
         stored = known.get((name, job.identity["eval"]))
-        if stored is not None and stored["data_sha256"] != images.data_sha256:
+        if stored is not None and stored.get("data_sha256") != images.data_sha256:
             raise UserError(
                 f"dataset.name={name}: {stored['folder']} is a run on other images of that name; "
                 "give these a dataset.name of their own"
@@ -95,7 +103,8 @@ def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -
     """Each job's result; what another process is training comes last, so that no one waits while there is work."""
     busy = []
     for i, job in enumerate(jobs):
-        result = execute(job, prepare(job, _dataset(job)), results, stop, f"[{i + 1}/{len(jobs)}] {job}")
+        label = f"[{i + 1}/{len(jobs)}] {job}" if len(jobs) > 1 else str(job)
+        result = execute(job, prepare(job, _dataset(job)), results, stop, label)
         if stop:
             raise KeyboardInterrupt
         if result.status == "busy":
@@ -115,13 +124,12 @@ def _finished(done: Sequence[Result]) -> int:
 def _line(result: Result, number: int, count: int, results: Store) -> str:
     place = f"[{number}/{count}] " if count > 1 else ""
     if result.status == "failed":
-        return f"{place}{result.job}: failed: {result.note}"
+        return f"{place}{result.job}: failed"
     found = result.metrics
     line = (
         f"{place}{result.job}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
         f"of last 10, {found['best_accuracy']:.2f} best on test; {found['seconds']:.0f} s"
     )
     if result.status == "finished":
-        note = f"; {result.note}" if result.note else ""
-        line += f" (finished before{note})"
+        line += f" (finished before{f'; {result.note}' if result.note else ''})"
     return line if count > 1 else f"{line}\n{results.folder(result.job.id)}/"

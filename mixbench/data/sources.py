@@ -1,5 +1,6 @@
 """Data set -> uint8 arrays: CIFAR through torchvision, digits from scikit-learn, anything else from an .npz archive."""
 
+import contextlib
 import hashlib
 import zipfile
 from collections.abc import Callable
@@ -83,6 +84,8 @@ def _cifar(source: str, root: Path, say: Callable[[str], None]) -> Dataset:
     try:
         train, test = (kind(root, train=train, download=True) for train in (True, False))
     except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            root.rmdir()  # torchvision made it; a folder that holds anything stays
         raise UserError(f"{source} cannot be read or downloaded ({error}); {by_hand}") from error
     return Dataset(train.data, np.array(train.targets), test.data, np.array(test.targets))
 
