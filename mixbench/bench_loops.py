@@ -187,16 +187,15 @@ def relative(seconds: dict[str, list[float]], baseline: str) -> list[dict[str, A
     ]
 
 
-def beside_plain(width: int, device: torch.device, work: Effort) -> list[dict[str, Any]]:
-    """Rows `plain`, with the better number of `workers`, `fp32`, `default`, and last the plain loop with the other."""
-    plain = {workers: PlainLoop(width, device, workers) for workers in WORKERS}
-    own = {"fp32": MixbenchLoop(width, device, "fp32"), "default": MixbenchLoop(width, device, "auto")}
+def beside_plain(
+    width: int, device: torch.device, work: Effort, workers: tuple[int, ...] = WORKERS
+) -> list[dict[str, Any]]:
+    """Rows of the plain loop, first the one with the best number of workers, then of mixbench: `fp32` and `auto`."""
+    plain = {f"plain, {count} workers": PlainLoop(width, device, count) for count in workers}
+    own = {"fp32": MixbenchLoop(width, device, "fp32"), "auto": MixbenchLoop(width, device, "auto")}
     seconds = interleaved(plain | own, work, device)
-    best, other = sorted(plain, key=lambda workers: statistics.median(seconds[workers]))
-    named = {"plain": seconds[best], **{name: seconds[name] for name in own}, "plain, other": seconds[other]}
-    workers = {"plain": {"workers": best}, "plain, other": {"workers": other}}
-    precision = {name: {"precision": loop.precision} for name, loop in own.items()}
-    return [row | (workers | precision)[row["name"]] for row in relative(named, "plain")]
+    best_first = sorted(plain, key=lambda name: statistics.median(seconds[name]))
+    return relative({name: seconds[name] for name in (*best_first, *own)}, best_first[0])
 
 
 def methods_beside_none(width: int, device: torch.device, work: Effort) -> list[dict[str, Any]]:

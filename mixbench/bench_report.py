@@ -46,8 +46,8 @@ def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
         rest = measured["parts"]["16"][-1]["rest"]
         check(
             "width 16, default precision: at least 2 times the plain loop",
-            f"{speed['default']:.2f}",
-            speed["default"] >= 2,
+            f"{speed['auto']:.2f}",
+            speed["auto"] >= 2,
         )
         check("width 16, fp32: at least 1.25 times the plain loop", f"{speed['fp32']:.2f}", speed["fp32"] >= 1.25)
         check("width 16, default precision: rest of a step at most 5 %", f"{100 * rest:.1f} %", rest <= 0.05)
@@ -76,6 +76,12 @@ def _table(headers: list[str], rows: list[list[str]], left: int) -> str:
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
 
 
+def _names(measured: dict[str, Any]) -> dict[str, str]:
+    """How the tables call the loops; the plain ones name their workers themselves."""
+    default = f"mixbench, {measured['machine']['default_precision']} (its default)"
+    return {"plain": "plain", "fp32": "mixbench, fp32", "auto": default}
+
+
 def _targets(measured: dict[str, Any]) -> str:
     rows = [[one["target"], one["measured"], "reached" if one["reached"] else "missed"] for one in targets(measured)]
     return f"Set for 2 CPU cores.\n\n{_table(['target', 'measured', 'result'], rows, left=1)}"
@@ -87,18 +93,13 @@ def _beside_plain(measured: dict[str, Any]) -> str:
         "transforms, float32, default memory format, λ from NumPy, two cross-entropies, the loss read at each step; "
         "the same network. Speeds are relative to it with the better number of workers."
     )
+    names = _names(measured)
     rows = [
-        [width, _loop(row), f"{row['steps_per_second']:.2f}", f"{row['relative_speed']:.2f}"]
+        [width, names.get(row["name"], row["name"]), f"{row['steps_per_second']:.2f}", f"{row['relative_speed']:.2f}"]
         for width, rows in measured["plain"].items()
         for row in rows
     ]
     return f"{note}\n\n{_table(['width', 'loop', 'steps/s', 'times the plain loop'], rows, left=2)}"
-
-
-def _loop(row: dict[str, Any]) -> str:
-    if "workers" in row:
-        return f"plain, fp32, {row['workers']} workers"
-    return f"mixbench, {row['precision']}" + " (its default)" * (row["name"] == "default")
 
 
 def _methods(measured: dict[str, Any]) -> str:
@@ -133,8 +134,7 @@ def _memory(measured: dict[str, Any]) -> str:
         "MB (2²⁰ bytes) of a process of its own for each loop: with its libraries and no network yet, and at its peak "
         "in 10 steps. The plain loop has no workers here; each would be one more process."
     )
-    names = {"plain": "plain, fp32", "fp32": "mixbench, fp32"}
-    names["auto"] = f"mixbench, {measured['machine']['default_precision']} (its default)"
+    names = _names(measured)
     on_device = measured["machine"]["device_type"] == "cuda"
     headers = ["width", "loop", "before", "peak", *["peak on the device"] * on_device]
     rows = [

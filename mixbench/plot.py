@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from mixbench.selection import Selection
-from mixbench.stats import RULES
+from mixbench.stats import RULES, Summary
 from mixbench.table import Table, build, label
 
 # Okabe and Ito's palette, safe for colour-blind readers (Wong 2011); a method keeps its colour everywhere.
@@ -27,6 +27,7 @@ COLOURS = {
 }
 SPARE_COLOURS = ("#56B4E9", "#7F7F7F", "#8C564B", "#17BECF", "#BCBD22", "#9467BD")
 MARKERS = "osD^vPX*<>ph"
+LINES = ("-", "--", "-.", ":")
 SMALL = 10_000  # the small-data report shows n up to here in a figure of its own
 GRID_LIMIT = 8  # rows and columns of loss curves that stay readable
 LOSS_FLOOR = 1e-4  # on the logarithmic axis; a memorised subset's loss goes to 0
@@ -69,41 +70,49 @@ def accuracy(selection: Selection, table: Table, log: bool = False, limit: float
     """Accuracy against the first row key, a line for each column: mean of the runs, band from lowest to highest.
 
     log: logarithmic axis. limit: leave out what lies beyond. Published numbers are hollow marks on a dotted line.
+    Colour tells columns apart, the kind of line what else rows differ in.
     """
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
-    series = sorted({(row[1:], column) for row in table.rows for column in table.columns}, key=str)
-    series.sort(key=lambda key: table.columns.index(key[1]))
     numeric = bool(_numbers(table))
-    positions = {row[0]: row[0] if numeric else i for i, row in enumerate({r[:1]: r for r in table.rows}.values())}
-    spread = False
-    for i, (extra, column) in enumerate(series):
-        rows = [r for r in table.rows if r[1:] == extra and (limit is None or r[0] <= limit)]
-        ours = [(positions[r[0]], table.cell(r, column)) for r in rows if table.cell(r, column).count]
-        colour, marker = colours(table.columns)[column], MARKERS[i % len(MARKERS)]
-        line_style = ("-", "--", "-.", ":")[sorted({key for key, c in series if c == column}, key=str).index(extra) % 4]
-        name = ", ".join([label(column), *(f"{k} {label(v)}" for k, v in zip(table.row_keys[1:], extra, strict=True))])
-        if ours:
-            x = [position for position, _ in ours]
-            axes.plot(x, [s.mean for _, s in ours], line_style, color=colour, marker=marker, markersize=5, label=name)
-            if any(s.count > 1 for _, s in ours):
-                spread = True
-                axes.fill_between(
-                    x, [s.low for _, s in ours], [s.high for _, s in ours], color=colour, alpha=0.15, lw=0
+    values = list(dict.fromkeys(row[0] for row in table.rows))
+    position = {value: value if numeric else i for i, value in enumerate(values)}
+    variants = list(dict.fromkeys(row[1:] for row in table.rows))
+    palette = colours(table.columns)
+    for i, column in enumerate(table.columns):
+        for j, variant in enumerate(variants):
+            rows = [row for row in table.rows if row[1:] == variant and (limit is None or row[0] <= limit)]
+            ours = {position[row[0]]: table.cell(row, column) for row in rows if table.cell(row, column).count}
+            theirs = {position[r[0]]: table.published[r, column] for r in rows if (r, column) in table.published}
+            if ours or theirs:
+                # Where the positions are names there is nothing between them: marks alone, which then tell rows apart.
+                marker = MARKERS[(i if numeric else i + j) % len(MARKERS)]
+                look = {"color": palette[column], "marker": marker}
+                line = LINES[j % len(LINES)] if numeric else "None"
+                extra = [f"{key}={label(value)}" for key, value in zip(table.row_keys[1:], variant, strict=True)]
+                axes.plot(list(ours), [s.mean for s in ours.values()], ls=line, ms=5, **look)
+                axes.plot([], [], ls=line, ms=5, **look, label=", ".join([table.heading(column), *extra]))
+                axes.plot(
+                    list(theirs), list(theirs.values()), ls=":" if numeric else "None", ms=6, mfc="none", lw=1, **look
                 )
-        theirs = [(positions[r[0]], table.published[r, column]) for r in rows if (r, column) in table.published]
-        if theirs:
-            axes.plot(*zip(*theirs, strict=True), ":", color=colour, marker=marker, markersize=6, mfc="none", lw=1)
-    _label_axes(axes, selection, table, positions, numeric, log)
+                _draw_spread(axes, ours, palette[column], numeric)
+    _label_axes(axes, selection, position, numeric, log)
     handles, names = axes.get_legend_handles_labels()
     if table.published:
         handles.append(Line2D([], [], ls=":", color="#555555", marker="o", mfc="none"))
         names.append("published")
-    if handles:
-        axes.legend(
-            handles, names, loc="best", title="band: lowest to highest run" if spread else None, title_fontsize=8
-        )
+    repeated = any(summary.count > 1 for summary in table.cells.values())
+    spread = "shaded: lowest to highest run" if numeric else "bars: lowest to highest run"
+    axes.legend(handles, names, loc="best", title=spread if repeated else None, title_fontsize=8)
     return figure
+
+
+def _draw_spread(axes: Axes, ours: dict[float, Summary], colour: str, numeric: bool) -> None:
+    low, high = [s.low for s in ours.values()], [s.high for s in ours.values()]
+    if numeric:
+        axes.fill_between(list(ours), low, high, color=colour, alpha=0.15, lw=0)
+    else:
+        axes.vlines(list(ours), low, high, color=colour, lw=1)
 
 
 def loss_curves(selection: Selection, table: Table) -> Figure | None:
@@ -129,7 +138,7 @@ def loss_curves(selection: Selection, table: Table) -> Figure | None:
                 axes.plot(steps.index, steps["mean"], style, color=colour, lw=1.4)
                 axes.fill_between(steps.index, steps["min"], steps["max"], color=colour, alpha=0.15, lw=0)
             if i == 0:
-                axes.set_title(label(column), fontsize=10)
+                axes.set_title(table.heading(column), fontsize=10)
             if j == 0:
                 name = ", ".join(f"{k} = {label(v)}" for k, v in zip(table.row_keys, row, strict=True))
                 axes.set_ylabel(f"{name}\nloss")
@@ -155,20 +164,20 @@ def _numbers(table: Table) -> list[float]:
     return values if all(value == value for value in values) else []
 
 
-def _label_axes(axes: Axes, selection: Selection, table: Table, positions: dict, numeric: bool, log: bool) -> None:
+def _label_axes(axes: Axes, selection: Selection, position: dict, numeric: bool, log: bool) -> None:
     axes.set_title(textwrap.fill(selection.title, 60), fontsize=11)
     axes.set_xlabel("labelled training images n" if selection.rows == "n" else selection.rows)
     images = "held-out" if set(selection.frame.get("eval", [])) == {"holdout"} else "test"
     axes.set_ylabel(f"{images} accuracy (%), {RULES[selection.rule].short}")
     if log:
         axes.set_xscale("log")
-        shown = [value for value in positions if value > 0]
+        shown = [value for value in position if value > 0]
         axes.xaxis.set_major_locator(FixedLocator(shown) if len(shown) <= 10 else LogLocator())
         axes.xaxis.set_minor_locator(NullLocator())
     if numeric:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
     else:
-        axes.set_xticks(list(positions.values()), [label(value) for value in positions])
+        axes.set_xticks(list(position.values()), [label(value) for value in position])
 
 
 def _histories(selection: Selection, table: Table) -> dict[tuple, pd.DataFrame]:

@@ -39,6 +39,10 @@ class Table:
     def cell(self, row: tuple, column: Any) -> Summary:
         return self.cells.get((row, column), summarise([]))
 
+    def heading(self, column: Any) -> str:
+        """The column's name; a number says what it is one of."""
+        return label(column) if isinstance(column, str) else f"{self.column_key}={label(column)}"
+
 
 def build(selection: Selection) -> Table:
     """Group the runs by the two keys. Raises UserError where a key is none of the runs'."""
@@ -75,7 +79,7 @@ def markdown(selection: Selection, table: Table) -> str:
     """The table with all that a reader needs to judge it."""
     headers, lines = list(table.row_keys), []
     for column in table.columns:
-        headers.append(label(column))
+        headers.append(table.heading(column))
         if any((row, column) in table.published for row in table.rows):
             headers.append("published")
     for row in table.rows:
@@ -167,7 +171,7 @@ def _accuracy_frame(table: Table) -> pd.DataFrame:
         record = dict(zip(table.row_keys, row, strict=True))
         for column in table.columns:
             summary = table.cell(row, column)
-            name = label(column)
+            name = table.heading(column)
             record |= {f"{name}_mean": summary.mean, f"{name}_sd": summary.sd, f"{name}_runs": summary.count}
             if table.published:
                 record[f"{name}_published"] = table.published.get((row, column))
