@@ -90,11 +90,11 @@ def accuracy(selection: Selection, table: Table, log: bool = False, limit: float
                 look = {"color": palette[column], "marker": marker}
                 line = LINES[j % len(LINES)] if numeric else "None"
                 extra = [f"{key}={label(value)}" for key, value in zip(table.row_keys[1:], variant, strict=True)]
-                axes.plot(list(ours), [s.mean for s in ours.values()], ls=line, ms=5, **look)
-                axes.plot([], [], ls=line, ms=5, **look, label=", ".join([table.heading(column), *extra]))
-                axes.plot(
-                    list(theirs), list(theirs.values()), ls=":" if numeric else "None", ms=6, mfc="none", lw=1, **look
-                )
+                name = ", ".join([table.heading(column), *extra])
+                axes.plot(list(ours), [s.mean for s in ours.values()], ls=line, ms=5, label=name, **look)
+                if theirs:
+                    dotted = ":" if numeric else "None"
+                    axes.plot(list(theirs), list(theirs.values()), ls=dotted, ms=6, mfc="none", lw=1, **look)
                 _draw_spread(axes, ours, palette[column], numeric)
     _label_axes(axes, selection, position, numeric, log)
     handles, names = axes.get_legend_handles_labels()
