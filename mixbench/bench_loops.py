@@ -97,7 +97,10 @@ class PlainLoop:
     def steps(self, warm: int, count: int) -> Iterator[None]:
         """Yields after each of `warm` + `count` steps."""
         sampler = RandomSampler(self.dataset, num_samples=self.batch_size * (warm + count))
-        loader = DataLoader(self.dataset, self.batch_size, sampler=sampler, num_workers=self.workers, drop_last=True)
+        pin = self.device.type == "cuda"
+        loader = DataLoader(
+            self.dataset, self.batch_size, sampler=sampler, num_workers=self.workers, pin_memory=pin, drop_last=True
+        )
         train_loss = 0.0
         for inputs, labels in loader:
             inputs, labels = inputs.to(self.device), labels.to(self.device)

@@ -3,9 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mixbench import __version__
 from mixbench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from mixbench.selection import Selection
 
 HELP = """\
 mixbench: with n labelled images, which mixing augmentation helps, by how much, and how sure are we?
@@ -195,9 +199,6 @@ def plot(words: list[str]) -> int:
         print(TABLE_HELP.format(what="Plots", command="plot"), end="")
         return 0
     chosen = _select(words)
-    if not len(chosen.frame):
-        print(f"no run of this selection is stored in {chosen.source}/", file=sys.stderr)
-        return 1
     return _write_plots(chosen)
 
 
@@ -264,7 +265,7 @@ def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
     return flags.config_dir, flags.overrides + ["--help"] * flags.help
 
 
-def _select(words: list[str]):
+def _select(words: list[str]) -> "Selection":
     from mixbench.config import Composer
     from mixbench.selection import select
 
@@ -276,20 +277,28 @@ def _select(words: list[str]):
     return chosen
 
 
-def _write_table(chosen) -> int:
+def _write_table(chosen: "Selection") -> int:
     from mixbench import table
 
-    print(table.markdown(chosen, table.build(chosen)))
+    if len(chosen.frame) or chosen.study:  # a study's empty cells are worth showing
+        print(table.markdown(chosen, table.build(chosen)))
     if not len(chosen.frame):
-        return 1
+        return _nothing_stored(chosen)
     for path in table.write(chosen):
         print(path)
     return 0
 
 
-def _write_plots(chosen) -> int:
+def _write_plots(chosen: "Selection") -> int:
     from mixbench import plot
 
+    if not len(chosen.frame):
+        return _nothing_stored(chosen)
     for path in plot.write(chosen):
         print(path)
     return 0
+
+
+def _nothing_stored(chosen: "Selection") -> int:
+    print(f"no run of this selection is stored in {chosen.source}/", file=sys.stderr)
+    return 1

@@ -10,7 +10,16 @@ from mixbench.errors import UserError
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 TAKES_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd")
-SHOWS = ("--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help")  # flags that show something and train nothing
+SHOWS = (
+    "--cfg",
+    "-c",
+    "--info",
+    "-i",
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--version",
+)  # flags that show something and train nothing
 BARE = ("--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
 KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)
 

@@ -268,9 +268,10 @@ def test_a_method_keeps_its_colour():
 
 
 @pytest.mark.parametrize("command", ["table", "plot"])
-def test_commands_without_runs_exit_with_1_and_write_nothing(command, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("words", [["small-data"], ["dataset=cifar10"], []])
+def test_commands_without_runs_exit_with_1_and_write_nothing(command, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main([command, "small-data"]) == 1
+    assert main([command, *words]) == 1
     out = capsys.readouterr()
     assert "stored" in out.out + out.err
     assert list(tmp_path.iterdir()) == []
