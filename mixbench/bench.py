@@ -24,6 +24,7 @@ import torch
 from mixbench import __version__, bench_loops, bench_report, data, identity, provenance, run, store
 from mixbench.bench_loops import Effort
 from mixbench.config import Composer
+from mixbench.errors import UserError
 from mixbench.mixing import METHODS
 
 OUT = Path("results/bench")
@@ -33,12 +34,16 @@ TARGET_WIDTH = 16  # of the network whose memory is watched over many steps
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print and keep; returns the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few steps, in a minute; prints and keeps nothing")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--widths", type=_widths, help="of the network, such as 16,64 (with --quick 16)")
+    parser.add_argument("--widths", type=numbers, help="of the network, such as 16,64 (with --quick 16)")
     options = parser.parse_args(argv)
-    device = run.choose_device(options.device)
+    try:
+        device = run.choose_device(options.device)
+    except UserError as error:
+        parser.error(str(error))
     measured = measure(device, options.widths or ([16] if options.quick else [16, 64]), options.quick)
     text = bench_report.markdown(measured)
     print(text)
@@ -60,7 +65,7 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
         measured["start_up"] = start_up(folder, repetitions=1 if quick else 5)
     for kind in ("plain", "beside_none", "parts", "memory"):
         measured[kind] = {}
-    for width in map(int, widths):
+    for width in widths:
         work, key = effort(device, width, quick), str(width)
         _say(f"width {width}: beside a plain loop, {work.rounds} rounds of {work.steps} steps")
         measured["plain"][key] = bench_loops.beside_plain(width, device, work)
@@ -70,11 +75,11 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
         measured["parts"][key] = [bench_loops.parts(width, device, work, precision) for precision in ("fp32", "auto")]
         _say(f"width {width}: memory")
         measured["memory"][key] = {
-            kind: bench_loops.memory(kind, width, device, (10,)) for kind in ("plain", "fp32", "auto")
+            kind: bench_loops.memory(kind, width, device, steps=10) for kind in ("plain", "fp32", "auto")
         }
     _say("memory over many steps")
-    marks = (10, 40) if quick else (50, 350)
-    measured["growth"] = bench_loops.memory("auto", TARGET_WIDTH, device, marks) | {"width": TARGET_WIDTH}
+    steps = 100 if quick else 350
+    measured["growth"] = bench_loops.memory("auto", TARGET_WIDTH, device, steps) | {"width": TARGET_WIDTH}
     measured["minutes"] = (time.perf_counter() - started) / 60
     return measured
 
@@ -143,7 +148,7 @@ def start_up(results_dir: str, repetitions: int) -> list[dict[str, Any]]:
     return [{"name": name, "seconds": statistics.median(seconds), "all": seconds} for name, seconds in taken.items()]
 
 
-def _widths(text: str) -> list[int]:
+def numbers(text: str) -> list[int]:
     return [int(width) for width in text.split(",")]
 
 

@@ -27,6 +27,7 @@ from mixbench.train import PLAN_STEPS, Engine, learning_rate
 N, HELD_OUT, SEED = 5000, 500, 0  # images of the subset, images beside it, of the synthetic data set
 METHOD = "label-mix"  # what the plain loop does too
 WORKERS = (0, os.cpu_count())  # of the plain loop's DataLoader: none, or one for each core
+WINDOW = 50  # steps at either end over which memory is compared
 
 
 class Effort(NamedTuple):
@@ -238,32 +239,35 @@ def parts(width: int, device: torch.device, work: Effort, precision: str) -> dic
     return {"precision": loop.precision, "milliseconds": milliseconds, "rest": rest}
 
 
-def memory(kind: str, width: int, device: torch.device, marks: tuple[int, ...]) -> dict[str, Any]:
-    """MB that a process of its own takes: `before` there is a loop, at its `peak`, and after so many steps (`at`).
+def memory(kind: str, width: int, device: torch.device, steps: int) -> dict[str, Any]:
+    """MB of the memory that a process of its own takes: `before` there is a loop, and at its `peak` in so many steps.
 
-    kind: `plain` (without workers), or the precision of a mixbench loop. marks: numbers of steps, 10 or more.
-    With CUDA also the `device_peak`, and the device's memory after so many steps (`device_at`).
+    kind: `plain` (without workers), or the precision of a mixbench loop. `early` and `late`: medians of the resident
+    memory after each of the first and the last WINDOW steps; a single step's goes up and down by 20 MB as the allocator
+    keeps or returns what was freed. With CUDA also `device_peak`, `device_early` and `device_late`.
     """
     # Spawned, as a forked process would start with this one's memory.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_memory, kind, width, device, marks).result()
+        return pool.submit(_memory, kind, width, device, steps).result()
 
 
-def _memory(kind: str, width: int, device: torch.device, marks: tuple[int, ...]) -> dict[str, Any]:
-    cuda = device.type == "cuda"
+def _memory(kind: str, width: int, device: torch.device, steps: int) -> dict[str, Any]:
     before = process_mb("VmRSS")
     loop = PlainLoop(width, device, workers=0) if kind == "plain" else MixbenchLoop(width, device, kind)
-    at, device_at = [], []
-    for first, mark in zip((0, *marks), marks, strict=False):
-        for _ in loop.steps(5, mark - first - 5):
-            pass
-        at.append(process_mb("VmRSS"))
-        if cuda:
-            device_at.append(torch.cuda.memory_allocated(device) / 2**20)
-    measured = {"before": before, "peak": process_mb("VmHWM"), "marks": marks, "at": at}
-    if cuda:
-        measured |= {"device_peak": torch.cuda.max_memory_allocated(device) / 2**20, "device_at": device_at}
+    resident, allocated = [], []
+    for _ in loop.steps(5, steps - 5):
+        resident.append(process_mb("VmRSS"))
+        if device.type == "cuda":
+            allocated.append(torch.cuda.memory_allocated(device) / 2**20)
+    measured = {"before": before, "peak": process_mb("VmHWM"), "steps": steps, **_ends(resident)}
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device) / 2**20
+        measured |= {"device_peak": peak} | {f"device_{key}": mb for key, mb in _ends(allocated).items()}
     return measured
+
+
+def _ends(mb: list[float]) -> dict[str, float]:
+    return {"early": statistics.median(mb[:WINDOW]), "late": statistics.median(mb[-WINDOW:])}
 
 
 def process_mb(key: str) -> float:

@@ -181,6 +181,7 @@ def study(words: list[str]) -> int:
     if len(chosen.frame):
         _write_table(chosen)
         _write_plots(chosen)
+        _warn(chosen)
     return status
 
 
@@ -190,7 +191,9 @@ def table(words: list[str]) -> int:
         print(TABLE_HELP.format(what="Tables", command="table"), end="")
         return 0
     chosen = _select(words)
-    return _write_table(chosen)
+    status = _write_table(chosen)
+    _warn(chosen)
+    return status
 
 
 def plot(words: list[str]) -> int:
@@ -199,7 +202,9 @@ def plot(words: list[str]) -> int:
         print(TABLE_HELP.format(what="Plots", command="plot"), end="")
         return 0
     chosen = _select(words)
-    return _write_plots(chosen)
+    status = _write_plots(chosen)
+    _warn(chosen)
+    return status
 
 
 def list_command(words: list[str]) -> int:
@@ -271,10 +276,7 @@ def _select(words: list[str]) -> "Selection":
 
     config_dir, words = _config_dir(words)
     with Composer(config_dir) as composer:
-        chosen = select(composer, words)
-    for problem in chosen.problems:
-        print(f"warning: {problem}", file=sys.stderr)
-    return chosen
+        return select(composer, words)
 
 
 def _write_table(chosen: "Selection") -> int:
@@ -302,3 +304,8 @@ def _write_plots(chosen: "Selection") -> int:
 def _nothing_stored(chosen: "Selection") -> int:
     print(f"no run of this selection is stored in {chosen.source}/", file=sys.stderr)
     return 1
+
+
+def _warn(chosen: "Selection") -> None:
+    for problem in chosen.problems:
+        print(f"warning: {problem}", file=sys.stderr)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -151,7 +152,7 @@ class Composer:
         if chosen not in self._composed:
             try:
                 self._composed[chosen] = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
-            except (HydraException, OmegaConfBaseException) as error:
+            except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
                 raise UserError(f"{' '.join(chosen)}: {_first_line(error)}") from error
         return self._composed[chosen]
 

@@ -1,14 +1,18 @@
 """Hydra's own flags: told apart from overrides wherever they stand, and handed to Hydra where they show something."""
 
+import contextlib
 import difflib
+import io
 import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mixbench.errors import UserError
+from mixbench.errors import UserError, unknown
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+CFG = ("job", "hydra", "all")
+CHOICES = {("--cfg", "-c"): CFG, ("--info", "-i"): INFO}
 TAKES_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd")
 SHOWS = (
     "--cfg",
@@ -52,8 +56,11 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
             if not rest:
                 raise UserError(f"{name} needs a value")
             value = rest.pop(0)
-        if name in ("--info", "-i") and rest and rest[0] in INFO:
-            value = rest.pop(0)
+        if name in ("--info", "-i"):
+            value = value or (rest.pop(0) if rest and rest[0] in INFO else "all")
+        for flag, choices in CHOICES.items():
+            if name in flag and value not in choices:
+                raise unknown(name, value, choices)
         if name in ("--config-dir", "-cd"):
             flags.config_dir = value
         flags.multirun |= name in ("--multirun", "-m")
@@ -76,10 +83,13 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     logging.raiseExceptions = False  # `| head` closes the pipe that Hydra logs to
     before = sys.argv
     sys.argv = ["mixbench", *flags.for_hydra, *overrides]
+    told = io.StringIO()
     try:
-        hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(_nothing)()
+        with contextlib.redirect_stderr(told):
+            hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(_nothing)()
     except SystemExit as end:
-        return int(end.code or 0)
+        if end.code:
+            raise UserError(told.getvalue().strip().splitlines()[-1]) from None
     finally:
         sys.argv = before
     return 0

@@ -28,17 +28,22 @@ from mixbench.store import FORCE, Store
 from mixbench.train import NotFinite, Outcome, Reporter, Stopped, check, train
 
 MEDIAN_OF = 10  # evaluations whose median is reported (Zhang et al. 2018, section 3.2)
+PRECISION_NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended: trained, finished (before), failed or busy (another process has it)."""
+    """How a job ended: trained, finished (before), failed or busy (another process has it).
+
+    note: what is worth saying about it. record: of a failure, the file that tells more.
+    """
 
     job: Job
     status: str
     metrics: dict[str, Any] | None = None
     note: str = ""
+    record: Path | None = None
 
 
 class StopRequest:
@@ -98,10 +103,15 @@ def prepare(job: Job, dataset: Dataset) -> Split:
 
 
 def find(job: Job, results: Store) -> Result | None:
-    """The job's run where it is finished already."""
-    metrics = results.finished(job.id)
-    if metrics is None:
+    """The job's run where it is finished already; failed where it is there but cannot be read, None where it is not."""
+    folder = results.folder(job.id)
+    try:
+        metrics = store.read_metrics(folder)
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:  # another version's run, perhaps: a person decides
+        note = f"metrics.json cannot be used ({error}); move the folder away, or force=true replaces it"
+        return Result(job, "failed", note=note, record=folder / "metrics.json")
     made = metrics.get("code_sha256")
     same = made == provenance.code_sha256()
     return Result(job, "finished", metrics, "" if same else f"made by other code ({made}); force=true trains it again")
@@ -115,13 +125,14 @@ def execute(job: Job, images: Split, results: Store, stop: StopRequest, label: s
     try:
         with results.lock(job.id, wait):
             results.put_in_place(job.id)
-            finished = find(job, results)
-            if finished is not None and not job.cfg.force:
-                return finished
-            folder = results.folder(job.id + FORCE * (finished is not None))
+            found = find(job, results)
+            if found is not None and not job.cfg.force:
+                return found
+            folder = results.folder(job.id + FORCE * (found is not None))
             folder.mkdir(exist_ok=True)
             result = _train(job, images, folder, stop, label)
-            results.put_in_place(job.id)
+            if result.status == "trained":
+                results.put_in_place(job.id)
             return result
     except Timeout:
         return Result(job, "busy")
@@ -135,6 +146,8 @@ def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str)
         torch.backends.cudnn.allow_tf32 = False  # fp32 means float32, not TF32's 10-bit mantissa
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    source = provenance.collect(images, _device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
+    store.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
     progress = RunProgress(label, cfg.train.steps, cfg.progress, _advice(cfg) if device.type == "cpu" else None)
 
     def on_step(k: int, loss: torch.Tensor) -> bool:
@@ -148,26 +161,21 @@ def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str)
 
     try:
         outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, Reporter(on_step, on_row))
+        return Result(job, "trained", _commit(job, images, outcome, folder, source))
     except Stopped:
         raise KeyboardInterrupt from None
     except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
         reason = str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"
-        store.write_json(folder / "failed.json", {"error": reason, "traceback": traceback.format_exc()})
-        return Result(job, "failed", note=reason.splitlines()[0])
+        record = folder / "failed.json"
+        store.write_json(record, {"error": reason, "traceback": traceback.format_exc()})
+        return Result(job, "failed", note=reason.splitlines()[0], record=record)
     finally:
         progress.close()
-    return Result(job, "trained", _commit(job, images, outcome, folder, device, dtype))
 
 
-def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, device: torch.device, dtype: torch.dtype) -> dict:
+def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dict[str, Any]) -> dict[str, Any]:
+    """Write what a finished run leaves; the metrics, which say that it is one, last."""
     cfg = job.cfg
-    cuda = device.type == "cuda"
-    source = provenance.collect(
-        images,
-        torch.cuda.get_device_name(device) if cuda else provenance.cpu_name(),
-        "bf16" if dtype == torch.bfloat16 else "fp32",
-        torch.get_num_threads(),
-    )
     measured = {
         "schema": store.SCHEMA,
         "id": job.id,
@@ -175,19 +183,18 @@ def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, device: tor
         **{key: source[key] for key in ("mixbench", "code_sha256", "data_sha256", "device", "precision")},
         **measures(outcome, images),
         "images_seen": cfg.train.steps * cfg.train.batch_size,
-        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if cuda else _peak_resident(),
+        "peak_memory_bytes": _peak_memory(next(outcome.model.parameters()).device),
     }
     kept = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in NOT_STORED])
     store.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
-    store.write_json(folder / "provenance.json", source)
     store.write_text(folder / "history.csv", _csv(outcome.history))
-    predictions = {"logits": outcome.eval_logits.astype(np.float16), "labels": images.eval_labels.astype(np.int16)}
+    predictions = {"logits": outcome.eval_logits.astype(np.float16), "labels": images.eval_labels.astype(np.int32)}
     store.write(folder / "predictions.npz", lambda file: np.savez_compressed(file, **predictions))
     if cfg.save_model:
         store.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
-    store.write_json(folder / "metrics.json", measured)  # last: it alone says that the run is done
-    for left in ("checkpoint.pt", "failed.json"):
-        (folder / left).unlink(missing_ok=True)
+    (folder / "failed.json").unlink(missing_ok=True)
+    store.write_json(folder / "metrics.json", measured)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
     return measured
 
 
@@ -221,8 +228,14 @@ def _advice(cfg: DictConfig) -> str:
     )
 
 
-def _peak_resident() -> int:
-    """Bytes. Of the whole process, so in a sweep the largest run so far."""
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.cpu_name()
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes. On a CPU of the whole process, so in a sweep the largest run so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

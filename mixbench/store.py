@@ -1,13 +1,15 @@
 """The folder of runs: one folder each, finished when it holds metrics.json; locks, atomic writes, scans. No torch.
 
 <results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json  [weights.pt]
-while it trains             checkpoint.pt  history.csv;  failed.json after a failure
+while it trains             provenance.json  history.csv  checkpoint.pt;  failed.json after a failure
 <id>.force/                 a finished run trained again, until it takes the place of the old one
 .locks/<id>                 the kernel lock of the process that trains it
 """
 
+import contextlib
 import io
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -23,6 +25,9 @@ from mixbench.errors import UserError
 
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
 FORCE, REPLACED, LOCKS = ".force", ".replaced", ".locks"
+FILES = ("metrics.json", "provenance.json", "history.csv", "checkpoint.pt", "failed.json")  # one makes a run's folder
+IDENTITY = {"dataset": str, "n": int, "method": str, "seed": int}  # what readers rely on
+ACCURACIES = ("final_accuracy", "median10_accuracy", "best_accuracy")
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,10 @@ class Store:
         """Raises UserError where runs cannot be written; leaves nothing behind."""
         marker = self.runs / "schema.json"
         if marker.exists():
-            schema = read_json(marker).get("schema")
+            try:
+                schema = read_json(marker).get("schema")
+            except (OSError, ValueError):
+                schema = "unreadable"
             if schema != SCHEMA:
                 raise UserError(
                     f"{self.runs} is of schema {schema}, this version writes schema {SCHEMA}; "
@@ -68,13 +76,6 @@ class Store:
     def folder(self, run_id: str) -> Path:
         return self.runs / run_id
 
-    def finished(self, run_id: str) -> dict[str, Any] | None:
-        """The metrics of a finished run, or None. A damaged metrics.json counts as not finished."""
-        try:
-            return read_metrics(self.folder(run_id))
-        except (OSError, ValueError):
-            return None
-
     def state(self, run_id: str) -> State:
         folder = self.folder(run_id)
         if self.locked(run_id):
@@ -92,12 +93,16 @@ class Store:
             return State("interrupted", "resumes from its checkpoint")
         return State("interrupted", "no checkpoint yet") if folder.exists() else State("missing")
 
-    def ids(self, unfinished_copies: bool = False) -> list[str]:
-        """The names of all run folders; unfinished_copies: those of runs that are trained again, too."""
+    def ids(self, copies: bool = False) -> list[str]:
+        """The names of all run folders; copies: also those of runs that are trained again. Other folders are none."""
         if not self.runs.is_dir():
             return []
-        names = sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir() and entry.name != LOCKS)
-        return [name for name in names if unfinished_copies or not name.endswith((FORCE, REPLACED))]
+        folders = sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir() and entry.name != LOCKS)
+        return [
+            name
+            for name in folders
+            if (copies or not name.endswith((FORCE, REPLACED))) and any((self.runs / name / f).exists() for f in FILES)
+        ]
 
     def locked(self, run_id: str) -> bool:
         """Whether a process holds the run's lock now."""
@@ -121,14 +126,28 @@ class Store:
         return self.runs / LOCKS / run_id
 
     def put_in_place(self, run_id: str) -> None:
-        """Let a run that was trained again take the place of the old one; finishes what a crash left half done."""
-        new, old = self.folder(run_id + FORCE), self.folder(run_id + REPLACED)
+        """Let a run that was trained again take the place of the old one. The caller holds the run's lock.
+
+        Two renames cannot be one step, so this also finishes what a crash between them left half done.
+        """
+        final, new, old = (self.folder(run_id + suffix) for suffix in ("", FORCE, REPLACED))
         if (new / "metrics.json").exists():
-            if self.folder(run_id).exists():
+            if final.exists():
                 shutil.rmtree(old, ignore_errors=True)
-                self.folder(run_id).rename(old)
-            new.rename(self.folder(run_id))
+                final.rename(old)
+            new.rename(final)
         shutil.rmtree(old, ignore_errors=True)
+
+    def repair(self) -> None:
+        """Finish every replacement that a crash interrupted."""
+        for name in self.ids(copies=True):
+            owner = name.removesuffix(FORCE).removesuffix(REPLACED)
+            half_done = name.endswith(REPLACED) or (
+                name.endswith(FORCE) and (self.folder(name) / "metrics.json").exists()
+            )
+            if half_done:
+                with contextlib.suppress(Timeout), self.lock(owner):
+                    self.put_in_place(owner)
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -136,12 +155,15 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / "metrics.json")
     if metrics.get("schema") != SCHEMA:
         raise ValueError(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
-    for key, kind in (("id", str), ("identity", dict), ("final_accuracy", float)):
-        if not isinstance(metrics.get(key), kind):
-            raise ValueError(f"metrics.json has no {key}")
-    missing = {"dataset", "n", "method", "seed"} - set(metrics["identity"])
-    if missing:
-        raise ValueError(f"the identity in metrics.json has no {min(missing)}")
+    if metrics.get("id") != folder.name.removesuffix(FORCE):
+        raise ValueError(f"metrics.json is of {metrics.get('id')}")
+    identity = metrics.get("identity")
+    for key, kind in IDENTITY.items():
+        if not isinstance(identity, dict) or not isinstance(identity.get(key), kind):
+            raise ValueError(f"the identity in metrics.json has no usable {key}")
+    for key in ACCURACIES:
+        if not isinstance(metrics.get(key), int | float) or not math.isfinite(metrics[key]):
+            raise ValueError(f"metrics.json has no usable {key}")
     return metrics
 
 

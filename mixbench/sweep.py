@@ -4,17 +4,21 @@ The seam for other executors is `_one_after_another`: it gets jobs that are know
 in any order.
 """
 
+import contextlib
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from mixbench import data, store
 from mixbench.errors import UserError
 from mixbench.identity import Job
 from mixbench.run import Result, StopRequest, execute, find, prepare
 from mixbench.store import Store
+from mixbench.train import check
 
-FOREVER = -1  # filelock's word for waiting without end
+PATIENCE = 0.5  # seconds of waiting for another process before looking whether the user wants to stop
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
@@ -23,13 +27,15 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
 
     Raises UserError, before anything is written, where one of the jobs cannot be run.
     """
-    jobs = list({job.id: job for job in jobs}.values())
     results = Store(results_dir)
     results.check_writable()
-    before = [result for job in jobs if not job.cfg.force and (result := find(job, results)) is not None]
-    finished = {result.job.id for result in before}
-    for warning in dict.fromkeys(_validate(jobs, finished, results)):
+    results.repair()
+    for warning in dict.fromkeys(_validate(jobs, results)):
         print(f"warning: {warning}", file=sys.stderr)
+    jobs = list({job.id: job for job in jobs}.values())
+    found = [find(job, results) for job in jobs if not job.cfg.force]
+    before = [result for result in found if result is not None and result.status == "finished"]
+    finished = {result.job.id for result in before}
     results.open()
     todo = [job for job in jobs if job.id not in finished]
     if len(jobs) == 1 and before:
@@ -58,36 +64,50 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
     if len(jobs) > 1:
         print(f"{len(jobs) - len(failed)} of {len(jobs)} runs are finished; they are kept in {results.runs}/")
     for result in failed:
-        record = results.folder(result.job.id) / "failed.json"
-        print(f"failed: {result.job}: {result.note} (see {record})", file=sys.stderr)
+        print(f"failed: {result.job}: {result.note} (see {result.record})", file=sys.stderr)
     return EXIT_FAILED if failed else EXIT_DONE
 
 
-def _validate(jobs: Sequence[Job], finished: Collection[str], results: Store) -> Iterator[str]:
+def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
     """Check every job against its data; yields warnings. Raises UserError for the first that cannot be run.
 
     A finished run needs its data only where they come from an archive, whose name may meanwhile mean other images.
     """
-    known: dict[tuple[str, str], dict] = {}
-    for metrics in store.scan(results.runs)[0]:
-        known.setdefault((metrics["identity"]["dataset"], metrics["identity"].get("eval")), metrics)
+    checksums = _stored_checksums(results)
     for job in jobs:
-        if job.id in finished and not job.cfg.dataset.path:
+        if not job.cfg.force and not job.cfg.dataset.path and find(job, results) is not None:
+            check(job.cfg)
             continue
         images = prepare(job, _dataset(job))
         name = job.identity["dataset"]
-        stored = known.get((name, job.identity["eval"]))
-        if stored is not None and stored.get("data_sha256") != images.data_sha256:
-            raise UserError(
-                f"dataset.name={name}: {stored['folder']} is a run on other images of that name; "
-                "give these a dataset.name of their own"
-            )
+        for key in ((name, job.identity["eval"]), job.id):
+            checksum, where = checksums.setdefault(key, (images.data_sha256, job.cfg.dataset.path))
+            if checksum != images.data_sha256:
+                raise UserError(
+                    f"dataset.name={name}: {job.cfg.dataset.path} holds other images than {where}, which has that name "
+                    "too; give one of them a dataset.name of its own"
+                )
         if 0 in images.class_counts:
             lacking = [str(k) for k, count in enumerate(images.class_counts) if count == 0]
             yield (
                 f"{name} n={job.cfg.n} subset={job.cfg.subset}: no image of class {', '.join(lacking)}; "
                 "subset=random or balanced mixes a sorted list"
             )
+
+
+def _stored_checksums(results: Store) -> dict[Any, tuple[str, Path]]:
+    """(data set, eval) of finished runs, and the id of unfinished ones -> checksum of their data, and the folder."""
+    found: dict[Any, tuple[str, Path]] = {}
+    for metrics in store.scan(results.runs)[0]:
+        key = metrics["identity"]["dataset"], metrics["identity"].get("eval")
+        found.setdefault(key, (metrics.get("data_sha256"), metrics["folder"]))
+    for name in results.ids(copies=True):
+        folder = results.folder(name)
+        if not (folder / "metrics.json").exists() and (folder / "provenance.json").exists():
+            with contextlib.suppress(OSError, ValueError):
+                checksum = store.read_json(folder / "provenance.json").get("data_sha256")
+                found[name.removesuffix(store.FORCE)] = (checksum, folder)
+    return found
 
 
 def _dataset(job: Job) -> data.Dataset:
@@ -103,10 +123,10 @@ def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -
     """Each job's result; what another process is training comes last, so that no one waits while there is work."""
     busy = []
     for i, job in enumerate(jobs):
-        label = f"[{i + 1}/{len(jobs)}] {job}" if len(jobs) > 1 else str(job)
-        result = execute(job, prepare(job, _dataset(job)), results, stop, label)
         if stop:
             raise KeyboardInterrupt
+        label = f"[{i + 1}/{len(jobs)}] {job}" if len(jobs) > 1 else str(job)
+        result = execute(job, prepare(job, _dataset(job)), results, stop, label)
         if result.status == "busy":
             busy.append(job)
         else:
@@ -114,11 +134,13 @@ def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -
     for job in busy:
         print(f"{job}: another process trains it; waiting", file=sys.stderr, flush=True)
         job.cfg.force = False  # what the other process has made is new enough
-        yield execute(job, prepare(job, _dataset(job)), results, stop, str(job), wait=FOREVER)
-
-
-def _finished(done: Sequence[Result]) -> int:
-    return sum(result.status != "failed" for result in done)
+        images = prepare(job, _dataset(job))
+        result = Result(job, "busy")
+        while result.status == "busy":
+            if stop:
+                raise KeyboardInterrupt
+            result = execute(job, images, results, stop, str(job), wait=PATIENCE)
+        yield result
 
 
 def _line(result: Result, number: int, count: int, results: Store) -> str:

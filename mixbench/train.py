@@ -211,6 +211,8 @@ def train(
                 since = losses[: (k - 1) % eval_every + 1].tolist()
                 train_loss = _finite(since, k)
                 eval_logits = engine.logits(engine.eval_images)
+                if not eval_logits.isfinite().all():  # the last update has no loss after it that would tell
+                    raise NotFinite(f"the network's output is not finite after step {k}; try a lower train.lr")
                 row = _row(engine, k, lr, train_loss, eval_logits, before + time.perf_counter())
                 progress.history.append(row)
                 reporter.row(progress.history)

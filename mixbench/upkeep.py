@@ -55,6 +55,7 @@ def clean(words: Sequence[str], yes: bool) -> int:
     if name is not None or overrides:
         raise UserError(f"{(name or overrides[0])}: clean takes results_dir=FOLDER and --yes alone")
     results = Store(options["results_dir"])
+    results.repair()
     drops = to_drop(results)
     if not drops:
         print(f"{results.runs}/: nothing to drop")
@@ -80,7 +81,7 @@ def clean(words: Sequence[str], yes: bool) -> int:
 def to_drop(results: Store) -> list[Drop]:
     """Folders of runs that are neither finished nor running, and left-over files in finished ones."""
     drops = []
-    for run_id in results.ids(unfinished_copies=True):
+    for run_id in results.ids(copies=True):
         folder = results.folder(run_id)
         owner = run_id.removesuffix(FORCE).removesuffix(REPLACED)
         state = results.state(run_id)

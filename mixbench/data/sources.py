@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from mixbench.rng import Purpose, permutations
 
 SOURCES = ("cifar10", "cifar100", "digits", "npz")
 NPZ_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
+LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
+DAMAGE = (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)  # of a zip's contents
 SMALLEST_SIDE = 8  # three halvings leave one pixel
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
 DIGITS_TRAIN = 1297  # the other 500 of the 1,797 test
@@ -83,7 +87,7 @@ def _cifar(source: str, root: Path, say: Callable[[str], None]) -> Dataset:
         say(f"{source} is not in {root}/: downloading about 170 MB from {kind.url} (or {by_hand})")
     try:
         train, test = (kind(root, train=train, download=True) for train in (True, False))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         with contextlib.suppress(OSError):
             root.rmdir()  # torchvision made it; a folder that holds anything stays
         raise UserError(f"{source} cannot be read or downloaded ({error}); {by_hand}") from error
@@ -102,23 +106,7 @@ def _digits() -> Dataset:
 
 
 def _npz(path: str) -> Dataset:
-    if not Path(path).is_file():
-        raise UserError(f"dataset.path={path}: no such file")
-    try:
-        # Pickled objects could run code: they stay refused.
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"{path}: not an .npz archive")
-            missing = [key for key in NPZ_KEYS if key not in archive]
-            if missing:
-                raise UserError(
-                    f"{path}: no {missing[0]}; an archive has {', '.join(NPZ_KEYS)}, "
-                    f"this one {', '.join(archive.files) or 'nothing'}"
-                )
-            arrays = {key: archive[key] for key in NPZ_KEYS}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = "pickled objects are not read" if "allow_pickle" in str(error) else str(error).splitlines()[0]
-        raise UserError(f"{path}: not a readable .npz archive ({reason})") from error
+    arrays = _read_archive(Path(path).expanduser())
     for part in ("train", "test"):
         arrays[f"{part}_images"] = _checked_images(path, f"{part}_images", arrays[f"{part}_images"])
         arrays[f"{part}_labels"] = _checked_labels(path, f"{part}_labels", arrays[f"{part}_labels"])
@@ -136,6 +124,30 @@ def _npz(path: str) -> Dataset:
             f"{path}: test_labels go up to {dataset.test_labels.max()}, train_labels only to {dataset.num_classes - 1}"
         )
     return dataset
+
+
+def _read_archive(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise UserError(f"dataset.path={path}: no such file")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path}: not an .npz archive")
+    try:
+        # Pickled objects could run code: they stay refused.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            missing = [key for key in NPZ_KEYS if key not in archive]
+            if missing:
+                raise UserError(
+                    f"{path}: no {missing[0]}; an archive has {', '.join(NPZ_KEYS)}, "
+                    f"this one {', '.join(archive.files) or 'nothing'}"
+                )
+            arrays = {key: archive[key] for key in NPZ_KEYS}
+    except DAMAGE as error:
+        reason = "pickled objects are not read" if "allow_pickle" in str(error) else str(error).splitlines()[0]
+        raise UserError(f"{path}: not a readable .npz archive ({reason})") from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no array
+            raise UserError(f"{path}: {key} is not an array")
+    return arrays
 
 
 def _checked_images(path: str, key: str, images: np.ndarray) -> np.ndarray:
@@ -163,4 +175,6 @@ def _checked_labels(path: str, key: str, labels: np.ndarray) -> np.ndarray:
         raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]")
     if len(labels) and labels.min() < 0:
         raise UserError(f"{path}: {key} has a label {labels.min()}, labels start at 0")
+    if len(labels) and labels.max() > LARGEST_LABEL:
+        raise UserError(f"{path}: {key} has a label {labels.max()}, labels go up to {LARGEST_LABEL}")
     return labels.astype(np.int64)

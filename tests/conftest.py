@@ -1,0 +1,74 @@
+"""Shared fixtures: the command line called in a folder of its own, and the smallest run that is one."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start: stored numbers depend on the thread count
+
+import pytest
+import torch
+
+from mixbench import sweep
+from mixbench.cli import main
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a call of the command line left: exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def mixbench(tmp_path, monkeypatch, capsys) -> Callable[..., Call]:
+    """Call `mixbench WORDS` in an empty folder, the test's tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> Call:
+        assert Path.cwd() == tmp_path
+        sweep._load.cache_clear()  # a process of its own reads its data set anew
+        capsys.readouterr()
+        status = main(words)
+        return Call(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Overrides of a run of half a second: 14 steps on the digits, with checkpoints between evaluations."""
+    return (
+        "dataset=digits",
+        "n=20",
+        "subset=balanced",
+        "device=cpu",
+        "precision=fp32",
+        "model.width=2",
+        "model.depth=10",
+        "train.steps=14",
+        "train.batch_size=8",
+        "train.eval_every=4",
+        "train.checkpoint_every=3",
+    )
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, bytes | None]]:
+    """Every path below a folder with its bytes; None for a folder."""
+
+    def contents(folder: Path) -> dict[str, bytes | None]:
+        return {
+            path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+            for path in folder.rglob("*")
+        }
+
+    return contents

@@ -1,0 +1,111 @@
+"""The benchmark compares like with like and its report says all that was measured. Nothing here is timed."""
+
+import json
+
+import pytest
+import torch
+
+from mixbench import bench, bench_loops, bench_report, store
+from mixbench.bench_loops import Effort, MixbenchLoop, PlainLoop
+from mixbench.mixing import METHODS
+
+CPU = torch.device("cpu")
+WIDTH = 2
+
+
+def shapes(model: torch.nn.Module) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict:
+    """What bench.measure gives, from one step each; the processes that it would start are made up.
+
+    Without workers of a DataLoader: newer Pythons warn of forking.
+    """
+    work = Effort(rounds=1, warm=1, steps=1)
+    memory = {"before": 500.0, "peak": 900.0, "steps": 350, "early": 880.0, "late": 889.5}
+    return {
+        "machine": bench.machine(CPU),
+        "minutes": 0.1,
+        "plain": {"16": bench_loops.beside_plain(WIDTH, CPU, work, workers=(0,))},
+        "beside_none": {"16": bench_loops.methods_beside_none(WIDTH, CPU, work)},
+        "parts": {"16": [bench_loops.parts(WIDTH, CPU, work, precision) for precision in ("fp32", "auto")]},
+        "memory": {"16": {kind: memory for kind in ("plain", "fp32", "auto")}},
+        "growth": memory | {"width": 16},
+        "start_up": [{"name": name, "seconds": 0.25, "all": [0.25]} for name in ("--help", "table over 1,000 runs")],
+    }
+
+
+def test_the_plain_loop_trains_the_network_that_mixbench_trains():
+    plain, ours = PlainLoop(WIDTH, CPU, workers=0), MixbenchLoop(WIDTH, CPU, "fp32")
+    assert shapes(plain.model) == shapes(ours.engine.model)
+
+
+@pytest.mark.parametrize(("kind", "setting"), [(PlainLoop, 0), (MixbenchLoop, "auto")])
+def test_a_loop_trains_for_as_many_steps_as_asked(kind, setting):
+    loop = kind(WIDTH, CPU, setting)
+    before = [parameter.detach().clone() for parameter in loop.model.parameters()]
+    assert len(list(loop.steps(2, 3))) == 5
+    assert not any(torch.equal(old, new) for old, new in zip(before, loop.model.parameters(), strict=True))
+
+
+def test_the_plain_loop_sees_normalised_images_of_the_subset():
+    image, label = PlainLoop(WIDTH, CPU, workers=0).dataset[0]
+    assert image.shape == (3, 32, 32)
+    assert image.dtype == torch.float32
+    assert image.min() < 0 < image.max()
+    assert label in range(10)
+
+
+def test_speeds_are_compared_within_a_round():
+    # The machine halves its speed in the second round: the ratio stays.
+    rows = bench_loops.relative({"plain": [0.2, 0.4, 0.2], "fp32": [0.1, 0.2, 0.1]}, "plain")
+    assert [row["relative_speed"] for row in rows] == [1, 2]
+    assert [row["steps_per_second"] for row in rows] == [5, 10]
+
+
+def test_the_parts_of_a_step_add_up(measured):
+    for row in measured["parts"]["16"]:
+        milliseconds = row["milliseconds"]
+        assert row["rest"] == pytest.approx(1 - milliseconds["update"] / sum(milliseconds.values()))
+
+
+def test_the_report_has_a_row_for_every_method_loop_and_command(measured):
+    first_cells = [line.split("|")[1:3] for line in bench_report.markdown(measured).splitlines() if "|" in line]
+    cells = [cell.strip() for row in first_cells for cell in row]
+    default = measured["machine"]["default_precision"]
+    assert {*METHODS, "plain, 0 workers", "mixbench, fp32", f"mixbench, {default} (its default)"} <= set(cells)
+    assert {"mixbench --help", "mixbench table over 1,000 runs"} <= set(cells)
+
+
+def test_the_report_says_which_targets_were_missed(measured):
+    slow = [{"name": "--help", "seconds": 0.31, "all": [0.31]}, {"name": "table", "seconds": 1.9, "all": [1.9]}]
+    reached = {one["target"]: one["reached"] for one in bench_report.targets(measured | {"start_up": slow})}
+    assert reached["--help in at most 0.3 s"] is False
+    assert reached["table in at most 2 s"] is True
+    assert reached["memory grows by at most 10 MB in 350 steps"] is True
+    assert "| missed" in bench_report.markdown(measured | {"start_up": slow}).replace("  ", "")
+
+
+def test_without_width_16_its_targets_are_left_out(measured):
+    wide = {key: {"64": measured[key]["16"]} for key in ("plain", "beside_none", "parts", "memory")}
+    assert not [one for one in bench_report.targets(measured | wide) if "width 16" in one["target"]]
+    assert "| 64 " in bench_report.markdown(measured | wide)
+
+
+def test_what_is_measured_can_be_kept_as_json(measured):
+    assert json.loads(json.dumps(measured, allow_nan=False)) == measured
+
+
+def test_the_synthetic_store_can_be_read(tmp_path):
+    bench.synthetic_store(tmp_path, 30)
+    found, problems = store.scan(tmp_path / "runs")
+    assert len(found) == 30
+    assert problems == []
+    assert {run["identity"]["method"] for run in found} == set(METHODS)
+    assert all(run["id"] == run["folder"].name for run in found)
+
+
+def test_memory_of_this_process():
+    assert 0 < bench_loops.process_mb("VmRSS") <= bench_loops.process_mb("VmHWM")

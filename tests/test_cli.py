@@ -1,0 +1,568 @@
+"""The command line: mistakes are one line and exit 2, flags stand anywhere, help, completion, a user's own YAML."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+import mixbench as package
+from mixbench.cli import COMMANDS
+from mixbench.store import SCHEMA
+
+SCRIPT = Path(sys.executable).with_name("mixbench")
+OWN_METHOD = """\
+# CutMix with boxes of middling size
+defaults: [cutmix]
+alpha: 4
+"""
+OWN_STUDY = """\
+# @package _global_
+# mine: my own comparison
+defaults:
+  - override /dataset: digits
+  - override /train: small-data
+subset: balanced
+study:
+  name: mine
+  title: My own comparison
+  grids:
+    - method: [none, my-cutmix]
+      n: 20
+      seed: [0, 1]
+"""
+
+
+def archive(path, save=np.savez, **changed):
+    """An .npz archive of 12 images of three classes, but for what is `changed`; None leaves a key out."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "train_images": rng.integers(0, 256, (12, 8, 8), dtype=np.uint8),
+        "train_labels": np.arange(12) % 3,
+        "test_images": rng.integers(0, 256, (6, 8, 8), dtype=np.uint8),
+        "test_labels": np.arange(6) % 3,
+    }
+    save(path, **{key: value for key, value in (arrays | changed).items() if value is not None})
+
+
+def damaged_archive(path):
+    """A zip file whose directory is whole and whose compressed bytes are not."""
+    archive(path, np.savez_compressed)
+    content = bytearray(Path(path).read_bytes())
+    with zipfile.ZipFile(path) as opened:
+        member = opened.infolist()[0]
+    start = member.header_offset + 30 + len(member.filename)  # of the local header's extra field, then the bytes
+    extra = int.from_bytes(content[start - len(member.filename) - 2 : start - len(member.filename)], "little")
+    content[start + extra] = 0xFF  # a deflate block of no known type
+    Path(path).write_bytes(content)
+
+
+def plain_array(path):
+    with open(path, "wb") as file:
+        np.save(file, np.zeros(3))
+
+
+def files_of_schema(text):
+    Path("results/runs").mkdir(parents=True)
+    Path("results/runs/schema.json").write_text(text)
+
+
+def user_yaml(name, text):
+    path = Path("my_configs", name)
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+NPZ = "run dataset=npz dataset.path=my.npz n=4 model.width=2 train.steps=2"
+DIGITS = "run dataset=digits model.width=2 train.steps=2"
+
+# (words, what the line must hold, what is made beforehand)
+MISTAKES = {
+    "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: clean, list"]),
+    "method": (f"{DIGITS} method=cutmixx", ["'cutmixx'", "did you mean cutmix?", "choices: cutmix, cutout, data-mix"]),
+    "dataset": ("run dataset=digit", ["'digit'", "did you mean digits?", "choices: cifar10, cifar100, digits, npz"]),
+    "key": (f"{DIGITS} sed=3", ["'sed'", "did you mean seed?", "choices: "]),
+    "key of a group": (f"{DIGITS} train.step=3", ["'train.step'", "did you mean train.steps?", "train.warmup"]),
+    "key of a method": (
+        f"{DIGITS} method=cutout method.alpha=1",
+        ["'method.alpha'", "choices: method.", "method.per_sample"],
+    ),
+    "key without value": (f"{DIGITS} seed", ["'seed'", "key=value"]),
+    "malformed value": (f"{DIGITS} n=[1", ["'n=[1'", "key=value"]),
+    "added key": (f"{DIGITS} +colour=red", ["+colour=red", "key=value"]),
+    "removed key": (f"{DIGITS} ~train", ["~train", "key=value"]),
+    "Hydra's key": (f"{DIGITS} hydra.run.dir=elsewhere", ["hydra.run.dir=elsewhere", "no effect"]),
+    "several values without sweep": (f"{DIGITS} seed=0,1", ["seed=0,1", "mixbench sweep"]),
+    "interval": (
+        "sweep dataset=digits train.steps=2 train.lr=interval(0.1,1)",
+        ["train.lr=interval(0.1,1)", "range(a,b,step)"],
+    ),
+    "study": ("study small-dat", ["'small-dat'", "did you mean small-data?", "choices: cifar10-cpu, demo, small-data"]),
+    "study of a table": ("table demoo", ["'demoo'", "did you mean demo?", "choices: cifar10-cpu, demo, small-data"]),
+    "study of a plot": ("plot demoo", ["'demoo'", "did you mean demo?"]),
+    "study of status": ("status demoo", ["'demoo'", "did you mean demo?"]),
+    "study as a key": ("run study=demoo", ["'demoo'", "did you mean demo?"]),
+    "two studies": ("table demo small-data", ["demo small-data", "one study"]),
+    "key of a study": ("study demo sed=3", ["'sed'", "did you mean seed?"]),
+    "method not in the study": ("study demo method=cutmix", ["'cutmix'", "study demo", "choices: data-mix"]),
+    "study named twice": ("study demo study=small-data", ["study"]),
+    "rule": ("table demo rule=finale", ["'finale'", "did you mean final?", "choices: best, final, median10"]),
+    "list": ("list method", ["'method'", "did you mean methods?", "choices: augments, datasets"]),
+    "word for status": ("status seed=1", ["seed=1", "results_dir"]),
+    "word for clean": ("clean demo", ["demo", "results_dir"]),
+    "flag for clean": ("clean --yess", ["--yess"]),
+    "flag": (f"{DIGITS} --confg job", ["'--confg'", "did you mean --cfg?"]),
+    "flag of a table": ("table demo --config-dirr x", ["'--config-dirr'", "did you mean --config-dir?"]),
+    "flag without value": ("run --cfg", ["--cfg", "value"]),
+    "value of a flag": (f"{DIGITS} --cfg jobb", ["jobb", "job"]),
+    "package to show": (f"{DIGITS} --cfg job --package modell", ["modell"]),
+    "no such config folder": ("run --config-dir nowhere", ["nowhere", "no such folder"]),
+    "n of 0": (f"{DIGITS} n=0", ["n=0", "at least 1"]),
+    "n below 0": (f"{DIGITS} n=-3", ["n=-3", "at least 1"]),
+    "n above what there is": (f"{DIGITS} n=1298", ["n=1298", "1297"]),
+    "n above what the holdout leaves": (f"{DIGITS} eval=holdout n=1039", ["n=1039", "1038"]),
+    "n not whole": (f"{DIGITS} n=2.5", ["n=2.5"]),
+    "n not a number": (f"{DIGITS} n=many", ["n=many"]),
+    "balanced with fewer images than classes": (f"{DIGITS} subset=balanced n=9", ["balanced", "n=9", "10 classes"]),
+    "subset": (f"{DIGITS} subset=balancd", ["'balancd'", "did you mean balanced?", "choices: balanced, head, random"]),
+    "eval": (f"{DIGITS} eval=tests", ["'tests'", "did you mean test?", "choices: holdout, test"]),
+    "holdout": (f"{DIGITS} eval=holdout dataset.holdout=5000", ["dataset.holdout=5000", "1297"]),
+    "precision": (f"{DIGITS} precision=fp16", ["'fp16'", "choices: auto, bf16, fp32"]),
+    "seed": (f"{DIGITS} seed=-1", ["seed=-1", "0 or more"]),
+    "negative alpha": (f"{DIGITS} method=cutmix method.alpha=-0.5", ["method.alpha=-0.5", "0 or more"]),
+    "negative beta": (f"{DIGITS} method=data-mix method.beta=-1", ["method.beta=-1", "0 or more"]),
+    "infinite alpha": (f"{DIGITS} method=cutmix method.alpha=inf", ["method.alpha=inf", "finite"]),
+    "alpha not a number": (f"{DIGITS} method=cutmix method.alpha=nan", ["method.alpha=nan"]),
+    "alpha a word": (f"{DIGITS} method=cutmix method.alpha=one", ["method.alpha=one", "number"]),
+    "one of alpha and beta 0": (f"{DIGITS} method=data-mix method.beta=0", ["method.beta=0", "method=none"]),
+    "probability above 1": (f"{DIGITS} method=cutmix method.p=1.5", ["method.p=1.5", "from 0 to 1"]),
+    "probability below 0": (f"{DIGITS} method=cutout method.p=-0.5", ["method.p=-0.5"]),
+    "per_sample": (f"{DIGITS} method=cutmix method.per_sample=2", ["method.per_sample=2", "true or false"]),
+    "steps and epochs": (f"{DIGITS} train.epochs=3", ["train.steps=2", "train.epochs=3", "give one"]),
+    "steps": (f"{DIGITS} train.steps=0", ["train.steps=0", "at least 1"]),
+    "batch size": (f"{DIGITS} train.batch_size=0", ["train.batch_size=0", "at least 1"]),
+    "rate": (f"{DIGITS} train.lr=0", ["train.lr=0", "above 0"]),
+    "schedule": (f"{DIGITS} train.schedule=cosin", ["'cosin'", "did you mean cosine?", "choices: constant, cosine"]),
+    "depth": (f"{DIGITS} model.depth=19", ["'19'", "choices: 10, 18, 34"]),
+    "device that is not there": (f"{DIGITS} device=cuda:99", ["device=cuda:99", "choices: cpu"]),
+    "device": (f"{DIGITS} device=gpu", ["'gpu'", "choices: auto, cpu, cuda"]),
+    "results_dir a file": (f"{DIGITS} results_dir=taken", ["results_dir=taken"], lambda: Path("taken").touch()),
+    "results_dir in a file": (f"{DIGITS} results_dir=taken/b", ["results_dir=taken/b"], lambda: Path("taken").touch()),
+    "results of another schema": (
+        DIGITS,
+        ["results/runs", f"schema {SCHEMA + 1}", f"schema {SCHEMA};", "results_dir"],
+        partial(files_of_schema, json.dumps({"schema": SCHEMA + 1})),
+    ),
+    "results of no readable schema": (DIGITS, ["results/runs"], partial(files_of_schema, '{"sche')),
+    "npz without path": ("run dataset=npz n=4", ["dataset.path"]),
+    "npz not there": (NPZ, ["my.npz", "no such file"]),
+    "npz a folder": (NPZ, ["my.npz"], lambda: Path("my.npz").mkdir()),
+    "npz a text": (NPZ, ["my.npz", "archive"], lambda: Path("my.npz").write_text("images\n")),
+    "npz empty": (NPZ, ["my.npz", "archive"], lambda: Path("my.npz").touch()),
+    "npz an npy": (NPZ, ["my.npz", "archive"], partial(plain_array, "my.npz")),
+    "npz damaged": (NPZ, ["my.npz", "archive"], partial(damaged_archive, "my.npz")),
+    "npz lacks a key": (
+        NPZ,
+        ["my.npz", "no test_labels", "train_images, train_labels, test_images, test_labels"],
+        partial(archive, "my.npz", test_labels=None),
+    ),
+    "npz images not uint8": (
+        NPZ,
+        ["my.npz", "train_images is float64", "uint8"],
+        partial(archive, "my.npz", train_images=np.zeros((12, 8, 8))),
+    ),
+    "npz labels not integers": (
+        NPZ,
+        ["my.npz", "train_labels is float64", "integers"],
+        partial(archive, "my.npz", train_labels=np.zeros(12)),
+    ),
+    "npz images of a wrong shape": (
+        NPZ,
+        ["my.npz", "train_images", "(12, 64)", "[N, H, W]"],
+        partial(archive, "my.npz", train_images=np.zeros((12, 64), np.uint8)),
+    ),
+    "npz images of four channels": (
+        NPZ,
+        ["my.npz", "test_images", "(6, 8, 8, 4)", "C 1 or 3"],
+        partial(archive, "my.npz", test_images=np.zeros((6, 8, 8, 4), np.uint8)),
+    ),
+    "npz images of two shapes": (
+        NPZ,
+        ["my.npz", "(8, 8, 1)", "(9, 9, 1)"],
+        partial(archive, "my.npz", test_images=np.zeros((6, 9, 9), np.uint8)),
+    ),
+    "npz images too small": (
+        NPZ,
+        ["my.npz", "train_images", "4x4", "8x8"],
+        partial(archive, "my.npz", train_images=np.zeros((12, 4, 4), np.uint8)),
+    ),
+    "npz labels of a wrong shape": (
+        NPZ,
+        ["my.npz", "train_labels", "(12, 3)"],
+        partial(archive, "my.npz", train_labels=np.zeros((12, 3), int)),
+    ),
+    "npz lengths differ": (
+        NPZ,
+        ["my.npz", "12 train_images", "11 train_labels"],
+        partial(archive, "my.npz", train_labels=np.zeros(11, int)),
+    ),
+    "npz label below 0": (
+        NPZ,
+        ["my.npz", "test_labels", "-1"],
+        partial(archive, "my.npz", test_labels=np.array([0, 1, 2, 0, 1, -1])),
+    ),
+    "npz label of the test alone": (
+        NPZ,
+        ["my.npz", "test_labels", "3", "2"],
+        partial(archive, "my.npz", test_labels=np.array([0, 1, 2, 0, 1, 3])),
+    ),
+    "npz label beyond all classes": (
+        NPZ,
+        ["my.npz", "train_labels", str(2**60)],
+        partial(archive, "my.npz", train_labels=np.array([0, 1, 2**60] * 4)),
+    ),
+    "npz of pickled objects": (
+        NPZ,
+        ["my.npz", "pickled"],
+        partial(archive, "my.npz", train_labels=np.array([{"label": 0}] * 12, dtype=object)),
+    ),
+    "npz without images": (
+        NPZ,
+        ["my.npz", "train_images", "empty"],
+        partial(archive, "my.npz", train_images=np.zeros((0, 8, 8), np.uint8), train_labels=np.zeros(0, int)),
+    ),
+    "npz whose name names no folder": ("run dataset=npz dataset.path='é.npz' n=4", ["dataset.name"]),
+    "normalisation of other channels": (
+        f"{NPZ} dataset.mean=[0.5,0.5,0.5] dataset.std=[1,1,1]",
+        ["dataset.mean", "1 channel"],
+        partial(archive, "my.npz"),
+    ),
+    "own YAML that is none": (
+        f"{DIGITS} method=broken --config-dir my_configs",
+        ["broken"],
+        partial(user_yaml, "method/broken.yaml", "name: cutmix\nalpha: [1\n"),
+    ),
+    "own method with an unknown key": (
+        f"{DIGITS} method=broken --config-dir my_configs",
+        ["method.alfa", "method.alpha"],
+        partial(user_yaml, "method/broken.yaml", "defaults: [cutmix]\nalfa: 1\n"),
+    ),
+    "own method of no function": (
+        f"{DIGITS} method=broken --config-dir my_configs",
+        ["'cutmixx'", "did you mean cutmix?"],
+        partial(user_yaml, "method/broken.yaml", "defaults: [cutmix]\nname: cutmixx\n"),
+    ),
+    "own study with an unknown key": (
+        "study broken --config-dir my_configs",
+        ["'sed'", "did you mean seed?"],
+        partial(user_yaml, "study/broken.yaml", OWN_STUDY.replace("mine", "broken").replace("seed:", "sed:")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "told", "prepare"), [(*row, None)[:3] for row in MISTAKES.values()], ids=MISTAKES)
+def test_a_mistake_is_one_line_and_exit_2_and_nothing_is_written(mixbench, tmp_path, contents, words, told, prepare):
+    if prepare is not None:
+        prepare()
+    before = contents(tmp_path)
+    call = mixbench(*words.split())
+    assert call.status == 2
+    assert call.out == ""
+    assert call.err.startswith("mixbench: ")
+    assert call.err.count("\n") == 1
+    assert call.err.endswith("\n")
+    for part in told:
+        assert part in call.err
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "method=none,cutmixx",
+        "n=20,1298",
+        "n=20,0",
+        "n=20,9 subset=balanced",
+        "method=cutmix method.alpha=1,-1",
+        "method=cutmix method.p=0.5,1.5",
+        "train.steps=2,null train.epochs=null,1",  # the first and the last of the four fit
+        "train.warmup=0,2",
+        "model.depth=10,19",
+        "device=cpu,cuda:99",
+        "device=cuda:99,cpu",
+        "eval=test,holdout dataset.holdout=5000",
+        "dataset=digits,npz dataset.path=null,my.npz n=4",  # my.npz is not there
+    ],
+)
+def test_a_sweep_with_a_mistake_in_a_later_run_trains_none(mixbench, tmp_path, words):
+    call = mixbench("sweep", "dataset=digits", "model.width=2", "train.steps=2", *words.split())
+    assert call.status == 2
+    assert call.out == ""
+    assert call.err.startswith("mixbench: ")
+    assert call.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_images_under_the_name_of_stored_ones_are_refused(mixbench, tmp_path, contents):
+    archive("my.npz")
+    words = [*NPZ.split(), "device=cpu"]
+    assert mixbench(*words).status == 0
+    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
+    before = contents(tmp_path)
+    for more in ([], ["force=true"], ["n=5"]):
+        call = mixbench(*words, *more)
+        assert call.status == 2
+        assert call.err.startswith("mixbench: dataset.name=my: ")
+        assert call.err.count("\n") == 1
+        assert contents(tmp_path) == before
+    assert mixbench(*words, "dataset.name=other").status == 0
+
+
+def test_a_sweep_over_archives_of_one_name_is_refused(mixbench, tmp_path):
+    for folder, labels in (("a", np.arange(12) % 3), ("b", np.arange(12)[::-1] % 3)):
+        Path(folder).mkdir()
+        archive(f"{folder}/my.npz", train_labels=labels)
+    words = ["dataset=npz", "dataset.path=a/my.npz,b/my.npz", "n=4", "model.width=2", "train.steps=2", "device=cpu"]
+    call = mixbench("sweep", *words)
+    assert call.status == 2
+    assert call.err.startswith("mixbench: dataset.name=my: ")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_resumed_run_never_mixes_two_data_sets(mixbench, contents, monkeypatch, tmp_path):
+    """A run that was interrupted is stored, too: with other images it is refused or trained anew."""
+    words = [*NPZ.split(), "device=cpu", "train.steps=6", "train.eval_every=1", "train.checkpoint_every=2"]
+    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
+    assert mixbench(*words, "results_dir=anew").status == 0
+    archive("my.npz")
+    with monkeypatch.context() as patch:
+        patch.setattr("mixbench.train.learning_rate", interrupt_at(3))
+        assert mixbench(*words).status == 130
+    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
+    call = mixbench(*words)
+    if call.status == 0:
+        histories = [next(Path(top).glob("runs/my-*/history.csv")).read_text() for top in ("anew", "results")]
+        first, second = ([line.rpartition(",")[0] for line in history.splitlines()] for history in histories)
+        assert first == second
+    else:
+        assert call.status == 2
+        assert "my" in call.err
+
+
+def interrupt_at(step):
+    def learning_rate(train, k):
+        if k == step:
+            raise KeyboardInterrupt
+        return train.lr
+
+    return learning_rate
+
+
+def test_results_of_another_schema_are_left_out_by_readers(mixbench, tiny, tmp_path, contents):
+    assert mixbench("run", *tiny).status == 0
+    (mine,) = (tmp_path / "results/runs").glob("digits-*")
+    other = shutil.copytree(mine, mine.with_name("digits-n20-none-s0-0123456789"))
+    metrics = json.loads((other / "metrics.json").read_text())
+    (other / "metrics.json").write_text(json.dumps(metrics | {"schema": SCHEMA + 1, "id": other.name}))
+    call = mixbench("table", "dataset=digits", "out=tables")
+    assert call.status == 0
+    assert f"{other.relative_to(tmp_path)}: left out (schema {SCHEMA + 1}" in call.err
+    assert "1 runs" in call.out or "1 run " in call.out
+    assert other.name in mixbench("status").out
+
+
+@pytest.mark.parametrize("alpha", ["method.alpha=0", "method.alpha=0 method.beta=0"])
+def test_alpha_0_is_none(mixbench, tiny, alpha):
+    assert mixbench("run", *tiny).status == 0
+    call = mixbench("run", *tiny, "method=label-mix", *alpha.split())
+    assert call.status == 0
+    assert "-none-" in call.out
+    assert "finished before" in call.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run --cfg job n=4 method=cutmix",
+        "run n=4 --cfg job method=cutmix",
+        "run n=4 method=cutmix --cfg job",
+        "run n=4 --cfg=job method=cutmix",
+        "run n=4 -c job method=cutmix",
+        "run --resolve n=4 --cfg job method=cutmix",
+        "sweep n=4,5 --cfg job method=cutmix,mixup",
+        "run n=4,5 --cfg job method=cutmix,mixup --multirun",
+        "run -m n=4,5 method=cutmix,mixup --cfg job",
+        "sweep n=4,5 method=cutmix,mixup -p method -c job",
+        "study demo n=4 --cfg job",
+    ],
+)
+def test_flags_stand_before_or_after_overrides_and_show_the_first_run(mixbench, tmp_path, words):
+    call = mixbench(*words.split())
+    assert (call.status, call.err) == (0, "")
+    shown = OmegaConf.create(call.out)
+    method = shown if "-p" in words else shown["method"]
+    assert method["name"] == ("none" if "demo" in words else "cutmix")
+    assert "-p" in words or shown["n"] == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run n=4 --info config method=cutmix",
+        "run --info n=4 method=cutmix",
+        "run n=4 method=cutmix --info",
+        "sweep n=4,5 method=cutmix,mixup --info",
+        "run -m -i config n=4,5 method=cutmix,mixup",
+    ],
+)
+def test_info_shows_the_first_run(mixbench, tmp_path, words):
+    call = mixbench(*words.split())
+    assert call.status == 0
+    assert "method/cutmix" in call.out or "correct_lambda" in call.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_multirun_and_sweep_are_the_same_and_hydra_writes_nothing(mixbench, tiny, tmp_path):
+    values = ["seed=0,1", "method=label-mix,mixup"]  # two names of one method: two runs
+    assert mixbench("run", *tiny, *values, "-m").status == 0
+    names = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
+    runs = tmp_path / "results/runs"
+    folders = sorted(path.name for path in runs.glob("digits-*"))
+    assert [name.rpartition("-")[0] for name in folders] == [
+        "digits-n20-label-mix-s0",
+        "digits-n20-label-mix-s1",
+    ]
+    expected = {"results", "results/runs", "results/runs/schema.json", "results/runs/.locks"}
+    expected |= {f"results/runs/{folder}" for folder in folders}
+    expected |= {f"results/runs/{folder}/{name}" for folder in folders for name in names}
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.parent.name != ".locks"}
+    assert found == expected
+    for words in (["run", "--multirun"], ["run", "-m"], ["sweep"]):
+        call = mixbench(*words, *tiny, *values)
+        assert call.status == 0
+        assert "2 runs, 2 of them finished already" in call.out
+    mixbench("run", *tiny, "--cfg", "hydra")
+    assert {path.name for path in tmp_path.iterdir()} == {"results"}
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_of_every_command_shows_examples(mixbench, tmp_path, command, flag):
+    call = mixbench(*command.split(), flag)
+    assert (call.status, call.err) == (0, "")
+    _, _, examples = call.out.partition("Example")
+    assert f"\n  mixbench {command}" in examples or "\n  mixbench run" in examples
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_command_is_in_the_help(mixbench):
+    shown = mixbench().out
+    assert all(f"\n  mixbench {command} " in shown for command in COMMANDS)
+
+
+def test_readers_never_import_torch(mixbench, tiny, tmp_path):
+    assert mixbench("run", *tiny).status == 0
+    script = """
+import sys
+from mixbench.cli import main
+for words in (["--help"], ["list", "methods"], ["status"], ["status", "demo"], ["table", "dataset=digits"],
+              ["table", "demo"], ["plot", "dataset=digits"]):
+    status = main(words)
+    loaded = sorted(name for name in sys.modules if name.split(".")[0] in ("torch", "torchvision"))
+    assert not loaded, (words, loaded[:3])
+    assert status == (1 if words == ["table", "demo"] else 0), (words, status)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "results/selection/accuracy.png").exists()
+
+
+def test_own_yaml_is_found_with_config_dir(mixbench, tiny, tmp_path):
+    for name, text in (("method/my-cutmix.yaml", OWN_METHOD), ("study/mine.yaml", OWN_STUDY)):
+        path = tmp_path / "my_configs" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    own = ("--config-dir", "my_configs")
+    shown = OmegaConf.create(mixbench("run", *own, "method=my-cutmix", "--cfg", "job").out)
+    assert (shown["method"]["name"], shown["method"]["alpha"]) == ("cutmix", 4)
+    for what, line in (("methods", "my-cutmix CutMix with boxes"), ("studies", "mine mine: my own comparison")):
+        assert line in " ".join(mixbench("list", what, *own).out.split())
+    assert "my-cutmix" in mixbench("run", *tiny, "method=my-cutmx", *own).err
+
+    size = [word for word in tiny if word.startswith(("model", "train", "precision", "device"))]
+    trained = mixbench("study", "mine", *own, *size)
+    assert trained.status == 0, trained.err
+    assert "4 of 4 runs are finished" in trained.out
+    assert "My own comparison" in trained.out
+    assert len(list(tmp_path.glob("results/mine,*/accuracy.md"))) == 1
+    assert "4 finished" in mixbench("status", "mine", *own, *size).out
+    same = mixbench("run", *tiny, "method=cutmix", "method.alpha=4")
+    assert "finished before" in same.out
+    assert mixbench("table", "mine", *own, *size).status == 0
+    assert mixbench("run", *tiny, "method=my-cutmix").status == 2  # not without the folder
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "not_offered"),
+    [
+        ("mixbench ", {*COMMANDS}, {"demo"}),
+        ("mixbench st", {"study", "status"}, {"run"}),
+        ("mixbench run meth", {"method="}, {"seed="}),
+        ("mixbench run n=4 method=cut", {"method=cutmix", "method=cutout"}, {"method=none"}),
+        ("mixbench run train.war", {"train.warmup="}, {"train.steps="}),
+        ("mixbench sweep method=none dataset=dig", {"dataset=digits"}, {"dataset=npz"}),
+        ("mixbench study sm", {"small-data"}, {"demo"}),
+        ("mixbench study demo n", {"n="}, {"demo"}),
+        ("mixbench table demo ru", {"rule="}, {"rows="}),
+        ("mixbench plot ", {"demo", "rows="}, {"run"}),
+        ("mixbench list m", {"methods", "models"}, {"datasets"}),
+    ],
+)
+def test_completion(mixbench, monkeypatch, tmp_path, line, offered, not_offered):
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    call = mixbench("-sc", "query=bash")
+    assert (call.status, call.err) == (0, "")
+    found = set(call.out.split())
+    assert offered <= found
+    assert not found & not_offered
+    assert list(tmp_path.iterdir()) == []
+
+
+# What the line editor of either shell does on the Tab key: set the variables and call the registered function.
+PRESS_TAB = """
+eval "$(mixbench -sc install=bash)"
+complete -p mixbench >&2
+COMP_LINE="mixbench run method=cutm" COMP_POINT=24 COMP_CWORD=2
+hydra_bash_completion
+echo "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("shell", "before"), [("bash", ""), ("zsh", "autoload -Uz compinit bashcompinit && compinit -u && bashcompinit\n")]
+)
+def test_a_real_shell_completes(tmp_path, shell, before):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not on this machine")
+    if not SCRIPT.exists():
+        pytest.skip("mixbench is not installed beside this Python")
+    environment = os.environ | {"PATH": f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    flags = ["--norc", "--noprofile"] if shell == "bash" else ["-f"]
+    ended = subprocess.run(
+        [shell, *flags, "-c", before + PRESS_TAB], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert "hydra_bash_completion mixbench" in ended.stderr, ended.stderr
+    assert ended.stdout == "method=cutmix\n"
+
+
+def test_version(mixbench):
+    assert mixbench("--version").out == f"mixbench {package.__version__}\n"

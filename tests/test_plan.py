@@ -1,0 +1,205 @@
+"""Plans: a pure function of (seed, step), with the distributions that the methods ask for."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from mixbench.plan import DRAWS, Plan
+from mixbench.rng import Purpose, permutations, uniform, words
+
+SHARED = ("index", "shift", "mirror", "partner")  # what methods have in common at equal seeds
+quick = settings(deadline=None, derandomize=True, max_examples=50)
+
+
+def plan(seed=0, n=50, batch_size=8, height=10, width=14, draws=tuple(DRAWS), **options):
+    return Plan(seed, n, batch_size, height, width, draws, **({"alpha": 1.0, "beta": 1.0, "pad": 2} | options))
+
+
+@quick
+@given(
+    data=st.data(),
+    seed=st.integers(0, 2**40),
+    n=st.integers(1, 50),
+    batch_size=st.integers(1, 20),
+    first=st.integers(0, 300),
+    per_sample=st.booleans(),
+)
+def test_chunks_of_any_size_in_any_order_give_the_same_arrays(data, seed, n, batch_size, first, per_sample):
+    one = plan(seed, n, batch_size, per_sample=per_sample, p=0.5)
+    sizes = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=5))
+    starts = [first + sum(sizes[:i]) for i in range(len(sizes))]
+    order = data.draw(st.permutations(range(len(sizes))))
+    chunks = {i: one.steps(starts[i], sizes[i]) for i in order}
+    for name, whole in one.steps(first, sum(sizes)).items():
+        assert np.array_equal(whole, np.concatenate([chunks[i][name] for i in range(len(sizes))])), name
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(1, 3), (5, 8), (7, 7), (10, 4), (100, 128), (128, 100)])
+def test_batches_are_consecutive_permutations_of_the_subset_cut_in_exactly_b(n, batch_size):
+    index = plan(n=n, batch_size=batch_size).steps(0, 3 * n)["index"]
+    assert index.shape == (3 * n, batch_size)
+    epochs = index.reshape(-1, n)  # 3 n B images are 3 B whole epochs
+    assert np.array_equal(np.sort(epochs, axis=1), np.tile(np.arange(n), (3 * batch_size, 1)))
+    if n > 1:
+        assert len(np.unique(epochs, axis=0)) > 1
+
+
+def test_shapes_and_kinds():
+    drawn = plan(batch_size=6).steps(3, 4)
+    assert {name: (values.shape, values.dtype.name) for name, values in drawn.items()} == {
+        "index": ((4, 6), "int64"),
+        "shift": ((4, 6, 2), "int64"),
+        "mirror": ((4, 6), "bool"),
+        "partner": ((4, 6), "int64"),
+        "mixed": ((4, 6), "bool"),
+        "lam": ((4, 6), "float64"),
+        "centre": ((4, 6, 2), "int64"),
+    }
+    assert set(plan(draws=("lam",)).steps(0, 1)) == {"index", "lam"}
+
+
+# Distributions: the seeds are fixed, so a test that passes once passes for ever.
+
+LONG = 4000  # steps
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (2.0, 1.0), (0.2, 0.2), (8.0, 8.0)])
+def test_lambda_has_the_beta_distribution(alpha, beta):
+    of_batches = plan(alpha=alpha, beta=beta, draws=("lam",)).steps(0, LONG)["lam"]
+    assert (of_batches == of_batches[:, :1]).all()
+    assert stats.kstest(of_batches[:, 0], stats.beta(alpha, beta).cdf).pvalue > 0.01
+
+    of_images = plan(alpha=alpha, beta=beta, draws=("lam",), per_sample=True).steps(0, LONG // 4)["lam"]
+    assert (of_images[:, 0] != of_images[:, 1]).mean() > 0.99
+    assert stats.kstest(of_images.ravel(), stats.beta(alpha, beta).cdf).pvalue > 0.01
+    assert abs(np.corrcoef(of_images[:, 0], of_images[:, 1])[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize("p", [0.0, 0.25, 0.5, 1.0])
+def test_p_is_the_share_of_mixed_batches(p):
+    always, drawn = plan().steps(0, LONG), plan(p=p).steps(0, LONG)
+    mixed = drawn["mixed"]
+    assert (mixed == mixed[:, :1]).all()
+    assert mixed[:, 0].mean() == pytest.approx(p, abs=0.02)
+    assert p not in (0, 1) or (mixed == p).all()
+    assert np.array_equal(drawn["lam"], np.where(mixed, always["lam"], 1.0))
+
+
+def test_mirror_is_a_fair_coin_for_each_image():
+    mirror = plan().steps(0, LONG)["mirror"]
+    assert mirror.mean() == pytest.approx(0.5, abs=0.01)
+    assert (mirror[:, 0] == mirror[:, 1]).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_partner_is_a_uniform_permutation():
+    partner = plan(batch_size=5).steps(0, LONG)["partner"]
+    assert (np.sort(partner, axis=1) == np.arange(5)).all()
+    _, seen = np.unique(partner, axis=0, return_counts=True)
+    assert len(seen) == 120
+    assert stats.chisquare(seen).pvalue > 0.01
+
+
+@pytest.mark.parametrize("pad", [0, 1, 4])
+def test_shift_is_uniform_from_0_to_twice_the_padding(pad):
+    shift = plan(pad=pad).steps(0, LONG)["shift"]
+    assert (shift.min(), shift.max()) == (0, 2 * pad)
+    if pad:
+        edges = shift[..., 0] * (2 * pad + 1) + shift[..., 1]
+        assert stats.chisquare(np.bincount(edges.ravel(), minlength=(2 * pad + 1) ** 2)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_centre_is_uniform_over_the_pixels_of_a_non_square_image(per_sample):
+    centre = plan(height=3, width=5, per_sample=per_sample).steps(0, LONG)["centre"]
+    if not per_sample:
+        assert (centre == centre[:, :1]).all()
+        centre = centre[:, :1]
+    else:
+        assert (centre[:, 0] != centre[:, 1]).any()
+    pixels = (centre[..., 0] * 5 + centre[..., 1]).ravel()
+    assert (centre.max(axis=(0, 1)) == (2, 4)).all()
+    assert stats.chisquare(np.bincount(pixels, minlength=15)).pvalue > 0.01
+
+
+# Streams
+
+
+def test_equal_seeds_give_all_methods_the_same_batches_crops_flips_and_partners():
+    methods = [
+        {},
+        {"alpha": 0.2, "beta": 2.0},
+        {"p": 0.5},
+        {"per_sample": True},
+        {"draws": ("partner", "mirror", "shift")},
+    ]
+    first, *others = [plan(seed=4, **method).steps(20, 10) for method in methods]
+    for other in others:
+        for name in SHARED:
+            assert np.array_equal(other[name], first[name])
+
+
+def test_seeds_purposes_and_steps_have_different_numbers():
+    keys = list(product(range(12), Purpose))  # both orders of a pair, such as seed 3 purpose 4, are among them
+    drawn = np.concatenate([words(seed, purpose, 0, 20, 9).ravel() for seed, purpose in keys])
+    assert len(np.unique(drawn)) == len(drawn)
+    assert len(set(Purpose)) == len(Purpose.__members__)
+    a, b = (plan(seed=seed, per_sample=True, p=0.5).steps(0, 30) for seed in (0, 1))
+    for name in a:
+        assert not np.array_equal(a[name], b[name]), name
+
+
+def test_uniform_numbers_are_inside_the_open_interval_and_permutations_are_complete():
+    u = uniform(0, Purpose.LAMBDA, 0, LONG, 5)
+    assert u.min() > 0
+    assert u.max() < 1
+    assert stats.kstest(u.ravel(), "uniform").pvalue > 0.01
+    assert (np.sort(permutations(0, Purpose.SUBSET, 0, 3, 100), axis=1) == np.arange(100)).all()
+
+
+def philox(counter, key):
+    """One block of Philox4x64-10 in plain integers (Salmon et al. 2011, section 4.3)."""
+    mask, (c0, c1, c2, c3), (k0, k1) = 2**64 - 1, counter, key
+    for _ in range(10):
+        a, b = c0 * 0xD2E7470EE14C6C93, c2 * 0xCA5A826395121157
+        c0, c1, c2, c3 = (b >> 64) ^ c1 ^ k0, b & mask, (a >> 64) ^ c3 ^ k1, a & mask
+        k0, k1 = (k0 + 0x9E3779B97F4A7C15) & mask, (k1 + 0xBB67AE8584CAA73B) & mask
+    return [c0, c1, c2, c3]
+
+
+@quick
+@given(seed=st.integers(0, 2**64 - 1), first=st.integers(0, 10**7), steps=st.integers(1, 4), size=st.integers(1, 11))
+def test_words_are_philox_blocks_at_the_step_s_own_counters(seed, first, steps, size):
+    blocks = -(-size // 4)
+    expected = [
+        [word for b in range(blocks) for word in philox((1 + step * blocks + b, 0, 0, 0), (seed, Purpose.SHIFT))][:size]
+        for step in range(first, first + steps)
+    ]
+    assert words(seed, Purpose.SHIFT, first, steps, size).tolist() == expected
+
+
+def test_frozen_values():
+    """Stored results were made from these numbers: they must never change."""
+    assert [(p.name, int(p)) for p in Purpose][:10] == [
+        ("SUBSET", 1),
+        ("DIGITS", 2),
+        ("WEIGHTS", 3),
+        ("ORDER", 4),
+        ("SHIFT", 5),
+        ("MIRROR", 6),
+        ("PARTNER", 7),
+        ("LAMBDA", 8),
+        ("MIXED", 9),
+        ("CENTRE", 10),
+    ]
+    drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
+    assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
+    assert drawn["shift"][0].tolist() == [[2, 8], [3, 2], [0, 5], [0, 6]]
+    assert drawn["mirror"].astype(int).tolist() == [[0, 0, 0, 0], [0, 1, 1, 1], [1, 0, 0, 1]]
+    assert drawn["partner"].tolist() == [[0, 3, 1, 2], [3, 2, 0, 1], [0, 1, 2, 3]]
+    assert drawn["mixed"][:, 0].tolist() == [True, True, False]
+    assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
+    assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]

@@ -1,0 +1,122 @@
+"""The wheel, built from a copy, installed outside the repository and used there, works like the checkout."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "mixbench", "configs")
+NAMES = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
+
+
+def call(*words, **options):
+    """Run a program of this Python; its standard output."""
+    ended = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, **options)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of a copy of the sources; no network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, folder / "copy" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (folder / "copy").mkdir(exist_ok=True)
+            shutil.copy(CHECKOUT / name, folder / "copy" / name)
+    call("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, folder / "copy")
+    (built,) = folder.glob("mixbench-*.whl")
+    return built
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The installed wheel, as the only mixbench in reach of a Python that runs in the folder `elsewhere`."""
+
+    target: Path
+    elsewhere: Path
+
+    def python(self, *words):
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        return call(*words, cwd=self.elsewhere, env=environment | {"PYTHONPATH": str(self.target)})
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    installed = Installed(tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("elsewhere"))
+    call("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", installed.target, wheel)
+    script = "import mixbench, mixbench.configs as c; print(mixbench.__file__, *c.__path__, sep='\\n')"
+    package = installed.target / "mixbench"
+    assert installed.python("-c", script).splitlines() == [str(package / "__init__.py"), str(package / "configs")]
+    return installed
+
+
+def test_the_wheel_holds_the_package_and_its_yaml_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as opened:
+        held = {name for name in opened.namelist() if ".dist-info/" not in name}
+    modules = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("mixbench/**/*.py")}
+    configs = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("configs/**/*.yaml")}
+    assert held == modules | {f"mixbench/{name}" for name in configs} | {"mixbench/configs/__init__.py"}
+
+
+def test_every_import_is_a_declared_dependency(wheel):
+    with zipfile.ZipFile(wheel) as opened:
+        (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        needs = re.findall(r"^Requires-Dist: ([A-Za-z0-9_.-]+)(?!.*extra ==)", opened.read(metadata).decode(), re.M)
+        sources = [opened.read(name).decode() for name in opened.namelist() if name.endswith(".py")]
+    declared = {name.lower().replace("_", "-") for name in needs}
+    imported = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    providers = packages_distributions()
+    for name in imported - set(sys.stdlib_module_names) - {"mixbench"}:
+        distributions = {found.lower().replace("_", "-") for found in providers[name]}
+        assert distributions & declared, f"{name} is imported, but {distributions} is not among the dependencies"
+
+
+@pytest.fixture(scope="module")
+def trained(installed, tiny):
+    """What the installed program prints for a tiny run, and the folder that it leaves."""
+    printed = installed.python(installed.target / "bin/mixbench", "run", *tiny, "method=cutmix", "progress=off")
+    (folder,) = (installed.elsewhere / "results/runs").glob("digits-n20-cutmix-s0-*")
+    return printed, folder
+
+
+def test_the_installed_wheel_lists_trains_and_tables(installed, trained):
+    printed, folder = trained
+    assert f"{folder.relative_to(installed.elsewhere)}/\n" in printed
+    assert {path.name for path in folder.iterdir()} == NAMES
+    assert '"git_commit": null' in (folder / "provenance.json").read_text()
+    methods = {line.split()[0] for line in installed.python("-m", "mixbench", "list", "methods").splitlines()}
+    assert methods == {path.stem for path in (CHECKOUT / "configs/method").glob("*.yaml")}
+    assert "cutmix" in installed.python("-m", "mixbench", "table", "dataset=digits")
+    assert {path.name for path in installed.elsewhere.iterdir()} == {"results"}
+
+
+def test_the_wheel_gives_runs_the_ids_and_numbers_of_the_checkout(trained, mixbench, tiny, tmp_path):
+    theirs, words = trained[1], ["run", *tiny, "method=cutmix"]
+    assert mixbench(*words).status == 0
+    ours = tmp_path / "results/runs" / theirs.name
+    first, second = (
+        [line.rpartition(",")[0] for line in (folder / "history.csv").read_text().splitlines()]
+        for folder in (ours, theirs)
+    )
+    assert first == second
+    shutil.rmtree(ours)
+    shutil.copytree(theirs, ours)
+    assert "finished before)" in mixbench(*words).out  # and by the same code
