@@ -103,15 +103,15 @@ def prepare(job: Job, dataset: Dataset) -> Split:
 
 
 def find(job: Job, results: Store) -> Result | None:
-    """The job's run where it is finished already; failed where it is there but cannot be read, None where it is not."""
+    """The job's run where it is finished already; failed where another version's stands in its place; else None."""
     folder = results.folder(job.id)
     try:
         metrics = store.read_metrics(folder)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:  # another version's run, perhaps: a person decides
+    except store.OtherSchema as error:  # a person decides
         note = f"metrics.json cannot be used ({error}); move the folder away, or force=true replaces it"
         return Result(job, "failed", note=note, record=folder / "metrics.json")
+    except (OSError, ValueError):  # not there, or damaged
+        return None
     made = metrics.get("code_sha256")
     same = made == provenance.code_sha256()
     return Result(job, "finished", metrics, "" if same else f"made by other code ({made}); force=true trains it again")

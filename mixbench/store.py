@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,8 +27,13 @@ from mixbench.errors import UserError
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
 FORCE, REPLACED, LOCKS = ".force", ".replaced", ".locks"
 FILES = ("metrics.json", "provenance.json", "history.csv", "checkpoint.pt", "failed.json")  # one makes a run's folder
+RUN_ID = r".+-n\d+-.+-s\d+-[0-9a-f]{10}"  # identity.run_id
 IDENTITY = {"dataset": str, "n": int, "method": str, "seed": int}  # what readers rely on
 ACCURACIES = ("final_accuracy", "median10_accuracy", "best_accuracy")
+
+
+class OtherSchema(ValueError):
+    """A run of another version, which this one cannot read."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +104,11 @@ class Store:
         if not self.runs.is_dir():
             return []
         folders = sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir() and entry.name != LOCKS)
-        return [
-            name
-            for name in folders
-            if (copies or not name.endswith((FORCE, REPLACED))) and any((self.runs / name / f).exists() for f in FILES)
-        ]
+        return [name for name in folders if self._is_run(name) and (copies or not name.endswith((FORCE, REPLACED)))]
+
+    def _is_run(self, name: str) -> bool:
+        named = re.fullmatch(RUN_ID, name.removesuffix(FORCE).removesuffix(REPLACED)) is not None
+        return named or any((self.runs / name / file).exists() for file in FILES)
 
     def locked(self, run_id: str) -> bool:
         """Whether a process holds the run's lock now."""
@@ -154,7 +160,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """metrics.json of a finished run. Raises OSError where there is none, ValueError where it cannot be used."""
     metrics = read_json(folder / "metrics.json")
     if metrics.get("schema") != SCHEMA:
-        raise ValueError(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
+        raise OtherSchema(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
     if metrics.get("id") != folder.name.removesuffix(FORCE):
         raise ValueError(f"metrics.json is of {metrics.get('id')}")
     identity = metrics.get("identity")

@@ -7,7 +7,6 @@ import pickle
 import tarfile
 import threading
 import zipfile
-import zlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -334,11 +333,10 @@ def test_what_is_no_archive_is_refused(tmp_path):
     whole = Path(archive(tmp_path)).read_bytes()
     for content in (b"not a zip", b"", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        assert f"{path}: not a readable .npz archive" in error(read, str(path))
+        assert error(read, str(path)) == f"{path}: not an .npz archive"
     gc.collect()
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="the ndarray of a .npy file is used as a context manager")
 def test_a_single_array_is_no_archive(tmp_path):
     path = tmp_path / "my.npz"
     with path.open("wb") as file:
@@ -346,7 +344,6 @@ def test_a_single_array_is_no_archive(tmp_path):
     assert error(read, str(path)) == f"{path}: not an .npz archive"
 
 
-@pytest.mark.xfail(strict=True, raises=zlib.error, reason="zlib.error of a damaged archive is not caught")
 def test_a_damaged_archive_is_refused(tmp_path):
     path = Path(archive(tmp_path))
     content = bytearray(path.read_bytes())
@@ -356,7 +353,6 @@ def test_a_damaged_archive_is_refused(tmp_path):
     assert f"{path}: not a readable .npz archive" in error(read, str(path))
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="a member that is no array is read as bytes")
 def test_a_zip_of_other_things_under_the_keys_is_refused(tmp_path):
     path = tmp_path / "my.npz"
     with zipfile.ZipFile(path, "w") as file:

@@ -69,13 +69,32 @@ def test_the_same_run(make, one, other):
 @pytest.mark.parametrize(
     "change",
     [
-        "n=501", "subset=random", "seed=1", "eval=holdout", "precision=fp32", "dataset.pad=3", "augment=none",
-        "dataset.mean=[0.5,0.5,0.5]", "method=cutout", "method.p=0.5", "method.correct_lambda=false", "model.width=32",
-        "model.depth=34", "model.stem=bn", "train.steps=5", "train.batch_size=64", "train.lr=0.05", "train.momentum=0.8",
-        "train.weight_decay=0", "train.nesterov=true", "train.schedule=cosine", "train.warmup=5", "train.eval_every=7",
+        "n=501",
+        "subset=random",
+        "seed=1",
+        "eval=holdout",
+        "precision=fp32",
+        "dataset.pad=3",
+        "augment=none",
+        "dataset.mean=[0.5,0.5,0.5]",
+        "method=cutout",
+        "method.p=0.5",
+        "method.correct_lambda=false",
+        "model.width=32",
+        "model.depth=34",
+        "model.stem=bn",
+        "train.steps=5",
+        "train.batch_size=64",
+        "train.lr=0.05",
+        "train.momentum=0.8",
+        "train.weight_decay=0",
+        "train.nesterov=true",
+        "train.schedule=cosine",
+        "train.warmup=5",
+        "train.eval_every=7",
         "method.version=2",
     ],
-)  # fmt: skip
+)
 def test_another_run(make, change):
     base = ["method=cutmix"]
     assert make(*base, change).id != make(*base).id
@@ -99,9 +118,20 @@ def test_alpha_zero_is_the_method_none(composer, make):
 
 @pytest.mark.parametrize(
     ("n", "steps"),
-    [(1, 40_000), (100, 40_000), (101, 117_000), (250, 117_000), (500, 117_000), (999, 117_000), (1000, 781), (5000, 3906),
-     (10_000, 7812), (20_000, 15_625), (50_000, 39_062)],
-)  # fmt: skip
+    [
+        (1, 40_000),
+        (100, 40_000),
+        (101, 117_000),
+        (250, 117_000),
+        (500, 117_000),
+        (999, 117_000),
+        (1000, 781),
+        (5000, 3906),
+        (10_000, 7812),
+        (20_000, 15_625),
+        (50_000, 39_062),
+    ],
+)
 def test_steps_of_the_small_data_protocol(make, n, steps):
     assert small_data_steps(n) == steps
     assert make(f"n={n}").cfg.train.steps == steps

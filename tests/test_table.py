@@ -63,8 +63,10 @@ def test_accuracy_table_of_a_study(select, results):
     chosen = select("demo", "n=20,50")
     paths = table.write(chosen)
     assert [path.relative_to(results).as_posix() for path in paths] == [
-        "demo/accuracy.csv", "demo/accuracy.md", "demo/runs.csv",
-    ]  # fmt: skip
+        "demo/accuracy.csv",
+        "demo/accuracy.md",
+        "demo/runs.csv",
+    ]
     rows = [line.split("|")[1:-1] for line in paths[1].read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row] for row in rows]
     assert cells[0] == ["n", "none", "data-mix", "label-mix"]
@@ -74,10 +76,16 @@ def test_accuracy_table_of_a_study(select, results):
         first = next(csv.DictReader(file))
     assert first == {
         "n": "20",
-        "none_mean": "62.0", "none_sd": "2.0", "none_runs": "3",
-        "data-mix_mean": "61.0", "data-mix_sd": "3.0", "data-mix_runs": "3",
-        "label-mix_mean": "73.0", "label-mix_sd": str(statistics.stdev([70, 72, 77])), "label-mix_runs": "3",
-    }  # fmt: skip
+        "none_mean": "62.0",
+        "none_sd": "2.0",
+        "none_runs": "3",
+        "data-mix_mean": "61.0",
+        "data-mix_sd": "3.0",
+        "data-mix_runs": "3",
+        "label-mix_mean": "73.0",
+        "label-mix_sd": str(statistics.stdev([70, 72, 77])),
+        "label-mix_runs": "3",
+    }
 
 
 def test_runs_csv_has_a_row_for_each_run(select):
