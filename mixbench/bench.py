@@ -75,7 +75,7 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
         measured["parts"][key] = [bench_loops.parts(width, device, work, precision) for precision in ("fp32", "auto")]
         _say(f"width {width}: memory")
         measured["memory"][key] = {
-            kind: bench_loops.memory(kind, width, device, steps=10) for kind in ("plain", "fp32", "auto")
+            kind: bench_loops.memory(kind, width, device, steps=5) for kind in ("plain", "fp32", "auto")
         }
     _say("memory over many steps")
     steps = 100 if quick else 350
@@ -90,7 +90,7 @@ def effort(device: torch.device, width: int, quick: bool) -> Effort:
         return Effort(2, 10, 20) if quick else Effort(7, 20, 200)
     if quick:
         return Effort(2, 2, 4)
-    return Effort(7, 5, 20) if width <= 32 else Effort(5, 2, 4)
+    return Effort(5, 3, 12) if width <= 32 else Effort(3, 1, 3)
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def _parts(measured: dict[str, Any]) -> str:
 def _memory(measured: dict[str, Any]) -> str:
     note = (
         "MB (2²⁰ bytes) of a process of its own for each loop: with its libraries and no network yet, and at its peak "
-        "in 10 steps. The plain loop has no workers here; each would be one more process."
+        "in 5 steps. The plain loop has no workers here; each would be one more process."
     )
     names = _names(measured)
     on_device = measured["machine"]["device_type"] == "cuda"

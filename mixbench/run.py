@@ -147,6 +147,7 @@ def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     source = provenance.collect(images, _device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
+    source["earlier_parts"] = _earlier_parts(folder, source)
     store.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
     progress = RunProgress(label, cfg.train.steps, cfg.progress, _advice(cfg) if device.type == "cpu" else None)
 
@@ -226,6 +227,19 @@ def _advice(cfg: DictConfig) -> str:
         f"fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network (model.width=16) or a GPU "
         "(device=cuda) take less; what is done so far is kept and resumed"
     )
+
+
+def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the parts of a resumed run were made with, where that was not all the same."""
+    if not (folder / "checkpoint.pt").exists():
+        return []
+    try:
+        before = store.read_json(folder / "provenance.json")
+    except (OSError, ValueError):
+        return []
+    part = {key: before.get(key) for key in ("code_sha256", "libraries", "device", "precision", "threads")}
+    changed = any(source[key] != value for key, value in part.items())
+    return [*before.get("earlier_parts", []), *([part] if changed else [])]
 
 
 def _device_name(device: torch.device) -> str:

@@ -142,7 +142,10 @@ class Store:
                 shutil.rmtree(old, ignore_errors=True)
                 final.rename(old)
             new.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():
+            old.rename(final)
 
     def repair(self) -> None:
         """Finish every replacement that a crash interrupted."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,7 +256,13 @@ def _state(engine: Engine, progress: Progress) -> dict[str, Any]:
 def _resume(engine: Engine, checkpoint: Path) -> Progress:
     if not checkpoint.exists():
         return Progress()
-    state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
+    try:
+        state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
+    except (
+        Exception
+    ) as error:  # torch raises all kinds on a damaged file; it was written whole, so the disk is at fault
+        warnings.warn(f"{checkpoint} cannot be read ({type(error).__name__}): starting anew", stacklevel=2)
+        return Progress()
     engine.model.load_state_dict(state["model"])
     engine.optimizer.load_state_dict(state["optimizer"])
     return Progress(**state["progress"])

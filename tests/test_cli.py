@@ -64,6 +64,13 @@ def damaged_archive(path):
     Path(path).write_bytes(content)
 
 
+def encrypted_archive(path):
+    archive(path)
+    content = bytearray(Path(path).read_bytes())
+    content[content.find(b"PK\x01\x02") + 8] |= 1  # the flag in the directory's first entry
+    Path(path).write_bytes(content)
+
+
 def plain_array(path):
     with open(path, "wb") as file:
         np.save(file, np.zeros(3))
@@ -168,6 +175,7 @@ MISTAKES = {
     "npz empty": (NPZ, ["my.npz", "archive"], lambda: Path("my.npz").touch()),
     "npz an npy": (NPZ, ["my.npz", "archive"], partial(plain_array, "my.npz")),
     "npz damaged": (NPZ, ["my.npz", "archive"], partial(damaged_archive, "my.npz")),
+    "npz encrypted": (NPZ, ["my.npz", "archive", "encrypted"], partial(encrypted_archive, "my.npz")),
     "npz lacks a key": (
         NPZ,
         ["my.npz", "no test_labels", "train_images, train_labels, test_images, test_labels"],

@@ -18,7 +18,8 @@ from mixbench.rng import Purpose, permutations
 SOURCES = ("cifar10", "cifar100", "digits", "npz")
 NPZ_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
-DAMAGE = (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)  # of a zip's contents
+# What NumPy and zipfile raise on contents that are damaged, encrypted or compressed in a way they do not know.
+DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, zipfile.BadZipFile, zlib.error)
 SMALLEST_SIDE = 8  # three halvings leave one pixel
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
 DIGITS_TRAIN = 1297  # the other 500 of the 1,797 test
