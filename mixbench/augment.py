@@ -16,12 +16,14 @@ def flip(images: Tensor, *, mirror: Tensor) -> Tensor:
 
 
 def standard(images: Tensor, *, shift: Tensor, mirror: Tensor, pad: int, flip: bool) -> Tensor:
-    """Zero-pad, crop back to size, mirror (He et al. 2016, section 4.2).
+    """Zero-pad, crop back to size, mirror (He et al. 2016, Deep Residual Learning, section 4.2).
 
     images: uint8 [B, C, H, W]; the padding is black, as in the usual pipelines, which pad before they normalise.
     shift: int64 [B, 2], top and left edge of the crop in the padded image. mirror: bool [B], used where flip is true.
     pad: pixels added on each side.
     """
+    if pad < 0:
+        raise ValueError(f"pad={pad}: must be 0 or more")
     height, width = images.shape[2:]
     rows, columns = (torch.arange(size, device=images.device) for size in (height, width))
     if flip:

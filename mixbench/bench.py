@@ -24,6 +24,7 @@ import torch
 from mixbench import __version__, bench_loops, bench_report, data, identity, provenance, run, store
 from mixbench.bench_loops import Effort
 from mixbench.config import Composer
+from mixbench.device import choose_device, choose_precision
 from mixbench.errors import UserError
 from mixbench.mixing import METHODS
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--widths", type=numbers, help="of the network, such as 16,64 (with --quick 16)")
     options = parser.parse_args(argv)
     try:
-        device = run.choose_device(options.device)
+        device = choose_device(options.device)
     except UserError as error:
         parser.error(str(error))
     measured = measure(device, options.widths or ([16] if options.quick else [16, 64]), options.quick)
@@ -95,7 +96,7 @@ def effort(device: torch.device, width: int, quick: bool) -> Effort:
 
 def machine(device: torch.device) -> dict[str, Any]:
     """What was measured, where and when."""
-    precision = run.choose_precision("auto", device)
+    precision = choose_precision("auto", device)
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.cpu_name(),
         "device_type": device.type,

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 
-from mixbench import data, identity, models, run
+from mixbench import data, identity, models
 from mixbench.config import Composer
+from mixbench.device import choose_precision
 from mixbench.mixing import METHODS
 from mixbench.train import PLAN_STEPS, Engine, learning_rate
 
@@ -122,7 +123,7 @@ class MixbenchLoop:
 
     def __init__(self, width: int, device: torch.device, precision: str, method: str = METHOD):
         cfg = settled(width, method, precision)
-        dtype = run.choose_precision(precision, device)
+        dtype = choose_precision(precision, device)
         self.precision = "bf16" if dtype == torch.bfloat16 else "fp32"
         self.tf32 = dtype != torch.float32  # as in run.py
         self.engine = Engine(cfg, data.split(images(), cfg), device, dtype)

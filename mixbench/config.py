@@ -164,6 +164,10 @@ class Composer:
             self._options[group] = sorted(set(names))
         return self._options[group]
 
+    def method_name(self, option: str) -> str:
+        """The method that an option stands for: its own name, or for an alias another's."""
+        return self.compose([f"method={option}"]).method.name if option in self.options("method") else option
+
     def _check(self, override: Override) -> None:
         key, text = override.key_or_group, override.input_line
         if override.type != OverrideType.CHANGE or override.package:

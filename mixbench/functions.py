@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from mixbench.errors import UserError, unknown
 from mixbench.plan import DRAWS, SETTINGS
@@ -43,10 +43,21 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any]) -> dict[str,
         if not fits or (wanted is not bool and isinstance(value, bool)):
             raise UserError(f"{group}.{key}={value}: must be {wanted.__name__}")
     missing = [key for key, p in known.items() if p.default is p.empty and key not in cfg]
-    missing += sorted(settings_of(function) - set(cfg))
+    missing += sorted((settings_of(function) | ({"version"} if group == "method" else set())) - set(cfg))
     if missing:
         raise UserError(f"{group}={cfg['name']} needs {group}.{missing[0]}")
     return {key: value for key, value in cfg.items() if key in known}
+
+
+def _check_kind(key: str, value: Any, wanted: Any) -> None:
+    """An annotation is bool, int, float, str, or the Literal of the values that there are."""
+    if get_origin(wanted) is Literal:
+        if value not in get_args(wanted):
+            raise unknown(key, value, get_args(wanted))
+        return
+    kinds = (int, float) if wanted is float else wanted
+    if not isinstance(value, kinds) or (isinstance(value, bool) and wanted is not bool):
+        raise UserError(f"{key}={value}: must be {wanted.__name__}")
 
 
 def _keywords(function: Callable) -> dict[str, inspect.Parameter]:

@@ -30,8 +30,8 @@ INERT = {
 }
 NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
-# Keys that entered after the first release, with the value that means "as before": at that value they stay out of the
-# hash, so the ids of older runs stay as they are.
+# A key's value that means "as if there were no such key": at that value it stays out of the hash. A key that is added
+# later belongs here, so that the ids of older runs stay as they are.
 NEUTRAL: dict[str, Any] = {"train.warmup": 0}
 
 
@@ -213,7 +213,8 @@ def _settle_train(cfg: DictConfig) -> None:
         raise UserError("train.nesterov=true needs train.momentum above 0")
     if train.steps is not None and train.epochs is not None:
         raise UserError(
-            f"train.steps={train.steps} and train.epochs={train.epochs:g} both say how long to train; give one"
+            f"train.steps={train.steps} and train.epochs={train.epochs:g} both say how long to train; give one "
+            "(train.steps=null takes the epochs)"
         )
     if train.epochs is not None:
         _require(train.epochs > 0, "train.epochs", train.epochs, "above 0")

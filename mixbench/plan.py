@@ -71,9 +71,9 @@ def partner(plan: Plan, first: int, count: int) -> np.ndarray:
     return rng.permutations(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
 
 
-def mixed(plan: Plan, first: int, count: int) -> np.ndarray:
-    """bool [count, B]: whether the batch is mixed at all, with probability p; the same for all its images."""
-    coin = rng.uniform(plan.seed, Purpose.MIXED, first, count, 1) < plan.p
+def applied(plan: Plan, first: int, count: int) -> np.ndarray:
+    """bool [count, B]: whether the method is applied to the batch, with probability p."""
+    coin = rng.uniform(plan.seed, Purpose.APPLIED, first, count, 1) < plan.p
     return np.repeat(coin, plan.batch_size, axis=1)
 
 
@@ -81,7 +81,7 @@ def lam(plan: Plan, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: λ ~ Beta(α, β), the share of the image itself; 1 where the batch is not mixed."""
     u = rng.uniform(plan.seed, Purpose.LAMBDA, first, count, plan.batch_size if plan.per_sample else 1)
     drawn = betaincinv(plan.alpha, plan.beta, u)
-    return np.where(mixed(plan, first, count), drawn, 1.0)
+    return np.where(applied(plan, first, count), drawn, 1.0)
 
 
 def centre(plan: Plan, first: int, count: int) -> np.ndarray:
@@ -96,7 +96,7 @@ DRAWS: dict[str, Callable[[Plan, int, int], np.ndarray]] = {
     "shift": shift,
     "mirror": mirror,
     "partner": partner,
-    "mixed": mixed,
+    "applied": applied,
     "lam": lam,
     "centre": centre,
 }
@@ -104,7 +104,7 @@ DRAWS: dict[str, Callable[[Plan, int, int], np.ndarray]] = {
 # The settings of a plan that each draw reads: a method whose function asks for the draw has these keys in its YAML.
 SETTINGS = {
     "partner": (),
-    "mixed": ("p",),
+    "applied": ("p",),
     "lam": ("alpha", "beta", "p", "per_sample"),
     "centre": ("per_sample",),
 }

@@ -1,6 +1,7 @@
 """Plots of stored runs: accuracy against the table's rows, loss curves in a grid. PNG and SVG. No torch."""
 
 import textwrap
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from mixbench import store
 from mixbench.selection import Selection
 from mixbench.stats import RULES, Summary
 from mixbench.table import Table, build, label
@@ -25,10 +27,12 @@ COLOURS = {
     "cutout": "#E69F00",
     "label-only": "#CC79A7",
 }
-SPARE_COLOURS = ("#56B4E9", "#7F7F7F", "#8C564B", "#17BECF", "#BCBD22", "#9467BD")
+# Tol's "muted" scheme, for methods that have no colour yet and for other columns (Tol 2021, Colour Schemes, figure 4).
+SPARE_COLOURS = ("#332288", "#44AA99", "#882255", "#999933", "#88CCEE", "#AA4499", "#117733", "#CC6677", "#DDCC77")
 MARKERS = "osD^vPX*<>ph"
 LINES = ("-", "--", "-.", ":")
 SMALL = 10_000  # the small-data report shows n up to here in a figure of its own
+FIGURES = ("accuracy", "accuracy-log", f"accuracy-to-{SMALL}", "loss")
 GRID_LIMIT = 8  # rows and columns of loss curves that stay readable
 LOSS_FLOOR = 1e-4  # on the logarithmic axis; a memorised subset's loss goes to 0
 
@@ -52,17 +56,20 @@ STYLE = {
 def write(selection: Selection) -> list[Path]:
     """Draw what the selection allows into its folder; returns the files. It must hold at least one run."""
     table = build(selection)
-    selection.out.mkdir(parents=True, exist_ok=True)
+    store.make_folder(selection.out)
     with mpl.rc_context(STYLE):
         figures = {"accuracy": accuracy(selection, table)}
         numbers = _numbers(table)
-        if numbers and min(numbers) > 0 and len(numbers) > 2:
+        if numbers and min(numbers) > 0 and len(numbers) > 1:
             figures["accuracy-log"] = accuracy(selection, table, log=True)
         if numbers and selection.rows == "n" and len([n for n in numbers if n <= SMALL]) > 1 and max(numbers) > SMALL:
             figures[f"accuracy-to-{SMALL}"] = accuracy(selection, table, limit=SMALL)
         curves = loss_curves(selection, table)
         if curves is not None:
             figures["loss"] = curves
+        for name in set(FIGURES) - set(figures):  # of an earlier, larger selection: they would not fit the others
+            for path in _paths(selection.out / name):
+                path.unlink(missing_ok=True)
         return [path for name, figure in figures.items() for path in _save(figure, selection.out / name)]
 
 
@@ -153,9 +160,13 @@ def loss_curves(selection: Selection, table: Table) -> Figure | None:
 
 
 def colours(names: Sequence[Any]) -> dict[Any, str]:
-    """A colour for each name: its own for a known method, spare ones for others in their order."""
-    spare = iter(SPARE_COLOURS * (1 + len(names) // len(SPARE_COLOURS)))
-    return {name: COLOURS[name] if name in COLOURS else next(spare) for name in names}
+    """A colour for each name: a known method's own, another method's by its name; for what is no name in order."""
+    chosen = {name: COLOURS[name] for name in names if name in COLOURS}
+    for i, name in enumerate(name for name in names if name not in COLOURS):
+        start = zlib.crc32(name.encode()) if isinstance(name, str) else i
+        free = [SPARE_COLOURS[(start + k) % len(SPARE_COLOURS)] for k in range(len(SPARE_COLOURS))]
+        chosen[name] = next((colour for colour in free if colour not in chosen.values()), free[0])
+    return chosen
 
 
 def _numbers(table: Table) -> list[float]:
@@ -182,18 +193,22 @@ def _label_axes(axes: Axes, selection: Selection, position: dict, numeric: bool,
 
 def _histories(selection: Selection, table: Table) -> dict[tuple, pd.DataFrame]:
     found: dict[tuple, list[pd.DataFrame]] = {}
-    for cell, folder in zip(selection.frame["cell"], selection.frame["folder"], strict=True):
+    for place, folder in zip(table.places, selection.frame["folder"], strict=True):
         try:
             history = pd.read_csv(folder / "history.csv", usecols=["step", "train_loss", "test_loss"])
         except (OSError, ValueError) as error:
             selection.problems.append(f"{folder / 'history.csv'}: left out of the loss curves ({error})")
             continue
-        found.setdefault(table.place[cell], []).append(history)
+        found.setdefault(place, []).append(history)
     return {where: pd.concat(histories) for where, histories in found.items()}
 
 
+def _paths(stem: Path) -> list[Path]:
+    return [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+
+
 def _save(figure: Figure, stem: Path) -> list[Path]:
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    paths = _paths(stem)
     for path in paths:
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     return paths

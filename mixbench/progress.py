@@ -7,6 +7,7 @@ import time
 from tqdm import tqdm
 
 LINE_EVERY = 30  # seconds between plain lines
+TEXT_EVERY = 0.1  # seconds between changes of the bar's text: a GPU makes a step in less time than it takes to write
 SLOW = 3600  # seconds of a run on a CPU that are worth a warning
 WARM = 10  # steps before the speed is believed: the first ones allocate memory and choose kernels
 
@@ -35,6 +36,7 @@ class RunProgress:
         self.first_step: int | None = None
         self.loss = self.accuracy = math.nan
         self.last_line = time.monotonic()
+        self.last_text = 0.0
 
     def step(self, k: int, loss: float | None) -> None:
         """Step k is done; loss: of its batch where it costs nothing to know."""
@@ -47,7 +49,9 @@ class RunProgress:
                 self.bar.update(k - 1)  # a resumed run starts in the middle
         if self.bar is not None:
             self.bar.update(1)
-            self.bar.set_postfix_str(f"loss {self.loss:.3f}, acc {self.accuracy:.2f}", refresh=False)
+            if now - self.last_text >= TEXT_EVERY:
+                self.last_text = now
+                self.bar.set_postfix_str(f"loss {self.loss:.3f}, acc {self.accuracy:.2f}", refresh=False)
         elif self.setting != "off" and now - self.last_line >= LINE_EVERY:
             self.last_line = now
             rate = (k - self.first_step) / max(now - self.started, 1e-9)

@@ -14,7 +14,18 @@ from mixbench.data import Split
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-core", "omegaconf")
 # What decides a run's numbers; a change elsewhere (a plot, a message) does not make a stored run another code's.
-OUTCOME_CODE = ("rng.py", "plan.py", "augment.py", "functions.py", "train.py", "metrics.py", "data", "mixing", "models")
+OUTCOME_CODE = (
+    "rng.py",
+    "plan.py",
+    "augment.py",
+    "functions.py",
+    "train.py",
+    "device.py",
+    "metrics.py",
+    "data",
+    "mixing",
+    "models",
+)
 
 
 @cache
@@ -41,7 +52,7 @@ def collect(split: Split, device: str, precision: str, threads: int) -> dict[str
         "device": device,
         "precision": precision,
         "threads": threads,
-        "data_sha256": split.data_sha256,
+        **split.checksums,
         "indices_sha256": split.indices_sha256,
         "class_counts": split.class_counts,
         "mean": split.mean.tolist(),

@@ -3,8 +3,11 @@
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from mixbench import plot, selection, table
+from omegaconf import OmegaConf
+
+from mixbench import plot, selection, store, table
 from mixbench.config import Composer
 from mixbench.errors import UserError
 from mixbench.selection import KEPT, OWN
@@ -25,9 +28,17 @@ def record(words: Sequence[str]) -> None:
             copy.mkdir(parents=True, exist_ok=True)
             for file in RECORDED:
                 shutil.copy2(folder / file, copy / file)
+            _forget_paths(copy / "config.yaml")
         kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
     for path in [*table.write(kept), *plot.write(kept)]:
         print(path)
+
+
+def _forget_paths(config: Path) -> None:
+    """Where the images lay is of one machine and decides nothing."""
+    cfg = OmegaConf.load(config)
+    cfg.dataset.path, cfg.dataset.root = None, "data"
+    store.write_text(config, OmegaConf.to_yaml(cfg))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Purpose(IntEnum):
     MIRROR = 6
     PARTNER = 7
     LAMBDA = 8
-    MIXED = 9
+    APPLIED = 9
     CENTRE = 10
 
 

@@ -1,14 +1,12 @@
 """One run: skip it or resume it, train, commit its folder, or record the failure."""
 
+import contextlib
 import csv
 import io
-import resource
 import signal
-import statistics
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,14 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import metrics as measure
-from mixbench import provenance, store
+from mixbench import metrics, provenance, store
 from mixbench.data import Dataset, Split, split
-from mixbench.errors import UserError
+from mixbench.device import PRECISION_NAMES, choose_device, choose_precision, device_name, peak_memory, use_precision
 from mixbench.identity import Job
 from mixbench.progress import RunProgress
 from mixbench.store import FORCE, Store
 from mixbench.train import NotFinite, Outcome, Reporter, Stopped, check, train
 
-MEDIAN_OF = 10  # evaluations whose median is reported (Zhang et al. 2018, section 3.2)
-PRECISION_NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
 
 
@@ -55,7 +50,7 @@ class StopRequest:
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    @contextmanager
+    @contextlib.contextmanager
     def listening(self) -> Iterator["StopRequest"]:
         def on_signal(number: int, frame: Any) -> None:
             if self.signal is not None:
@@ -71,30 +66,6 @@ class StopRequest:
                 signal.signal(number, handler)
 
 
-def choose_device(requested: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:1` means here. Raises UserError where it is not there."""
-    count = torch.cuda.device_count()
-    if requested == "auto":
-        return torch.device("cuda", 0) if count else torch.device("cpu")
-    device = torch.device(requested)
-    if device.type == "cuda" and (device.index or 0) >= count:
-        there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
-        raise UserError(f"device={requested}: not there; choices: {there}")
-    return device
-
-
-def choose_precision(requested: str, device: torch.device) -> torch.dtype:
-    """bfloat16 or float32. `auto`: bfloat16 where the hardware multiplies it faster than float32."""
-    if requested == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            able = torch.cpu.get_capabilities()
-            fast = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
-        return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if requested == "bf16" else torch.float32
-
-
 def prepare(job: Job, dataset: Dataset) -> Split:
     """The job's images, after all checks that need more than its configuration. Raises UserError; writes nothing."""
     check(job.cfg)
@@ -106,27 +77,29 @@ def find(job: Job, results: Store) -> Result | None:
     """The job's run where it is finished already; failed where another version's stands in its place; else None."""
     folder = results.folder(job.id)
     try:
-        metrics = store.read_metrics(folder)
+        found = store.read_metrics(folder)
     except store.OtherSchema as error:  # a person decides
         note = f"metrics.json cannot be used ({error}); move the folder away, or force=true replaces it"
         return Result(job, "failed", note=note, record=folder / "metrics.json")
     except (OSError, ValueError):  # not there, or damaged
         return None
-    made = metrics.get("code_sha256")
+    made = found.get("code_sha256")
     same = made == provenance.code_sha256()
-    return Result(job, "finished", metrics, "" if same else f"made by other code ({made}); force=true trains it again")
+    return Result(job, "finished", found, "" if same else f"made by other code ({made}); force=true trains it again")
 
 
-def execute(job: Job, images: Split, results: Store, stop: StopRequest, label: str, wait: float = 0) -> Result:
+def execute(
+    job: Job, images: Split, results: Store, stop: StopRequest, label: str, force: bool = False, wait: float = 0
+) -> Result:
     """Make one run, or find it made. Raises KeyboardInterrupt where `stop` asks for it; other failures are recorded.
 
-    wait: seconds to wait for another process that has the run.
+    force: train it also where it is finished. wait: seconds to wait for another process that has the run.
     """
     try:
         with results.lock(job.id, wait):
             results.put_in_place(job.id)
             found = find(job, results)
-            if found is not None and not job.cfg.force:
+            if found is not None and not force:
                 return found
             folder = results.folder(job.id + FORCE * (found is not None))
             folder.mkdir(exist_ok=True)
@@ -139,15 +112,28 @@ def execute(job: Job, images: Split, results: Store, stop: StopRequest, label: s
 
 
 def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str) -> Result:
+    try:
+        return Result(job, "trained", _train_and_commit(job, images, folder, stop, label))
+    except Stopped:
+        raise KeyboardInterrupt from None
+    except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
+        reason = str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"
+        record = folder / "failed.json"
+        with contextlib.suppress(OSError):  # a full disk, perhaps the failure itself
+            store.write_json(record, {"error": reason, "traceback": traceback.format_exc()})
+        return Result(job, "failed", note=reason.splitlines()[0], record=record)
+
+
+def _train_and_commit(job: Job, images: Split, folder: Path, stop: StopRequest, label: str) -> dict[str, Any]:
     cfg = job.cfg
     device = choose_device(cfg.device)
     dtype = choose_precision(cfg.precision, device)
-    if dtype == torch.float32:
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means float32, not TF32's 10-bit mantissa
+    use_precision(dtype)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    source = provenance.collect(images, _device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
-    source["earlier_parts"] = _earlier_parts(folder, source)
+    source = provenance.collect(images, device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
+    of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"]}
+    source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
     store.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
     progress = RunProgress(label, cfg.train.steps, cfg.progress, _advice(cfg) if device.type == "cpu" else None)
 
@@ -162,16 +148,9 @@ def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str)
 
     try:
         outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, Reporter(on_step, on_row))
-        return Result(job, "trained", _commit(job, images, outcome, folder, source))
-    except Stopped:
-        raise KeyboardInterrupt from None
-    except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
-        reason = str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"
-        record = folder / "failed.json"
-        store.write_json(record, {"error": reason, "traceback": traceback.format_exc()})
-        return Result(job, "failed", note=reason.splitlines()[0], record=record)
     finally:
         progress.close()
+    return _commit(job, images, outcome, folder, source)
 
 
 def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dict[str, Any]) -> dict[str, Any]:
@@ -181,10 +160,16 @@ def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dic
         "schema": store.SCHEMA,
         "id": job.id,
         "identity": job.identity,
-        **{key: source[key] for key in ("mixbench", "code_sha256", "data_sha256", "device", "precision")},
-        **measures(outcome, images),
+        **{key: source[key] for key in ("mixbench", "code_sha256", "device", "precision")},
+        **images.checksums,
+        **metrics.of_history(outcome.history),
+        **metrics.of_logits(outcome.eval_logits, images.eval_labels),
+        "clean_train_accuracy": metrics.accuracy(outcome.train_logits, images.train_labels),
+        "steps": cfg.train.steps,
+        "seconds": outcome.seconds,
+        "steps_per_second": cfg.train.steps / outcome.seconds,
         "images_seen": cfg.train.steps * cfg.train.batch_size,
-        "peak_memory_bytes": _peak_memory(next(outcome.model.parameters()).device),
+        "peak_memory_bytes": peak_memory(next(outcome.model.parameters()).device),
     }
     kept = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in NOT_STORED])
     store.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
@@ -197,25 +182,6 @@ def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dic
     store.write_json(folder / "metrics.json", measured)
     (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
     return measured
-
-
-def measures(outcome: Outcome, images: Split) -> dict[str, Any]:
-    """The numbers of metrics.json that follow from what training left; accuracies in percent."""
-    logits, labels = outcome.eval_logits, images.eval_labels
-    accuracies = [row["test_accuracy"] for row in outcome.history]
-    steps = int(outcome.history[-1]["step"])
-    return {
-        "final_accuracy": accuracies[-1],
-        "best_accuracy": max(accuracies),
-        "median10_accuracy": float(statistics.median(accuracies[-MEDIAN_OF:])),
-        "nll": measure.nll(logits, labels),
-        "ece": measure.ece(logits, labels),
-        "per_class_accuracy": measure.per_class_accuracy(logits, labels),
-        "clean_train_accuracy": measure.accuracy(outcome.train_logits, images.train_labels),
-        "steps": steps,
-        "seconds": outcome.seconds,
-        "steps_per_second": steps / outcome.seconds,
-    }
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:
@@ -240,18 +206,6 @@ def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]
     part = {key: before.get(key) for key in ("code_sha256", "libraries", "device", "precision", "threads")}
     changed = any(source[key] != value for key, value in part.items())
     return [*before.get("earlier_parts", []), *([part] if changed else [])]
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.cpu_name()
-
-
-def _peak_memory(device: torch.device) -> int:
-    """Bytes. On a CPU of the whole process, so in a sweep the largest run so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -1,6 +1,5 @@
 """Which stored runs a table or plot shows: those of a study, or those whose keys have given values. No torch."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 from mixbench import store, study
 from mixbench.config import Composer, StudyConfig, parse
 from mixbench.errors import UserError, unknown
-from mixbench.identity import cell_hash
+from mixbench.identity import INERT, Job, cell_hash
 from mixbench.stats import RULES
 from mixbench.store import Store
 
@@ -42,7 +41,7 @@ class Selection:
     """Stored runs and how to show them.
 
     frame: a row for each run: the identity's keys, the metrics, `id`, `cell` (equal for repetitions of one experiment)
-    and `folder`. expected: for a study, how many runs each cell should have and the keys of each cell.
+    and `folder`. jobs: the runs that a study should have.
     changes: overrides under which the runs are not the study's own. kept: where the study's records are.
     out: where tables and plots go. problems: a line for each folder that was left out.
     """
@@ -55,8 +54,7 @@ class Selection:
     title: str
     source: Path
     study: StudyConfig | None = None
-    expected: Counter = field(default_factory=Counter)
-    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     kept: Path | None = None
     problems: list[str] = field(default_factory=list)
@@ -102,13 +100,14 @@ def of_study(
     """
     settings = study.load(composer, name)
     jobs = study.jobs(composer, name, overrides)
-    expected = Counter(cell_hash(job.identity) for job in jobs)
-    cells = {cell_hash(job.identity): job.identity for job in jobs}
+    cells = {cell_hash(job.identity) for job in jobs}
     seeds_named = any(override.key_or_group in SEEDS for override in parse(overrides))
     ids = {job.id for job in jobs}
     results = Store(options["results_dir"])
     changes = study.changes(settings, overrides)
-    variant = ",".join([name, *(change.replace("/", "_") for change in changes)])
+    # What is not the whole study has a folder of its own: it must not take the place of the study's tables.
+    variant = _folder_name(name, changes)
+    chosen = _folder_name(name, [o.input_line for o in parse(overrides) if o.key_or_group not in INERT])
     places = {OWN: results.runs, KEPT: results.root / variant / "runs"}
     problems: list[str] = []
     for source in (places[which] for which in sources):
@@ -125,32 +124,35 @@ def of_study(
         options["rows"],
         options["columns"],
         options["rule"] or settings.rule,
-        Path(options["out"] or results.root / variant),
+        Path(options["out"] or results.root / chosen),
         f"{settings.title} ({variant})",
         source,
         settings,
-        expected,
-        cells,
+        jobs,
         changes,
         places[KEPT],
         problems,
     )
 
 
+def _folder_name(name: str, overrides: Sequence[str]) -> str:
+    return ",".join([name, *(override.replace("/", "_") for override in overrides)])
+
+
 def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, Any]) -> Selection:
     results = Store(options["results_dir"])
     found, problems = store.scan(results.runs)
     frame = _frame(found)
-    for override in parse(filters):
+    parsed = parse(filters)
+    for override in parsed:
+        if len(frame) and (override.key_or_group not in frame.columns or override.key_or_group in NOT_KEYS):
+            raise unknown("key", override.key_or_group, set(frame.columns) - set(NOT_KEYS))
+    for override in parsed:
         key, values = override.key_or_group, _values(override)
-        if len(frame) and (key not in frame.columns or key in NOT_KEYS):
-            raise unknown("key", key, set(frame.columns) - set(NOT_KEYS))
         if key == "method":
-            values = [
-                composer.compose([f"method={v}"]).method.name if v in composer.options("method") else v for v in values
-            ]
+            values = [composer.method_name(value) for value in values]
         if len(frame):
-            frame = frame[frame[key].isin(values)]
+            frame = frame[frame[key].isin([str(value) if isinstance(value, list) else value for value in values])]
     out = Path(options["out"] or results.root / "selection")
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(

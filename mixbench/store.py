@@ -119,6 +119,8 @@ class Store:
                 return False
         except Timeout:
             return True
+        except OSError:  # a store that may only be read: nobody here trains in it
+            return False
 
     @contextmanager
     def lock(self, run_id: str, wait: float = 0) -> Iterator[None]:
@@ -202,6 +204,16 @@ def _failure(folder: Path) -> str:
         return str(read_json(folder / "failed.json").get("error", ""))
     except (OSError, ValueError):
         return ""
+
+
+def make_folder(path: Path) -> None:
+    """Raises UserError where tables and plots cannot be written to `path`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(f"out={path}: cannot be written ({error.strerror or error})") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -5,17 +5,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.config import Composer, StudyConfig, expand, parse
 from mixbench.errors import UserError, unknown
 from mixbench.identity import INERT, Job, job
+from mixbench.stats import RULES
 
 
 def load(composer: Composer, name: str) -> StudyConfig:
     """The study of that name. Raises UserError where there is none."""
     if name not in composer.options("study"):
         raise unknown("study", name, composer.options("study"))
-    return OmegaConf.to_object(composer.compose([f"study={name}"]).study)
+    cfg = composer.compose([f"study={name}"]).study
+    try:
+        study = OmegaConf.to_object(cfg)
+    except OmegaConfBaseException as error:
+        raise UserError(f"study {name}: {str(error).splitlines()[0]}") from error
+    if study is None or not study.grids:
+        raise UserError(f"study {name}: its YAML has no study.grids")
+    for rule in (study.rule, study.published_rule or study.rule):
+        if rule not in RULES:
+            raise unknown(f"rule of study {name}", rule, RULES)
+    if study.published and study.published_rule is None:
+        raise UserError(f"study {name}: study.published needs study.published_rule, one of {', '.join(RULES)}")
+    return study
 
 
 def jobs(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[Job]:
@@ -36,7 +50,7 @@ def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -
         raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
     return [
         [f"study={name}", *itertools.chain.from_iterable(values)]
-        for axes in _axes(study, overrides)
+        for axes in _axes(composer, study, overrides)
         for values in itertools.product(*axes.values())
     ]
 
@@ -53,21 +67,18 @@ def changes(study: StudyConfig, overrides: Sequence[str]) -> list[str]:
     return [o.input_line for o in parse(overrides) if o.key_or_group not in axes | INERT]
 
 
-def _axes(study: StudyConfig, overrides: Sequence[str]) -> list[dict[str, list[list[str]]]]:
+def _axes(composer: Composer, study: StudyConfig, overrides: Sequence[str]) -> list[dict[str, list[list[str]]]]:
     """For each grid: key -> its values, each as the overrides that set it."""
     given = {o.key_or_group: [list(values) for values in expand([o.input_line])] for o in parse(overrides)}
     grids = [{key: _settings(key, values) for key, values in grid.items()} for grid in study.grids]
     if "method" in given:
-        known = {value[0] for grid in grids for value in grid.get("method", [])}
-        for value in given["method"]:
-            if value[0] not in known:
-                raise unknown(
-                    f"method in study {study.name}",
-                    value[0].partition("=")[2],
-                    [text.partition("=")[2] for text in known],
-                )
-        wanted = given.pop("method")
-        grids = [grid | {"method": [v for v in grid["method"] if v in wanted]} for grid in grids]
+        known = {value[0].partition("=")[2] for grid in grids for value in grid.get("method", [])}
+        wanted = [composer.method_name(value[0].partition("=")[2]) for value in given.pop("method")]
+        for name in wanted:
+            if name not in known:
+                raise unknown(f"method in study {study.name}", name, known)
+        chosen = [[f"method={name}"] for name in wanted]
+        grids = [grid | {"method": [v for v in grid.get("method", []) if v in chosen]} for grid in grids]
     return [grid | given for grid in grids]
 
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from mixbench import data, store
 from mixbench.errors import UserError
@@ -27,6 +26,9 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
 
     Raises UserError, before anything is written, where one of the jobs cannot be run.
     """
+    others = {job.cfg.results_dir for job in jobs} - {results_dir}
+    if others:
+        raise UserError(f"results_dir={results_dir},{','.join(sorted(others))}: the runs of a sweep go to one folder")
     results = Store(results_dir)
     results.check_writable()
     results.repair()
@@ -73,16 +75,16 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
 
     A finished run needs its data only where they come from an archive, whose name may meanwhile mean other images.
     """
-    checksums = _stored_checksums(results)
+    known = _stored_checksums(results)
     for job in jobs:
         if not job.cfg.force and not job.cfg.dataset.path and find(job, results) is not None:
             check(job.cfg)
             continue
         images = prepare(job, _dataset(job))
         name = job.identity["dataset"]
-        for key in ((name, job.identity["eval"]), job.id):
-            checksum, where = checksums.setdefault(key, (images.data_sha256, job.cfg.dataset.path))
-            if checksum != images.data_sha256:
+        for kind, checksum in images.checksums.items():
+            stored, where = known.setdefault(_alike(name, kind, job.cfg.eval), (checksum, job.cfg.dataset.path))
+            if stored != checksum:
                 raise UserError(
                     f"dataset.name={name}: {job.cfg.dataset.path} holds other images than {where}, which has that name "
                     "too; give one of them a dataset.name of its own"
@@ -91,23 +93,29 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
             lacking = [str(k) for k, count in enumerate(images.class_counts) if count == 0]
             yield (
                 f"{name} n={job.cfg.n} subset={job.cfg.subset}: no image of class {', '.join(lacking)}; "
-                "subset=random or balanced mixes a sorted list"
+                "a list sorted by class wants subset=random or balanced, and shuffling before eval=holdout"
             )
 
 
-def _stored_checksums(results: Store) -> dict[Any, tuple[str, Path]]:
-    """(data set, eval) of finished runs, and the id of unfinished ones -> checksum of their data, and the folder."""
-    found: dict[Any, tuple[str, Path]] = {}
-    for metrics in store.scan(results.runs)[0]:
-        key = metrics["identity"]["dataset"], metrics["identity"].get("eval")
-        found.setdefault(key, (metrics.get("data_sha256"), metrics["folder"]))
-    for name in results.ids(copies=True):
-        folder = results.folder(name)
-        if not (folder / "metrics.json").exists() and (folder / "provenance.json").exists():
-            with contextlib.suppress(OSError, ValueError):
-                checksum = store.read_json(folder / "provenance.json").get("data_sha256")
-                found[name.removesuffix(store.FORCE)] = (checksum, folder)
+def _stored_checksums(results: Store) -> dict[tuple, tuple[str, Path]]:
+    """`_alike` -> the checksum of a finished or begun run, and its folder."""
+    found: dict[tuple, tuple[str, Path]] = {}
+    for run_id in results.ids(copies=True):
+        folder = results.folder(run_id)
+        for file in ("metrics.json", "provenance.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                stored = store.read_json(folder / file)
+                keys = stored.get("identity", stored)
+                for kind in ("data_sha256", "train_sha256"):
+                    if isinstance(stored.get(kind), str):
+                        found.setdefault(_alike(keys["dataset"], kind, keys["eval"]), (stored[kind], folder))
+                break
     return found
+
+
+def _alike(dataset: str, kind: str, evaluated_on: str) -> tuple:
+    """Runs that agree in this must agree in the checksum: data_sha256 covers the images that they are evaluated on."""
+    return (dataset, kind, evaluated_on) if kind == "data_sha256" else (dataset, kind)
 
 
 def _dataset(job: Job) -> data.Dataset:
@@ -126,19 +134,19 @@ def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -
         if stop:
             raise KeyboardInterrupt
         label = f"[{i + 1}/{len(jobs)}] {job}" if len(jobs) > 1 else str(job)
-        result = execute(job, prepare(job, _dataset(job)), results, stop, label)
+        result = execute(job, prepare(job, _dataset(job)), results, stop, label, job.cfg.force)
         if result.status == "busy":
             busy.append(job)
         else:
             yield result
     for job in busy:
         print(f"{job}: another process trains it; waiting", file=sys.stderr, flush=True)
-        job.cfg.force = False  # what the other process has made is new enough
         images = prepare(job, _dataset(job))
         result = Result(job, "busy")
         while result.status == "busy":
             if stop:
                 raise KeyboardInterrupt
+            # Without force: what the other process has made is new enough.
             result = execute(job, images, results, stop, str(job), wait=PATIENCE)
         yield result
 

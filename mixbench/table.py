@@ -1,5 +1,6 @@
 """Tables of stored runs: accuracy by any two keys as CSV and Markdown, and one tidy row for each run. No torch."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from tabulate import tabulate
 
 from mixbench import store, study
 from mixbench.errors import unknown
-from mixbench.selection import NOT_KEYS, SEEDS, Selection
+from mixbench.identity import cell_hash
+from mixbench.selection import NOT_KEYS, Selection
 from mixbench.stats import RULES, Summary, summarise
 
-# Keys that name no experiment of their own: repetitions differ in them.
-REPETITION = {*SEEDS, "id", "folder", "cell"}
+GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "precision")
 BASELINE_FIRST = ("none",)
 
 
@@ -23,8 +24,7 @@ class Table:
 
     row_keys: the first is the one asked for; the others tell experiments apart that would share a cell.
     rows, columns: the labels in order. cells: (row, column) -> summary. expected: how many runs a cell should have,
-    where a study says so. published: (row, column) -> the source's number.
-    place: the runs' `cell` -> (row, column).
+    where a study says so. published: (row, column) -> the source's number. places: (row, column) of each run.
     """
 
     row_keys: list[str]
@@ -34,7 +34,7 @@ class Table:
     cells: dict[tuple, Summary]
     expected: dict[tuple, int]
     published: dict[tuple, float]
-    place: dict[str, tuple]
+    places: list[tuple]
 
     def cell(self, row: tuple, column: Any) -> Summary:
         return self.cells.get((row, column), summarise([]))
@@ -46,32 +46,38 @@ class Table:
 
 def build(selection: Selection) -> Table:
     """Group the runs by the two keys. Raises UserError where a key is none of the runs'."""
-    frame = selection.frame
-    experiments = _experiments(selection)
+    # None, not NaN, stands for a key that a run does not have: NaN is unequal to itself and would make rows of its own.
+    stored = selection.frame.astype(object).where(selection.frame.notna(), None)
+    wanted = pd.DataFrame.from_records(
+        [_plain(job.identity) | {"cell": cell_hash(job.identity)} for job in selection.jobs]
+    )
+    everything = pd.concat([stored, wanted.astype(object).where(wanted.notna(), None)], ignore_index=True)
     for key in (selection.rows, selection.columns):
-        if key not in experiments.columns:
-            raise unknown("key", key, set(experiments.columns) - REPETITION)
-    row_keys = [selection.rows, *_telling_apart(experiments, selection.rows, selection.columns)]
-    place = {
-        cell: (tuple(row), column)
-        for cell, *row, column in experiments[["cell", *row_keys, selection.columns]].itertuples(index=False, name=None)
-    }
+        if key not in everything.columns or key in NOT_KEYS:
+            raise unknown("key", key, set(everything.columns) - {*NOT_KEYS, "id"})
+    row_keys = [selection.rows, *_telling_apart(everything, selection.rows, selection.columns)]
+    keys = everything.astype(object).where(everything.notna(), None)[[*row_keys, selection.columns]]
+    places = [(tuple(row), column) for *row, column in keys.itertuples(index=False, name=None)]
+    of_runs, of_jobs = places[: len(stored)], places[len(stored) :]
     values: dict[tuple, list[float]] = {}
-    if len(frame):
-        for cell, accuracy in zip(frame["cell"], frame[RULES[selection.rule].key], strict=True):
-            values.setdefault(place[cell], []).append(accuracy)
-    expected: dict[tuple, int] = {}
-    for cell, count in selection.expected.items():
-        expected[place[cell]] = expected.get(place[cell], 0) + count
+    if len(stored):
+        for place, accuracy in zip(of_runs, stored[RULES[selection.rule].key], strict=True):
+            values.setdefault(place, []).append(accuracy)
+    published = {}
+    if selection.study is not None and not selection.changes:
+        for place, job in zip(of_jobs, selection.jobs, strict=True):
+            number = study.published(selection.study, job.cfg.n, job.cfg.method.name)
+            if number is not None:
+                published[place] = number
     return Table(
         row_keys,
         selection.columns,
-        sorted({row for row, _ in place.values()}, key=lambda row: [_order(value) for value in row]),
-        sorted({column for _, column in place.values()}, key=_order),
-        {where: summarise(found) for where, found in values.items()},
-        expected,
-        _published(selection, experiments, place),
-        place,
+        sorted({row for row, _ in places}, key=lambda row: [_order(value) for value in row]),
+        sorted({column for _, column in places}, key=_order),
+        {place: summarise(found) for place, found in values.items()},
+        dict(Counter(of_jobs)),
+        published,
+        of_runs,
     )
 
 
@@ -106,7 +112,7 @@ def cell_text(summary: Summary, expected: int | None) -> str:
 def write(selection: Selection) -> list[Path]:
     """Write accuracy.csv, accuracy.md and runs.csv into the selection's folder; returns their paths."""
     table = build(selection)
-    selection.out.mkdir(parents=True, exist_ok=True)
+    store.make_folder(selection.out)
     texts = {
         "accuracy.csv": _accuracy_frame(table).to_csv(index=False, lineterminator="\n"),
         "accuracy.md": markdown(selection, table),
@@ -119,50 +125,26 @@ def write(selection: Selection) -> list[Path]:
     return [selection.out / name for name in texts]
 
 
-def _experiments(selection: Selection) -> pd.DataFrame:
-    """A row for each distinct experiment, stored or expected, with its keys and `cell`."""
-    stored = selection.frame.drop_duplicates("cell")
-    missing = {cell: keys for cell, keys in selection.cells.items() if cell not in set(stored["cell"])}
-    wanted = pd.DataFrame.from_records([keys | {"cell": cell} for cell, keys in missing.items()])
-    if wanted.empty:
-        return stored
-    return wanted if stored.empty else pd.concat([stored.astype(object), wanted.astype(object)], ignore_index=True)
+def _plain(identity: dict[str, Any]) -> dict[str, Any]:
+    """The identity as a row of a frame has it: a list is its text."""
+    return {key: str(value) if isinstance(value, list) else value for key, value in identity.items()}
 
 
-def _telling_apart(experiments: pd.DataFrame, rows: str, columns: str) -> list[str]:
+def _telling_apart(runs: pd.DataFrame, rows: str, columns: str) -> list[str]:
     """The identity's keys in which experiments of one row and column differ: without them they would be averaged."""
-    identity = [
-        key
-        for key in experiments.columns
-        if "." in key or key in ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "precision")
-    ]
-    crowded = experiments.groupby([rows, columns], dropna=False).filter(lambda group: len(group) > 1)
-    if crowded.empty:
-        return []
-    groups = crowded.groupby([rows, columns], dropna=False)
-    varying = [
-        key
-        for key in identity
-        if key not in (rows, columns) and groups[key].agg(lambda values: values.astype(str).nunique()).max() > 1
-    ]
-    # One key of several that move together (steps and evaluation interval, say) tells as much as all of them.
+    experiments = runs.drop_duplicates(["cell", rows, columns])
+    groups = experiments.astype(str).groupby([rows, columns])
+    crowded = experiments[groups["cell"].transform("size") > 1].astype(str)
+    identity = [key for key in runs.columns if "." in key or key in GROUP_KEYS]
     kept: list[str] = []
-    for key in varying:
-        with_key = crowded[[rows, columns, *kept, key]].astype(str).drop_duplicates()
-        if len(with_key) > len(crowded[[rows, columns, *kept]].astype(str).drop_duplicates()):
+    for key in identity:
+        if key in (rows, columns) or crowded.groupby([rows, columns])[key].nunique().le(1).all():
+            continue
+        # One key of several that move together (steps and evaluation interval, say) tells as much as all of them.
+        apart = crowded[[rows, columns, *kept]].drop_duplicates()
+        if len(crowded[[rows, columns, *kept, key]].drop_duplicates()) > len(apart):
             kept.append(key)
     return kept
-
-
-def _published(selection: Selection, experiments: pd.DataFrame, place: dict[str, tuple]) -> dict[tuple, float]:
-    if selection.study is None:
-        return {}
-    found = {}
-    for cell, n, method in experiments[["cell", "n", "method"]].itertuples(index=False, name=None):
-        value = study.published(selection.study, n, method)
-        if value is not None:
-            found[place[cell]] = value
-    return found
 
 
 def _accuracy_frame(table: Table) -> pd.DataFrame:
@@ -184,8 +166,9 @@ def _preamble(selection: Selection) -> list[str]:
     if selection.study is not None:
         lines += [text for text in (selection.study.protocol, selection.study.note) if text]
         if selection.changes:
-            lines.append(f"Changed from that: {', '.join(selection.changes)}.")
-        if selection.study.published:
+            absent = " Published numbers are not shown: they are of the study itself." * bool(selection.study.published)
+            lines.append(f"Changed from that: {', '.join(selection.changes)}.{absent}")
+        if selection.study.published and not selection.changes:
             lines.append(f"Published: {selection.study.source}; {RULES[selection.study.published_rule].meaning}.")
     return [" ".join(line.split()) for line in lines]
 
@@ -193,7 +176,7 @@ def _preamble(selection: Selection) -> list[str]:
 def _notes(selection: Selection, table: Table) -> list[str]:
     """What a reader must know of how the runs were made, below the table."""
     frame, notes = selection.frame, []
-    if selection.study is not None and selection.study.published and selection.rule != selection.study.published_rule:
+    if table.published and selection.rule != selection.study.published_rule:
         notes.append("The published numbers follow another rule than ours: the two are not directly comparable.")
     if not len(frame):
         return [*notes, "No run of this selection is stored."]
@@ -217,7 +200,7 @@ def _notes(selection: Selection, table: Table) -> list[str]:
 
 def _order(value: Any) -> tuple:
     """Numbers by size, then the baseline, then names."""
-    if value is None or value != value:
+    if value is None:
         return (2, 0, "")
     if isinstance(value, (int, float)):
         return (0, value, "")
@@ -226,6 +209,6 @@ def _order(value: Any) -> tuple:
 
 def label(value: Any) -> str:
     """A key's value as readers see it."""
-    if value is None or value != value:
+    if value is None:
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)

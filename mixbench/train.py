@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mixbench import functions, models
 from mixbench.augment import AUGMENTS
+from mixbench.config import TrainConfig
 from mixbench.data import Split
-from mixbench.errors import unknown
+from mixbench.errors import UserError, unknown
 from mixbench.mixing import METHODS
 from mixbench.plan import Plan
 from mixbench.rng import Purpose, words
@@ -62,6 +63,25 @@ def check(cfg: DictConfig) -> None:
             raise unknown(f"{group}.name", cfg[group].name, table)
         functions.options(group, table[cfg[group].name], cfg[group])
     models.check(cfg.model)
+    _try_options(cfg)
+
+
+def _try_options(cfg: DictConfig) -> None:
+    """Call augmentation and method on two empty images: what their options may be is theirs to know."""
+    images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
+    for group, table in (("augment", AUGMENTS), ("method", METHODS)):
+        function = table[cfg[group].name]
+        draws, options = functions.draws_of(function), functions.options(group, function, cfg[group])
+        settings = {key: cfg[group][key] for key in functions.settings_of(function)}
+        plan = Plan(0, 2, 2, 8, 8, draws=draws, pad=max(0, options.get("pad", 0)), **settings)
+        decided = {name: torch.from_numpy(array[0]) for name, array in plan.steps(0, 1).items() if name in draws}
+        try:
+            if group == "augment":
+                function(images, **decided, **options)
+            else:
+                function(images.float(), targets, **decided, **options)
+        except ValueError as error:
+            raise UserError(f"{group}.{error}") from error
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -72,7 +92,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 LOSSES = {"ce": cross_entropy}
 
 
-def learning_rate(train: DictConfig, step: int) -> float:
+def learning_rate(train: TrainConfig, step: int) -> float:
     """The rate of update `step`, 0 … steps - 1: linear warm-up, then constant, cosine to 0, or ÷10 at each third."""
     if step < train.warmup:
         return train.lr * (step + 1) / train.warmup
@@ -196,7 +216,10 @@ def train(
     reporter = reporter or Reporter()
     engine = Engine(cfg, split, device, dtype)
     progress = _resume(engine, checkpoint)
-    steps, eval_every, checkpoint_every = cfg.train.steps, cfg.train.eval_every, cfg.train.checkpoint_every
+    schedule = OmegaConf.to_object(
+        cfg.train
+    )  # plain attributes: reading a DictConfig in each step would cost a GPU dear
+    steps, eval_every, checkpoint_every = schedule.steps, schedule.eval_every, schedule.checkpoint_every
     losses = torch.zeros(eval_every, device=device)
     losses[: len(progress.losses)] = torch.tensor(progress.losses)
     before = progress.seconds - time.perf_counter()
@@ -204,7 +227,7 @@ def train(
     while k < steps:
         chunk = engine.plans(k, min(PLAN_STEPS, steps - k))
         for i in range(len(chunk["index"])):
-            lr = learning_rate(cfg.train, k)
+            lr = learning_rate(schedule, k)
             losses[k % eval_every] = engine.step({name: values[i] for name, values in chunk.items()}, lr)
             k += 1
             stop = reporter.step(k, losses[(k - 1) % eval_every])

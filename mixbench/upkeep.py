@@ -1,11 +1,14 @@
 """How the runs of a store stand, and dropping what is left of those that did not finish. No torch."""
 
+import contextlib
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import Timeout
 
 from mixbench import selection, study
 from mixbench.config import Composer
@@ -20,6 +23,7 @@ class Drop:
     """Something that `clean` would remove, and why."""
 
     path: Path
+    owner: str  # the run whose lock guards it
     why: str
     bytes: int
 
@@ -69,13 +73,22 @@ def clean(words: Sequence[str], yes: bool) -> int:
         if input(f"drop these {len(drops)}? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing dropped")
             return 0
-    for drop in drops:
+    dropped = sum(_drop(results, drop) for drop in drops)
+    print(f"dropped {dropped}")
+    return 0
+
+
+def _drop(results: Store, drop: Drop) -> bool:
+    """Remove it, unless a process has taken the run up since it was shown."""
+    with contextlib.suppress(Timeout), results.lock(drop.owner):
         if drop.path.is_dir():
+            if (drop.path / "metrics.json").exists() and not drop.path.name.endswith(REPLACED):
+                return False
             shutil.rmtree(drop.path)
         else:
             drop.path.unlink(missing_ok=True)
-    print(f"dropped {len(drops)}")
-    return 0
+        return True
+    return False
 
 
 def to_drop(results: Store) -> list[Drop]:
@@ -91,10 +104,10 @@ def to_drop(results: Store) -> list[Drop]:
             continue  # may be another version's run: a person decides
         if state.name != "finished" or run_id != owner:
             why = "left by training again" if run_id != owner else state.name
-            drops.append(Drop(folder, why, _size(folder)))
+            drops.append(Drop(folder, owner, why, _size(folder)))
         else:
             files = [folder / name for name in LEFT_OVER] + list(folder.glob(".*"))
-            drops += [Drop(file, "left over", _size(file)) for file in files if file.is_file()]
+            drops += [Drop(file, owner, "left over", _size(file)) for file in files if file.is_file()]
     return drops
 
 

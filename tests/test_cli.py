@@ -574,3 +574,54 @@ def test_a_real_shell_completes(tmp_path, shell, before):
 
 def test_version(mixbench):
     assert mixbench("--version").out == f"mixbench {package.__version__}\n"
+
+
+# Names of data sets and folders
+
+
+def test_an_archive_that_changed_is_refused_also_under_another_evaluation(mixbench):
+    words = [*NPZ.split(), "device=cpu"]
+    archive("my.npz")
+    assert mixbench(*words, "eval=holdout").status == 0
+    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
+    call = mixbench(*words, "eval=test")
+    assert call.status == 2
+    assert "holds other images" in call.err
+
+
+def test_the_runs_of_a_sweep_go_to_one_folder(mixbench, tiny, tmp_path):
+    call = mixbench("sweep", *tiny, "results_dir=a,b")
+    assert call.status == 2
+    assert "results_dir=a,b" in call.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# Studies of the user's own
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("study: {name: mine, title: Mine}", "no study.grids"),
+        ("study: {name: mine, grids: [{method: none}]}", "title"),
+        (
+            "study: {name: mine, title: Mine, rule: lowest, grids: [{method: none}]}",
+            "unknown rule of study mine 'lowest'",
+        ),
+        ("study: {name: mine, title: Mine, grids: [{n: 20}], published: [{n: 20, none: 1.0}]}", "published_rule"),
+    ],
+)
+def test_a_study_that_is_no_study_is_a_mistake(mixbench, tmp_path, text, told):
+    (tmp_path / "mine" / "study").mkdir(parents=True)
+    (tmp_path / "mine" / "study" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    call = mixbench("study", "mine", "--config-dir", "mine", "dataset=digits")
+    assert call.status == 2
+    assert told in call.err
+    assert call.err.count("\n") == 1
+
+
+def test_a_studys_methods_may_be_chosen_by_an_alias(mixbench):
+    assert mixbench("status", "demo", "method=mixup").out == "study demo in results/runs/: 12 missing\n"
+    call = mixbench("status", "demo", "method=cutmix")
+    assert call.status == 2
+    assert "data-mix, label-mix, none" in call.err

@@ -198,8 +198,10 @@ def test_the_checksum_covers_the_training_arrays_and_the_test_arrays_where_they_
         assert data.sha256(with_test) != relabelled.sha256(with_test)
     assert data.sha256(with_test=True) != brighter.sha256(with_test=True)
     assert data.sha256(with_test=False) == brighter.sha256(with_test=False)
-    assert split(data, config()).data_sha256 == data.sha256(with_test=True)
-    assert split(data, config(eval="holdout")).data_sha256 == data.sha256(with_test=False)
+    tested, held_out = split(data, config()).checksums, split(data, config(eval="holdout")).checksums
+    assert tested["data_sha256"] == data.sha256(with_test=True)
+    assert held_out["data_sha256"] == data.sha256(with_test=False)
+    assert tested["train_sha256"] == held_out["train_sha256"] == data.train_sha256
 
 
 # Digits

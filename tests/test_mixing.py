@@ -333,7 +333,7 @@ def test_cutmix_keeps_070_of_the_own_image_on_average_at_32x32_after_clipping():
 def hole(size, place, length=0.5, value=2.0):
     """bool [H, W]: where cutout leaves 0 in an image that is nowhere 0."""
     images = torch.full((1, 3, *size), value)
-    cut, _ = cutout(images, torch.eye(1), mixed=torch.tensor([True]), centre=torch.tensor([place]), length=length)
+    cut, _ = cutout(images, torch.eye(1), applied=torch.tensor([True]), centre=torch.tensor([place]), length=length)
     assert ((cut == 0) | (cut == value)).all()
     assert torch.equal(cut[0, 0], cut[0, 1])
     assert torch.equal(cut[0, 0], cut[0, 2])

@@ -55,7 +55,7 @@ def test_shapes_and_kinds():
         "shift": ((4, 6, 2), "int64"),
         "mirror": ((4, 6), "bool"),
         "partner": ((4, 6), "int64"),
-        "mixed": ((4, 6), "bool"),
+        "applied": ((4, 6), "bool"),
         "lam": ((4, 6), "float64"),
         "centre": ((4, 6, 2), "int64"),
     }
@@ -82,7 +82,7 @@ def test_lambda_has_the_beta_distribution(alpha, beta):
 @pytest.mark.parametrize("p", [0.0, 0.25, 0.5, 1.0])
 def test_p_is_the_share_of_mixed_batches(p):
     always, drawn = plan().steps(0, LONG), plan(p=p).steps(0, LONG)
-    mixed = drawn["mixed"]
+    mixed = drawn["applied"]
     assert (mixed == mixed[:, :1]).all()
     assert mixed[:, 0].mean() == pytest.approx(p, abs=0.02)
     assert p not in (0, 1) or (mixed == p).all()
@@ -192,7 +192,7 @@ def test_frozen_values():
         ("MIRROR", 6),
         ("PARTNER", 7),
         ("LAMBDA", 8),
-        ("MIXED", 9),
+        ("APPLIED", 9),
         ("CENTRE", 10),
     ]
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
@@ -200,6 +200,6 @@ def test_frozen_values():
     assert drawn["shift"][0].tolist() == [[2, 8], [3, 2], [0, 5], [0, 6]]
     assert drawn["mirror"].astype(int).tolist() == [[0, 0, 0, 0], [0, 1, 1, 1], [1, 0, 0, 1]]
     assert drawn["partner"].tolist() == [[0, 3, 1, 2], [3, 2, 0, 1], [0, 1, 2, 3]]
-    assert drawn["mixed"][:, 0].tolist() == [True, True, False]
+    assert drawn["applied"][:, 0].tolist() == [True, True, False]
     assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
     assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]

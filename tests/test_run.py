@@ -520,7 +520,7 @@ def failing(function, call, error):
         (Engine, "logits", 5 + 2),
         (Engine, "__init__", 2),
         (torch, "save", 4 + 2),
-        (run_module.measure, "ece", 2),
+        (run_module.metrics, "ece", 2),
         (np, "savez_compressed", 2),
     ],
     ids=["training", "evaluation", "building", "checkpoint", "measuring", "writing"],

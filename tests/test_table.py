@@ -63,9 +63,9 @@ def test_accuracy_table_of_a_study(select, results):
     chosen = select("demo", "n=20,50")
     paths = table.write(chosen)
     assert [path.relative_to(results).as_posix() for path in paths] == [
-        "demo/accuracy.csv",
-        "demo/accuracy.md",
-        "demo/runs.csv",
+        "demo,n=20,50/accuracy.csv",
+        "demo,n=20,50/accuracy.md",
+        "demo,n=20,50/runs.csv",
     ]
     rows = [line.split("|")[1:-1] for line in paths[1].read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row] for row in rows]
@@ -142,6 +142,8 @@ def test_filters_choose_by_any_key(select):
     assert len(select("dataset=cifar10").frame) == 0
     with pytest.raises(UserError, match=r"unknown key 'method.alhpa' \(did you mean method.alpha\?\)"):
         select("method.alhpa=1")
+    with pytest.raises(UserError, match="unknown key 'nn'"):
+        select("dataset=cifar10", "nn=3")
     with pytest.raises(UserError, match="unknown rule 'bset'"):
         select("rule=bset")
 
@@ -152,6 +154,21 @@ def test_rows_and_columns_by_any_two_keys(select):
     assert built.cell((1,), 50).mean == 91.0
     with pytest.raises(UserError, match="unknown key 'metod'"):
         table.build(select("rows=metod"))
+
+
+def test_rows_by_a_key_that_repetitions_differ_in(select):
+    built = table.build(select("n=20", "rows=seed"))
+    assert built.rows == [(0,), (1,), (2,)]
+    assert [built.cell(row, "none").mean for row in built.rows] == [60.0, 62.0, 64.0]
+    assert table.build(select("demo", "n=20", "rows=seed")).expected[(1,), "none"] == 1
+
+
+def test_runs_without_a_key_share_one_row(select):
+    built = table.build(select("n=20", "rows=method.alpha"))
+    assert built.rows == [(1,), (2,), (None,)]
+    assert built.cell((None,), "none").count == 3
+    text = table.markdown(chosen := select("n=20", "rows=method.alpha", "columns=n"), table.build(chosen))
+    assert text.count("|              – |") == 1
 
 
 def test_experiments_are_never_averaged_over(select, results):
@@ -180,8 +197,31 @@ def test_mixed_precisions_and_code_are_said(select, results):
 def test_an_overridden_study_is_kept_apart(select, results):
     chosen = select("demo", "model.width=8", "n=20")
     assert len(chosen.frame) == 0
-    assert chosen.out == results / "demo,model.width=8"
+    assert chosen.out == results / "demo,model.width=8,n=20"
     assert "Changed from that: model.width=8." in table.markdown(chosen, table.build(chosen))
+
+
+@pytest.mark.parametrize("change", ["model.width=16", "dataset=cifar100", "subset=balanced", "eval=holdout"])
+def test_published_numbers_stand_beside_their_own_protocol_alone(select, change):
+    chosen = select("small-data", change)
+    built = table.build(chosen)
+    assert built.published == {}
+    assert "Published numbers are not shown" in table.markdown(chosen, built)
+
+
+def test_figures_of_an_earlier_selection_go(select, results):
+    (results / "demo").mkdir()
+    stale = results / "demo" / "accuracy-to-10000.png"
+    stale.write_text("from a larger study")
+    plot.write(select("demo"))
+    assert not stale.exists()
+
+
+@pytest.mark.parametrize("command", ["table", "plot"])
+def test_an_output_that_cannot_be_written_is_a_mistake(command, results, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main([command, "demo", f"results_dir={results}", f"out={tmp_path}/file"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_kept_records_serve_where_there_are_no_own_runs(select, results):
@@ -202,12 +242,14 @@ def test_own_runs_are_never_mixed_with_kept_records(select, results):
 
 def test_record_keeps_runs_and_draws_from_them(results, capsys):
     for folder in (results / "runs").glob("digits-*"):
-        for name in ("config.yaml", "provenance.json", "predictions.npz"):
+        for name in ("provenance.json", "predictions.npz"):
             (folder / name).write_text("x")
+        (folder / "config.yaml").write_text("dataset: {name: digits, path: /my/machine.npz, root: /my/data}")
     record.record(["demo", f"results_dir={results}"])
     kept = sorted((results / "demo" / "runs").iterdir())
     assert len(kept) == 15
     assert sorted(path.name for path in kept[0].iterdir()) == sorted(record.RECORDED)
+    assert "/my/" not in (kept[0] / "config.yaml").read_text()
     assert str(results / "demo" / "runs") in (results / "demo" / "accuracy.md").read_text()
 
 

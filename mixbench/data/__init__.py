@@ -18,7 +18,9 @@ class Split:
     """The images of one run.
 
     train_images uint8 [n, H, W, C] and train_labels int64 [n]: the subset; eval_images, eval_labels: what it is
-    evaluated on. mean, std: float64 [C] for images scaled to [0, 1].
+    evaluated on. mean, std: float64 [C] for images scaled to [0, 1]. indices: of the subset in the training list.
+    checksums: data_sha256 of the whole training list with, where they are used, the test images; train_sha256 of the
+    training list alone, which runs evaluated on other images have in common.
     """
 
     train_images: np.ndarray
@@ -29,7 +31,7 @@ class Split:
     mean: np.ndarray
     std: np.ndarray
     indices: np.ndarray
-    data_sha256: str
+    checksums: dict[str, str]
 
     @property
     def class_counts(self) -> list[int]:
@@ -56,8 +58,17 @@ def split(dataset: Dataset, cfg: DictConfig) -> Split:
     indices = choose(labels, cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes)
     subset = images[indices]
     mean, std = _normalisation(subset, cfg.dataset)
-    sha256 = dataset.sha256(with_test=cfg.eval == "test")
-    return Split(subset, labels[indices], eval_images, eval_labels, dataset.num_classes, mean, std, indices, sha256)
+    return Split(
+        train_images=subset,
+        train_labels=labels[indices],
+        eval_images=eval_images,
+        eval_labels=eval_labels,
+        num_classes=dataset.num_classes,
+        mean=mean,
+        std=std,
+        indices=indices,
+        checksums={"data_sha256": dataset.sha256(cfg.eval == "test"), "train_sha256": dataset.train_sha256},
+    )
 
 
 def _held_out(count: int, holdout: float) -> int:

@@ -11,6 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from mixbench.errors import UserError, unknown
 from mixbench.rng import Purpose, permutations
@@ -40,12 +41,13 @@ class Dataset:
         return int(self.train_labels.max()) + 1
 
     def sha256(self, with_test: bool) -> str:
-        """Of the training arrays, and of the test arrays where they are used: tells two data sets of one name apart."""
-        parts = (self._train_sha256, self._test_sha256) if with_test else (self._train_sha256,)
+        """Of what a run draws on: the training list, and with `with_test` the test images and labels."""
+        parts = (self.train_sha256, self._test_sha256) if with_test else (self.train_sha256,)
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     @cached_property
-    def _train_sha256(self) -> str:
+    def train_sha256(self) -> str:
+        """Of the training images and labels."""
         return _sha256(self.train_images, self.train_labels)
 
     @cached_property
@@ -68,7 +70,7 @@ def load(source: str, root: str, path: str | None, say: Callable[[str], None]) -
                 "use dataset=npz for a part of it"
             )
         return dataset
-    return _digits() if source == "digits" else _cifar(source, Path(root), say)
+    return _digits() if source == "digits" else _cifar(source, Path(root).expanduser(), say)
 
 
 def _sha256(*arrays: np.ndarray) -> str:
@@ -81,16 +83,22 @@ def _sha256(*arrays: np.ndarray) -> str:
 
 def _cifar(source: str, root: Path, say: Callable[[str], None]) -> Dataset:
     from torchvision import datasets
+    from torchvision.datasets.utils import check_integrity
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[source]
     by_hand = f"put {kind.filename} (MD5 {kind.tgz_md5}) into {root}/ by hand, or give dataset.path=ARCHIVE.npz"
-    if not (root / kind.base_folder).exists() and not (root / kind.filename).exists():
-        say(f"{source} is not in {root}/: downloading about 170 MB from {kind.url} (or {by_hand})")
+    there = root.exists()
     try:
-        train, test = (kind(root, train=train, download=True) for train in (True, False))
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{source}.lock"):  # torchvision writes straight to the archive's name
+            if not (root / kind.base_folder).exists() and not check_integrity(root / kind.filename, kind.tgz_md5):
+                say(f"{source} is not in {root}/: downloading about 170 MB from {kind.url} (or {by_hand})")
+            train, test = (kind(root, train=train, download=True) for train in (True, False))
     except (OSError, RuntimeError, HTTPException) as error:
-        with contextlib.suppress(OSError):
-            root.rmdir()  # torchvision made it; a folder that holds anything stays
+        (root / f".{source}.lock").unlink(missing_ok=True)
+        if not there:
+            with contextlib.suppress(OSError):
+                root.rmdir()  # made above; a folder that holds anything stays
         raise UserError(f"{source} cannot be read or downloaded ({error}); {by_hand}") from error
     return Dataset(train.data, np.array(train.targets), test.data, np.array(test.targets))
 

@@ -26,17 +26,19 @@ def cutmix(
 
 
 def cutout(
-    images: Tensor, targets: Tensor, *, mixed: Tensor, centre: Tensor, length: float = 0.5
+    images: Tensor, targets: Tensor, *, applied: Tensor, centre: Tensor, length: float = 0.5
 ) -> tuple[Tensor, Tensor]:
     """A square hole filled with 0, which is the mean colour of normalised images (DeVries and Taylor 2017).
 
-    images: float [B, C, H, W], normalised. targets: float [B, K], returned as they are. mixed: bool [B], whether the
+    images: float [B, C, H, W], normalised. targets: float [B, K], returned as they are. applied: bool [B], whether the
     image gets a hole. centre: int64 [B, 2], row and column of its centre; it is clipped to the image.
-    length: side of the hole as a share of the image's shorter side.
+    length: side of the hole as a share of the image's shorter side. Raises ValueError where it is not in (0, 1].
     """
+    if not 0 < length <= 1:
+        raise ValueError(f"length={length}: must be above 0 and at most 1")
     height, width = images.shape[2:]
     half = int(length * min(height, width)) // 2
-    halves = (half * mixed.long())[:, None].expand(-1, 2)
+    halves = (half * applied.long())[:, None].expand(-1, 2)
     inside, _ = box(centre, halves, height, width)
     return images.masked_fill(inside, 0), targets
 
@@ -46,9 +48,10 @@ def box(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor
 
     centre, halves: int64 [B, 2], rows and columns. Returns bool [B, 1, H, W], true inside, and the areas int64 [B].
     """
-    limits = torch.tensor([height, width], device=centre.device)
-    low, high = (centre - halves).clamp(min=0), torch.minimum(centre + halves, limits)
+    top, left = (centre - halves).clamp(min=0).unbind(dim=1)
+    bottom = (centre[:, 0] + halves[:, 0]).clamp(max=height)
+    right = (centre[:, 1] + halves[:, 1]).clamp(max=width)
     rows, columns = (torch.arange(size, device=centre.device) for size in (height, width))
-    in_rows = (rows >= low[:, :1]) & (rows < high[:, :1])
-    in_columns = (columns >= low[:, 1:]) & (columns < high[:, 1:])
-    return (in_rows[:, :, None] & in_columns[:, None, :])[:, None], (high - low).prod(dim=1)
+    in_rows = (rows >= top[:, None]) & (rows < bottom[:, None])
+    in_columns = (columns >= left[:, None]) & (columns < right[:, None])
+    return (in_rows[:, :, None] & in_columns[:, None, :])[:, None], (bottom - top) * (right - left)

@@ -1,0 +1,55 @@
+"""Where and at which precision a run computes."""
+
+import resource
+import sys
+
+import torch
+
+from mixbench import provenance
+from mixbench.errors import UserError
+
+PRECISION_NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
+
+
+def choose_device(requested: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:1` means here. Raises UserError where it is not there."""
+    # A driver too old for this torch still counts its devices.
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if requested == "auto":
+        return torch.device("cuda", 0) if count else torch.device("cpu")
+    device = torch.device(requested)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
+        raise UserError(f"device={requested}: not there; choices: {there}")
+    return device
+
+
+def choose_precision(requested: str, device: torch.device) -> torch.dtype:
+    """bfloat16 or float32. `auto`: bfloat16 where the hardware multiplies it faster than float32."""
+    if requested == "auto":
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.cpu.get_capabilities()
+            fast = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if requested == "bf16" else torch.float32
+
+
+def use_precision(dtype: torch.dtype) -> None:
+    """Make float32 mean float32 on CUDA too, where convolutions would by default round to TF32's 10-bit mantissa."""
+    torch.backends.cudnn.allow_tf32 = dtype != torch.float32
+
+
+def device_name(device: torch.device) -> str:
+    """The device's own name, such as NVIDIA H100 80GB HBM3."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.cpu_name()
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes. On a CPU of the whole process, so in a sweep the largest run so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
