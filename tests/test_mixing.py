@@ -1,6 +1,7 @@
 """Mixing methods: one table of invariants over all of them, and equality with torchvision, timm and brute force."""
 
 import math
+import textwrap
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from torchvision.transforms import v2
 
 from mixbench import functions
 from mixbench.mixing import METHODS, cutmix, cutout, data_mix, label_mix
+from mixbench.mixing.linear import blend
 from mixbench.plan import DRAWS, Plan
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -351,3 +353,18 @@ def test_cutout_hole_is_16_of_32_and_clipped():
     assert torch.equal(hole((32, 32), (0, 31)), square((32, 32), 0, 8, 23, 32))
     assert torch.equal(hole((32, 32), (16, 16), length=0.25), square((32, 32), 12, 20, 12, 20))
     assert torch.equal(hole((16, 32), (2, 30)), square((16, 32), 0, 6, 26, 32))  # half of the shorter side
+
+
+def test_the_method_that_readme_adds_works():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = readme[readme.index("       def halves(") :].split("\n\n")[0]
+    names = {"torch": torch, "blend": blend}
+    exec(textwrap.dedent(lines), names)
+    assert functions.options_of(names["halves"]).keys() == {"left"}
+    images, targets, partner = torch.rand(4, 3, 6, 8), torch.eye(4), torch.tensor([1, 2, 3, 0])
+    applied = torch.tensor([True, True, False, False])
+    mixed, labels = names["halves"](images, targets, partner=partner, applied=applied)
+    assert torch.equal(mixed[:2], torch.cat([images[..., :4], images[partner][..., 4:]], dim=3)[:2])
+    assert torch.equal(mixed[2:], images[2:])
+    assert torch.equal(labels[2:], targets[2:])
+    assert labels[0].tolist() == [0.5, 0.5, 0, 0]
