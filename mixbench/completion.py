@@ -9,17 +9,29 @@ from collections.abc import Sequence
 from mixbench.catalogue import names
 from mixbench.hydra_flags import Flags, show
 
+# Hydra's script for bash counts on unquoted words being split, which zsh does not do: this is zsh's own way.
+ZSH_SCRIPT = """\
+_mixbench() {
+    local -a found
+    found=(${=$(COMP_LINE="${(j: :)words[1,CURRENT]}" mixbench -sc query=zsh 2>/dev/null)})
+    compadd -S '' -- $found
+}
+compdef _mixbench mixbench
+"""
 TAKES_STUDY = ("study", "table", "plot", "status")
 TABLE_OPTIONS = ("rows=", "columns=", "rule=", "results_dir=", "out=")
 
 
 def complete(words: Sequence[str], commands: Sequence[str]) -> int:
-    """`-sc install=bash` prints the script to evaluate; `-sc query=bash` completes the line in COMP_LINE.
+    """`-sc install=bash` or `=zsh` prints the script to evaluate; `-sc query=bash` completes the line in COMP_LINE.
 
     Hydra completes overrides only: the subcommand and a study's name are taken out of the line it sees, and completed
     here.
     """
     asked = list(words[1:])
+    if asked == ["install=zsh"]:
+        print(ZSH_SCRIPT, end="")
+        return 0
     if not asked or not asked[0].startswith("query="):
         return show(Flags(for_hydra=["-sc"], help=True), asked or ["install=bash"])
     line = os.environ.get("COMP_LINE", "mixbench ")

@@ -19,8 +19,8 @@ Examples:
   mixbench sweep method=label-mix method.alpha=0.2,0.4,1,2 n=100,250,500,1000 seed=0,1,2
   mixbench table dataset=cifar10 method=label-mix rows=method.alpha columns=n
 
-mixbench COMMAND --help tells more. Shell completion: eval "$(mixbench -sc install=bash)"; for zsh the same after
-autoload -Uz bashcompinit && bashcompinit.
+mixbench COMMAND --help tells more.
+Shell completion: eval "$(mixbench -sc install=bash)" or, in zsh after compinit, eval "$(mixbench -sc install=zsh)".
 """
 
 STUDY_HELP = """\

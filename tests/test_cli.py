@@ -545,20 +545,28 @@ def test_completion(mixbench, monkeypatch, tmp_path, line, offered, not_offered)
     assert list(tmp_path.iterdir()) == []
 
 
-# What the line editor of either shell does on the Tab key: set the variables and call the registered function.
-PRESS_TAB = """
-eval "$(mixbench -sc install=bash)"
-complete -p mixbench >&2
-COMP_LINE="mixbench run method=cutm" COMP_POINT=24 COMP_CWORD=2
-hydra_bash_completion
-echo "${COMPREPLY[@]}"
-"""
+# What the line editor of each shell does on the Tab key: set the variables and call the registered function.
+PRESS_TAB = {
+    "bash": """
+        eval "$(mixbench -sc install=bash)"
+        complete -p mixbench >&2
+        COMP_LINE="mixbench run method=cutm" COMP_POINT=24 COMP_CWORD=2
+        hydra_bash_completion
+        echo "${COMPREPLY[@]}"
+    """,
+    "zsh": """
+        autoload -Uz compinit && compinit -u
+        eval "$(mixbench -sc install=zsh)"
+        echo $_comps[mixbench] mixbench >&2
+        compadd() { echo "${@[4,-1]}" }
+        words=(mixbench run method=cutm) CURRENT=3
+        _mixbench
+    """,
+}
 
 
-@pytest.mark.parametrize(
-    ("shell", "before"), [("bash", ""), ("zsh", "autoload -Uz compinit bashcompinit && compinit -u && bashcompinit\n")]
-)
-def test_a_real_shell_completes(tmp_path, shell, before):
+@pytest.mark.parametrize(("shell", "function"), [("bash", "hydra_bash_completion"), ("zsh", "_mixbench")])
+def test_a_real_shell_completes(tmp_path, shell, function):
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not on this machine")
     if not SCRIPT.exists():
@@ -566,9 +574,9 @@ def test_a_real_shell_completes(tmp_path, shell, before):
     environment = os.environ | {"PATH": f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
     flags = ["--norc", "--noprofile"] if shell == "bash" else ["-f"]
     ended = subprocess.run(
-        [shell, *flags, "-c", before + PRESS_TAB], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [shell, *flags, "-c", PRESS_TAB[shell]], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert "hydra_bash_completion mixbench" in ended.stderr, ended.stderr
+    assert f"{function} mixbench" in ended.stderr, ended.stderr
     assert ended.stdout == "method=cutmix\n"
 
 
