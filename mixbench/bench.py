@@ -1,7 +1,8 @@
 """The benchmark: training speed, the parts of a step, memory and start-up, measured side by side on this machine.
 
 `scripts/bench [--quick] [--device cpu|cuda] [--widths 16,64]` prints the report and keeps it in results/bench/ as JSON
-and Markdown (--quick only prints). Linux alone: memory is read from /proc.
+and Markdown (--quick only prints). `scripts/bench methods` does so for what each method and augmentation adds to a
+step. Linux alone: memory is read from /proc.
 """
 
 import argparse
@@ -21,12 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from mixbench import __version__, bench_loops, bench_report, data, identity, provenance, run, store
+from mixbench import __version__, bench_loops, bench_methods, bench_report, data, identity, provenance, run, store
 from mixbench.bench_loops import Effort
 from mixbench.config import Composer
 from mixbench.device import choose_device, choose_precision
 from mixbench.errors import UserError
-from mixbench.mixing import METHODS
+from mixbench.mixing.configured import METHOD_NAMES
 
 OUT = Path("results/bench")
 STORED = 1000  # runs in the store that `table` and `plot` read
@@ -37,6 +38,7 @@ TARGET_WIDTH = 16  # of the network whose memory is watched over many steps
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print and keep; returns the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("speed", "methods"), default="speed", help="speed unless given")
     parser.add_argument("--quick", action="store_true", help="few steps, in a minute; prints and keeps nothing")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--widths", type=numbers, help="of the network, such as 16,64 (with --quick 16)")
@@ -45,15 +47,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         device = choose_device(options.device)
     except UserError as error:
         parser.error(str(error))
-    measured = measure(device, options.widths or ([16] if options.quick else [16, 64]), options.quick)
-    text = bench_report.markdown(measured)
+    if options.what == "methods":
+        measured = measure_methods(device, options.widths or [16 if options.quick else 64], options.quick)
+        text, kept = bench_methods.markdown(measured), OUT / f"{device.type}-methods"
+    else:
+        measured = measure(device, options.widths or ([16] if options.quick else [16, 64]), options.quick)
+        measured["targets"] = bench_report.targets(measured)
+        text, kept = bench_report.markdown(measured), OUT / device.type
     print(text)
     if not options.quick:
         OUT.mkdir(parents=True, exist_ok=True)
-        store.write_json(OUT / f"{device.type}.json", measured | {"targets": bench_report.targets(measured)})
-        store.write_text(OUT / f"{device.type}.md", text)
-        print(f"{OUT / device.type}.json\n{OUT / device.type}.md")
+        store.write_json(kept.with_suffix(".json"), measured)
+        store.write_text(kept.with_suffix(".md"), text)
+        print(f"{kept}.json\n{kept}.md")
     return 0
+
+
+def measure_methods(device: torch.device, widths: Sequence[int], quick: bool) -> dict[str, Any]:
+    """What bench_methods.markdown shows, as plain JSON values."""
+    measured: dict[str, Any] = {"machine": machine(device), "methods": {}}
+    started = time.perf_counter()
+    for width in widths:
+        _say(f"width {width}: every method and augmentation")
+        measured["methods"][str(width)] = bench_methods.measure(width, device, effort(device, width, quick))
+    measured["minutes"] = (time.perf_counter() - started) / 60
+    return measured
 
 
 def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[str, Any]:
@@ -64,14 +82,12 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         synthetic_store(Path(folder), STORED)
         measured["start_up"] = start_up(folder, repetitions=1 if quick else 5)
-    for kind in ("plain", "beside_none", "parts", "memory"):
+    for kind in ("plain", "parts", "memory"):
         measured[kind] = {}
     for width in widths:
         work, key = effort(device, width, quick), str(width)
         _say(f"width {width}: beside a plain loop, {work.rounds} rounds of {work.steps} steps")
         measured["plain"][key] = bench_loops.beside_plain(width, device, work)
-        _say(f"width {width}: every method")
-        measured["beside_none"][key] = bench_loops.methods_beside_none(width, device, work)
         _say(f"width {width}: the parts of a step")
         measured["parts"][key] = [bench_loops.parts(width, device, work, precision) for precision in ("fp32", "auto")]
         _say(f"width {width}: memory")
@@ -121,7 +137,7 @@ def synthetic_store(results_dir: Path, runs: int) -> None:
     small = ["dataset=digits", "n=20", "model.width=2", "train.steps=20", "train.eval_every=1", "progress=off"]
     with Composer() as composer:
         real = identity.job(composer.compose([*small, "device=cpu"]))
-        grid = [["dataset=cifar10", f"method={method}", f"n={n}"] for method in METHODS for n in SIZES]
+        grid = [["dataset=cifar10", f"method={method}", f"n={n}"] for method in METHOD_NAMES for n in SIZES]
         cells = [identity.job(composer.compose(overrides)).identity for overrides in grid]
     digits = data.load("digits", real.cfg.dataset.root, None, say=_say)
     template = run.execute(real, run.prepare(real, digits), results, run.StopRequest(), "").metrics

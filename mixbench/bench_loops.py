@@ -5,7 +5,7 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -22,11 +22,10 @@ from torchvision import transforms
 from mixbench import data, identity, models
 from mixbench.config import Composer
 from mixbench.device import choose_precision
-from mixbench.mixing import METHODS
 from mixbench.train import PLAN_STEPS, Engine, learning_rate
 
 N, HELD_OUT, SEED = 5000, 500, 0  # images of the subset, images beside it, of the synthetic data set
-METHOD = "label-mix"  # what the plain loop does too
+METHOD = "method=label-mix"  # what the plain loop does too
 WORKERS = (0, os.cpu_count())  # of the plain loop's DataLoader: none, or one for each core
 WINDOW = 50  # steps at either end over which memory is compared
 
@@ -48,12 +47,12 @@ def images() -> data.Dataset:
     return data.Dataset(pixels, labels, pixels[:0], labels[:0])
 
 
-def settled(width: int, method: str = METHOD, precision: str = "auto") -> DictConfig:
-    """The configuration of a run as mixbench has it by default, on the synthetic images."""
+def settled(width: int, overrides: Sequence[str] = (METHOD,), precision: str = "auto") -> DictConfig:
+    """The configuration of a run as mixbench has it but for the overrides, on the synthetic images."""
     held_out = ["eval=holdout", f"dataset.holdout={HELD_OUT}"]
-    overrides = [f"n={N}", f"model.width={width}", f"method={method}", f"precision={precision}", *held_out]
     with Composer() as composer:
-        return identity.job(composer.compose(overrides)).cfg
+        words = [f"n={N}", f"model.width={width}", f"precision={precision}", *held_out, *overrides]
+        return identity.job(composer.compose(words)).cfg
 
 
 class PilImages:
@@ -121,8 +120,8 @@ class PlainLoop:
 class MixbenchLoop:
     """The steps of train.train, without evaluations and checkpoints."""
 
-    def __init__(self, width: int, device: torch.device, precision: str, method: str = METHOD):
-        cfg = settled(width, method, precision)
+    def __init__(self, width: int, device: torch.device, precision: str, overrides: Sequence[str] = (METHOD,)):
+        cfg = settled(width, overrides, precision)
         dtype = choose_precision(precision, device)
         self.precision = "bf16" if dtype == torch.bfloat16 else "fp32"
         self.tf32 = dtype != torch.float32  # as in run.py
@@ -202,12 +201,6 @@ def beside_plain(
     rows = relative({name: seconds[name] for name in plain}, next(iter(plain)))
     best_first = [row["name"] for row in sorted(rows, key=lambda row: -row["relative_speed"])]
     return relative({name: seconds[name] for name in (*best_first, *own)}, best_first[0])
-
-
-def methods_beside_none(width: int, device: torch.device, work: Effort) -> list[dict[str, Any]]:
-    """A row for each method at default precision, its speed relative to `none`."""
-    loops = {method: MixbenchLoop(width, device, "auto", method) for method in METHODS}
-    return relative(interleaved(loops, work, device), "none")
 
 
 def parts(width: int, device: torch.device, work: Effort, precision: str) -> dict[str, Any]:

@@ -11,27 +11,30 @@ GROWTH_AT_MOST = 10  # MB, the noise of the measurement; keeping the images of e
 
 def markdown(measured: dict[str, Any]) -> str:
     """The report on what bench.measure gave."""
-    machine = measured["machine"]
-    where = (
-        f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}, "
-        f"Python {machine['python']}, mixbench {machine['mixbench']} (code {machine['code_sha256']}), "
-        f"{machine['date']}; measured in {measured['minutes']:.1f} minutes."
-    )
     what = (
-        f"Pre-act ResNet-18, batches of 128, {METHOD} unless another method is named, crop and flip, n = {N:,} "
+        f"Pre-act ResNet-18, batches of 128, {METHOD}, crop and flip, n = {N:,} "
         "synthetic colour images of 32x32: no step's time depends on what they show. In a round each loop runs in turn "
         "for some steps; a speed is the median over the rounds, a ratio of speeds the median of the rounds' ratios."
     )
     sections = [
-        f"# Benchmark on {machine['device']}\n\n{where}\n\n{what}",
+        f"# Benchmark on {measured['machine']['device']}\n\n{where(measured)}\n\n{what}",
         f"## Targets\n\n{_targets(measured)}",
         f"## Beside a plain loop\n\n{_beside_plain(measured)}",
-        f"## Methods\n\n{_methods(measured)}",
         f"## Where a step's time goes\n\n{_parts(measured)}",
         f"## Memory\n\n{_memory(measured)}",
         f"## Start-up\n\n{_start_up(measured)}",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def where(measured: dict[str, Any]) -> str:
+    """The machine, the versions and the day."""
+    machine = measured["machine"]
+    return (
+        f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}, "
+        f"Python {machine['python']}, mixbench {machine['mixbench']} (code {machine['code_sha256']}), "
+        f"{machine['date']}; measured in {measured['minutes']:.1f} minutes."
+    )
 
 
 def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,7 +70,7 @@ def growth(measured: dict[str, Any]) -> float:
     )
 
 
-def _table(headers: list[str], rows: list[list[str]], left: int) -> str:
+def table(headers: list[str], rows: list[list[str]], left: int) -> str:
     """A Markdown table whose first `left` columns are text and the others numbers."""
     align = ["left"] * left + ["right"] * (len(headers) - left)
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
@@ -81,7 +84,7 @@ def _names(measured: dict[str, Any]) -> dict[str, str]:
 
 def _targets(measured: dict[str, Any]) -> str:
     rows = [[one["target"], one["measured"], "reached" if one["reached"] else "missed"] for one in targets(measured)]
-    return f"Set for 2 CPU cores.\n\n{_table(['target', 'measured', 'result'], rows, left=1)}"
+    return f"Set for 2 CPU cores.\n\n{table(['target', 'measured', 'result'], rows, left=1)}"
 
 
 def _beside_plain(measured: dict[str, Any]) -> str:
@@ -96,20 +99,7 @@ def _beside_plain(measured: dict[str, Any]) -> str:
         for width, rows in measured["plain"].items()
         for row in rows
     ]
-    return f"{note}\n\n{_table(['width', 'loop', 'steps/s', 'times the plain loop'], rows, left=2)}"
-
-
-def _methods(measured: dict[str, Any]) -> str:
-    by_width = measured["beside_none"]
-    headers = ["method"]
-    for width in by_width:
-        headers += [f"steps/s at width {width}", "times none"]
-    rows = []
-    for same_method in zip(*by_width.values(), strict=True):
-        rows.append([same_method[0]["name"]])
-        for row in same_method:
-            rows[-1] += [f"{row['steps_per_second']:.2f}", f"{row['relative_speed']:.2f}"]
-    return f"At default precision ({measured['machine']['default_precision']}).\n\n{_table(headers, rows, left=1)}"
+    return f"{note}\n\n{table(['width', 'loop', 'steps/s', 'times the plain loop'], rows, left=2)}"
 
 
 def _parts(measured: dict[str, Any]) -> str:
@@ -123,7 +113,7 @@ def _parts(measured: dict[str, Any]) -> str:
         for width, rows in measured["parts"].items()
         for row in rows
     ]
-    return f"{note}\n\n{_table(['width', 'precision', 'plan', 'look-up', 'batch', 'update', 'rest'], rows, left=2)}"
+    return f"{note}\n\n{table(['width', 'precision', 'plan', 'look-up', 'batch', 'update', 'rest'], rows, left=2)}"
 
 
 def _memory(measured: dict[str, Any]) -> str:
@@ -144,9 +134,9 @@ def _memory(measured: dict[str, Any]) -> str:
         f"mixbench at default precision, width {watched['width']}, resident in {watched['steps']} steps: "
         f"{watched['early']:.1f} MB in the first {WINDOW}, {watched['late']:.1f} MB in the last {WINDOW} (medians)."
     )
-    return f"{note}\n\n{_table(headers, rows, left=2)}\n\n{grown}"
+    return f"{note}\n\n{table(headers, rows, left=2)}\n\n{grown}"
 
 
 def _start_up(measured: dict[str, Any]) -> str:
     rows = [[f"mixbench {row['name']}", f"{row['seconds']:.2f}"] for row in measured["start_up"]]
-    return f"Wall seconds of a command, Python's own start included.\n\n{_table(['command', 'seconds'], rows, left=1)}"
+    return f"Wall seconds of a command, Python's own start included.\n\n{table(['command', 'seconds'], rows, left=1)}"

@@ -3,16 +3,24 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixbench import __version__
 from mixbench.errors import UserError, unknown
-from mixbench.help import CLEAN_HELP, HELP, LIST_HELP, STATUS_HELP, STUDY_HELP, TABLE_HELP
+from mixbench.help import CLEAN_HELP, GALLERY_HELP, HELP, LIST_HELP, STATUS_HELP, STUDY_HELP, TABLE_HELP
 
 if TYPE_CHECKING:
     from mixbench.selection import Selection
 
-GROUP_OF = {"methods": "method", "datasets": "dataset", "models": "model", "augments": "augment", "studies": "study"}
+GROUP_OF = {
+    "methods": "method",
+    "datasets": "dataset",
+    "models": "model",
+    "augments": "augment",
+    "losses": "loss",
+    "studies": "study",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,6 +134,23 @@ def plot(words: list[str]) -> int:
     return status
 
 
+def gallery(words: list[str]) -> int:
+    """mixbench gallery: pictures of what the methods do."""
+    if _wants_help(words):
+        print(GALLERY_HELP, end="")
+        return 0
+    from mixbench import gallery
+    from mixbench.config import Composer
+
+    config_dir, words = _config_dir(words)
+    out = [word.removeprefix("out=") for word in words if word.startswith("out=")]
+    with Composer(config_dir) as composer:
+        overrides = [word for word in words if not word.startswith("out=")]
+        for path in gallery.draw(composer, overrides, Path(out[-1]) if out else None):
+            print(path)
+    return 0
+
+
 def list_command(words: list[str]) -> int:
     """mixbench list: what a group offers, a line each."""
     from mixbench.catalogue import describe
@@ -171,6 +196,7 @@ COMMANDS = {
     "study": study,
     "table": table,
     "plot": plot,
+    "gallery": gallery,
     "list": list_command,
     "status": status,
     "clean": clean,

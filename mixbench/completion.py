@@ -43,13 +43,13 @@ def complete(words: Sequence[str], commands: Sequence[str]) -> int:
     command, rest = typed[0], typed[1:]
     found: list[str] = []
     if command == "list":
-        found = ["methods", "datasets", "models", "augments", "studies"]
+        found = ["methods", "datasets", "models", "augments", "losses", "studies"]
     if command in TAKES_STUDY:
         studies = names("study")
         rest = [word for word in rest if word not in studies]
         found += studies + list(TABLE_OPTIONS if command in ("table", "plot") else ())
     found = [word for word in found if word.startswith(current)]
-    if command in ("run", "sweep", *TAKES_STUDY):
+    if command in ("run", "sweep", "gallery", *TAKES_STUDY):
         found += _from_hydra(asked, " ".join(["mixbench", *rest, current]))
     print(" ".join(found))
     return 0

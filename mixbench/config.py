@@ -37,6 +37,8 @@ class DatasetConfig:
     pad: int = MISSING
     flip: bool = MISSING
     holdout: float = MISSING
+    label_noise: float = 0.0
+    classes: list[str] | None = None
 
 
 @dataclass
@@ -86,6 +88,7 @@ class Config:
     subset: str = MISSING
     subset_seed: int = MISSING
     seed: int = MISSING
+    protect: Any = MISSING  # a list of class names or numbers, or one of them
     eval: str = MISSING
     device: str = MISSING
     precision: str = MISSING
@@ -140,13 +143,41 @@ class Composer:
         values = [o for o in parsed if o.key_or_group not in GROUPS]
         cfg = copy.deepcopy(self._with_options(chosen))
         for override in values:
-            if not _has(cfg, override.key_or_group):
+            of_part = override.key_or_group.startswith("method.parts.") and "parts" in cfg.method
+            if not of_part and not _has(cfg, override.key_or_group):
                 raise _unknown_key(cfg, override.key_or_group)
             try:
-                ConfigLoaderImpl._apply_overrides_to_config([override], cfg)
+                if of_part:
+                    OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
+                else:
+                    ConfigLoaderImpl._apply_overrides_to_config([override], cfg)
             except (HydraException, OmegaConfBaseException) as error:
                 raise UserError(f"{override.input_line}: {_first_line(error.__cause__ or error)}") from error
+        if "parts" in cfg.method:
+            self._complete_parts(cfg.method)
         return cfg
+
+    def _complete_parts(self, method: DictConfig) -> None:
+        """Give each method of a mixture, under `parts`, all the settings of its own file; an alias by its own name."""
+        given, known = method.parts, self.options("method")
+        if OmegaConf.is_list(method.methods):
+            for option in method.methods:
+                if option not in known:
+                    raise unknown("method.methods", option, known)
+            own = [self._with_options((f"method={option}",)).method for option in method.methods]
+            method.methods = [part.name for part in own]
+            method.parts = {part.name: part for part in own}
+        for name, settings in given.items():
+            if name not in method.methods:
+                raise unknown(
+                    "key (method=mixture)", f"method.parts.{name}", [f"method.parts.{n}" for n in method.parts]
+                )
+            if not isinstance(settings, DictConfig):
+                raise UserError(f"method.parts.{name}={settings}: has keys, as in method.parts.{name}.p=0.5")
+            for key, value in settings.items():
+                if key not in method.parts[name]:
+                    raise _unknown_key(OmegaConf.create({"method": method}), f"method.parts.{name}.{key}")
+                method.parts[name][key] = value
 
     def _with_options(self, chosen: tuple[str, ...]) -> DictConfig:
         if chosen not in self._composed:

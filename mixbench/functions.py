@@ -1,11 +1,14 @@
 """What a function on a batch asks for, read off its signature: decisions of the plan, and options from YAML."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from mixbench.errors import UserError, unknown
 from mixbench.plan import DRAWS, SETTINGS
+
+# The keys of a group that are not the function's: which function, its version, what happens before it is called.
+OWN_KEYS = {"method": ("name", "version"), "augment": ("name",), "loss": ("name", "label_smoothing")}
 
 
 def draws_of(function: Callable) -> tuple[str, ...]:
@@ -23,43 +26,62 @@ def settings_of(function: Callable) -> set[str]:
     return {key for name in draws_of(function) for key in SETTINGS.get(name, ())}
 
 
-def options(group: str, function: Callable, cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that `cfg`, the group's configuration, sets. Raises UserError for a key that does not fit."""
-    known = options_of(function)
-    reserved = {"name", "version"} | settings_of(function)
-    for key, value in cfg.items():
-        if key in reserved:
-            continue
-        if key not in known:
-            raise unknown(
-                f"key ({group}={cfg['name']})", f"{group}.{key}", [f"{group}.{k}" for k in {*known, *reserved}]
-            )
-        wanted = known[key].annotation
-        fits = (
-            isinstance(value, bool)
-            if wanted is bool
-            else isinstance(value, (int, float) if wanted is float else wanted)
-        )
-        if not fits or (wanted is not bool and isinstance(value, bool)):
-            raise UserError(f"{group}.{key}={value}: must be {wanted.__name__}")
-    missing = [key for key, p in known.items() if p.default is p.empty and key not in cfg]
-    missing += sorted((settings_of(function) | ({"version"} if group == "method" else set())) - set(cfg))
+class Configured:
+    """A function of a table with the options of its configuration, to be called with a batch and a step's decisions."""
+
+    def __init__(self, group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any], key: str | None = None):
+        """cfg: the group's, which may stand at another `key`. Raises UserError for what does not fit."""
+        if cfg["name"] not in table:
+            raise unknown(f"{key or group}.name", cfg["name"], table)
+        self.function = inspect.unwrap(table[cfg["name"]])
+        self.options = options(group, self.function, cfg, key or group)
+        self.draws = draws_of(self.function)
+        self.settings = {name: cfg[name] for name in settings_of(self.function)}
+
+    def __call__(self, *batch: Any, decided: Mapping[str, Any]) -> Any:
+        return self.function(*batch, **{name: decided[name] for name in self.draws}, **self.options)
+
+
+def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The options that `cfg` sets, the group's configuration, which stands at `key` in the whole.
+
+    Raises UserError for an option that does not fit.
+    """
+    known, settings = options_of(function), settings_of(function)
+    others = {*OWN_KEYS[group], *settings}
+    for name, value in cfg.items():
+        if name in known:
+            _check_kind(f"{key}.{name}", value, known[name].annotation)
+        elif name not in others:
+            choices = [f"{key}.{choice}" for choice in (*known, *others)]
+            raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
+    needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
+    missing = [name for name in (*needed, *sorted(others)) if name not in cfg]
     if missing:
-        raise UserError(f"{group}={cfg['name']} needs {group}.{missing[0]}")
-    return {key: value for key, value in cfg.items() if key in known}
+        raise UserError(f"{group}={cfg['name']} needs {key}.{missing[0]}")
+    return {name: _plain(value) for name, value in cfg.items() if name in known}
 
 
 def _check_kind(key: str, value: Any, wanted: Any) -> None:
-    """An annotation is bool, int, float, str, or the Literal of the values that there are."""
+    """`wanted`: bool, int, float, str, the Literal of the values that there are, or a tuple of any number of one."""
     if get_origin(wanted) is Literal:
         if value not in get_args(wanted):
             raise unknown(key, value, get_args(wanted))
-        return
-    kinds = (int, float) if wanted is float else wanted
-    if not isinstance(value, kinds) or (isinstance(value, bool) and wanted is not bool):
-        raise UserError(f"{key}={value}: must be {wanted.__name__}")
+    elif get_origin(wanted) is tuple:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise UserError(f"{key}={value}: must be a list, as in {key}=[a,b]")
+        for item in value:
+            _check_kind(key, item, get_args(wanted)[0])
+    else:
+        kinds = (int, float) if wanted is float else wanted
+        if not isinstance(value, kinds) or (isinstance(value, bool) and wanted is not bool):
+            raise UserError(f"{key}={value}: must be {wanted.__name__}")
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _keywords(function: Callable) -> dict[str, inspect.Parameter]:
-    parameters = inspect.signature(function).parameters
+    parameters = inspect.signature(inspect.unwrap(function)).parameters
     return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}

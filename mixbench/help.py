@@ -8,7 +8,8 @@ mixbench: with n labelled images, which mixing augmentation helps, by how much, 
   mixbench study NAME …           all runs of a study, then its tables and plots
   mixbench table NAME | KEY=A,B … tables of stored runs
   mixbench plot NAME | KEY=A,B …  plots of stored runs
-  mixbench list WHAT              methods, datasets, models, augments or studies
+  mixbench gallery [KEY=VALUE …]  pictures of what the methods do
+  mixbench list WHAT              methods, datasets, models, augments, losses or studies
   mixbench status [NAME]          which runs are finished, running, interrupted, failed or missing
   mixbench clean                  drop failed runs and left-over checkpoints, after showing them
 
@@ -57,8 +58,24 @@ Of a study it takes your own runs in results/runs; where there are none, the rec
 Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
 """
 
+GALLERY_HELP = """\
+Draw what the methods do to images of a data set: PNG and SVG, one row for each method with the label weights under each
+picture, or one method at length with its masks. Nothing is trained.
+
+Examples:
+  mixbench gallery                                   # all methods, on two photographs that come with scikit-learn
+  mixbench gallery method=fmix                       # one at length
+  mixbench gallery method=cutmix,resizemix dataset=cifar10
+  mixbench gallery dataset=npz dataset.path=my.npz method=label-mix seed=3
+  mixbench gallery method=none augment=three-augment # what an augmentation does
+
+Options:
+  any key of a run: mixbench run --help; unless given: dataset=photos augment=none n=32 subset=random
+  out=FOLDER              where to write (results/gallery/<dataset>)
+"""
+
 LIST_HELP = """\
-mixbench list methods|datasets|models|augments|studies [--config-dir FOLDER]
+mixbench list methods|datasets|models|augments|losses|studies [--config-dir FOLDER]
 
 Example:
   mixbench list methods

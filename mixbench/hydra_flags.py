@@ -82,7 +82,9 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
             composer.compose(overrides)  # for its messages
     logging.raiseExceptions = False  # `| head` closes the pipe that Hydra logs to
     before = sys.argv
-    sys.argv = ["mixbench", *flags.for_hydra, *overrides]
+    # What a part of a mixture takes is known only after composing (Composer._complete_parts): Hydra has to add it.
+    words = [f"++{text}" if text.startswith("method.parts.") else text for text in overrides]
+    sys.argv = ["mixbench", *flags.for_hydra, *words]
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ SCHEDULES = ("step", "cosine", "constant")
 PROTOCOLS = ("small-data",)
 # Keys that do not bear on what a run computes, only on where and how.
 INERT = {
+    "dataset.classes",
     "dataset.path",
     "dataset.root",
     "device",
@@ -32,7 +33,13 @@ NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
 # A key's value that means "as if there were no such key": at that value it stays out of the hash. A key that is added
 # later belongs here, so that the ids of older runs stay as they are.
-NEUTRAL: dict[str, Any] = {"train.warmup": 0}
+NEUTRAL: dict[str, Any] = {
+    "train.warmup": 0,
+    "dataset.label_noise": 0,
+    "protect": [],
+    "loss.label_smoothing": 0,
+    "augment.padding": "zero",
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ def job(cfg: DictConfig) -> Job:
     _check_top(cfg)
     _settle_dataset(cfg)
     _settle_method(cfg)
+    _settle_protect(cfg)
+    _settle_loss(cfg.loss)
     _settle_train(cfg)
     identity = _identity(cfg)
     return Job(cfg, identity, run_id(identity))
@@ -87,6 +96,11 @@ def cell_hash(identity: Mapping[str, Any]) -> str:
     return identity_hash({key: value for key, value in identity.items() if key not in ("seed", "subset_seed")})
 
 
+def completed(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """With the keys that are younger than a stored run, so that its rows in a table are not told apart by them."""
+    return {**identity, **{key: value for key, value in NEUTRAL.items() if key not in identity}}
+
+
 def small_data_steps(n: int) -> int:
     """Weight updates of the small-data report for a subset of n images (its iteration runs, and 100 epochs of 128)."""
     if n <= 100:
@@ -104,17 +118,28 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "dataset.std": dataset.std,
         "n": cfg.n,
         "subset": cfg.subset,
-        "subset_seed": None if cfg.subset == "head" else cfg.subset_seed,
+        "subset_seed": None if cfg.subset == "head" and dataset.label_noise == 0 else cfg.subset_seed,
         "eval": cfg.eval,
         "dataset.holdout": dataset.holdout if cfg.eval == "holdout" else None,
+        "dataset.label_noise": dataset.label_noise,
         "seed": cfg.seed,
+        "protect": cfg.protect,
         "precision": cfg.precision,
     }
     for group in ("method", "augment", "model", "loss"):
-        identity |= {group if key == "name" else f"{group}.{key}": value for key, value in cfg[group].items()}
+        identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "warmup", "eval_every")
     identity |= {f"train.{key}": train[key] for key in outcome}
     return {key: _plain(value) for key, value in identity.items()}
+
+
+def _flat(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The keys of a group with their values; those below another key as key.name."""
+    for key, value in group.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key}.{name}", inner) for name, inner in _flat(value))
+        else:
+            yield key, value
 
 
 def _plain(value: Any) -> Any:
@@ -172,34 +197,101 @@ def _settle_dataset(cfg: DictConfig) -> None:
             _require(len(dataset[key]) in (1, 3), f"dataset.{key}", dataset[key], "one number for each channel")
     if dataset.std is not None:
         _require(min(dataset.std) > 0, "dataset.std", dataset.std, "above 0")
+    _require(0 <= dataset.label_noise <= 1, "dataset.label_noise", dataset.label_noise, "a share, from 0 to 1")
+    names = list(dataset.classes or [])
+    _require(len(set(names)) == len(names), "dataset.classes", names, "names that all differ")
 
 
 def _settle_method(cfg: DictConfig) -> None:
-    """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, becomes `none`."""
-    method = cfg.method
+    cfg.method = _settled_method(cfg.method, "method")
+
+
+def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
+    """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, becomes `none`.
+
+    at: where `method` stands in the configuration.
+    """
     for key in ("alpha", "beta", "p"):
         if key not in method or (key == "beta" and method.beta is None):
             continue
-        value = method[key]
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"method.{key}={value}: must be a number")
-        _require(0 <= value < float("inf"), f"method.{key}", value, "a finite number, 0 or more")
-        method[key] = float(value)
+        method[key] = float(_number(f"{at}.{key}", method[key]))
     if "p" in method:
-        _require(method.p <= 1, "method.p", method.p, "a probability, from 0 to 1")
+        _require(method.p <= 1, f"{at}.p", method.p, "a probability, from 0 to 1")
     if "per_sample" in method:
-        _require(isinstance(method.per_sample, bool), "method.per_sample", method.per_sample, "true or false")
+        _require(isinstance(method.per_sample, bool), f"{at}.per_sample", method.per_sample, "true or false")
+    if "parts" in method:
+        _settle_mixture(method, at)
+        if all(part.name == NONE["name"] for part in method.parts.values()):
+            return NONE
     if "alpha" not in method:
-        return
+        return method
     if method.beta is None:
         method.beta = method.alpha
     if method.alpha == 0 and method.beta == 0:
-        cfg.method = NONE
-    elif 0 in (method.alpha, method.beta):
+        return NONE
+    if 0 in (method.alpha, method.beta):
         raise UserError(
-            f"method.alpha={method.alpha:g} method.beta={method.beta:g}: no Beta distribution has exactly one "
+            f"{at}.alpha={method.alpha:g} {at}.beta={method.beta:g}: no Beta distribution has exactly one "
             "of the two 0; both 0 (or alpha 0 and beta null) mean method=none"
         )
+    return method
+
+
+def _number(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{key}={value}: must be a number")
+    _require(0 <= value < float("inf"), key, value, "a finite number, 0 or more")
+    return value
+
+
+def _settle_mixture(method: DictConfig, at: str) -> None:
+    """Check methods and probabilities, and put them in one order: the same mixture is the same run."""
+    names, shares = method.methods, method.probabilities
+    if not OmegaConf.is_list(names) or not names:
+        raise UserError(f"{at}.methods={names}: must be a list, as in {at}.methods=[label-mix,cutmix]")
+    if shares is None:
+        shares = OmegaConf.create([1 / len(names)] * len(names))
+    if not OmegaConf.is_list(shares) or len(shares) != len(names):
+        raise UserError(f"{at}.probabilities={shares}: must be a list of {len(names)}, one for each of {at}.methods")
+    shares = [float(_number(f"{at}.probabilities", share)) for share in shares]
+    _require(abs(sum(shares) - 1) < 1e-6, f"{at}.probabilities", shares, "numbers that sum to 1")
+    if len(set(names)) < len(names):
+        raise UserError(f"{at}.methods={list(names)}: each method can be named once")
+    used = sorted((name, share) for name, share in zip(names, shares, strict=True) if share > 0)
+    for name, _ in used:
+        if "parts" in method.parts[name]:
+            raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")
+    method.methods, method.probabilities = [name for name, _ in used], [share for _, share in used]
+    method.parts = {name: _settled_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
+
+
+def _settle_protect(cfg: DictConfig) -> None:
+    """Names become numbers, in one order. Without mixing there is nothing to protect from: the baseline is shared."""
+    given = [] if cfg.protect is None else cfg.protect if OmegaConf.is_list(cfg.protect) else [cfg.protect]
+    numbers = sorted({_class_number(value, cfg.dataset.classes) for value in given})
+    cfg.protect = [] if cfg.method.name == NONE["name"] else numbers
+
+
+def _class_number(value: Any, names: Sequence[str] | None) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if not isinstance(value, str):
+        raise UserError(f"protect: {value} is no class; give names, or numbers from 0, as in protect=[0,2]")
+    if names is None:
+        raise UserError(
+            f"protect: {value!r} names no class, since dataset.classes is null; give numbers, or "
+            "dataset.classes=[a,b], the names in the order of the labels"
+        )
+    if value not in names:
+        raise unknown("class in protect", value, names)
+    return list(names).index(value)
+
+
+def _settle_loss(loss: DictConfig) -> None:
+    if "label_smoothing" in loss:
+        key, value = "loss.label_smoothing", loss.label_smoothing
+        loss.label_smoothing = float(_number(key, value))
+        _require(value < 1, key, value, "from 0 to below 1")
 
 
 def _settle_train(cfg: DictConfig) -> None:

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betaincinv, ndtri
 
 from mixbench import rng
 from mixbench.rng import Purpose
+
+DICE = 32  # numbers for each image's augmentation: more than any needs
+ATTEMPTS = 10  # at a rectangle that fits the image, as torchvision's RandomErasing and RandomResizedCrop
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Plan:
     seed: of the run. n: images in the subset. batch_size, height, width: of a batch.
     draws: names from DRAWS. alpha, beta: λ ~ Beta(alpha, beta). p: probability of mixing a batch.
     per_sample: whether λ and places are drawn for each image, not for the batch. pad: pixels that a crop may shift by.
+    protected: bool [n], images of the subset that are never mixed and never serve as partners; None: there are none.
     """
 
     seed: int
@@ -38,10 +42,15 @@ class Plan:
     p: float = 1.0
     per_sample: bool = False
     pad: int = 0
+    protected: np.ndarray | None = None
 
     def steps(self, first: int, count: int) -> dict[str, np.ndarray]:
         """The decisions of steps first … first + count - 1: `index` int64 [count, B] and each draw [count, B, …]."""
-        return {"index": order(self, first, count)} | {name: DRAWS[name](self, first, count) for name in self.draws}
+        return {"index": order(self, first, count)} | self.drawn(first, count)
+
+    def drawn(self, first: int, count: int) -> dict[str, np.ndarray]:
+        """As `steps`, without the index."""
+        return {name: DRAWS[name](self, first, count) for name in self.draws}
 
 
 def order(plan: Plan, first: int, count: int) -> np.ndarray:
@@ -66,19 +75,42 @@ def mirror(plan: Plan, first: int, count: int) -> np.ndarray:
     return rng.uniform(plan.seed, Purpose.MIRROR, first, count, plan.batch_size) < 0.5
 
 
+def dice(plan: Plan, first: int, count: int) -> np.ndarray:
+    """float64 [count, B, 32]: uniform numbers from which an augmentation makes its decisions about each image."""
+    drawn = rng.uniform(plan.seed, Purpose.DICE, first, count, DICE * plan.batch_size)
+    return drawn.reshape(count, plan.batch_size, DICE)
+
+
 def partner(plan: Plan, first: int, count: int) -> np.ndarray:
-    """int64 [count, B]: a uniform permutation π of the batch; image i is mixed with image π(i)."""
-    return rng.permutations(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
+    """int64 [count, B]: a uniform permutation π of the batch; image i is mixed with image π(i).
+
+    Protected images are their own partners, and π is uniform over the permutations of the others.
+    """
+    if plan.protected is None:
+        return rng.permutations(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
+    keys = rng.words(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
+    protected = _protected(plan, first, count)
+    # Both sorts put the protected last and in their own order; the others meet in a random one.
+    places = np.argsort(protected, axis=1, kind="stable")
+    keys[protected] = np.iinfo(np.uint64).max
+    pi = np.empty_like(places)
+    np.put_along_axis(pi, places, np.argsort(keys, axis=1, kind="stable"), axis=1)
+    return pi
 
 
 def applied(plan: Plan, first: int, count: int) -> np.ndarray:
-    """bool [count, B]: whether the method is applied to the batch, with probability p."""
+    """bool [count, B]: whether the method is applied: to the batch with probability p, to a protected image never."""
     coin = rng.uniform(plan.seed, Purpose.APPLIED, first, count, 1) < plan.p
-    return np.repeat(coin, plan.batch_size, axis=1)
+    return np.repeat(coin, plan.batch_size, axis=1) & ~_protected(plan, first, count)
+
+
+def chosen(plan: Plan, first: int, count: int) -> np.ndarray:
+    """bool [count, B]: as `applied`, but with per_sample each image has its own chance p."""
+    return (_scoped(plan, Purpose.CHOSEN, first, count) < plan.p) & ~_protected(plan, first, count)
 
 
 def lam(plan: Plan, first: int, count: int) -> np.ndarray:
-    """float64 [count, B]: λ ~ Beta(α, β), the share of the image itself; 1 where the batch is not mixed."""
+    """float64 [count, B]: λ ~ Beta(α, β), the share of the image itself; 1 where it is not mixed."""
     u = rng.uniform(plan.seed, Purpose.LAMBDA, first, count, plan.batch_size if plan.per_sample else 1)
     drawn = betaincinv(plan.alpha, plan.beta, u)
     return np.where(applied(plan, first, count), drawn, 1.0)
@@ -86,25 +118,99 @@ def lam(plan: Plan, first: int, count: int) -> np.ndarray:
 
 def centre(plan: Plan, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
-    places = plan.batch_size if plan.per_sample else 1
-    u = rng.uniform(plan.seed, Purpose.CENTRE, first, count, 2 * places).reshape(count, places, 2)
-    pixels = (u * (plan.height, plan.width)).astype(np.int64)
-    return np.broadcast_to(pixels, (count, plan.batch_size, 2)).copy()
+    u = _scoped(plan, Purpose.CENTRE, first, count, 2)
+    return (u * (plan.height, plan.width)).astype(np.int64)
+
+
+def size(plan: Plan, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: where a size lies between the bounds that the method sets, uniform in (0, 1)."""
+    return _scoped(plan, Purpose.SIZE, first, count)
+
+
+def place(plan: Plan, first: int, count: int) -> np.ndarray:
+    """float64 [count, B, 2]: where a rectangle lies between top and bottom, left and right; uniform in (0, 1)."""
+    return _scoped(plan, Purpose.PLACE, first, count, 2)
+
+
+def attempts(plan: Plan, first: int, count: int) -> np.ndarray:
+    """float64 [count, B, 10, 2]: area and aspect ratio of ten rectangles, of which the first that fits is used."""
+    drawn = _scoped(plan, Purpose.ATTEMPTS, first, count, 2 * ATTEMPTS)
+    return drawn.reshape(count, plan.batch_size, ATTEMPTS, 2)
+
+
+def noise(plan: Plan, first: int, count: int) -> np.ndarray:
+    """float32 [count, M, H, W // 2 + 1, 2]: standard normal numbers for M masks, B of them with per_sample, else 1.
+
+    The two parts of complex noise on the half spectrum of an image.
+    """
+    masks = plan.batch_size if plan.per_sample else 1
+    shape = (masks, plan.height, plan.width // 2 + 1, 2)
+    u = rng.uniform(plan.seed, Purpose.NOISE, first, count, int(np.prod(shape)))
+    return ndtri(u).astype(np.float32).reshape(count, *shape)
+
+
+def coin(plan: Plan, first: int, count: int) -> np.ndarray:
+    """bool [count, B]: a fair coin."""
+    return _scoped(plan, Purpose.COIN, first, count) < 0.5
+
+
+def layer(plan: Plan, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: which of the method's layers mixes, as a place in their list, in (0, 1)."""
+    drawn = rng.uniform(plan.seed, Purpose.LAYER, first, count, 1)
+    return np.repeat(drawn, plan.batch_size, axis=1)
+
+
+def choice(plan: Plan, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: which method of a mixture, as a place in the sum of their probabilities, which is 1.
+
+    With probability 1 - p it is above 1: no method at all.
+    """
+    with np.errstate(divide="ignore"):
+        return _scoped(plan, Purpose.CHOICE, first, count) / plan.p
+
+
+def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) -> np.ndarray:
+    """float64 [count, B, *size], uniform in (0, 1): drawn for each image with per_sample, else for the batch."""
+    images = plan.batch_size if plan.per_sample else 1
+    u = rng.uniform(plan.seed, purpose, first, count, images * int(np.prod(size, dtype=int)))
+    return np.broadcast_to(u.reshape(count, images, *size), (count, plan.batch_size, *size)).copy()
+
+
+def _protected(plan: Plan, first: int, count: int) -> np.ndarray:
+    """bool: which images of each batch are protected, [count, B]; False where none are."""
+    return np.False_ if plan.protected is None else plan.protected[order(plan, first, count)]
 
 
 DRAWS: dict[str, Callable[[Plan, int, int], np.ndarray]] = {
     "shift": shift,
     "mirror": mirror,
+    "dice": dice,
     "partner": partner,
     "applied": applied,
+    "chosen": chosen,
     "lam": lam,
     "centre": centre,
+    "size": size,
+    "place": place,
+    "attempts": attempts,
+    "noise": noise,
+    "coin": coin,
+    "layer": layer,
+    "choice": choice,
 }
 
 # The settings of a plan that each draw reads: a method whose function asks for the draw has these keys in its YAML.
 SETTINGS = {
     "partner": (),
     "applied": ("p",),
+    "chosen": ("p", "per_sample"),
     "lam": ("alpha", "beta", "p", "per_sample"),
     "centre": ("per_sample",),
+    "size": ("per_sample",),
+    "place": ("per_sample",),
+    "attempts": ("per_sample",),
+    "noise": ("per_sample",),
+    "coin": ("per_sample",),
+    "layer": (),
+    "choice": ("p", "per_sample"),
 }

@@ -70,7 +70,7 @@ def write(selection: Selection) -> list[Path]:
         for name in set(FIGURES) - set(figures):  # of an earlier, larger selection: they would not fit the others
             for path in _paths(selection.out / name):
                 path.unlink(missing_ok=True)
-        return [path for name, figure in figures.items() for path in _save(figure, selection.out / name)]
+        return [path for name, figure in figures.items() for path in save(figure, selection.out / name)]
 
 
 def accuracy(selection: Selection, table: Table, log: bool = False, limit: float | None = None) -> Figure:
@@ -207,7 +207,8 @@ def _paths(stem: Path) -> list[Path]:
     return [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write the figure as stem.png and stem.svg; returns both."""
     paths = _paths(stem)
     for path in paths:
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -17,8 +17,9 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-co
 OUTCOME_CODE = (
     "rng.py",
     "plan.py",
-    "augment.py",
+    "augment",
     "functions.py",
+    "losses.py",
     "train.py",
     "device.py",
     "metrics.py",
@@ -55,8 +56,19 @@ def collect(split: Split, device: str, precision: str, threads: int) -> dict[str
         **split.checksums,
         "indices_sha256": split.indices_sha256,
         "class_counts": split.class_counts,
+        **({"label_noise": _noise(split)} if split.label_noise > 0 else {}),
         "mean": split.mean.tolist(),
         "std": split.std.tolist(),
+    }
+
+
+def _noise(split: Split) -> dict[str, Any]:
+    """How many labels were replaced by random ones, how many of these are wrong, and the sum of what was trained on."""
+    return {
+        "rate": split.label_noise,
+        "replaced": int(split.replaced.sum()),
+        "wrong": int((split.train_labels != split.true_labels).sum()),
+        "train_labels_sha256": split.train_labels_sha256,
     }
 
 

@@ -14,6 +14,8 @@ from mixbench.selection import KEPT, OWN
 
 # The rest of a run's folder, logits and weights, is too large to keep under version control.
 RECORDED = ("config.yaml", "provenance.json", "history.csv", "metrics.json")
+# So is the list of replaced labels, from about 8,000 on; provenance.json has its counts and the checksum in any case.
+RECORDED_IF_SMALL, SMALL = "label_noise.csv", 100_000  # bytes
 
 
 def record(words: Sequence[str]) -> None:
@@ -28,6 +30,9 @@ def record(words: Sequence[str]) -> None:
             copy.mkdir(parents=True, exist_ok=True)
             for file in RECORDED:
                 shutil.copy2(folder / file, copy / file)
+            noise = folder / RECORDED_IF_SMALL
+            if noise.exists() and noise.stat().st_size <= SMALL:
+                shutil.copy2(noise, copy / noise.name)
             _forget_paths(copy / "config.yaml")
         kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
     for path in [*table.write(kept), *plot.write(kept)]:

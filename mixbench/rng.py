@@ -26,6 +26,16 @@ class Purpose(IntEnum):
     LAMBDA = 8
     APPLIED = 9
     CENTRE = 10
+    DICE = 11
+    SIZE = 12
+    PLACE = 13
+    NOISE = 14
+    COIN = 15
+    ATTEMPTS = 16
+    CHOSEN = 17
+    LAYER = 18
+    CHOICE = 19
+    LABEL_NOISE = 20
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:
@@ -37,7 +47,8 @@ def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.
 
 def uniform(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:
     """float64 [steps, size], uniform in (0, 1): the top 53 bits of each word, at the middle of their interval."""
-    return ((words(seed, purpose, first, steps, size) >> np.uint64(11)) + 0.5) * 2.0**-53
+    u = ((words(seed, purpose, first, steps, size) >> np.uint64(11)) + 0.5) * 2.0**-53
+    return np.minimum(u, 1 - 2.0**-53, out=u)  # the middle of the last interval rounds to 1
 
 
 def permutations(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

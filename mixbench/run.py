@@ -6,7 +6,7 @@ import io
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,8 @@ def _train_and_commit(job: Job, images: Split, folder: Path, stop: StopRequest, 
     of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"]}
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
     store.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
+    if images.label_noise > 0:
+        store.write_text(folder / "label_noise.csv", _csv(_replaced(images), ("index", "true", "given")))
     progress = RunProgress(label, cfg.train.steps, cfg.progress, _advice(cfg) if device.type == "cpu" else None)
 
     def on_step(k: int, loss: torch.Tensor) -> bool:
@@ -165,6 +167,7 @@ def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dic
         **metrics.of_history(outcome.history),
         **metrics.of_logits(outcome.eval_logits, images.eval_labels),
         "clean_train_accuracy": metrics.accuracy(outcome.train_logits, images.train_labels),
+        **(_of_true_labels(outcome, images) if images.label_noise > 0 else {}),
         "steps": cfg.train.steps,
         "seconds": outcome.seconds,
         "steps_per_second": cfg.train.steps / outcome.seconds,
@@ -182,6 +185,18 @@ def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dic
     store.write_json(folder / "metrics.json", measured)
     (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
     return measured
+
+
+def _of_true_labels(outcome: Outcome, images: Split) -> dict[str, float]:
+    """A network that learns wrong labels by heart agrees with what it was given, not with the truth."""
+    return {"true_train_accuracy": metrics.accuracy(outcome.train_logits, images.true_labels)}
+
+
+def _replaced(images: Split) -> list[dict[str, int]]:
+    """The images whose labels noise replaced, by their index in the training list."""
+    columns = (images.indices, images.true_labels, images.train_labels)
+    rows = zip(*(column[images.replaced].tolist() for column in columns), strict=True)
+    return [{"index": index, "true": true, "given": given} for index, true, given in sorted(rows)]
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:
@@ -208,9 +223,10 @@ def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]
     return [*before.get("earlier_parts", []), *([part] if changed else [])]
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
+def _csv(rows: list[dict[str, Any]], columns: Iterable[str] | None = None) -> str:
+    """columns: needed where there may be no row."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer = csv.DictWriter(text, columns or rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -10,7 +10,7 @@ import pandas as pd
 from mixbench import store, study
 from mixbench.config import Composer, StudyConfig, parse
 from mixbench.errors import UserError, unknown
-from mixbench.identity import INERT, Job, cell_hash
+from mixbench.identity import INERT, Job, cell_hash, completed
 from mixbench.stats import RULES
 from mixbench.store import Store
 
@@ -20,6 +20,7 @@ METRICS = (
     "median10_accuracy",
     "best_accuracy",
     "clean_train_accuracy",
+    "true_train_accuracy",
     "nll",
     "ece",
     "steps",
@@ -175,7 +176,7 @@ def _frame(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """One tidy row for each run."""
     records = [
         {"id": m["id"]}
-        | {key: str(value) if isinstance(value, list) else value for key, value in m["identity"].items()}
+        | {key: str(value) if isinstance(value, list) else value for key, value in completed(m["identity"]).items()}
         | {key: m.get(key) for key in METRICS}
         | {"resolved_precision": m.get("precision"), "cell": cell_hash(m["identity"]), "folder": m["folder"]}
         for m in found

@@ -1,6 +1,7 @@
 """The folder of runs: one folder each, finished when it holds metrics.json; locks, atomic writes, scans. No torch.
 
-<results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json  [weights.pt]
+<results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json
+                            with label noise: label_noise.csv;  with save_model: weights.pt
 while it trains             provenance.json  history.csv  checkpoint.pt;  failed.json after a failure
 <id>.force/                 a finished run trained again, until it takes the place of the old one
 .locks/<id>                 the kernel lock of the process that trains it

@@ -10,11 +10,11 @@ from tabulate import tabulate
 
 from mixbench import store, study
 from mixbench.errors import unknown
-from mixbench.identity import cell_hash
+from mixbench.identity import cell_hash, completed
 from mixbench.selection import NOT_KEYS, Selection
 from mixbench.stats import RULES, Summary, summarise
 
-GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "precision")
+GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision")
 BASELINE_FIRST = ("none",)
 
 
@@ -49,7 +49,7 @@ def build(selection: Selection) -> Table:
     # None, not NaN, stands for a key that a run does not have: NaN is unequal to itself and would make rows of its own.
     stored = selection.frame.astype(object).where(selection.frame.notna(), None)
     wanted = pd.DataFrame.from_records(
-        [_plain(job.identity) | {"cell": cell_hash(job.identity)} for job in selection.jobs]
+        [_plain(completed(job.identity)) | {"cell": cell_hash(job.identity)} for job in selection.jobs]
     )
     everything = pd.concat([stored, wanted.astype(object).where(wanted.notna(), None)], ignore_index=True)
     for key in (selection.rows, selection.columns):

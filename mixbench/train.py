@@ -14,16 +14,19 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mixbench import functions, models
+from mixbench import models
 from mixbench.augment import AUGMENTS
 from mixbench.config import TrainConfig
 from mixbench.data import Split
-from mixbench.errors import UserError, unknown
-from mixbench.mixing import METHODS
+from mixbench.errors import UserError
+from mixbench.functions import Configured
+from mixbench.losses import LOSSES, one_hot
+from mixbench.mixing.configured import At, Mixed, build
 from mixbench.plan import Plan
 from mixbench.rng import Purpose, words
 
-PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together
+PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together,
+PLAN_BYTES = 32 * 2**20  # or fewer where a method draws a mask for each image
 EVAL_BATCH = 500  # images per forward pass of an evaluation
 
 Row = dict[str, float]
@@ -58,38 +61,23 @@ class Reporter:
 
 def check(cfg: DictConfig) -> None:
     """Raises UserError where the configuration names a function, network or option that there is not."""
-    for group, table in (("method", METHODS), ("augment", AUGMENTS), ("loss", LOSSES)):
-        if cfg[group].name not in table:
-            raise unknown(f"{group}.name", cfg[group].name, table)
-        functions.options(group, table[cfg[group].name], cfg[group])
+    augment, method = Configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+    Configured("loss", LOSSES, cfg.loss)
     models.check(cfg.model)
-    _try_options(cfg)
-
-
-def _try_options(cfg: DictConfig) -> None:
-    """Call augmentation and method on two empty images: what their options may be is theirs to know."""
+    # Called on two empty images: what their options may be is the functions' to know.
     images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
-    for group, table in (("augment", AUGMENTS), ("method", METHODS)):
-        function = table[cfg[group].name]
-        draws, options = functions.draws_of(function), functions.options(group, function, cfg[group])
-        settings = {key: cfg[group][key] for key in functions.settings_of(function)}
-        plan = Plan(0, 2, 2, 8, 8, draws=draws, pad=max(0, options.get("pad", 0)), **settings)
-        decided = {name: torch.from_numpy(array[0]) for name, array in plan.steps(0, 1).items() if name in draws}
-        try:
-            if group == "augment":
-                function(images, **decided, **options)
-            else:
-                function(images.float(), targets, **decided, **options)
-        except ValueError as error:
-            raise UserError(f"{group}.{error}") from error
+    plan = Plan(0, 2, 2, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
+    try:
+        group = "augment"
+        augment(images, decided=_tensors(plan.drawn(0, 1)))
+        group = "method"
+        method(images.float(), targets, _tensors(method.drawn(plan, 0, 1)))
+    except ValueError as error:
+        raise UserError(f"{group}.{error}") from error
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over the batch of -Σ t log p; logits and targets [B, K], the targets' rows being label weights."""
-    return F.cross_entropy(logits, targets)
-
-
-LOSSES = {"ce": cross_entropy}
+def _tensors(decided: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(values[0]) for name, values in decided.items()}
 
 
 def learning_rate(train: TrainConfig, step: int) -> float:
@@ -128,34 +116,37 @@ class Engine:
             torch.tensor(255 * a, dtype=torch.float32, device=device).view(1, -1, 1, 1) for a in (split.mean, split.std)
         )
         self.classes = split.num_classes
-        self.mix, self.augment = METHODS[cfg.method.name], AUGMENTS[cfg.augment.name]
-        self.loss = LOSSES[cfg.loss.name]
-        self.mix_options = functions.options("method", self.mix, cfg.method)
-        self.augment_options = functions.options("augment", self.augment, cfg.augment)
-        self.mix_draws, self.augment_draws = functions.draws_of(self.mix), functions.draws_of(self.augment)
-        settings = {key: cfg.method[key] for key in functions.settings_of(self.mix)}
+        self.augment, self.method = Configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+        self.loss, self.smoothing = Configured("loss", LOSSES, cfg.loss), cfg.loss.label_smoothing
         self.plan = Plan(
             cfg.seed,
             len(self.images),
             cfg.train.batch_size,
             height,
             width,
-            draws=(*self.augment_draws, *self.mix_draws),
-            pad=self.augment_options.get("pad", 0),
-            **settings,
+            draws=self.augment.draws,
+            pad=self.augment.options.get("pad", 0),
+            protected=split.protected,
         )
+        bytes_a_step = sum(values.nbytes for values in self._decide(0, 1).values())
+        self.plan_steps = max(1, min(PLAN_STEPS, PLAN_BYTES // bytes_a_step))
 
     def plans(self, first: int, count: int) -> dict[str, Tensor]:
-        """The decisions of `count` steps on the device, in one copy for each kind."""
-        return {name: self._to_device(array) for name, array in self.plan.steps(first, count).items()}
+        """The decisions of `count` steps on the device, in one copy for each kind; up to `plan_steps` together."""
+        return {name: self._to_device(array) for name, array in self._decide(first, count).items()}
 
-    def batch(self, decided: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What one step trains on: normalised, augmented, mixed images [B, C, H, W] and label weights [B, K]."""
+    def _decide(self, first: int, count: int) -> dict[str, np.ndarray]:
+        return self.plan.steps(first, count) | self.method.drawn(self.plan, first, count)
+
+    def batch(self, decided: dict[str, Tensor]) -> Mixed:
+        """What one step trains on: normalised, augmented, mixed images [B, C, H, W] and label weights [B, K].
+
+        And what a method that mixes features does at the network's layers.
+        """
         index = decided["index"]
-        images = self.images[index].permute(0, 3, 1, 2)
-        images = self.augment(images, **{k: decided[k] for k in self.augment_draws}, **self.augment_options)
-        targets = F.one_hot(self.labels[index], self.classes).float()
-        return self.mix(self.normalise(images), targets, **{k: decided[k] for k in self.mix_draws}, **self.mix_options)
+        images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided)
+        targets = one_hot(self.labels[index], self.classes, self.smoothing)
+        return self.method(self.normalise(images), targets, decided)
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 images, 0 to 255, to float32 of mean 0 and standard deviation 1 in each channel."""
@@ -163,8 +154,8 @@ class Engine:
 
     def step(self, decided: dict[str, Tensor], lr: float) -> Tensor:
         """One weight update; the mean loss of the batch, a scalar that stays on the device."""
-        images, targets = self.batch(decided)
-        loss = self.loss(self.forward(images), targets)
+        images, targets, at = self.batch(decided)
+        loss = self.loss(self.forward(images, at), targets, decided=decided)
         self.optimizer.zero_grad()
         loss.backward()
         for group in self.optimizer.param_groups:
@@ -172,10 +163,10 @@ class Engine:
         self.optimizer.step()
         return loss.detach()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, float32 [B, K]."""
+    def forward(self, images: Tensor, at: At | None = None) -> Tensor:
+        """Logits, float32 [B, K]; `at` replaces the features of the network's layers."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return self.model(images).float()
+            return self.model(images, at).float()
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
@@ -225,7 +216,7 @@ def train(
     before = progress.seconds - time.perf_counter()
     k = progress.step
     while k < steps:
-        chunk = engine.plans(k, min(PLAN_STEPS, steps - k))
+        chunk = engine.plans(k, min(engine.plan_steps, steps - k))
         for i in range(len(chunk["index"])):
             lr = learning_rate(schedule, k)
             losses[k % eval_every] = engine.step({name: values[i] for name, values in chunk.items()}, lr)

@@ -92,7 +92,7 @@ DIGITS = "run dataset=digits model.width=2 train.steps=2"
 
 # (words, what the line must hold, what is made beforehand)
 MISTAKES = {
-    "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: clean, list"]),
+    "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: clean, gallery, list"]),
     "method": (f"{DIGITS} method=cutmixx", ["'cutmixx'", "did you mean cutmix?", "choices: cutmix, cutout, data-mix"]),
     "dataset": ("run dataset=digit", ["'digit'", "did you mean digits?", "choices: cifar10, cifar100, digits, npz"]),
     "key": (f"{DIGITS} sed=3", ["'sed'", "did you mean seed?", "choices: "]),
@@ -143,6 +143,36 @@ MISTAKES = {
     "holdout": (f"{DIGITS} eval=holdout dataset.holdout=5000", ["dataset.holdout=5000", "1297"]),
     "precision": (f"{DIGITS} precision=fp16", ["'fp16'", "choices: auto, bf16, fp32"]),
     "seed": (f"{DIGITS} seed=-1", ["seed=-1", "0 or more"]),
+    "label noise": (f"{DIGITS} dataset.label_noise=20", ["dataset.label_noise=20", "from 0 to 1"]),
+    "label noise a word": (f"{DIGITS} dataset.label_noise=much", ["dataset.label_noise=much"]),
+    "class to protect": (
+        "run dataset=cifar10 n=4 method=mixup protect=[cat,dogg]",
+        ["'dogg'", "did you mean dog?", "choices: airplane"],
+    ),
+    "class number to protect": (f"{DIGITS} method=mixup protect=[2,10]", ["protect", "class 10", "0 to 9"]),
+    "protected share": (f"{DIGITS} method=mixup protect=[0.5]", ["protect", "0.5", "numbers from 0"]),
+    "protected truth": (f"{DIGITS} method=mixup protect=true", ["protect", "True", "numbers from 0"]),
+    "protect without names": (
+        f"{NPZ} method=mixup protect=cat",
+        ["protect", "'cat'", "dataset.classes=[a,b]"],
+        lambda: archive("my.npz"),
+    ),
+    "protect everything": (
+        f"{NPZ} method=mixup protect=[2,1,0]",
+        ["protect=[0, 1, 2]", "method=none"],
+        lambda: archive("my.npz"),
+    ),
+    "protect several in a run": (f"{DIGITS} method=mixup protect=1,2", ["protect=1,2", "mixbench sweep"]),
+    "class names": (
+        f"{NPZ} dataset.classes=[a,b]",
+        ["dataset.classes", "2 names", "3 classes"],
+        lambda: archive("my.npz"),
+    ),
+    "class names twice": (f"{NPZ} dataset.classes=[a,b,a]", ["dataset.classes", "all differ"]),
+    "loss": (f"{DIGITS} loss=bcee", ["'bcee'", "did you mean bce?", "choices: bce, ce, kl"]),
+    "key of a loss": (f"{DIGITS} loss.sum_classes=true", ["'loss.sum_classes'", "loss.label_smoothing"]),
+    "option of a loss": (f"{DIGITS} loss=bce loss.sum_classes=3", ["loss.sum_classes=3", "bool"]),
+    "label smoothing": (f"{DIGITS} loss.label_smoothing=1", ["loss.label_smoothing=1", "below 1"]),
     "negative alpha": (f"{DIGITS} method=cutmix method.alpha=-0.5", ["method.alpha=-0.5", "0 or more"]),
     "negative beta": (f"{DIGITS} method=data-mix method.beta=-1", ["method.beta=-1", "0 or more"]),
     "infinite alpha": (f"{DIGITS} method=cutmix method.alpha=inf", ["method.alpha=inf", "finite"]),

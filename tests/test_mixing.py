@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,11 +33,13 @@ class Row:
     """What a method does to pixels (KEPT, MIXED or CUT) and labels (KEPT or MIXED).
 
     exact: an image's own share is the plan's λ itself; else the method makes its own of it, and the targets tell it.
+    options: other than those of its YAML file, where these are not what the tests below can look at.
     """
 
     pixels: str
     labels: str
     exact: bool = False
+    options: dict = field(default_factory=dict)
 
 
 # A new method gets a row here, and the tests below hold for it.
@@ -48,6 +50,13 @@ ROWS = {
     "label-only": Row(KEPT, MIXED, exact=True),
     "cutmix": Row(MIXED, MIXED),
     "cutout": Row(CUT, KEPT),
+    "random-erasing": Row(CUT, KEPT),
+    "resizemix": Row(MIXED, MIXED),
+    "gridmix": Row(MIXED, MIXED),
+    "smoothmix": Row(MIXED, MIXED),
+    "saliencymix": Row(MIXED, MIXED),
+    "fmix": Row(MIXED, MIXED, options={"correct_lambda": True}),  # the λ drawn is up to a pixel beside the mask's
+    "manifold": Row(MIXED, MIXED, exact=True, options={"layers": ["input"]}),  # hidden layers: test_mixing_features.py
 }
 SHAPES = [(8, 3, 16, 16), (1, 3, 16, 16), (7, 3, 12, 20), (5, 1, 20, 12)]  # [B, C, H, W]
 
@@ -70,10 +79,10 @@ def decide(shape, lam=None, step=0, **options):
 
 
 def mix(name, images, targets, decided):
-    """The method with the options of its YAML file."""
-    function = METHODS[name]
-    options = functions.options("method", function, OmegaConf.load(CONFIGS / "method" / f"{name}.yaml"))
-    return function(images, targets, **{key: decided[key] for key in functions.draws_of(function)}, **options)
+    """Images and targets of the method with the options of its YAML file and of its row."""
+    cfg = {**OmegaConf.load(CONFIGS / "method" / f"{name}.yaml"), **row_of(name).options}
+    mixed, labels, *_ = functions.Configured("method", METHODS, cfg)(images, targets, decided=decided)
+    return mixed, labels
 
 
 def random_batch(shape, classes=6):
@@ -139,6 +148,34 @@ def test_a_batch_that_is_not_mixed_stays_exactly_as_it_is(name, shape):
     mixed, labels = mix(name, images, targets, decide(shape, p=0.0))
     assert torch.equal(mixed, images)
     assert torch.equal(labels, targets)
+
+
+@every_method
+@every_shape
+@either_scope
+def test_protected_images_stay_exactly_as_they_are_among_others_that_are_mixed(name, shape, per_sample):
+    images, targets = random_batch(shape)
+    protected = np.arange(100) % 3 == 0
+    plan = Plan(3, 100, shape[0], *shape[2:], protected=protected)
+    for step in range(3):
+        decided = decide(shape, step=step, per_sample=per_sample, protected=protected)
+        mixed, labels = mix(name, images, targets, decided)
+        kept = torch.from_numpy(protected[plan.steps(step, 1)["index"][0]])
+        assert torch.equal(mixed[kept], images[kept])
+        assert torch.equal(labels[kept], targets[kept])
+
+
+@every_method
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_other_precisions_give_the_same_up_to_their_own_rounding(name, dtype):
+    images, targets = random_batch((6, 3, 12, 20))
+    images = images.to(dtype)
+    decided = decide(images.shape, per_sample=True)
+    mixed, labels = mix(name, images, targets, decided)
+    expected, expected_labels = mix(name, images.float(), targets, decided)
+    assert mixed.dtype == dtype
+    torch.testing.assert_close(mixed.float(), expected, atol=1e-5 if dtype == torch.float64 else 0.05, rtol=0)
+    assert torch.equal(labels, expected_labels)
 
 
 @every_method

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from mixbench import rng
 from mixbench.plan import DRAWS, Plan
 from mixbench.rng import Purpose, permutations, uniform, words
 
@@ -58,7 +59,17 @@ def test_shapes_and_kinds():
         "applied": ((4, 6), "bool"),
         "lam": ((4, 6), "float64"),
         "centre": ((4, 6, 2), "int64"),
+        "dice": ((4, 6, 32), "float64"),
+        "chosen": ((4, 6), "bool"),
+        "size": ((4, 6), "float64"),
+        "place": ((4, 6, 2), "float64"),
+        "attempts": ((4, 6, 10, 2), "float64"),
+        "noise": ((4, 1, 10, 8, 2), "float32"),
+        "coin": ((4, 6), "bool"),
+        "layer": ((4, 6), "float64"),
+        "choice": ((4, 6), "float64"),
     }
+    assert plan(batch_size=6, per_sample=True).steps(3, 4)["noise"].shape == (4, 6, 10, 8, 2)
     assert set(plan(draws=("lam",)).steps(0, 1)) == {"index", "lam"}
 
 
@@ -125,6 +136,75 @@ def test_centre_is_uniform_over_the_pixels_of_a_non_square_image(per_sample):
     assert stats.chisquare(np.bincount(pixels, minlength=15)).pvalue > 0.01
 
 
+UNIFORM = ("size", "place", "attempts", "layer", "choice")
+
+
+@pytest.mark.parametrize("name", ["dice", *UNIFORM])
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_places_and_sizes_are_uniform_for_the_batch_or_for_each_image(name, per_sample):
+    drawn = plan(draws=(name,), per_sample=per_sample).steps(0, LONG // 4)[name]
+    alike = (drawn == drawn[:, :1]).all()
+    assert alike == (name == "layer" or (name != "dice" and not per_sample))
+    assert drawn.min() > 0
+    assert drawn.max() < 1
+    one_each = drawn[:, :1] if alike else drawn
+    assert stats.kstest(one_each.reshape(len(drawn), -1)[:, 0], "uniform").pvalue > 0.01
+    assert stats.kstest(one_each.ravel(), "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_noise_is_standard_normal_and_independent(per_sample):
+    noise = plan(draws=("noise",), per_sample=per_sample).steps(0, 200)["noise"]
+    assert noise.shape[1] == (8 if per_sample else 1)
+    assert stats.kstest(noise.ravel()[:50_000], "norm").pvalue > 0.01
+    assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.02
+
+
+def test_coin_and_chosen_are_coins_for_the_batch_or_for_each_image():
+    for per_sample in (False, True):
+        drawn = plan(draws=("coin", "chosen"), p=0.3, per_sample=per_sample).steps(0, LONG)
+        for name, share in (("coin", 0.5), ("chosen", 0.3)):
+            assert drawn[name].mean() == pytest.approx(share, abs=0.02)
+            assert (drawn[name] == drawn[name][:, :1]).all() == (not per_sample)
+
+
+def test_choice_is_above_1_with_probability_1_minus_p():
+    choice = plan(draws=("choice",), p=0.25).steps(0, LONG)["choice"][:, 0]
+    assert (choice > 1).mean() == pytest.approx(0.75, abs=0.02)
+    assert stats.kstest(choice[choice < 1], "uniform").pvalue > 0.01
+
+
+# Protected images
+
+PROTECTED = np.arange(50) % 5 == 0
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_protected_images_are_their_own_partners_and_never_mixed(per_sample):
+    one = plan(protected=PROTECTED, per_sample=per_sample, p=0.8, batch_size=12).steps(0, 300)
+    protected = PROTECTED[one["index"]]
+    own = np.arange(12)
+    assert (np.sort(one["partner"], axis=1) == own).all()
+    assert (one["partner"] == own)[protected].all()
+    assert (one["lam"][protected] == 1).all()
+    assert not one["applied"][protected].any()
+    assert not one["chosen"][protected].any()
+    assert one["applied"][~protected].mean() == pytest.approx(0.8, abs=0.06)
+
+
+def test_the_partners_of_the_others_are_a_uniform_permutation():
+    none_protected = plan(protected=np.zeros(50, dtype=bool), batch_size=5).steps(0, 50)["partner"]
+    assert np.array_equal(none_protected, plan(batch_size=5).steps(0, 50)["partner"])
+
+    one = plan(n=5, batch_size=5, protected=np.array([True, False, False, False, False])).steps(0, LONG)
+    free = one["index"] != 0
+    rank = np.cumsum(free, axis=1) - 1
+    among_free = np.take_along_axis(rank, one["partner"], axis=1)[free].reshape(LONG, 4)
+    _, seen = np.unique(among_free, axis=0, return_counts=True)
+    assert len(seen) == 24
+    assert stats.chisquare(seen).pvalue > 0.01
+
+
 # Streams
 
 
@@ -156,6 +236,9 @@ def test_uniform_numbers_are_inside_the_open_interval_and_permutations_are_compl
     u = uniform(0, Purpose.LAMBDA, 0, LONG, 5)
     assert u.min() > 0
     assert u.max() < 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rng, "words", lambda *args: np.array([[2**64 - 1, 0]], dtype=np.uint64))
+        assert 0 < uniform(0, Purpose.LAMBDA, 0, 1, 2)[0, 1] < uniform(0, Purpose.LAMBDA, 0, 1, 2)[0, 0] < 1
     assert stats.kstest(u.ravel(), "uniform").pvalue > 0.01
     assert (np.sort(permutations(0, Purpose.SUBSET, 0, 3, 100), axis=1) == np.arange(100)).all()
 
@@ -181,20 +264,43 @@ def test_words_are_philox_blocks_at_the_step_s_own_counters(seed, first, steps, 
     assert words(seed, Purpose.SHIFT, first, steps, size).tolist() == expected
 
 
+FROZEN = {
+    "attempts": [0.05029404750278227, 0.46184056475829977],
+    "choice": [1.975646474990521, 1.975646474990521],
+    "chosen": [False, True, False],
+    "coin": [False, True, True],
+    "dice": [0.16573196677180452, 0.5449690796721667, 0.3598232261869993],
+    "layer": [0.3936955863192417, 0.3936955863192417],
+    "noise": [-1.11267495, -1.72514236, 0.40835577],
+    "place": [0.6750787125686977, 0.6213361131387583],
+    "size": [0.41650237276292285, 0.41650237276292285],
+}
+
+
 def test_frozen_values():
     """Stored results were made from these numbers: they must never change."""
-    assert [(p.name, int(p)) for p in Purpose][:10] == [
-        ("SUBSET", 1),
-        ("DIGITS", 2),
-        ("WEIGHTS", 3),
-        ("ORDER", 4),
-        ("SHIFT", 5),
-        ("MIRROR", 6),
-        ("PARTNER", 7),
-        ("LAMBDA", 8),
-        ("APPLIED", 9),
-        ("CENTRE", 10),
-    ]
+    assert {p.name: int(p) for p in Purpose} == {
+        "SUBSET": 1,
+        "DIGITS": 2,
+        "WEIGHTS": 3,
+        "ORDER": 4,
+        "SHIFT": 5,
+        "MIRROR": 6,
+        "PARTNER": 7,
+        "LAMBDA": 8,
+        "APPLIED": 9,
+        "CENTRE": 10,
+        "DICE": 11,
+        "SIZE": 12,
+        "PLACE": 13,
+        "NOISE": 14,
+        "COIN": 15,
+        "ATTEMPTS": 16,
+        "CHOSEN": 17,
+        "LAYER": 18,
+        "CHOICE": 19,
+        "LABEL_NOISE": 20,
+    }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
     assert drawn["shift"][0].tolist() == [[2, 8], [3, 2], [0, 5], [0, 6]]
@@ -203,3 +309,9 @@ def test_frozen_values():
     assert drawn["applied"][:, 0].tolist() == [True, True, False]
     assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
     assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]
+    assert drawn["dice"][0, 0, :3] == pytest.approx(FROZEN["dice"], rel=1e-12)
+    for name in ("size", "place", "attempts", "layer", "choice"):
+        assert drawn[name][0].ravel()[:2] == pytest.approx(FROZEN[name], rel=1e-12), name
+    assert drawn["noise"][0].ravel()[:3] == pytest.approx(FROZEN["noise"], rel=1e-6)
+    assert drawn["coin"][:, 0].tolist() == FROZEN["coin"]
+    assert drawn["chosen"][:, 0].tolist() == FROZEN["chosen"]

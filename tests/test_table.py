@@ -253,6 +253,31 @@ def test_record_keeps_runs_and_draws_from_them(results, capsys):
     assert str(results / "demo" / "runs") in (results / "demo" / "accuracy.md").read_text()
 
 
+def test_record_keeps_a_list_of_replaced_labels_that_is_small(results, monkeypatch):
+    for i, folder in enumerate(sorted((results / "runs").glob("digits-*"))):
+        for name in ("provenance.json", "predictions.npz"):
+            (folder / name).write_text("x")
+        (folder / "config.yaml").write_text("dataset: {name: digits}")
+        if i < 2:
+            (folder / "label_noise.csv").write_text("index,true,given\n" + "1,2,3\n" * (10, record.SMALL)[i])
+    record.record(["demo", f"results_dir={results}"])
+    kept = sorted((results / "demo" / "runs").iterdir())
+    assert [(folder / "label_noise.csv").exists() for folder in kept] == [True] + [False] * 14
+
+
+def test_runs_of_before_a_key_are_not_told_apart_by_it(select, results):
+    """The stored runs have neither label noise nor smoothing nor protected classes in their identities."""
+    with Composer() as composer:
+        new = study.jobs(composer, "demo", ["n=20", "method=label-mix", "method.alpha=0.4", "seed=0"])[0]
+    donor = next((results / "runs").glob("digits-n20-label-mix-s0-*"))
+    folder = shutil.copytree(donor, results / "runs" / new.id)
+    metrics = json.loads((folder / "metrics.json").read_text()) | {"id": new.id, "identity": new.identity}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    built = table.build(select("method=label-mix", "n=20"))
+    assert built.row_keys == ["n", "method.alpha"]
+    assert len(select("dataset.label_noise=0", "method=label-mix", "n=20").frame) == 4
+
+
 def test_plots_are_drawn_as_png_and_svg(select, results):
     paths = plot.write(select("demo"))
     assert {path.name for path in paths} == {

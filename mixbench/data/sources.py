@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from filelock import FileLock
 from mixbench.errors import UserError, unknown
 from mixbench.rng import Purpose, permutations
 
-SOURCES = ("cifar10", "cifar100", "digits", "npz")
+SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz")
 NPZ_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
 # What NumPy and zipfile raise on contents that are damaged, encrypted or compressed in a way they do not know.
@@ -24,6 +25,9 @@ DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, zipfile.BadZi
 SMALLEST_SIDE = 8  # three halvings leave one pixel
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
 DIGITS_TRAIN = 1297  # the other 500 of the 1,797 test
+# Squares of a photograph, cut at these steps from the corner where each one's subject first is inside, and their size.
+CROP, CROP_OFFSETS, CROP_CORNERS, PHOTO_SIDE = 300, range(0, 121, 20), ((0, 0), (7, 100)), 48
+PHOTOS_TRAIN = 64  # of 98
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ def load(source: str, root: str, path: str | None, say: Callable[[str], None]) -
                 "use dataset=npz for a part of it"
             )
         return dataset
-    return _digits() if source == "digits" else _cifar(source, Path(root).expanduser(), say)
+    offline = {"digits": _digits, "photos": _photos}
+    return offline[source]() if source in offline else _cifar(source, Path(root).expanduser(), say)
 
 
 def _sha256(*arrays: np.ndarray) -> str:
@@ -112,6 +117,24 @@ def _digits() -> Dataset:
     shuffled = permutations(0, Purpose.DIGITS, 0, 1, len(images))[0]
     train, test = shuffled[:DIGITS_TRAIN], shuffled[DIGITS_TRAIN:]
     return Dataset(images[train], digits.target[train], images[test], digits.target[test])
+
+
+def _photos() -> Dataset:
+    """Overlapping crops of two photographs: train and test share their pixels, so no accuracy on them means much."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    crops, labels = [], []
+    for label, (photo, corner) in enumerate(zip(load_sample_images().images, CROP_CORNERS, strict=True)):
+        for down, right in itertools.product(CROP_OFFSETS, repeat=2):
+            top, left = corner[0] + down, corner[1] + right
+            crop = Image.fromarray(photo[top : top + CROP, left : left + CROP])
+            crops.append(np.asarray(crop.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BOX)))
+            labels.append(label)
+    images, labels = np.stack(crops), np.array(labels)
+    shuffled = permutations(1, Purpose.DIGITS, 0, 1, len(images))[0]
+    train, test = shuffled[:PHOTOS_TRAIN], shuffled[PHOTOS_TRAIN:]
+    return Dataset(images[train], labels[train], images[test], labels[test])
 
 
 def _npz(path: str) -> Dataset:

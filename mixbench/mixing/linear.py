@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
+from mixbench.mixing.library import method
 
+
+@method(spatial=False)
 def none(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The batch as it is.
 
@@ -12,15 +15,18 @@ def none(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return images, targets
 
 
+@method(spatial=False, alpha=1.0, beta=None, p=1.0, per_sample=False)
 def label_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
     """Mixup: λx + (1-λ)x[π] with the labels blended alike (Zhang et al. 2018, equation 1).
 
     images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
-    lam: float [B], each image's own share λ. Returns mixed images and targets of the same shapes.
+    lam: float [B], each image's own share λ. Returns mixed images and targets of the same shapes. Images may be any
+    [B, …]: tables [B, F], signals [B, C, T].
     """
     return blend(images, images[partner], lam), blend(targets, targets[partner], lam)
 
 
+@method(spatial=False, alpha=2.0, beta=1.0, p=1.0, per_sample=False)
 def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
     """λx + (1-λ)x[π] with the label of x alone; with λ ~ Beta(α+1, α) it has mixup's expected loss under Beta(α, α).
 
@@ -30,6 +36,7 @@ def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -
     return blend(images, images[partner], lam), targets
 
 
+@method(spatial=False, alpha=1.0, beta=None, p=1.0, per_sample=False)
 def label_only(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
     """Images untouched, labels blended with the partner's: what mixup's label part does by itself.
 

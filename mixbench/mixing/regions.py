@@ -1,11 +1,16 @@
-"""Methods that replace a rectangle of the image."""
+"""Methods that replace rectangles of the image."""
+
+import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from mixbench.mixing.library import method
 from mixbench.mixing.linear import blend
 
 
+@method(alpha=1.0, beta=None, p=1.0, per_sample=False)
 def cutmix(
     images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor, centre: Tensor, correct_lambda: bool = True
 ) -> tuple[Tensor, Tensor]:
@@ -16,15 +21,14 @@ def cutmix(
     correct_lambda: weigh the labels by the true area after clipping (the paper's code), or by the λ that was drawn.
     """
     height, width = images.shape[2:]
-    share = (1 - lam.double()).clamp(min=0).sqrt()
-    halves = torch.stack([(height * share).long() // 2, (width * share).long() // 2], dim=1)
-    inside, area = box(centre, halves, height, width)
+    inside, area = box(centre, half_sides(lam, height, width), height, width)
     mixed = torch.where(inside, images[partner], images)
     if correct_lambda:
         lam = 1 - area / (height * width)
     return mixed, blend(targets, targets[partner], lam)
 
 
+@method(p=1.0, per_sample=True)
 def cutout(
     images: Tensor, targets: Tensor, *, applied: Tensor, centre: Tensor, length: float = 0.5
 ) -> tuple[Tensor, Tensor]:
@@ -43,15 +47,177 @@ def cutout(
     return images.masked_fill(inside, 0), targets
 
 
+@method(p=0.5, per_sample=True)
+def random_erasing(
+    images: Tensor,
+    targets: Tensor,
+    *,
+    chosen: Tensor,
+    attempts: Tensor,
+    place: Tensor,
+    min_area: float = 0.02,
+    max_area: float = 0.33,
+    min_ratio: float = 0.3,
+    max_ratio: float = 3.3,
+) -> tuple[Tensor, Tensor]:
+    """A rectangle of random area and shape filled with 0 (Zhong et al. 2020, Algorithm 1), as torchvision does it.
+
+    images: float [B, C, H, W], normalised, so that 0 is the mean colour. targets: float [B, K], returned as they are.
+    chosen: bool [B], whether the image is erased. attempts: float [B, N, 2], N pairs of numbers in (0, 1) for area and
+    aspect ratio; the first rectangle lower and narrower than the image is used, and none where none is.
+    place: float [B, 2], where it lies between top and bottom, left and right, in (0, 1).
+    min_area, max_area: as a share of the image's area. min_ratio, max_ratio: of height to width, its logarithm uniform.
+    Raises ValueError where they are not 0 < min_area <= max_area <= 1 and 0 < min_ratio <= max_ratio.
+    """
+    _check_bounds("area", min_area, max_area, 1)
+    _check_bounds("ratio", min_ratio, max_ratio, math.inf)
+    height, width = images.shape[2:]
+    area = height * width * (min_area + (max_area - min_area) * attempts[..., 0])
+    low, high = math.log(min_ratio), math.log(max_ratio)
+    ratio = (low + (high - low) * attempts[..., 1]).exp()
+    sides = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], dim=-1).round().long()  # [B, N, 2]
+    fits = (sides[..., 0] < height) & (sides[..., 1] < width)
+    first = fits.long().argmax(dim=1)
+    sides = sides.gather(1, first.view(-1, 1, 1).expand(-1, 1, 2)).squeeze(1)
+    sides = sides * (fits.any(dim=1) & chosen)[:, None]
+    return images.masked_fill(rectangle(_corner(place, sides, height, width), sides, height, width), 0), targets
+
+
+@method(p=1.0, per_sample=False)
+def resizemix(
+    images: Tensor,
+    targets: Tensor,
+    *,
+    partner: Tensor,
+    applied: Tensor,
+    size: Tensor,
+    place: Tensor,
+    min_scale: float = 0.1,
+    max_scale: float = 0.8,
+    interpolation: Literal["bilinear", "nearest"] = "bilinear",
+    position: Literal["uniform", "shifted"] = "uniform",
+) -> tuple[Tensor, Tensor]:
+    """The whole partner made smaller and pasted in, labels by area (Qin et al. 2020, section 3.2).
+
+    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
+    applied: bool [B], whether the image is mixed. size: float [B] in (0, 1), where the scale τ lies between min_scale
+    and max_scale; the pasted image has the sides max(1, ⌊τH⌋) and max(1, ⌊τW⌋). place: float [B, 2] in (0, 1), where
+    it lies between top and bottom, left and right.
+    interpolation: "bilinear" is antialiased; "nearest" is that of the paper's code and of OpenMixup.
+    position: "uniform" over the places where the pasted image fits; "shifted" as in the paper's code: a uniform centre,
+    from which it is shifted back into the image, so that it touches the border more often.
+    Raises ValueError where not 0 < min_scale <= max_scale <= 1.
+    """
+    _check_bounds("scale", min_scale, max_scale, 1)
+    height, width = images.shape[2:]
+    scale = min_scale + (max_scale - min_scale) * size.double()
+    sides = torch.stack([height * scale, width * scale], dim=1).long().clamp(min=1)
+    corner = _corner(place, sides, height, width)
+    if position == "shifted":
+        centre = torch.stack([height * place[:, 0], width * place[:, 1]], dim=1).long()
+        last = torch.stack([height - sides[:, 0], width - sides[:, 1]], dim=1)
+        corner = torch.minimum((centre - sides // 2).clamp(min=0), last)
+    inside = rectangle(corner, sides * applied[:, None], height, width)
+    weights = _resize_antialiased if interpolation == "bilinear" else _resize_nearest
+    dtype = torch.promote_types(images.dtype, torch.float32)  # sums of half precision would lose digits
+    rows, columns = (weights(corner[:, i], sides[:, i], images.shape[2 + i], dtype) for i in range(2))
+    pasted = (rows[:, None] @ (images[partner].to(dtype) @ columns.mT[:, None])).to(images.dtype)
+    lam = 1 - (sides * applied[:, None]).prod(dim=1) / (height * width)
+    return torch.where(inside, pasted, images), blend(targets, targets[partner], lam)
+
+
+@method(alpha=1.0, beta=None, p=1.0, per_sample=False)
+def gridmix(
+    images: Tensor,
+    targets: Tensor,
+    *,
+    partner: Tensor,
+    lam: Tensor,
+    noise: Tensor,
+    grid: int = 4,
+    correct_lambda: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """A grid whose cells come from the image or its partner, labels by area (Baek et al. 2021, section 3).
+
+    The paper trains a second classifier on the labels of the cells as well; that part is not here.
+    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
+    lam: float [B]; round(λg²) cells stay, halves being rounded to even. noise: float [B or 1, …], of which the first g²
+    numbers say by their order which cells stay. grid: g, cells along a side, at most the shorter side; cells begin at
+    ⌊iH/g⌋ and ⌊jW/g⌋. correct_lambda: weigh the labels by the true area, or by the λ that was drawn.
+    Raises ValueError where grid is below 2.
+    """
+    if grid < 2:
+        raise ValueError(f"grid={grid}: must be at least 2")
+    batch, _, height, width = images.shape
+    grid = min(grid, height, width)
+    cells = grid**2
+    order = noise.flatten(1)[:, :cells].argsort(dim=1, stable=True)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(cells, device=order.device).expand_as(order))
+    kept = rank < (lam.double() * cells).round()[:, None]
+    # A pixel's cell i is the last with ⌊iH/g⌋ <= row.
+    rows, columns = (((torch.arange(s, device=kept.device) + 1) * grid - 1) // s for s in (height, width))
+    own = kept.view(batch, 1, grid, grid)[:, :, rows][..., columns]
+    if correct_lambda:
+        lam = own.sum(dim=(1, 2, 3)) / (height * width)
+    return torch.where(own, images, images[partner]), blend(targets, targets[partner], lam)
+
+
+def half_sides(lam: Tensor, height: int, width: int) -> Tensor:
+    """int64 [B, 2]: half the height and width of CutMix's boxes, of about 1-λ of the area each, by integer division."""
+    share = (1 - lam.double()).clamp(min=0).sqrt()
+    return torch.stack([(height * share).long() // 2, (width * share).long() // 2], dim=1)
+
+
 def box(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Boxes of centre ± half a side, clipped to the image.
 
     centre, halves: int64 [B, 2], rows and columns. Returns bool [B, 1, H, W], true inside, and the areas int64 [B].
     """
-    top, left = (centre - halves).clamp(min=0).unbind(dim=1)
+    corner = (centre - halves).clamp(min=0)
     bottom = (centre[:, 0] + halves[:, 0]).clamp(max=height)
     right = (centre[:, 1] + halves[:, 1]).clamp(max=width)
-    rows, columns = (torch.arange(size, device=centre.device) for size in (height, width))
-    in_rows = (rows >= top[:, None]) & (rows < bottom[:, None])
-    in_columns = (columns >= left[:, None]) & (columns < right[:, None])
-    return (in_rows[:, :, None] & in_columns[:, None, :])[:, None], (bottom - top) * (right - left)
+    sides = torch.stack([bottom, right], dim=1) - corner
+    return rectangle(corner, sides, height, width), sides.prod(dim=1)
+
+
+def rectangle(corner: Tensor, sides: Tensor, height: int, width: int) -> Tensor:
+    """bool [B, 1, H, W], true inside. corner, sides: int64 [B, 2], top and left, height and width."""
+    rows, columns = (torch.arange(size, device=corner.device) for size in (height, width))
+    (top, left), (bottom, right) = corner[..., None].unbind(dim=1), (corner + sides)[..., None].unbind(dim=1)
+    in_rows = (rows >= top) & (rows < bottom)
+    in_columns = (columns >= left) & (columns < right)
+    return (in_rows[:, :, None] & in_columns[:, None, :])[:, None]
+
+
+def _corner(place: Tensor, sides: Tensor, height: int, width: int) -> Tensor:
+    """int64 [B, 2]: top and left of rectangles that fit, each place being as likely for place uniform in (0, 1)."""
+    top = (place[:, 0] * (height - sides[:, 0] + 1)).long()
+    left = (place[:, 1] * (width - sides[:, 1] + 1)).long()
+    return torch.stack([top, left], dim=1)
+
+
+def _resize_antialiased(start: Tensor, length: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+    """[B, size, size]: the linear map from `size` pixels to `length` of them, placed at `start`.
+
+    The triangle filter of torch's F.interpolate(mode="bilinear", antialias=True, align_corners=False). Rows outside
+    start … start + length - 1 mean nothing.
+    """
+    pixels = torch.arange(size, device=start.device)
+    share = (length.to(dtype) / size)[:, None]
+    centre = (pixels - start[:, None] + 0.5).to(dtype)  # pixels of the result are the unit of length
+    weight = (1 - ((pixels + 0.5) * share)[:, None, :].sub(centre[..., None]).abs()).clamp(min=0)
+    return weight / weight.sum(dim=2, keepdim=True).clamp(min=1e-9)  # 0 in some of the rows outside
+
+
+def _resize_nearest(start: Tensor, length: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+    """[B, size, size]: as `_resize_antialiased`, but pixel i is pixel ⌊i · size / length⌋ of the whole."""
+    pixels = torch.arange(size, device=start.device)
+    source = (pixels - start[:, None]) * size // length[:, None]
+    return (source[..., None] == pixels).to(dtype)
+
+
+def _check_bounds(what: str, low: float, high: float, most: float) -> None:
+    if not 0 < low <= high:
+        raise ValueError(f"min_{what}={low}: must be above 0 and at most max_{what}, {high}")
+    if high > most:
+        raise ValueError(f"max_{what}={high}: must be at most {most}")

@@ -4,6 +4,8 @@ Two networks are published as PreActResNet18: with BN + ReLU after the stem (mix
 other codes). Neither has BN + ReLU before the pooling. `stem` says which is meant.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,15 +46,22 @@ class PreActResNet(nn.Module):
         if stem == "bn":
             self.stem.extend([nn.BatchNorm2d(width), nn.ReLU()])
         blocks = []
+        self.layers: list[str | None] = []  # after each block the name of the stage that ends there
         channels_in = width
         for stage, count in enumerate(BLOCKS[depth]):
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
                 blocks.append(PreActBlock(channels_in, width * 2**stage, stride))
                 channels_in = width * 2**stage
+                self.layers.append(f"stage{stage + 1}" if block == count - 1 else None)
         self.blocks = nn.Sequential(*blocks)
         self.classifier = nn.Linear(channels_in, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.blocks(self.stem(x))
+    def forward(self, x: Tensor, at: Callable[[str, Tensor], Tensor] | None = None) -> Tensor:
+        """at: what the layers stage1 to stage4 hand on in place of their features."""
+        out = self.stem(x)
+        for block, layer in zip(self.blocks, self.layers, strict=True):
+            out = block(out)
+            if at is not None and layer is not None:
+                out = at(layer, out)
         return self.classifier(out.mean(dim=(2, 3)))

@@ -1,0 +1,177 @@
+"""Colour operations on a whole batch, each image with a strength of its own, and colour jitter made of them.
+
+All take and give float32 [B, C, H, W] of whole numbers from 0 to 255. Images of other than three channels have no
+colour: their grey is the channels' mean, and saturation and hue leave them as they are, as in torchvision.
+"""
+
+import torch
+from torch import Tensor
+
+from mixbench.augment.layout import pixels, planes
+
+CONTRAST, SATURATION, HUE = 1, 2, 3  # as torchvision numbers them; brightness is 0
+
+
+def color_jitter(
+    images: Tensor,
+    *,
+    dice: Tensor,
+    brightness: float = 0.4,
+    contrast: float = 0.4,
+    saturation: float = 0.4,
+    hue: float = 0.1,
+) -> Tensor:
+    """Brightness, contrast, saturation and hue of each image changed at random, in random order.
+
+    As torchvision's ColorJitter (Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image
+    Classification, section 2.1). images: uint8 [B, C, H, W]. dice: float64 [B, 32], see `jitter`.
+    brightness, contrast, saturation: each factor is uniform in 1 ± this, and at least 0. hue: it is turned by up to
+    ± this share of the circle. Raises ValueError where one of them is negative or hue above 0.5.
+    """
+    for name, value in (("brightness", brightness), ("contrast", contrast), ("saturation", saturation)):
+        if value < 0:
+            raise ValueError(f"{name}={value}: must be 0 or more")
+    if not 0 <= hue <= 0.5:
+        raise ValueError(f"hue={hue}: must be from 0 to 0.5")
+    return pixels(jitter(planes(images), dice, brightness, contrast, saturation, hue))
+
+
+def jitter(images: Tensor, dice: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
+    """Colour jitter of float32 [B, C, H, W], which may be overwritten.
+
+    dice: float64 [B, 8 or more]. Sorting numbers 0 … 3, which stand for brightness, contrast, saturation and hue, gives
+    their order; numbers 4 … 7 say where in its range the strength of each lies.
+    """
+    turning = hue > 0 and images.shape[1] == 3
+    order = dice[:, : 4 if turning else 3].argsort(dim=1)
+    blends = _blends(dice, (brightness, contrast, saturation), images.shape[1] == 3)
+    blends = blends.gather(1, order[:, :, None].expand(-1, -1, 3)).float()
+    if not turning:
+        for k in range(3):
+            images = _blended(images, blends[:, k])
+        return images
+    # Turning the hue costs most, so it is done once: each image gets what comes before it, the hue, and the rest.
+    turn = (order == HUE).int().argmax(dim=1)[:, None]
+    idle = torch.zeros_like(blends)
+    idle[:, :, 0] = 1
+    for k in range(3):
+        images = _blended(images, torch.where(turn > k, blends[:, k], idle[:, k]))
+    images = turned_hue(images, hue * (2 * dice[:, 4 + HUE] - 1))
+    for k in range(1, 4):
+        images = _blended(images, torch.where(turn < k, blends[:, k], idle[:, k]))
+    return images
+
+
+def _blends(dice: Tensor, strengths: tuple[float, float, float], coloured: bool) -> Tensor:
+    """float64 [B, 4, 3]: factor, weight and flatness of each operation's blend; that of hue is idle."""
+    blends = dice.new_zeros(len(dice), 4, 3)
+    for k, strength in enumerate(strengths):
+        low, high = max(0.0, 1 - strength), 1 + strength
+        blends[:, k, 0] = low + (high - low) * dice[:, 4 + k]
+    blends[:, 1:, 1] = 1 - blends[:, 1:, 0]  # brightness blends with black
+    blends[:, CONTRAST, 2] = 1
+    for k in (HUE,) if coloured else (SATURATION, HUE):
+        blends[:, k, 0], blends[:, k, 1] = 1, 0
+    return blends
+
+
+def _blended(images: Tensor, numbers: Tensor) -> Tensor:
+    factor, weight, flat = numbers.unbind(dim=1)
+    return blend_(images, degenerate(images, flat), factor, weight)
+
+
+def blend_(images: Tensor, other: Tensor, factor: Tensor, weight: Tensor) -> Tensor:
+    """factor · images + weight · other, cut to whole numbers in 0 … 255, in place of the images.
+
+    With factor 1 and weight 0 they stay exactly as they are. other: [B, C or 1, H, W]. factor, weight: float32 [B].
+    The sum is fused, as torchvision's is: the fraction is cut off, so the last bit may decide.
+    """
+    factor, weight = factor[:, None, None, None], weight[:, None, None, None]
+    return images.mul_(factor).addcmul_(other, weight).clamp_(0, 255).floor_()
+
+
+def degenerate(images: Tensor, flat: Tensor) -> Tensor:
+    """float32 [B, 1, H, W]: the grey image; its mean where `flat`, float32 [B], is 1 instead of 0."""
+    shades = grey(images)
+    return shades.lerp_(shades.mean(dim=(2, 3), keepdim=True), flat[:, None, None, None])
+
+
+def grey(images: Tensor) -> Tensor:
+    """float32 [B, 1, H, W]: luma (ITU-R BT.601), cut to whole numbers; the mean where channels are not three."""
+    if images.shape[1] != 3:
+        return images.mean(dim=1, keepdim=True)
+    red, green, blue = images.split(1, dim=1)
+    return red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).floor_()
+
+
+def smoothing(images: Tensor) -> Tensor:
+    """What a 3x3 filter of ones with 5 in the centre, over 13 (Pillow's SMOOTH), adds to each pixel; 0 on the rim."""
+    change = torch.zeros_like(images)
+    if min(images.shape[2:]) < 3:
+        return change
+    whole = images.to(torch.int16)
+    rows = whole[:, :, :-2] + whole[:, :, 1:-1] + whole[:, :, 2:]
+    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * whole[:, :, 1:-1, 1:-1]
+    smoothed = total.float().mul_(1 / 13).round_()  # thirteenths are never half-way
+    change[:, :, 1:-1, 1:-1] = smoothed.sub_(images[:, :, 1:-1, 1:-1])
+    return change
+
+
+def turned_hue(images: Tensor, turns: Tensor) -> Tensor:
+    """The hue of HSV moved by `turns`, float64 [B], of the full circle; images have three channels."""
+    red, green, blue = images.unbind(dim=1)
+    highest, chroma = images.amax(dim=1), images.amax(dim=1) - images.amin(dim=1)
+    divisor = chroma.clamp(min=1)  # without chroma there is no hue, and no division by zero
+    sextant = 4 + (red - green) / divisor
+    sextant = sextant.lerp(2 + (blue - red) / divisor, (highest == green).float())
+    sextant = sextant.lerp((green - blue) / divisor, (highest == red).float())
+    sextant += (6 * turns).float()[:, None, None]
+    sextant -= 6 * (sextant / 6).floor()
+    # A channel is V less chroma times a trapezium over the circle: 0 within a sextant of the channel's own hue at
+    # 0 (red), 2 (green) or 4 (blue), 1 beyond two. 256 - 0.001 is torchvision's factor from [0, 1] to whole numbers.
+    turned = torch.empty_like(images)
+    for channel, own in enumerate((0, 2, 4)):
+        distance = 3 - ((sextant - own).abs_() - 3).abs_()
+        turned[:, channel] = highest - chroma * distance.sub_(1).clamp_(0, 1)
+    return turned.mul_((256 - 1e-3) / 255).floor_()
+
+
+def pointwise(images: Tensor, step: Tensor, threshold: Tensor, autocontrast: Tensor, equalize: Tensor) -> Tensor:
+    """Posterize, solarize, autocontrast and equalize by one look-up table of 256 entries for each channel.
+
+    step: float32 [B], the size of a posterized level, 1 for none. threshold: float32 [B], from which values are
+    inverted; 256 for none. autocontrast, equalize: float32 [B], 1 where the image gets it, else 0.
+    """
+    count, channels = images.shape[:2]
+    value = torch.arange(256, dtype=torch.float32, device=images.device)
+    step, threshold, autocontrast, equalize = (
+        part[:, None, None] for part in (step, threshold, autocontrast, equalize)
+    )
+    first = 256 * torch.arange(count * channels, dtype=torch.int32, device=images.device)
+    index = images.int().add_(first.view(count, channels, 1, 1)).view(-1)
+    counts = torch.zeros(count * channels * 256, dtype=torch.int32, device=images.device)
+    counts.index_add_(0, index, torch.ones_like(index))
+    lowest, highest = images.amin(dim=(2, 3))[..., None], images.amax(dim=(2, 3))[..., None]
+    # lerp by 0 or 1 is exact and costs half of where.
+    table = value - value.remainder(step)
+    table = table.lerp(255 - table, (table >= threshold).float())
+    table = table.lerp(_stretching(lowest, highest, value), autocontrast)
+    table = table.lerp(_equalizing(counts.view(count, channels, 256), highest, value), equalize)
+    return table.view(-1).index_select(0, index).view(images.shape)
+
+
+def _stretching(lowest: Tensor, highest: Tensor, value: Tensor) -> Tensor:
+    """float32 [B, C, 256]: the channel's lowest value to 0, its highest to 255; one value alone stays."""
+    single = highest == lowest
+    scale = ((highest - lowest) * (1 / 255)).masked_fill(single, 1.0)
+    return ((value - lowest.masked_fill(single, 0.0)) / scale).clamp_(0, 255).floor_()
+
+
+def _equalizing(counts: Tensor, highest: Tensor, value: Tensor) -> Tensor:
+    """float32 [B, C, 256] from the histogram, int32 [B, C, 256], as Pillow's ImageOps.equalize: about equal shares."""
+    below = counts.cumsum(dim=2, dtype=torch.int32) - counts
+    pixels = below[..., -1:] + counts[..., -1:]
+    share = (pixels - counts.gather(2, highest.long())) // 255
+    # The quotients of whole numbers below 2^24 are cut off rightly in float32, which is far faster than int32.
+    level = ((below + share // 2) / share.clamp(min=1)).floor_().clamp_(max=255)
+    return value.lerp(level, (share > 0).float())

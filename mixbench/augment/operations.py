@@ -1,0 +1,121 @@
+"""The operations that RandAugment, TrivialAugment and AutoAugment choose from, as rows of numbers.
+
+A policy is a table of rows on the device and a choice of rows: every image goes through one warp, one look-up table and
+one blend, with the numbers of its row, and all but the chosen operation leave it exactly as it is.
+"""
+
+import math
+from dataclasses import astuple, dataclass, fields
+
+import torch
+from torch import Tensor
+
+from mixbench.augment.colour import blend_, degenerate, pointwise, smoothing
+from mixbench.augment.warp import warp
+
+SIGNED = (
+    "ShearX",
+    "ShearY",
+    "TranslateX",
+    "TranslateY",
+    "Rotate",
+    "Brightness",
+    "Color",
+    "Contrast",
+    "Sharpness",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation in numbers; as it stands, the identity."""
+
+    a: float = 1.0  # a … f: the matrix of `warp`
+    b: float = 0.0
+    c: float = 0.0
+    d: float = 0.0
+    e: float = 1.0
+    f: float = 0.0
+    factor: float = 1.0  # factor and weight of `blend_`
+    weight: float = 0.0
+    flat: float = 0.0  # 1: the other image of the blend is the mean of the grey one
+    sharpen: float = 0.0  # 1: it is what smoothing adds to the image
+    step: float = 1.0  # step to equalize: of `pointwise`
+    threshold: float = 256.0
+    autocontrast: float = 0.0
+    equalize: float = 0.0
+
+
+NAMES = tuple(field.name for field in fields(Row))
+
+
+def row(operation: str, magnitude: float | None, height: int, width: int, channels: int) -> Row:
+    """The operation with torchvision's name and magnitude, signed where that has a sense (SIGNED), as a Row."""
+    m = magnitude
+    match operation:
+        case "ShearX":  # about the upper left corner
+            return Row(b=m, c=m * height / 2)
+        case "ShearY":
+            return Row(d=m, f=m * width / 2)
+        case "TranslateX":
+            return Row(c=-int(m))
+        case "TranslateY":
+            return Row(f=-int(m))
+        case "Rotate":
+            cos, sin = math.cos(math.radians(m)), math.sin(math.radians(m))
+            return Row(a=cos, b=-sin, d=sin, e=cos)
+        case "Brightness":
+            return Row(factor=1 + m)
+        case "Color":
+            return Row(factor=1 + m, weight=1 - (1 + m)) if channels == 3 else Row()
+        case "Contrast":
+            return Row(factor=1 + m, weight=1 - (1 + m), flat=1)
+        case "Sharpness":
+            return Row(weight=1 - (1 + m), sharpen=1)
+        case "Posterize":  # m: bits that are kept
+            return Row(step=2 ** (8 - m))
+        case "Solarize":
+            return Row(threshold=255 * m)
+    return {
+        "Identity": Row(),
+        "AutoContrast": Row(autocontrast=1),
+        "Equalize": Row(equalize=1),
+        "Invert": Row(threshold=0),
+    }[operation]
+
+
+def signed_rows(operation: str, magnitude: float | None, height: int, width: int, channels: int) -> list[Row]:
+    """The operation with its magnitude as it is, and negative; twice the same where it has no sign."""
+    other = -magnitude if operation in SIGNED else magnitude
+    return [row(operation, m, height, width, channels) for m in (magnitude, other)]
+
+
+def magnitudes(operation: str, tops: dict[str, float], bins: int) -> list[float] | list[None]:
+    """The operation's magnitudes from weakest to strongest; None where it has none.
+
+    tops: strongest magnitude of each operation in SIGNED, and for Posterize the most bits that are dropped.
+    """
+    if operation == "Posterize":
+        return [round(8 - i / ((bins - 1) / tops[operation])) for i in range(bins)]
+    if operation == "Solarize":
+        return torch.linspace(1.0, 0.0, bins).tolist()
+    if operation in SIGNED:
+        return torch.linspace(0.0, tops[operation], bins).tolist()
+    return [None] * bins
+
+
+def table(rows: list[Row], device: torch.device) -> Tensor:
+    """float32 [len(rows), 14] on the device."""
+    return torch.tensor([astuple(one) for one in rows], dtype=torch.float32, device=device)
+
+
+def apply(images: Tensor, rows: Tensor) -> Tensor:
+    """Each image's operation on it.
+
+    images: float32 [B, C, H, W] of whole numbers from 0 to 255. rows: float32 [B, 14], of `table`. The same out.
+    """
+    part = dict(zip(NAMES, rows.unbind(dim=1), strict=True))
+    images = warp(images, rows[:, :6])
+    images = pointwise(images, part["step"], part["threshold"], part["autocontrast"], part["equalize"])
+    other = degenerate(images, part["flat"]).lerp(smoothing(images), part["sharpen"][:, None, None, None])
+    return blend_(images, other, part["factor"], part["weight"])

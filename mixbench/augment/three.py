@@ -1,0 +1,70 @@
+"""Three-Augment, the augmentation of DeiT III."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mixbench.augment.colour import grey, jitter
+from mixbench.augment.crops import standard
+from mixbench.augment.layout import pixels, planes, reflected
+
+SOLARIZE_FROM = 128  # Pillow's default, which the authors' code uses
+
+
+def three_augment(
+    images: Tensor,
+    *,
+    shift: Tensor,
+    mirror: Tensor,
+    dice: Tensor,
+    pad: int,
+    flip: bool,
+    color_jitter: float = 0.3,
+    min_sigma: float = 0.1,
+    max_sigma: float = 2.0,
+) -> Tensor:
+    """Greyscale, solarisation or blur, then colour jitter (Touvron et al. 2022, DeiT III, section 3.2, 3-Augment).
+
+    images: uint8 [B, C, H, W]. Order and strengths are those of the authors' code (deit/augment.py), with its simple
+    random crop: reflect-pad, crop and mirror (shift, mirror, pad, flip as in `standard`); then one of the three, with
+    equal chances; then brightness, contrast and saturation by 1 ± color_jitter. dice: float64 [B, 32]; numbers 0 … 7
+    are those of `jitter`, 8 chooses one of the three, 9 gives the blur's standard deviation in pixels, uniform from
+    min_sigma to max_sigma. Raises ValueError where an option is out of range.
+    """
+    if color_jitter < 0:
+        raise ValueError(f"color_jitter={color_jitter}: must be 0 or more")
+    if not 0 < min_sigma <= max_sigma < math.inf:
+        raise ValueError(f"min_sigma={min_sigma}: must be above 0 and at most max_sigma={max_sigma}, which is finite")
+    images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip, padding="reflect"))
+    choice = (3 * dice[:, 8]).long()[:, None, None, None]
+    shades = grey(images) if images.shape[1] == 3 else images
+    solarized = images.lerp(255 - images, (images >= SOLARIZE_FROM).float())  # by 0 or 1: exact, and faster than where
+    sigma = min_sigma + (max_sigma - min_sigma) * dice[:, 9]
+    blurred = gaussian_blur(images, sigma, reach=math.ceil(3 * max_sigma))
+    images = blurred.lerp(shades, (choice == 0).float()).lerp(solarized, (choice == 1).float())
+    return pixels(jitter(images, dice, color_jitter, color_jitter, color_jitter, 0.0))
+
+
+def gaussian_blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
+    """Each image blurred by a Gaussian of its own, rounded; beyond the edge the image is reflected.
+
+    images: float32 [B, C, H, W]. sigma: float64 [B], standard deviation in pixels. reach: pixels on each side that the
+    Gaussian is cut off at. Two matrix products for each image cost less than the filter's taps do at 32 pixels a side.
+    """
+    count, channels, height, width = images.shape
+    taps = torch.arange(-reach, reach + 1, device=images.device)
+    kernel = torch.softmax(-0.5 * (taps / sigma[:, None]).square(), dim=1).float()
+    kernel = F.threshold(kernel, 1e-9, 0.0)  # denormal numbers would slow the products down many times over
+    across = torch.bmm(images.view(count, -1, width), _matrices(kernel, taps, width).mT)
+    down = torch.matmul(_matrices(kernel, taps, height)[:, None], across.view(count, channels, height, width))
+    return down.round_()
+
+
+def _matrices(kernel: Tensor, taps: Tensor, size: int) -> Tensor:
+    """float32 [B, size, size]: the filters as matrices on one axis. kernel: float32 [B, T]. taps: int64 [T]."""
+    places = torch.arange(size, device=taps.device)
+    source = reflected(places[:, None] + taps, size)  # [size, T]: which pixel each tap of each place reads
+    reads = (source[:, :, None] == places).to(kernel.dtype)  # [size, T, size]
+    return torch.einsum("bt,ptq->bpq", kernel, reads)

@@ -1,0 +1,269 @@
+"""`mixbench gallery`: what the methods do, drawn on images of the chosen data set."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from torch import Tensor
+
+from mixbench import data, store
+from mixbench.augment import AUGMENTS
+from mixbench.catalogue import describe
+from mixbench.config import Composer, expand, parse
+from mixbench.functions import Configured
+from mixbench.identity import Job, job
+from mixbench.losses import one_hot
+from mixbench.mixing.configured import MIXTURE, build
+from mixbench.plan import Plan
+from mixbench.plot import STYLE, save
+from mixbench.train import check
+
+# What a gallery shows unless it is told otherwise: offline images, as they are, and few of them.
+DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}
+LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+PAIRS = 2  # of images in the long form
+ROW = 1.28  # inches of a row of pictures with their captions
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One mixed image [H, W, C] in 0 to 1, its label and label weights [K], and [H, W] the share that is its own."""
+
+    image: np.ndarray
+    label: int
+    weights: np.ndarray
+    own: np.ndarray
+
+
+class Scene:
+    """Pairs of images of different classes, where there are, and what one method makes of them."""
+
+    def __init__(self, job: Job, images: data.Split):
+        self.cfg, self.split = job.cfg, images
+        self.name = job.cfg.method.name
+        for settings in (self.cfg.method, *self.cfg.method.get("parts", {}).values()):
+            if "p" in settings:
+                settings.p = 1.0  # an image that is left alone shows nothing
+            if "layers" in settings:
+                settings.layers = ["input"]  # mixed features cannot be looked at
+        self.method, self.augment = build(self.cfg.method), Configured("augment", AUGMENTS, self.cfg.augment)
+        self.index = torch.from_numpy(_pairs(images.train_labels))
+        height, width = images.train_images.shape[1:3]
+        pad = self.augment.options.get("pad", 0)
+        size = len(self.index)
+        self.plan = Plan(self.cfg.seed, size, size, height, width, draws=self.augment.draws, pad=pad)
+
+    @property
+    def has_lambda(self) -> bool:
+        """Whether a λ from the plan is what the method mixes by."""
+        return "lam" in self.method.drawn(self.plan, 0, 1)
+
+    def originals(self) -> list[Picture]:
+        """Both images of the first pair, not mixed."""
+        images, targets = self._batch(self._decisions(0))
+        whole = np.ones(images.shape[2:])
+        return [Picture(self._visible(images[i]), self._label(i), targets[i].numpy(), whole) for i in (0, 1)]
+
+    def picture(self, pair: int = 0, draw: int = 0, lam: float | None = None) -> Picture:
+        """The first image of a pair, mixed with the second by the decisions of step `draw`, or by the λ given."""
+        decided = self._decisions(draw)
+        if lam is not None:
+            decided["lam"] = torch.full_like(decided["lam"], lam)
+        images, targets = self._batch(decided)
+        mixed, weights, _ = self.method(images, targets, decided)
+        # With its first image brighter by 1 the mixture is by that one's share: no method decides by brightness.
+        first = 2 * pair
+        brighter = images.clone()
+        brighter[first] += 1
+        own = (self.method(brighter, targets, decided)[0] - mixed)[first].mean(dim=0)
+        return Picture(self._visible(mixed[first]), self._label(first), weights[first].numpy(), own.numpy())
+
+    def _label(self, place: int) -> int:
+        return int(self.split.train_labels[self.index[place]])
+
+    def _decisions(self, draw: int) -> dict[str, Tensor]:
+        drawn = self.plan.drawn(draw, 1) | self.method.drawn(self.plan, draw, 1)
+        decided = {name: torch.from_numpy(values[0]) for name, values in drawn.items()}
+        swapped = torch.arange(len(self.index)).view(-1, 2).flip(1).flatten()  # each is the other's partner
+        return {name: swapped if name.endswith("partner") else value for name, value in decided.items()}
+
+    def _batch(self, decided: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        images = torch.from_numpy(self.split.train_images)[self.index].permute(0, 3, 1, 2)
+        images = self.augment(images, decided=decided).double() / 255
+        labels = torch.from_numpy(self.split.train_labels)[self.index]
+        targets = one_hot(labels, self.split.num_classes, self.cfg.loss.label_smoothing)
+        return (images - _channels(self.split.mean)) / _channels(self.split.std), targets
+
+    def _visible(self, image: Tensor) -> np.ndarray:
+        scaled = image * _channels(self.split.std) + _channels(self.split.mean)
+        return scaled.clamp(0, 1).permute(1, 2, 0).numpy()
+
+    def caption(self, picture: Picture) -> str:
+        """The label weights of a picture, the image's own label first."""
+        weights = picture.weights
+        names = self.cfg.dataset.classes or [f"class {k}" for k in range(len(weights))]
+        shown = [k for k in np.argsort(-weights).tolist() if weights[k] >= 0.005]
+        return "\n".join(f"{names[k]}: {weights[k]:.2f}" for k in sorted(shown[:2], key=lambda k: k != picture.label))
+
+
+def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list[Path]:
+    """Draw the methods that the overrides name, or all; returns the files. Raises UserError where they do not fit."""
+    given = {override.key_or_group for override in parse(overrides)}
+    base = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given]
+    jobs = [job(composer.compose([*base, *words])) for words in _combinations(composer, overrides, given)]
+    first = jobs[0]
+    source = first.cfg.dataset
+    dataset = data.load(source.source, source.root, source.path, say=print)
+    for one in jobs:
+        check(one.cfg)
+    scenes = [Scene(one, data.split(dataset, one.cfg)) for one in jobs]
+    stem = scenes[0].name if len(scenes) == 1 else "methods"
+    if first.cfg.augment.name != DEFAULTS["augment"]:
+        stem += f"-{first.cfg.augment.name}"
+    folder = out or Path(first.cfg.results_dir) / "gallery" / first.cfg.dataset.name
+    store.make_folder(folder)
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        figure = _at_length(scenes[0]) if len(scenes) == 1 else _overview(scenes)
+        return save(figure, folder / stem)
+
+
+def _combinations(composer: Composer, overrides: Sequence[str], given: set[str]) -> list[list[str]]:
+    if "method" not in given:
+        names = [name for name in composer.options("method") if composer.method_name(name) == name]
+        return [[*overrides, f"method={name}"] for name in _in_families(names)]
+    return expand(overrides)
+
+
+def _in_families(names: Sequence[str]) -> list[str]:
+    """The order of METHODS, which goes by family, then a mixture and what is the user's own."""
+    from mixbench.mixing.configured import METHOD_NAMES
+
+    order = {name: i for i, name in enumerate(METHOD_NAMES)}
+    return sorted(names, key=lambda name: order.get(name, len(order)))
+
+
+def _pairs(labels: np.ndarray) -> np.ndarray:
+    """Indices [2 PAIRS] of images, those of a pair of different classes where the labels allow it."""
+    free, chosen = list(range(len(labels))), []
+    while len(chosen) < 2 * PAIRS and len(free) >= 2:
+        first = free.pop(0)
+        other = next((i for i in free if labels[i] != labels[first]), free[0])
+        free.remove(other)
+        chosen += [first, other]
+    return np.array(chosen or [0, 0])
+
+
+def _overview(scenes: Sequence[Scene]) -> Figure:
+    """A row for each method: on the left those that mix by a λ, in columns of λ, on the right the others, in draws."""
+    by_lambda = [scene for scene in scenes if scene.has_lambda]
+    by_draw = [scene for scene in scenes if not scene.has_lambda]
+    sides = [
+        (by_lambda, [f"λ = {lam:g}" for lam in LAMBDAS], LAMBDAS),
+        (by_draw, [f"draw {k + 1}" for k in range(len(LAMBDAS))], [None] * len(LAMBDAS)),
+    ]
+    sides = [side for side in sides if side[0]]
+    rows = max(len(of_side) for of_side, _, _ in sides)
+    figure = Figure(figsize=((1.4 + 1.02 * len(LAMBDAS)) * len(sides), 1.5 + ROW * rows))
+    top, body = figure.subfigures(2, 1, height_ratios=[1.2, 0.3 + ROW * rows])
+    _originals(top, scenes[0], "What a network is shown in training, and the weights of the labels that it is to learn")
+    for part, (of_side, headings, lambdas) in zip(body.subfigures(1, len(sides), squeeze=False)[0], sides, strict=True):
+        grid = _grid(part, rows, len(LAMBDAS))
+        for axes, heading in zip(grid[0], headings, strict=True):
+            axes.set_title(heading, fontsize=9)
+        for row, scene in zip(grid, of_side, strict=False):
+            for k, (axes, lam) in enumerate(zip(row, lambdas, strict=True)):
+                picture = scene.picture(draw=k if lam is None else 0, lam=lam)
+                _show(axes, picture.image, scene.caption(picture))
+            _name_row(row[0], scene.name, _note(scene))
+    return figure
+
+
+def _at_length(scene: Scene) -> Figure:
+    """One method: by λ where it mixes by one, then as training draws it, each picture over its mask."""
+    columns = range(len(MORE_LAMBDAS))
+    blocks: list[tuple[str, list[list[Picture]]]] = []
+    if scene.has_lambda:
+        blocks.append(("by λ, the share of the image itself", [[scene.picture(lam=lam) for lam in MORE_LAMBDAS]]))
+    drawn = [[scene.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(scene.index) // 2)]
+    blocks.append((f"as a run draws it{_distribution(scene)}", drawn))
+    heights = [1.2, *(0.6 + 2 * ROW * len(rows) for _, rows in blocks)]
+    figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
+    top, *parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+    about = describe("method").get(scene.name, "")
+    _originals(top, scene, f"{scene.name}\n{textwrap.fill(about, 62)}")
+    for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
+        part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
+        headed = scene.has_lambda and i == 0
+        grid = _grid(part, 2 * len(rows), len(columns), left=0.8, top=0.55 if headed else 0.35)
+        for j, row in enumerate(rows):
+            for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
+                _show(axes, picture.image, scene.caption(picture))
+                _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
+                below.set_axis_on()
+                below.set(xticks=[], yticks=[])
+                below.spines[:].set(visible=True, color="#999999", linewidth=0.6)
+            _name_row(grid[2 * j + 1][0], "", "white: the image's own")
+        if headed:
+            for axes, lam in zip(grid[0], MORE_LAMBDAS, strict=True):
+                axes.set_title(f"λ = {lam:g}", fontsize=9)
+    return figure
+
+
+def _originals(part: SubFigure, scene: Scene, about: str) -> None:
+    """The image and its partner, and what is to be seen of them."""
+    width = part.bbox.width / part.figure.dpi
+    for picture, name, left in zip(scene.originals(), ("image", "partner"), (0.5, 1.5), strict=True):
+        axes = part.add_axes((left / width, 0.25, 0.85 / width, 0.6))
+        axes.set_axis_off()
+        axes.set_title(name, fontsize=9, pad=3)
+        _show(axes, picture.image, scene.caption(picture))
+    part.text(2.7 / width, 0.55, about, fontsize=10, va="center")
+
+
+def _grid(part: SubFigure, rows: int, columns: int, left: float = 1.3, top: float = 0.3) -> np.ndarray:
+    """Axes for pictures, without frames; left and top: inches kept free for names."""
+    width, height = part.bbox.width / part.figure.dpi, part.bbox.height / part.figure.dpi
+    margins = {"left": left / width, "right": 1 - 0.08 / width, "top": 1 - top / height, "bottom": 0.3 / height}
+    grid = part.subplots(rows, columns, squeeze=False, gridspec_kw=margins | {"wspace": 0.08, "hspace": 0.38})
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return grid
+
+
+def _show(axes: Axes, image: np.ndarray, caption: str, **how: Any) -> None:
+    if image.ndim == 3 and image.shape[2] == 1:
+        image, how = image[..., 0], {"cmap": "gray", "vmin": 0, "vmax": 1}
+    axes.imshow(image, interpolation="nearest", **how)
+    axes.text(0.5, -0.04, caption, transform=axes.transAxes, ha="center", va="top", fontsize=7, linespacing=1.1)
+
+
+def _name_row(axes: Axes, name: str, note: str) -> None:
+    place = {"transform": axes.transAxes, "ha": "right"}
+    axes.text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", **place)
+    axes.text(-0.08, 0.5, textwrap.fill(note, 12), va="top", fontsize=7, color="#555555", **place)
+
+
+def _note(scene: Scene) -> str:
+    """What a reader must know to read a row."""
+    if scene.name == MIXTURE:
+        return " or ".join(scene.cfg.method.methods)
+    if "layers" in scene.cfg.method:
+        return "at the input; features are mixed alike"
+    return ""
+
+
+def _distribution(scene: Scene) -> str:
+    method = scene.cfg.method
+    return f": λ ~ Beta({method.alpha:g}, {method.beta:g})" if "alpha" in method else ""
+
+
+def _channels(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values)[:, None, None]

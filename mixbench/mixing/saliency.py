@@ -1,0 +1,121 @@
+"""SaliencyMix, and the saliency it looks at: centre against surround, over several scales."""
+
+from collections import Counter
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mixbench.mixing.library import method
+from mixbench.mixing.linear import blend
+from mixbench.mixing.regions import box, half_sides
+
+SURROUNDS = (12, 24, 48, 28, 56, 112)  # pixels from the centre: 3 and 7 times 4, 8 and 16
+LUMA = (9798, 19235, 3735)  # red, green and blue of 2¹⁵: OpenCV's 0.299, 0.587 and 0.114
+
+
+@method(alpha=1.0, beta=None, p=1.0, per_sample=False)
+def saliencymix(
+    images: Tensor,
+    targets: Tensor,
+    *,
+    partner: Tensor,
+    lam: Tensor,
+    saliency: Literal["official", "per-image"] = "official",
+    correct_lambda: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """CutMix with the box around the partner's most salient pixel (Uddin et al. 2021, section 3.2).
+
+    images: float [B, C, H, W], RGB where C is 3. targets: float [B, K], label weights. partner: int64 [B], the
+    permutation π. lam: float [B]. The most salient pixel is the first in reading order where several are.
+    saliency: "official" looks at one partner, that of the first image that is mixed, for the whole batch, as the
+    published code does; "per-image" at each image's own partner, as the paper has it.
+    correct_lambda: weigh the labels by the true area after clipping (paper and code), or by the λ that was drawn.
+    """
+    height, width = images.shape[2:]
+    if saliency == "official":
+        first = (lam < 1).long().argmax(dim=0, keepdim=True)
+        source = images[partner[first]]
+    else:
+        source = images[partner]
+    most = fine_grained_saliency(source).flatten(1).argmax(dim=1)
+    centre = torch.stack([most // width, most % width], dim=1).expand(len(images), 2)
+    inside, area = box(centre, half_sides(lam, height, width), height, width)
+    if correct_lambda:
+        lam = 1 - area / (height * width)
+    return torch.where(inside, images[partner], images), blend(targets, targets[partner], lam)
+
+
+def fine_grained_saliency(images: Tensor) -> Tensor:
+    """Fine-grained static saliency (Montabone and Soto 2010): float64 [B, H, W], 0 to about 255.
+
+    Each pixel of the smoothed grey image is compared with the mean of the others in six squares around it. Where it is
+    brighter, the differences add up to the "on" map, where it is darker, to the "off" map; each map is scaled to 255
+    and so is their sum by the larger maximum.
+    images: [B, C, H, W]; three channels are red, green and blue, others are averaged. uint8 images of 1 or 3 channels
+    give OpenCV's StaticSaliencyFineGrained to the last bit, 255 times its result, with OpenCV's truncation to integers
+    at every stage (even the sum of both maps, modulo 256). Float images, of any range, go through without truncation.
+    """
+    whole = images.dtype == torch.uint8
+    grey = _smooth(_grey(images), whole)
+    # Squares beyond the longer side are all the whole image: one of them, that many times.
+    halves = Counter(min(half, max(grey.shape[1:])) for half in SURROUNDS)
+    on, off = torch.zeros_like(grey), torch.zeros_like(grey)
+    for half, times in halves.items():
+        rows, columns = (_window(side, half, grey) for side in grey.shape[1:])
+        others = (rows.sum(dim=1)[:, None] * columns.sum(dim=1) - 1).clamp(min=1)
+        mean = (rows @ grey @ columns.mT).sub_(grey).div_(others)
+        difference = (grey - mean).trunc_() if whole else grey - mean
+        on.add_(difference.clamp(min=0), alpha=times)
+        off.sub_(difference.clamp_(max=0), alpha=times)
+    if not whole:  # what rounding leaves of a constant image is no contrast
+        least = 1e-9 * grey.abs().amax(dim=(1, 2), keepdim=True)
+        on, off = (part.mul_(part.amax(dim=(1, 2), keepdim=True) > least) for part in (on, off))
+    on, off = (part.div_(_peak(part)).double().mul_(255) for part in (on, off))
+    if whole:
+        on, off = on.floor_(), off.floor_()
+    both = (on + off).mul_(255).div_(torch.maximum(_peak(on), _peak(off)))
+    return both.floor_().remainder_(256) if whole else both
+
+
+def _grey(images: Tensor) -> Tensor:
+    """[B, H, W]: float64, or of uint8 images whole numbers as float32, in which sums of up to 2²⁴ are exact."""
+    whole = images.dtype == torch.uint8
+    if images.shape[1] != 3:
+        return images[:, 0].float() if whole else images.double().mean(dim=1)
+    red, green, blue = ((images[:, i].int() if whole else images[:, i].double()) * LUMA[i] for i in range(3))
+    grey = red + green + blue
+    return ((grey + 2**14) >> 15).float() if whole else grey / 2**15
+
+
+def _smooth(grey: Tensor, whole: bool) -> Tensor:
+    """Twice a [1 2 1] filter along rows and columns, the image being mirrored at its outermost pixels."""
+    rows, columns = (_binomial(side, grey) for side in grey.shape[1:])
+    for _ in range(2):
+        grey = rows @ grey @ columns.mT
+        if whole:
+            grey = grey.add_(0.5).floor_()
+    return grey
+
+
+def _binomial(side: int, like: Tensor) -> Tensor:
+    """[side, side]: the map that filters an axis with 1/4, 1/2, 1/4."""
+    if side == 1:
+        return torch.ones(1, 1, dtype=like.dtype, device=like.device)
+    pixels = torch.arange(side, dtype=like.dtype, device=like.device)
+    weights = (0.5 - 0.25 * (pixels - pixels[:, None]).abs()).clamp(min=0)
+    weights[0, 1] = weights[-1, -2] = 0.5  # the neighbour counts for its mirror image too
+    return weights
+
+
+def _window(side: int, half: int, like: Tensor) -> Tensor:
+    """[side, side]: the map that sums an axis from half - 1 pixels before each pixel to half behind it."""
+    pixels = torch.arange(side, device=like.device)
+    distance = pixels - pixels[:, None]
+    return ((distance > -half) & (distance <= half)).to(like.dtype)
+
+
+def _peak(part: Tensor) -> Tensor:
+    """[B, 1, 1]: each map's maximum, 1 where it is 0 everywhere."""
+    peak = part.amax(dim=(1, 2), keepdim=True)
+    return torch.where(peak > 0, peak, 1)

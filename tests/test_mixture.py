@@ -1,0 +1,175 @@
+"""A mixture: each batch, or each image, meets one method of several, with that method's own decisions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from mixbench.config import Composer
+from mixbench.errors import UserError
+from mixbench.identity import job
+from mixbench.mixing.configured import build
+from mixbench.plan import Plan
+from mixbench.train import check
+
+SHAPE = (6, 3, 12, 16)
+PLAN = Plan(4, 40, SHAPE[0], *SHAPE[2:])
+
+
+@pytest.fixture(scope="module")
+def composer():
+    with Composer() as composer:
+        yield composer
+
+
+def settled(composer, *overrides):
+    return job(composer.compose(["method=mixture", *overrides])).cfg
+
+
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(SHAPE, generator=generator), torch.rand(SHAPE[0], 4, generator=generator).softmax(dim=1)
+
+
+def decisions(method, step=0, plan=PLAN):
+    return {name: torch.from_numpy(values[0]) for name, values in method.drawn(plan, step, 1).items()}
+
+
+def by_itself(composer, name, step, *overrides):
+    """What the method makes of the batch in a run of its own, by its own plan of that step."""
+    method = build(job(composer.compose([f"method={name}", *overrides])).cfg.method)
+    return method(*batch(), decisions(method, step))
+
+
+MANY = "method.methods=[label-mix,cutmix,fmix,cutout,none]"
+
+
+@pytest.mark.parametrize("scope", ["false", "true"])
+def test_each_image_is_what_its_method_would_have_made_of_it_alone(composer, scope):
+    cfg = settled(composer, MANY, f"method.per_sample={scope}", "method.parts.cutmix.per_sample=true")
+    method, names = build(cfg.method), list(cfg.method.methods)
+    used = set()
+    for step in range(8):
+        decided = decisions(method, step)
+        images, targets, at = method(*batch(), decided)
+        assert at is None
+        number = (decided["choice"] * len(names)).long().tolist()
+        used |= set(number)
+        assert scope == "true" or len(set(number)) == 1
+        for i, k in enumerate(number):
+            own = ["method.per_sample=true"] if names[k] == "cutmix" else []
+            alone, weights, _ = by_itself(composer, names[k], step, *own)
+            assert torch.equal(images[i], alone[i])
+            assert torch.equal(targets[i], weights[i])
+    assert len(used) >= 4
+
+
+def test_the_choice_has_the_probabilities_and_p_leaves_batches_alone(composer):
+    cfg = settled(
+        composer, "method.methods=[cutmix,none,label-mix]", "method.probabilities=[0.5,0.2,0.3]", "method.p=0.6"
+    )
+    assert cfg.method.methods == ["cutmix", "label-mix", "none"]
+    choice = build(cfg.method).drawn(PLAN, 0, 4000)["choice"]
+    assert (choice == choice[:, :1]).all()
+    counts = np.histogram(choice[:, 0], [0, 0.5, 0.8, 1.0, np.inf])[0]
+    assert stats.chisquare(counts, 4000 * np.array([0.3, 0.18, 0.12, 0.4])).pvalue > 0.01
+
+    never = build(settled(composer, "method.p=0").method)
+    images, targets, _ = never(*batch(), decisions(never))
+    assert torch.equal(images, batch()[0])
+    assert torch.equal(targets, batch()[1])
+
+
+def test_a_part_takes_the_same_decisions_whatever_the_others_are(composer):
+    two = build(settled(composer, "method.methods=[cutmix,label-mix]").method).drawn(PLAN, 5, 3)
+    other = build(settled(composer, "method.methods=[fmix,gridmix,cutmix]").method).drawn(PLAN, 5, 3)
+    for name in ("cutmix.partner", "cutmix.lam", "cutmix.centre"):
+        assert np.array_equal(two[name], other[name])
+
+
+@pytest.mark.parametrize("scope", ["false", "true"])
+def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(composer, scope):
+    cfg = settled(
+        composer,
+        "method.methods=[manifold,cutmix]",
+        f"method.per_sample={scope}",
+        "method.parts.manifold.layers=[stage1]",
+    )
+    method, names = build(cfg.method), list(cfg.method.methods)
+    features = torch.randn(SHAPE[0], 5)
+    seen = set()
+    for step in range(8):
+        decided = decisions(method, step)
+        _, _, at = method(*batch(), decided)
+        chosen = (decided["choice"] * 2).long() == names.index("manifold")
+        seen |= set(chosen.tolist())
+        if at is None:
+            assert not chosen.any()
+            continue
+        lam = decided["manifold.lam"][:, None].float()
+        blended = lam * features + (1 - lam) * features[decided["manifold.partner"]]
+        torch.testing.assert_close(at("stage1", features), torch.where(chosen[:, None], blended, features))
+        assert torch.equal(at("stage2", features), features)
+    assert seen == {True, False}
+
+
+def test_protected_images_stay_as_they_are(composer):
+    protected = np.arange(40) % 3 == 0
+    plan = replace(PLAN, protected=protected)
+    method = build(settled(composer, MANY, "method.per_sample=true").method)
+    for step in range(6):
+        kept = torch.from_numpy(protected[plan.steps(step, 1)["index"][0]])
+        images, targets, _ = method(*batch(), decisions(method, step, plan))
+        assert torch.equal(images[kept], batch()[0][kept])
+        assert torch.equal(targets[kept], batch()[1][kept])
+
+
+def test_the_same_mixture_is_the_same_run_however_it_is_written(composer):
+    written = [
+        ["method=mixture"],
+        ["method=mixup-cutmix"],
+        ["method=mixture", "method.methods=[mixup,cutmix]", "method.probabilities=[0.5,0.5]"],
+        ["method=mixture", "method.methods=[cutmix,label-mix,fmix]", "method.probabilities=[0.5,0.5,0]"],
+    ]
+    assert len({job(composer.compose(words)).id for words in written}) == 1
+    others = [
+        ["method.probabilities=[0.4,0.6]"],
+        ["method.parts.cutmix.alpha=2"],
+        ["method.per_sample=true"],
+        ["method.p=0.5"],
+    ]
+    assert len({job(composer.compose(["method=mixture", *words])).id for words in [[], *others]}) == 5
+
+
+def test_a_part_without_mixing_counts_as_none(composer):
+    cfg = settled(composer, "method.parts.cutmix.alpha=0")
+    assert cfg.method.parts.cutmix.name == "none"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["method.methods=[mixup,cutmx]"], "unknown method.methods 'cutmx' (did you mean cutmix?)"),
+        (["method.methods=cutmix"], "method.methods=cutmix: must be a list, as in method.methods=[label-mix,cutmix]"),
+        (["method.methods=[]"], "method.methods=[]: must be a list"),
+        (["method.methods=[cutmix,mixture]"], "a mixture cannot be part of a mixture"),
+        (["method.methods=[mixup,label-mix]"], "each method can be named once"),
+        (["method.probabilities=[0.3,0.3]"], "method.probabilities=[0.3, 0.3]: must be numbers that sum to 1"),
+        (["method.probabilities=[1]"], "must be a list of 2, one for each of method.methods"),
+        (["method.probabilities=[1.5,-0.5]"], "method.probabilities=-0.5: must be a finite number, 0 or more"),
+        (["method.probabilities=[a,b]"], "method.probabilities=a: must be a number"),
+        (["method.parts.cutmx.alpha=2"], "(did you mean method.parts.cutmix?)"),
+        (["method.parts.cutmix.alhpa=2"], "(did you mean method.parts.cutmix.alpha?)"),
+        (["method.parts.cutmix=2"], "method.parts.cutmix=2: has keys, as in method.parts.cutmix.p=0.5"),
+        (["method.parts.cutmix.alpha=-2"], "method.parts.cutmix.alpha=-2: must be a finite number, 0 or more"),
+        (["method.methods=[cutout]", "method.parts.cutout.length=2"], "method.parts.cutout.length=2: must be above 0"),
+        (["method.p=2"], "method.p=2.0: must be a probability, from 0 to 1"),
+    ],
+)
+def test_mistakes_are_told(composer, overrides, message):
+    with pytest.raises(UserError) as told:
+        check(settled(composer, *overrides))
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
