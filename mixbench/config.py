@@ -75,6 +75,8 @@ class StudyConfig:
     protocol: str | None = None  # how they were made, as far as the source says
     note: str | None = None  # what a reader of the tables must know
     rule: str = "final"  # which accuracy the tables show: stats.RULES
+    rows: str = "n"  # the keys that its tables show
+    columns: str = "method"
     published_rule: str | None = None  # which one the source prints
     grids: list[dict[str, Any]] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)

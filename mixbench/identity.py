@@ -1,22 +1,15 @@
-"""What makes a run the run it is: checks a configuration, settles what it leaves open, and names the run. No torch."""
+"""What makes a run the run it is: the keys that decide its outcome, and the name that follows from them. No torch."""
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.errors import UserError, unknown
+from mixbench.settle import settle
 
-SUBSETS = ("head", "random", "balanced")
-EVALS = ("test", "holdout")
-PRECISIONS = ("auto", "fp32", "bf16")
-SCHEDULES = ("step", "cosine", "constant")
-PROTOCOLS = ("small-data",)
 # Keys that do not bear on what a run computes, only on where and how.
 INERT = {
     "dataset.classes",
@@ -29,7 +22,6 @@ INERT = {
     "save_model",
     "train.checkpoint_every",
 }
-NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
 # A key's value that means "as if there were no such key": at that value it stays out of the hash. A key that is added
 # later belongs here, so that the ids of older runs stay as they are.
@@ -61,20 +53,7 @@ class Job:
 
 def job(cfg: DictConfig) -> Job:
     """Check a composed configuration and settle it. Raises UserError where a value is out of range."""
-    cfg = cfg.copy()
-    try:
-        OmegaConf.resolve(cfg)
-        missing = sorted(OmegaConf.missing_keys(cfg))
-    except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
-    if missing:
-        raise UserError(f"{missing[0]} is not set; give {missing[0]}=VALUE")
-    _check_top(cfg)
-    _settle_dataset(cfg)
-    _settle_method(cfg)
-    _settle_protect(cfg)
-    _settle_loss(cfg.loss)
-    _settle_train(cfg)
+    cfg = settle(cfg)
     identity = _identity(cfg)
     return Job(cfg, identity, run_id(identity))
 
@@ -99,15 +78,6 @@ def cell_hash(identity: Mapping[str, Any]) -> str:
 def completed(identity: Mapping[str, Any]) -> dict[str, Any]:
     """With the keys that are younger than a stored run, so that its rows in a table are not told apart by them."""
     return {**identity, **{key: value for key, value in NEUTRAL.items() if key not in identity}}
-
-
-def small_data_steps(n: int) -> int:
-    """Weight updates of the small-data report for a subset of n images (its iteration runs, and 100 epochs of 128)."""
-    if n <= 100:
-        return 40_000
-    if n < 1000:
-        return 117_000
-    return 100 * n // 128
 
 
 def _identity(cfg: DictConfig) -> dict[str, Any]:
@@ -151,177 +121,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _choice(key: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise unknown(key, value, choices)
-
-
-def _require(fits: bool, key: str, value: Any, needed: str) -> None:
-    if not fits:
-        raise UserError(f"{key}={value}: must be {needed}")
-
-
-def _check_top(cfg: DictConfig) -> None:
-    _require(cfg.n >= 1, "n", cfg.n, "at least 1")
-    _require(cfg.seed >= 0, "seed", cfg.seed, "0 or more")
-    _require(cfg.subset_seed >= 0, "subset_seed", cfg.subset_seed, "0 or more")
-    _choice("subset", cfg.subset, SUBSETS)
-    _choice("eval", cfg.eval, EVALS)
-    _choice("precision", cfg.precision, PRECISIONS)
-    _choice("progress", cfg.progress, ("auto", "on", "off"))
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device):
-        raise unknown("device", cfg.device, ["auto", "cpu", "cuda", "cuda:0", "cuda:1"])
-    _require(cfg.model.width >= 1, "model.width", cfg.model.width, "at least 1")
-
-
-def _settle_dataset(cfg: DictConfig) -> None:
-    dataset = cfg.dataset
-    if dataset.source == "npz" and not dataset.path:
-        raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz")
-    if dataset.name is None:
-        dataset.name = re.sub(r"\.npz$", "", re.split(r"[/\\]", dataset.path)[-1])
-    _require(
-        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None,
-        "dataset.name",
-        dataset.name,
-        "of letters, digits and . _ + - alone, since it names folders (set dataset.name)",
-    )
-    _require(dataset.pad >= 0, "dataset.pad", dataset.pad, "0 or more")
-    _require(dataset.holdout > 0, "dataset.holdout", dataset.holdout, "a share below 1 or a number of images")
-    for key in ("mean", "std"):
-        if (dataset.mean is None) != (dataset.std is None):
-            raise UserError("dataset.mean and dataset.std go together: give both, or null for both")
-        if dataset[key] is not None:
-            _require(len(dataset[key]) in (1, 3), f"dataset.{key}", dataset[key], "one number for each channel")
-    if dataset.std is not None:
-        _require(min(dataset.std) > 0, "dataset.std", dataset.std, "above 0")
-    _require(0 <= dataset.label_noise <= 1, "dataset.label_noise", dataset.label_noise, "a share, from 0 to 1")
-    names = list(dataset.classes or [])
-    _require(len(set(names)) == len(names), "dataset.classes", names, "names that all differ")
-
-
-def _settle_method(cfg: DictConfig) -> None:
-    cfg.method = _settled_method(cfg.method, "method")
-
-
-def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
-    """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, becomes `none`.
-
-    at: where `method` stands in the configuration.
-    """
-    for key in ("alpha", "beta", "p"):
-        if key not in method or (key == "beta" and method.beta is None):
-            continue
-        method[key] = float(_number(f"{at}.{key}", method[key]))
-    if "p" in method:
-        _require(method.p <= 1, f"{at}.p", method.p, "a probability, from 0 to 1")
-    if "per_sample" in method:
-        _require(isinstance(method.per_sample, bool), f"{at}.per_sample", method.per_sample, "true or false")
-    if "parts" in method:
-        _settle_mixture(method, at)
-        if all(part.name == NONE["name"] for part in method.parts.values()):
-            return NONE
-    if "alpha" not in method:
-        return method
-    if method.beta is None:
-        method.beta = method.alpha
-    if method.alpha == 0 and method.beta == 0:
-        return NONE
-    if 0 in (method.alpha, method.beta):
-        raise UserError(
-            f"{at}.alpha={method.alpha:g} {at}.beta={method.beta:g}: no Beta distribution has exactly one "
-            "of the two 0; both 0 (or alpha 0 and beta null) mean method=none"
-        )
-    return method
-
-
-def _number(key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{key}={value}: must be a number")
-    _require(0 <= value < float("inf"), key, value, "a finite number, 0 or more")
-    return value
-
-
-def _settle_mixture(method: DictConfig, at: str) -> None:
-    """Check methods and probabilities, and put them in one order: the same mixture is the same run."""
-    names, shares = method.methods, method.probabilities
-    if not OmegaConf.is_list(names) or not names:
-        raise UserError(f"{at}.methods={names}: must be a list, as in {at}.methods=[label-mix,cutmix]")
-    if shares is None:
-        shares = OmegaConf.create([1 / len(names)] * len(names))
-    if not OmegaConf.is_list(shares) or len(shares) != len(names):
-        raise UserError(f"{at}.probabilities={shares}: must be a list of {len(names)}, one for each of {at}.methods")
-    shares = [float(_number(f"{at}.probabilities", share)) for share in shares]
-    _require(abs(sum(shares) - 1) < 1e-6, f"{at}.probabilities", shares, "numbers that sum to 1")
-    if len(set(names)) < len(names):
-        raise UserError(f"{at}.methods={list(names)}: each method can be named once")
-    used = sorted((name, share) for name, share in zip(names, shares, strict=True) if share > 0)
-    for name, _ in used:
-        if "parts" in method.parts[name]:
-            raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")
-    method.methods, method.probabilities = [name for name, _ in used], [share for _, share in used]
-    method.parts = {name: _settled_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
-
-
-def _settle_protect(cfg: DictConfig) -> None:
-    """Names become numbers, in one order. Without mixing there is nothing to protect from: the baseline is shared."""
-    given = [] if cfg.protect is None else cfg.protect if OmegaConf.is_list(cfg.protect) else [cfg.protect]
-    numbers = sorted({_class_number(value, cfg.dataset.classes) for value in given})
-    cfg.protect = [] if cfg.method.name == NONE["name"] else numbers
-
-
-def _class_number(value: Any, names: Sequence[str] | None) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if not isinstance(value, str):
-        raise UserError(f"protect: {value} is no class; give names, or numbers from 0, as in protect=[0,2]")
-    if names is None:
-        raise UserError(
-            f"protect: {value!r} names no class, since dataset.classes is null; give numbers, or "
-            "dataset.classes=[a,b], the names in the order of the labels"
-        )
-    if value not in names:
-        raise unknown("class in protect", value, names)
-    return list(names).index(value)
-
-
-def _settle_loss(loss: DictConfig) -> None:
-    if "label_smoothing" in loss:
-        key, value = "loss.label_smoothing", loss.label_smoothing
-        loss.label_smoothing = float(_number(key, value))
-        _require(value < 1, key, value, "from 0 to below 1")
-
-
-def _settle_train(cfg: DictConfig) -> None:
-    train = cfg.train
-    _choice("train.schedule", train.schedule, SCHEDULES)
-    _require(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")
-    _require(train.lr > 0, "train.lr", train.lr, "above 0")
-    _require(0 <= train.momentum < 1, "train.momentum", train.momentum, "from 0 to below 1")
-    _require(train.weight_decay >= 0, "train.weight_decay", train.weight_decay, "0 or more")
-    if train.nesterov and train.momentum == 0:
-        raise UserError("train.nesterov=true needs train.momentum above 0")
-    if train.steps is not None and train.epochs is not None:
-        raise UserError(
-            f"train.steps={train.steps} and train.epochs={train.epochs:g} both say how long to train; give one "
-            "(train.steps=null takes the epochs)"
-        )
-    if train.epochs is not None:
-        _require(train.epochs > 0, "train.epochs", train.epochs, "above 0")
-        train.steps = max(1, int(train.epochs * cfg.n // train.batch_size))
-    elif train.steps is None:
-        if train.protocol is None:
-            raise UserError("how long to train is not set; give train.steps=NUMBER or train.epochs=NUMBER")
-        _choice("train.protocol", train.protocol, PROTOCOLS)
-        train.steps = small_data_steps(cfg.n)
-    _require(train.steps >= 1, "train.steps", train.steps, "at least 1")
-    train.epochs = None
-    _require(
-        0 <= train.warmup < train.steps, "train.warmup", train.warmup, f"from 0 to below train.steps={train.steps}"
-    )
-    if train.eval_every is None:
-        train.eval_every = max(1, min(390, train.steps // 20))
-    _require(train.eval_every >= 1, "train.eval_every", train.eval_every, "at least 1")
-    _require(train.checkpoint_every >= 1, "train.checkpoint_every", train.checkpoint_every, "at least 1")

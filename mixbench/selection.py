@@ -14,7 +14,7 @@ from mixbench.identity import INERT, Job, cell_hash, completed
 from mixbench.stats import RULES
 from mixbench.store import Store
 
-OPTIONS = {"rows": "n", "columns": "method", "rule": None, "results_dir": "results", "out": None}
+OPTIONS = {"rows": None, "columns": None, "rule": None, "results_dir": "results", "out": None}
 METRICS = (
     "final_accuracy",
     "median10_accuracy",
@@ -122,8 +122,8 @@ def of_study(
         source = places[sources[0]]
     return Selection(
         frame,
-        options["rows"],
-        options["columns"],
+        options["rows"] or settings.rows,
+        options["columns"] or settings.columns,
         options["rule"] or settings.rule,
         Path(options["out"] or results.root / chosen),
         f"{settings.title} ({variant})",
@@ -158,9 +158,9 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
         frame,
-        options["rows"],
-        options["columns"],
-        options["rule"] or "final",
+        options["rows"] or StudyConfig.rows,
+        options["columns"] or StudyConfig.columns,
+        options["rule"] or StudyConfig.rule,
         out,
         title,
         results.runs,

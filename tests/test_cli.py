@@ -111,8 +111,18 @@ MISTAKES = {
         "sweep dataset=digits train.steps=2 train.lr=interval(0.1,1)",
         ["train.lr=interval(0.1,1)", "range(a,b,step)"],
     ),
-    "study": ("study small-dat", ["'small-dat'", "did you mean small-data?", "choices: cifar10-cpu, demo, small-data"]),
-    "study of a table": ("table demoo", ["'demoo'", "did you mean demo?", "choices: cifar10-cpu, demo, small-data"]),
+    "study": (
+        "study small-dat",
+        [
+            "'small-dat'",
+            "did you mean small-data?",
+            "choices: cifar10-cpu, demo, methods-cpu, methods-demo, small-data",
+        ],
+    ),
+    "study of a table": (
+        "table demoo",
+        ["'demoo'", "did you mean demo?", "choices: cifar10-cpu, demo, methods-cpu, methods-demo, small-data"],
+    ),
     "study of a plot": ("plot demoo", ["'demoo'", "did you mean demo?"]),
     "study of status": ("status demoo", ["'demoo'", "did you mean demo?"]),
     "study as a key": ("run study=demoo", ["'demoo'", "did you mean demo?"]),

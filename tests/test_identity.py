@@ -6,7 +6,8 @@ import pytest
 
 from mixbench.config import Composer
 from mixbench.errors import UserError
-from mixbench.identity import NEUTRAL, NONE, cell_hash, completed, job, run_id, small_data_steps
+from mixbench.identity import NEUTRAL, cell_hash, completed, job, run_id
+from mixbench.settle import NONE, small_data_steps
 
 
 @pytest.fixture(scope="module")
