@@ -21,6 +21,7 @@ from torchvision.transforms import v2
 
 from mixbench import functions
 from mixbench.mixing import METHODS, cutmix, cutout, data_mix, label_mix
+from mixbench.mixing.library import method
 from mixbench.mixing.linear import blend
 from mixbench.plan import DRAWS, Plan
 
@@ -394,8 +395,8 @@ def test_cutout_hole_is_16_of_32_and_clipped():
 
 def test_the_method_that_readme_adds_works():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    lines = readme[readme.index("       def halves(") :].split("\n\n")[0]
-    names = {"torch": torch, "blend": blend}
+    lines = readme[readme.index("       @method(p=1.0)\n       def halves(") :].split("\n\n")[0]
+    names = {"torch": torch, "blend": blend, "method": method}
     exec(textwrap.dedent(lines), names)
     assert functions.options_of(names["halves"]).keys() == {"left"}
     images, targets, partner = torch.rand(4, 3, 6, 8), torch.eye(4), torch.tensor([1, 2, 3, 0])
@@ -405,3 +406,7 @@ def test_the_method_that_readme_adds_works():
     assert torch.equal(mixed[2:], images[2:])
     assert torch.equal(labels[2:], targets[2:])
     assert labels[0].tolist() == [0.5, 0.5, 0, 0]
+    mixed, labels = names["halves"](
+        images, torch.arange(4), num_classes=4, generator=np.random.default_rng(0), left=0.25
+    )
+    assert torch.equal(mixed[..., :2], images[..., :2])
