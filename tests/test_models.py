@@ -107,3 +107,28 @@ def test_build_follows_the_configuration():
 def test_check_names_the_key_the_value_and_the_choices(key, value, choice):
     with pytest.raises(UserError, match=rf"model\.{key} '{value}'.*{choice}"):
         models.check(config(**{key: value}))
+
+
+@pytest.mark.parametrize("depth", [10, 18, 34])
+def test_features_can_be_replaced_behind_each_stage(depth):
+    model = PreActResNet(3, 10, depth=depth, width=4).eval()
+    x = torch.randn(2, 3, 16, 16)
+    seen = {}
+
+    def look(name, features):
+        seen[name] = features.shape[1:]
+        return features
+
+    assert torch.equal(model(x, look), model(x))
+    assert seen == {
+        "stage1": (4, 16, 16),
+        "stage2": (8, 8, 8),
+        "stage3": (16, 4, 4),
+        "stage4": (32, 2, 2),
+    }
+
+    # The last stage set to 0 leaves the classifier's bias; an earlier one still passes through the later layers.
+    last = model(x, lambda name, features: 0 * features if name == "stage4" else features)
+    assert torch.equal(last, model.classifier.bias.expand(2, 10))
+    swapped = model(x, lambda name, features: features.flip(0) if name == "stage2" else features)
+    torch.testing.assert_close(swapped, model(x).flip(0))

@@ -322,6 +322,47 @@ def test_equal_seeds_share_initial_weights_over_methods(tiny):
     assert not torch.equal(weights("seed=1"), first)
 
 
+# Methods in a run
+
+
+@pytest.fixture
+def trained(mixbench, tiny, tmp_path):
+    """The history of a run of these words, each call in a store of its own."""
+
+    def trained(*words):
+        results = f"results{len(list(tmp_path.iterdir()))}"
+        assert mixbench("run", *tiny, *words, f"results_dir={results}").status == 0
+        return history(folder_of(results))
+
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["method=manifold", "method.layers=[input]"], ["method=label-mix", "method.alpha=2"]),
+        (["method=mixture", "method.methods=[fmix]"], ["method=fmix"]),
+        (["method=mixture", "method.p=0"], ["method=none"]),
+    ],
+)
+def test_two_ways_to_say_the_same_train_the_same_run(trained, one, other):
+    assert trained(*one) == trained(*other)
+
+
+@pytest.mark.parametrize(
+    "words", [["method=manifold"], ["method=fmix", "method.per_sample=true"], ["augment=randaugment"]]
+)
+def test_plans_drawn_step_by_step_train_the_same_run(trained, words, monkeypatch):
+    at_once = trained(*words)
+    monkeypatch.setattr(train, "PLAN_BYTES", 1)
+    assert trained(*words, "device=auto") == at_once
+
+
+def test_a_layer_that_is_mixed_trains_another_run(trained):
+    runs = [trained("method=manifold", f"method.layers=[{name}]") for name in ("input", "stage1", "stage4")]
+    assert runs[0] != runs[1] != runs[2]
+
+
 # Label noise
 
 
