@@ -8,7 +8,7 @@ import torch
 from mixbench.bench_loops import Effort, MixbenchLoop, interleaved, now, relative, settled
 from mixbench.bench_report import table, where
 from mixbench.catalogue import names
-from mixbench.mixing.configured import METHOD_NAMES
+from mixbench.mixing.runner import METHOD_NAMES
 
 BATCHES = 30  # of which gathering, augmenting and mixing are timed apart
 BASELINES = {"method": "method=none", "augment": "augment=none"}
@@ -35,16 +35,10 @@ def variants() -> dict[str, dict[str, list[str]]]:
 
 def measure(width: int, device: torch.device, work: Effort) -> dict[str, list[dict[str, Any]]]:
     """For each group a row for each variant: bench_loops.relative beside the group's baseline, and `batch_ms`."""
-    groups = variants()
-    loops = {
-        name: MixbenchLoop(width, device, "auto", overrides)
-        for of_group in groups.values()
-        for name, overrides in of_group.items()
-    }
-    seconds = interleaved(loops, work, device)
     rows = {}
-    for group, of_group in groups.items():
-        rows[group] = relative({name: seconds[name] for name in of_group}, BASELINES[group])
+    for group, of_group in variants().items():
+        loops = {name: MixbenchLoop(width, device, "auto", overrides) for name, overrides in of_group.items()}
+        rows[group] = relative(interleaved(loops, work, device), BASELINES[group])
         for row in rows[group]:
             row["batch_ms"] = batch_ms(loops[row["name"]], device)
     return rows

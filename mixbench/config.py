@@ -23,6 +23,7 @@ from mixbench.errors import UserError, unknown
 
 CONFIG_MODULE = "mixbench.configs"
 CONFIG_NAME = "run"
+OF_THE_FILE = ("name", "version")  # what an option of a group is, not how
 GROUPS = ("dataset", "method", "augment", "model", "train", "loss", "study")
 
 
@@ -145,7 +146,7 @@ class Composer:
         values = [o for o in parsed if o.key_or_group not in GROUPS]
         cfg = copy.deepcopy(self._with_options(chosen))
         for override in values:
-            of_part = override.key_or_group.startswith("method.parts.") and "parts" in cfg.method
+            of_part = f"{override.key_or_group}.".startswith("method.parts.") and "parts" in cfg.method
             if not of_part and not _has(cfg, override.key_or_group):
                 raise _unknown_key(cfg, override.key_or_group)
             try:
@@ -162,6 +163,8 @@ class Composer:
     def _complete_parts(self, method: DictConfig) -> None:
         """Give each method of a mixture, under `parts`, all the settings of its own file; an alias by its own name."""
         given, known = method.parts, self.options("method")
+        if not isinstance(given, DictConfig):
+            raise UserError(f"method.parts={given}: has keys, as in method.parts.cutmix.p=0.5")
         if OmegaConf.is_list(method.methods):
             for option in method.methods:
                 if option not in known:
@@ -177,6 +180,10 @@ class Composer:
             if not isinstance(settings, DictConfig):
                 raise UserError(f"method.parts.{name}={settings}: has keys, as in method.parts.{name}.p=0.5")
             for key, value in settings.items():
+                if key in OF_THE_FILE:
+                    raise UserError(
+                        f"method.parts.{name}.{key}={value}: is the method's own; name methods in method.methods"
+                    )
                 if key not in method.parts[name]:
                     raise _unknown_key(OmegaConf.create({"method": method}), f"method.parts.{name}.{key}")
                 method.parts[name][key] = value
@@ -209,6 +216,9 @@ class Composer:
             raise UserError(f"{text}: several values make several runs; use mixbench sweep (or run --multirun)")
         if key.split(".")[0].split("/")[0] == "hydra":
             raise UserError(f"{text}: mixbench runs its jobs itself; Hydra's own settings have no effect here")
+        group, _, last = key.rpartition(".")
+        if group in ("method", "augment", "loss", "model") and last in OF_THE_FILE:
+            raise UserError(f"{text}: is set by the file that {group}=NAME chooses; write {group}=NAME")
         if key in GROUPS:
             options = self.options(key)
             if override.value() not in options and not (key == "study" and override.value() is None):

@@ -1,6 +1,7 @@
 """What a function on a batch asks for, read off its signature: decisions of the plan, and options from YAML."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
@@ -51,7 +52,7 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     others = {*OWN_KEYS[group], *settings}
     for name, value in cfg.items():
         if name in known:
-            _check_kind(f"{key}.{name}", value, known[name].annotation)
+            check_kind(f"{key}.{name}", value, known[name].annotation)
         elif name not in others:
             choices = [f"{key}.{choice}" for choice in (*known, *others)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
@@ -62,8 +63,11 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     return {name: _plain(value) for name, value in cfg.items() if name in known}
 
 
-def _check_kind(key: str, value: Any, wanted: Any) -> None:
-    """`wanted`: bool, int, float, str, the Literal of the values that there are, or a tuple of any number of one."""
+def check_kind(key: str, value: Any, wanted: Any) -> None:
+    """Raises UserError where the value of `key` is not of the wanted kind.
+
+    wanted: bool, int, float, str, the Literal of the values that there are, or a tuple of any number of one of these.
+    """
     if get_origin(wanted) is Literal:
         if value not in get_args(wanted):
             raise unknown(key, value, get_args(wanted))
@@ -71,11 +75,21 @@ def _check_kind(key: str, value: Any, wanted: Any) -> None:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise UserError(f"{key}={value}: must be a list, as in {key}=[a,b]")
         for item in value:
-            _check_kind(key, item, get_args(wanted)[0])
+            check_kind(key, item, get_args(wanted)[0])
     else:
         kinds = (int, float) if wanted is float else wanted
         if not isinstance(value, kinds) or (isinstance(value, bool) and wanted is not bool):
             raise UserError(f"{key}={value}: must be {wanted.__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{key}={value}: must be a finite number")
+
+
+def check_bounds(what: str, low: float, high: float, most: float) -> None:
+    """Raises ValueError where not 0 < low <= high <= most, which are called min_<what> and max_<what>."""
+    if not 0 < low <= high:
+        raise ValueError(f"min_{what}={low}: must be above 0 and at most max_{what}, {high}")
+    if high > most:
+        raise ValueError(f"max_{what}={high}: must be at most {most}")
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """`mixbench gallery`: what the methods do, drawn on images of the chosen data set."""
 
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,21 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from omegaconf import DictConfig
 from torch import Tensor
 
 from mixbench import data, store
 from mixbench.augment import AUGMENTS
 from mixbench.catalogue import describe
 from mixbench.config import Composer, expand, parse
+from mixbench.errors import UserError
 from mixbench.functions import Configured
 from mixbench.identity import Job, job
 from mixbench.losses import one_hot
-from mixbench.mixing.configured import MIXTURE, build
+from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build
 from mixbench.plan import Plan
 from mixbench.plot import STYLE, save
+from mixbench.table import label
 from mixbench.train import check
 
 # What a gallery shows unless it is told otherwise: offline images, as they are, and few of them.
@@ -31,6 +35,9 @@ LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 PAIRS = 2  # of images in the long form
 ROW = 1.28  # inches of a row of pictures with their captions
+LONGEST_NAME = 12  # of a class, in letters: more would run into the next picture's caption
+SWEPT = ("method", "augment")  # keys that rows may differ in; all show the same images
+NOT_SHOWN = ("p", "layers", "methods")  # settings that a scene sets itself, or a note tells anyway
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,13 @@ class Picture:
 
 
 class Scene:
-    """Pairs of images of different classes, where there are, and what one method makes of them."""
+    """Pairs of images of different classes, where there are, and what one method makes of them.
 
-    def __init__(self, job: Job, images: data.Split):
-        self.cfg, self.split = job.cfg, images
+    note: what a reader must know beside the method's name.
+    """
+
+    def __init__(self, job: Job, images: data.Split, note: str = ""):
+        self.cfg, self.split, self.note = job.cfg, images, note
         self.name = job.cfg.method.name
         for settings in (self.cfg.method, *self.cfg.method.get("parts", {}).values()):
             if "p" in settings:
@@ -67,8 +77,8 @@ class Scene:
         return "lam" in self.method.drawn(self.plan, 0, 1)
 
     def originals(self) -> list[Picture]:
-        """Both images of the first pair, not mixed."""
-        images, targets = self._batch(self._decisions(0))
+        """Both images of the first pair, neither augmented nor mixed."""
+        images, targets = self._batch()
         whole = np.ones(images.shape[2:])
         return [Picture(self._visible(images[i]), self._label(i), targets[i].numpy(), whole) for i in (0, 1)]
 
@@ -95,9 +105,9 @@ class Scene:
         swapped = torch.arange(len(self.index)).view(-1, 2).flip(1).flatten()  # each is the other's partner
         return {name: swapped if name.endswith("partner") else value for name, value in decided.items()}
 
-    def _batch(self, decided: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _batch(self, decided: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.split.train_images)[self.index].permute(0, 3, 1, 2)
-        images = self.augment(images, decided=decided).double() / 255
+        images = (images if decided is None else self.augment(images, decided=decided)).double() / 255
         labels = torch.from_numpy(self.split.train_labels)[self.index]
         targets = one_hot(labels, self.split.num_classes, self.cfg.loss.label_smoothing)
         return (images - _channels(self.split.mean)) / _channels(self.split.std), targets
@@ -111,43 +121,57 @@ class Scene:
         weights = picture.weights
         names = self.cfg.dataset.classes or [f"class {k}" for k in range(len(weights))]
         shown = [k for k in np.argsort(-weights).tolist() if weights[k] >= 0.005]
-        return "\n".join(f"{names[k]}: {weights[k]:.2f}" for k in sorted(shown[:2], key=lambda k: k != picture.label))
+        own_first = sorted(shown[:2], key=lambda k: k != picture.label)
+        return "\n".join(f"{_short(names[k])}: {weights[k]:.2f}" for k in own_first)
 
 
 def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list[Path]:
     """Draw the methods that the overrides name, or all; returns the files. Raises UserError where they do not fit."""
-    given = {override.key_or_group for override in parse(overrides)}
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override() and override.key_or_group.split(".")[0] not in SWEPT:
+            raise UserError(
+                f"{override.input_line}: every row shows the same images; only {' and '.join(SWEPT)} and their keys "
+                "can have several values"
+            )
+    given = {override.key_or_group for override in parsed}
     base = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given]
-    jobs = [job(composer.compose([*base, *words])) for words in _combinations(composer, overrides, given)]
+    made = _jobs(composer, [*base, *overrides], every="method" not in given)
+    jobs = [one for one, _ in made]
     first = jobs[0]
+    for one in jobs:
+        if one.cfg.protect:
+            raise UserError(f"protect={one.cfg.protect}: a gallery shows images that are mixed; leave protect out")
+        check(one.cfg)
     source = first.cfg.dataset
     dataset = data.load(source.source, source.root, source.path, say=print)
-    for one in jobs:
-        check(one.cfg)
-    scenes = [Scene(one, data.split(dataset, one.cfg)) for one in jobs]
+    augments = sorted({one.cfg.augment.name for one in jobs})
+    scenes = []
+    for one, words in made:
+        if "n" not in given:
+            one.cfg.n = min(one.cfg.n, len(dataset.train_images))
+        note = [*_note(one.cfg), *_changed(composer, one, words), *_augmented(one, jobs)]
+        scenes.append(Scene(one, data.split(dataset, one.cfg), ", ".join(note)))
     stem = scenes[0].name if len(scenes) == 1 else "methods"
-    if first.cfg.augment.name != DEFAULTS["augment"]:
-        stem += f"-{first.cfg.augment.name}"
+    if augments != [DEFAULTS["augment"]]:
+        stem += f"-{'-'.join(augments)}"
     folder = out or Path(first.cfg.results_dir) / "gallery" / first.cfg.dataset.name
     store.make_folder(folder)
-    with mpl.rc_context(STYLE | {"axes.grid": False}):
+    with mpl.rc_context(STYLE | {"axes.grid": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a class name: the SVG has it all the same
         figure = _at_length(scenes[0]) if len(scenes) == 1 else _overview(scenes)
         return save(figure, folder / stem)
 
 
-def _combinations(composer: Composer, overrides: Sequence[str], given: set[str]) -> list[list[str]]:
-    if "method" not in given:
-        names = [name for name in composer.options("method") if composer.method_name(name) == name]
-        return [[*overrides, f"method={name}"] for name in _in_families(names)]
-    return expand(overrides)
-
-
-def _in_families(names: Sequence[str]) -> list[str]:
-    """The order of METHODS, which goes by family, then a mixture and what is the user's own."""
-    from mixbench.mixing.configured import METHOD_NAMES
-
-    order = {name: i for i, name in enumerate(METHOD_NAMES)}
-    return sorted(names, key=lambda name: order.get(name, len(order)))
+def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tuple[Job, list[str]]]:
+    """A job for each row and its overrides, each once, whatever names it has; with `every` all methods, by family."""
+    options = [[f"method={option}"] for option in composer.options("method")] if every else [[]]
+    combinations = [words for option in options for words in expand([*overrides, *option])]
+    made = [(job(composer.compose(words)), words) for words in combinations]
+    if every:
+        order = {name: i for i, name in enumerate(METHOD_NAMES)}
+        made.sort(key=lambda row: order.get(row[0].cfg.method.name, len(order)))
+    return list({row[0].id: row for row in made}.values())
 
 
 def _pairs(labels: np.ndarray) -> np.ndarray:
@@ -173,7 +197,8 @@ def _overview(scenes: Sequence[Scene]) -> Figure:
     rows = max(len(of_side) for of_side, _, _ in sides)
     figure = Figure(figsize=((1.4 + 1.02 * len(LAMBDAS)) * len(sides), 1.5 + ROW * rows))
     top, body = figure.subfigures(2, 1, height_ratios=[1.2, 0.3 + ROW * rows])
-    _originals(top, scenes[0], "What a network is shown in training, and the weights of the labels that it is to learn")
+    about = "What a network is shown in training, and the weights of the labels that it is to learn"
+    _originals(top, scenes[0], textwrap.fill(about, 100 if len(sides) > 1 else 45))
     for part, (of_side, headings, lambdas) in zip(body.subfigures(1, len(sides), squeeze=False)[0], sides, strict=True):
         grid = _grid(part, rows, len(LAMBDAS))
         for axes, heading in zip(grid[0], headings, strict=True):
@@ -182,7 +207,7 @@ def _overview(scenes: Sequence[Scene]) -> Figure:
             for k, (axes, lam) in enumerate(zip(row, lambdas, strict=True)):
                 picture = scene.picture(draw=k if lam is None else 0, lam=lam)
                 _show(axes, picture.image, scene.caption(picture))
-            _name_row(row[0], scene.name, _note(scene))
+            _name_row(row[0], scene.name, scene.note)
     return figure
 
 
@@ -198,7 +223,8 @@ def _at_length(scene: Scene) -> Figure:
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
     top, *parts = figure.subfigures(len(heights), 1, height_ratios=heights)
     about = describe("method").get(scene.name, "")
-    _originals(top, scene, f"{scene.name}\n{textwrap.fill(about, 62)}")
+    lines = [scene.name, *textwrap.wrap(scene.note, 62), *textwrap.wrap(about, 62)]
+    _originals(top, scene, "\n".join(lines))
     for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
         part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
         headed = scene.has_lambda and i == 0
@@ -242,27 +268,58 @@ def _show(axes: Axes, image: np.ndarray, caption: str, **how: Any) -> None:
     if image.ndim == 3 and image.shape[2] == 1:
         image, how = image[..., 0], {"cmap": "gray", "vmin": 0, "vmax": 1}
     axes.imshow(image, interpolation="nearest", **how)
-    axes.text(0.5, -0.04, caption, transform=axes.transAxes, ha="center", va="top", fontsize=7, linespacing=1.1)
+    look = {"transform": axes.transAxes, "linespacing": 1.1, "parse_math": False}  # a class may be called $x$
+    axes.text(0.5, -0.04, caption, ha="center", va="top", fontsize=7, **look)
 
 
 def _name_row(axes: Axes, name: str, note: str) -> None:
     place = {"transform": axes.transAxes, "ha": "right"}
     axes.text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", **place)
-    axes.text(-0.08, 0.5, textwrap.fill(note, 12), va="top", fontsize=7, color="#555555", **place)
+    wrapped = textwrap.fill(note, 14, break_long_words=False)
+    axes.text(-0.08, 0.5, wrapped, va="top", fontsize=7, color="#555555", **place)
 
 
-def _note(scene: Scene) -> str:
+def _note(cfg: DictConfig) -> list[str]:
     """What a reader must know to read a row."""
-    if scene.name == MIXTURE:
-        return " or ".join(scene.cfg.method.methods)
-    if "layers" in scene.cfg.method:
-        return "at the input; features are mixed alike"
-    return ""
+    if cfg.method.name == MIXTURE:
+        return [" or ".join(cfg.method.methods)]
+    return ["at the input; features are mixed alike"] if "layers" in cfg.method else []
+
+
+def _changed(composer: Composer, one: Job, words: Sequence[str]) -> list[str]:
+    """The settings that are not the method's own: of an override, or of a user's YAML file."""
+    method = one.cfg.method
+    plain = [f"method={method.name}" if word.startswith("method=") else word for word in words]
+    plain = [word for word in plain if not word.startswith("method.")]
+    if method.name == MIXTURE:
+        plain.append(f"method.methods=[{','.join(method.methods)}]")
+    own = job(composer.compose(plain)).identity
+    settings = {key: value for key, value in one.identity.items() if key.startswith("method.")}
+    changed = {key.removeprefix("method."): value for key, value in settings.items() if own.get(key) != value}
+    return [_setting(key, value) for key, value in changed.items() if key not in NOT_SHOWN]
+
+
+def _augmented(one: Job, jobs: Sequence[Job]) -> list[str]:
+    """What tells the row's augmentation from those of the others."""
+    names = {other.cfg.augment.name for other in jobs}
+    alike = [other.identity for other in jobs if other.cfg.augment.name == one.cfg.augment.name]
+    options = {key: value for key, value in one.identity.items() if key.startswith("augment.")}
+    told = {"augment": one.cfg.augment.name} if len(names) > 1 else {}
+    told |= {key: value for key, value in options.items() if any(other[key] != value for other in alike)}
+    return [_setting(key, value) for key, value in told.items()]
+
+
+def _setting(key: str, value: Any) -> str:
+    return f"{key}={str(value).lower() if isinstance(value, bool) else label(value)}"
 
 
 def _distribution(scene: Scene) -> str:
     method = scene.cfg.method
     return f": λ ~ Beta({method.alpha:g}, {method.beta:g})" if "alpha" in method else ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 6]}…{name[-5:]}"
 
 
 def _channels(values: np.ndarray) -> Tensor:

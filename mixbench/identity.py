@@ -32,6 +32,8 @@ NEUTRAL: dict[str, Any] = {
     "loss.label_smoothing": 0,
     "augment.padding": "zero",
 }
+# Those that only runs of one option of a group have.
+ONLY_OF = {"augment.padding": ("augment", "standard")}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,11 @@ def cell_hash(identity: Mapping[str, Any]) -> str:
 
 def completed(identity: Mapping[str, Any]) -> dict[str, Any]:
     """With the keys that are younger than a stored run, so that its rows in a table are not told apart by them."""
-    return {**identity, **{key: value for key, value in NEUTRAL.items() if key not in identity}}
+    younger = {key: value for key, value in NEUTRAL.items() if key not in identity}
+    for key, (group, option) in ONLY_OF.items():
+        if identity.get(group) != option:
+            younger.pop(key, None)
+    return {**identity, **younger}
 
 
 def _identity(cfg: DictConfig) -> dict[str, Any]:

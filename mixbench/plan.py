@@ -10,6 +10,7 @@ An augmentation or mixing method asks for decisions by the names of its keyword 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import betaincinv, ndtri
@@ -58,10 +59,15 @@ def order(plan: Plan, first: int, count: int) -> np.ndarray:
 
     A batch wraps over the end of a permutation, so every step has the same shape also where n < B.
     """
-    start, stop = first * plan.batch_size, (first + count) * plan.batch_size
-    first_epoch, last_epoch = start // plan.n, (stop - 1) // plan.n
-    stream = rng.permutations(plan.seed, Purpose.ORDER, first_epoch, last_epoch - first_epoch + 1, plan.n).reshape(-1)
-    return stream[start - first_epoch * plan.n :][: stop - start].reshape(count, plan.batch_size)
+    return _order(plan.seed, plan.n, plan.batch_size, first, count).copy()
+
+
+@lru_cache(maxsize=1)  # protected images are looked up for every draw, and a permutation of 50,000 takes milliseconds
+def _order(seed: int, n: int, batch_size: int, first: int, count: int) -> np.ndarray:
+    start, stop = first * batch_size, (first + count) * batch_size
+    first_epoch, last_epoch = start // n, (stop - 1) // n
+    stream = rng.permutations(seed, Purpose.ORDER, first_epoch, last_epoch - first_epoch + 1, n).reshape(-1)
+    return stream[start - first_epoch * n :][: stop - start].reshape(count, batch_size).copy()
 
 
 def shift(plan: Plan, first: int, count: int) -> np.ndarray:

@@ -32,7 +32,7 @@ def settle(cfg: DictConfig) -> DictConfig:
         raise UserError(f"{missing[0]} is not set; give {missing[0]}=VALUE")
     _check_top(cfg)
     _settle_dataset(cfg)
-    _settle_method(cfg)
+    cfg.method = _settled_method(cfg.method, "method")
     _settle_protect(cfg)
     _settle_loss(cfg.loss)
     _settle_train(cfg)
@@ -97,10 +97,6 @@ def _settle_dataset(cfg: DictConfig) -> None:
     _require(len(set(names)) == len(names), "dataset.classes", names, "names that all differ")
 
 
-def _settle_method(cfg: DictConfig) -> None:
-    cfg.method = _settled_method(cfg.method, "method")
-
-
 def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
     """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, becomes `none`.
 
@@ -158,6 +154,13 @@ def _settle_mixture(method: DictConfig, at: str) -> None:
             raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")
     method.methods, method.probabilities = [name for name, _ in used], [share for _, share in used]
     method.parts = {name: _settled_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
+    for name, part in method.parts.items():
+        if method.per_sample and set(part.get("layers", ["input"])) != {"input"}:
+            # A partner whose image another part has mixed would bring features of a third image, and no label of it.
+            raise UserError(
+                f"{at}.per_sample=true: {name} mixes features with those of its partner, which another method may have "
+                f"mixed; leave it false, or set {at}.parts.{name}.layers=[input]"
+            )
 
 
 def _settle_protect(cfg: DictConfig) -> None:

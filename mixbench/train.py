@@ -21,7 +21,7 @@ from mixbench.data import Split
 from mixbench.errors import UserError
 from mixbench.functions import Configured
 from mixbench.losses import LOSSES, one_hot
-from mixbench.mixing.configured import At, Mixed, build
+from mixbench.mixing.runner import At, Mixed, build
 from mixbench.plan import Plan
 from mixbench.rng import Purpose, words
 
@@ -67,13 +67,17 @@ def check(cfg: DictConfig) -> None:
     # Called on two empty images: what their options may be is the functions' to know.
     images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
     plan = Plan(0, 2, 2, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
+    _try("augment", lambda: augment(images, decided=_tensors(plan.drawn(0, 1))))
+    for key, one in method.singles().items():
+        _try(key, lambda one=one: one(images.float(), targets, _tensors(one.drawn(plan, 0, 1))))
+
+
+def _try(key: str, call: Callable[[], Any]) -> None:
+    """Raises UserError where the call finds a value at fault, which stands under `key`."""
     try:
-        group = "augment"
-        augment(images, decided=_tensors(plan.drawn(0, 1)))
-        group = "method"
-        method(images.float(), targets, _tensors(method.drawn(plan, 0, 1)))
+        call()
     except ValueError as error:
-        raise UserError(f"{group}.{error}") from error
+        raise UserError(f"{key}.{error}") from error
 
 
 def _tensors(decided: dict[str, np.ndarray]) -> dict[str, Tensor]:

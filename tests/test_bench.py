@@ -5,9 +5,13 @@ import json
 import pytest
 import torch
 
-from mixbench import bench, bench_loops, bench_report, store
+from mixbench import bench, bench_loops, bench_methods, bench_report, store
+from mixbench.augment import AUGMENTS
 from mixbench.bench_loops import Effort, MixbenchLoop, PlainLoop
+from mixbench.config import Composer
+from mixbench.functions import settings_of
 from mixbench.mixing import METHODS
+from mixbench.mixing.runner import METHOD_NAMES
 
 CPU = torch.device("cpu")
 WIDTH = 2
@@ -29,7 +33,6 @@ def measured() -> dict:
         "machine": bench.machine(CPU),
         "minutes": 0.1,
         "plain": {"16": bench_loops.beside_plain(WIDTH, CPU, work, workers=(0,))},
-        "beside_none": {"16": bench_loops.methods_beside_none(WIDTH, CPU, work)},
         "parts": {"16": [bench_loops.parts(WIDTH, CPU, work, precision) for precision in ("fp32", "auto")]},
         "memory": {"16": {kind: memory for kind in ("plain", "fp32", "auto")}},
         "growth": memory | {"width": 16},
@@ -71,11 +74,11 @@ def test_the_parts_of_a_step_add_up(measured):
         assert row["rest"] == pytest.approx(1 - milliseconds["update"] / sum(milliseconds.values()))
 
 
-def test_the_report_has_a_row_for_every_method_loop_and_command(measured):
+def test_the_report_has_a_row_for_every_loop_and_command(measured):
     first_cells = [line.split("|")[1:3] for line in bench_report.markdown(measured).splitlines() if "|" in line]
     cells = [cell.strip() for row in first_cells for cell in row]
     default = measured["machine"]["default_precision"]
-    assert {*METHODS, "plain, 0 workers", "mixbench, fp32", f"mixbench, {default} (its default)"} <= set(cells)
+    assert {"plain, 0 workers", "mixbench, fp32", f"mixbench, {default} (its default)"} <= set(cells)
     assert {"mixbench --help", "mixbench table over 1,000 runs"} <= set(cells)
 
 
@@ -89,7 +92,7 @@ def test_the_report_says_which_targets_were_missed(measured):
 
 
 def test_without_width_16_its_targets_are_left_out(measured):
-    wide = {key: {"64": measured[key]["16"]} for key in ("plain", "beside_none", "parts", "memory")}
+    wide = {key: {"64": measured[key]["16"]} for key in ("plain", "parts", "memory")}
     assert not [one for one in bench_report.targets(measured | wide) if "width 16" in one["target"]]
     assert "| 64 " in bench_report.markdown(measured | wide)
 
@@ -99,13 +102,83 @@ def test_what_is_measured_can_be_kept_as_json(measured):
 
 
 def test_the_synthetic_store_can_be_read(tmp_path):
-    bench.synthetic_store(tmp_path, 30)
+    bench.synthetic_store(tmp_path, 60)
     found, problems = store.scan(tmp_path / "runs")
-    assert len(found) == 30
+    assert len(found) == 60
     assert problems == []
-    assert {run["identity"]["method"] for run in found} == set(METHODS)
+    assert {run["identity"]["method"] for run in found} == set(METHOD_NAMES)
     assert all(run["id"] == run["folder"].name for run in found)
 
 
 def test_memory_of_this_process():
     assert 0 < bench_loops.process_mb("VmRSS") <= bench_loops.process_mb("VmHWM")
+
+
+@pytest.fixture(scope="module")
+def variants() -> dict:
+    return bench_methods.variants()
+
+
+@pytest.fixture(scope="module")
+def few(variants) -> dict:
+    """What bench.measure_methods gives for two of the variants of each group, from one step each."""
+    chosen = {
+        "method": ("method=none", "method=mixture per_sample"),
+        "augment": ("augment=none", "augment=three-augment"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        kept = {group: {name: variants[group][name] for name in names} for group, names in chosen.items()}
+        patch.setattr(bench_methods, "variants", lambda: kept)
+        patch.setattr(bench_methods, "BATCHES", 2)
+        patch.setattr(bench, "effort", lambda device, width, quick: Effort(rounds=1, warm=1, steps=1))
+        return bench.measure_methods(CPU, [WIDTH], quick=True)
+
+
+def test_every_method_and_augmentation_is_a_variant_and_its_overrides_fit(variants):
+    assert {group: next(iter(rows)) for group, rows in variants.items()} == bench_methods.BASELINES
+    assert {f"method={name}" for name in METHOD_NAMES} <= set(variants["method"])
+    assert {f"augment={name}" for name in AUGMENTS} == set(variants["augment"])
+    # The scope that is not the default is another computation: for those that have one.
+    scoped = {name for name, function in METHODS.items() if "per_sample" in settings_of(function)}
+    usual = {"cutout", "random-erasing"}  # theirs is per_sample as it is
+    other = {f"method={name} per_sample" for name in (scoped - usual) | {"mixture"}}
+    assert other == {name for name in variants["method"] if name.endswith(" per_sample")}
+    with Composer() as composer:
+        for name, overrides in variants["method"].items():
+            method = composer.compose(overrides).method
+            assert f"method={method.name}" == name.split()[0]
+            assert not name.endswith(" per_sample") or method.per_sample
+
+
+def test_every_variant_is_compared_with_its_groups_baseline(few):
+    measured = few["methods"][str(WIDTH)]
+    for group, baseline in bench_methods.BASELINES.items():
+        assert measured[group][0]["name"] == baseline
+        assert bench_methods.above(measured[group][0]) == 0
+        assert all(row["batch_ms"] > 0 for row in measured[group])
+    assert bench_methods.above({"relative_speed": 0.8}) == pytest.approx(0.25)
+    assert json.loads(json.dumps(few, allow_nan=False)) == few
+
+
+def test_the_report_on_methods_has_a_row_for_each(few):
+    text = bench_methods.markdown(few)
+    for name in ("method=none", "method=mixture per_sample", "augment=none", "augment=three-augment"):
+        row = next(line for line in text.splitlines() if line.startswith(f"| {name} "))
+        assert "+0.0 %" in row or name not in bench_methods.BASELINES.values()
+    assert "reached" not in text  # targets are set for another width
+    assert "missed" not in text
+
+
+def test_the_targets_of_methods_are_those_of_their_width_on_a_cpu(few):
+    def rows(*above):
+        names = ("method=none", "method=cutmix", "method=saliencymix per-image")
+        pairs = zip(names, (0, *above), strict=True)
+        return [{"name": n, "steps_per_second": 1, "relative_speed": 1 / (1 + a), "batch_ms": 1} for n, a in pairs]
+
+    def verdicts(text):
+        return [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("| method=")]
+
+    wide = few | {"methods": {str(bench_methods.TARGET_WIDTH): {"method": rows(0.07, 0.07)}}}
+    assert verdicts(bench_methods.markdown(wide)) == ["", "missed (5 %)", "reached (10 %)"]
+    on_gpu = wide | {"machine": few["machine"] | {"device_type": "cuda"}}
+    assert verdicts(bench_methods.markdown(on_gpu)) == ["", "", ""]

@@ -196,6 +196,18 @@ MISTAKES = {
     "steps": (f"{DIGITS} train.steps=0", ["train.steps=0", "at least 1"]),
     "batch size": (f"{DIGITS} train.batch_size=0", ["train.batch_size=0", "at least 1"]),
     "rate": (f"{DIGITS} train.lr=0", ["train.lr=0", "above 0"]),
+    "option that is no number": (
+        f"{DIGITS} method=fmix method.decay_power=nan",
+        ["decay_power=nan", "a finite number"],
+    ),
+    "option without end": (f"{DIGITS} augment=color-jitter augment.hue=inf", ["augment.hue=inf", "a finite number"]),
+    "name of another file": (f"{DIGITS} method=cutmix method.name=fmix", ["method.name=fmix", "write method=NAME"]),
+    "pad beyond all images": (f"{DIGITS} augment=randaugment augment.pad=100000", ["augment.pad=100000", "to 1000"]),
+    "unknown layer": (f"{DIGITS} method=manifold method.layers=[stage9]", ["layers=['stage9']", "stage1"]),
+    "unknown choice": (
+        f"{DIGITS} method=saliencymix method.saliency=perimage",
+        ["did you mean per-image?", "official"],
+    ),
     "schedule": (f"{DIGITS} train.schedule=cosin", ["'cosin'", "did you mean cosine?", "choices: constant, cosine"]),
     "depth": (f"{DIGITS} model.depth=19", ["'19'", "choices: 10, 18, 34"]),
     "device that is not there": (f"{DIGITS} device=cuda:99", ["device=cuda:99", "choices: cpu"]),

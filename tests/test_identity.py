@@ -103,7 +103,6 @@ def test_the_same_run(make, one, other):
         "train.schedule=cosine",
         "train.warmup=5",
         "train.eval_every=7",
-        "method.version=2",
         "dataset.label_noise=0.2",
         "protect=[cat]",
         "loss.label_smoothing=0.1",
@@ -114,6 +113,11 @@ def test_the_same_run(make, one, other):
 def test_another_run(make, change):
     base = ["method=cutmix"]
     assert make(*base, change).id != make(*base).id
+
+
+def test_another_version_of_a_method_is_another_run(make):
+    identity = make("method=cutmix").identity
+    assert run_id(identity | {"method.version": identity["method.version"] + 1}) != run_id(identity)
 
 
 def test_a_neutral_value_stays_out_of_the_hash(make):
@@ -217,3 +221,12 @@ def test_refused_values(make, overrides, told):
     with pytest.raises(UserError, match=re.escape(told)) as error:
         make(*overrides)
     assert "\n" not in str(error.value)
+
+
+def test_a_younger_key_is_completed_only_in_runs_that_could_have_it(composer):
+    of_standard, of_three = (
+        job(composer.compose([f"augment={name}"])).identity for name in ("standard", "three-augment")
+    )
+    older = {key: value for key, value in of_standard.items() if key != "augment.padding"}
+    assert completed(older) == of_standard
+    assert completed(of_three) == of_three

@@ -1,6 +1,8 @@
 """The mixing functions outside the runner: any batch, integer or soft labels, draws from a generator."""
 
+import functools
 import inspect
+import re
 import textwrap
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from mixbench import functions, mixing
-from mixbench.mixing import METHODS, cutmix, cutout, label_mix, label_only, manifold, mixture
-from mixbench.mixing.linear import blend
+from mixbench.mixing import METHODS, cutmix, cutout, fmix, label_mix, label_only, manifold, mixture
+from mixbench.mixing.operations import blend
 
 ROOT = Path(__file__).parents[1]
 LINEAR = ("none", "label-mix", "data-mix", "label-only")
@@ -72,7 +74,7 @@ def test_linear_methods_take_tables_signals_and_images(name, shape, dtype):
     partner, lam = torch.tensor([1, 2, 3, 4, 5, 0]), torch.full((6,), 0.25)
     decided = {"partner": partner, "lam": lam} if name != "none" else {}
     mixed, targets = METHODS[name](batch, labels, num_classes=5, **decided)
-    assert (mixed.dtype, targets.dtype) == (dtype, dtype)
+    assert (mixed.dtype, targets.dtype) == (dtype, torch.float64 if dtype == torch.float64 else torch.float32)
     blended = (0.25 * batch.double() + 0.75 * batch[partner].double()).to(dtype)
     expected = batch if name in ("none", "label-only") else blended
     torch.testing.assert_close(mixed, expected, atol=0.02 if dtype == torch.bfloat16 else 1e-6, rtol=0)
@@ -88,6 +90,21 @@ def test_lambda_has_the_beta_distribution_asked_for():
     assert stats.kstest(targets[labels == 1].numpy(), stats.beta(2.0, 0.5).cdf).pvalue > 0.01
     _, targets = label_only(images, labels, generator=generator, partner=neighbour, alpha=0.3, per_sample=True)
     assert stats.kstest(targets[labels == 1].numpy(), stats.beta(0.3, 0.3).cdf).pvalue > 0.01
+
+
+def test_alpha_0_mixes_nothing():
+    images, labels = images_and_labels(6, 3, 8, 8)
+    for settings in ({"alpha": 0}, {"alpha": 0.0, "beta": 0.0}):
+        mixed, targets = cutmix(images, labels, num_classes=5, **settings)
+        assert torch.equal(mixed, images)
+        assert torch.equal(targets, F.one_hot(labels, 5).float())
+
+
+def test_one_number_serves_all_images():
+    images, labels = images_and_labels(6, 4)
+    partner = torch.tensor([1, 2, 3, 4, 5, 0])
+    mixed, _ = label_mix(images, labels, num_classes=5, partner=partner, lam=0.25)
+    torch.testing.assert_close(mixed, 0.25 * images + 0.75 * images[partner])
 
 
 def test_p_leaves_that_share_of_batches_alone():
@@ -155,9 +172,8 @@ def test_mixture_takes_each_method_with_its_probability():
         "neither": pytest.approx(0.3, abs=0.05),
     }
 
-    mixed, targets = mixture(
-        images, labels, {cutmix: 1.0}, num_classes=5, generator=np.random.default_rng(1), alpha=0.5
-    )
+    one = functools.partial(cutmix, alpha=0.5)
+    mixed, targets = mixture(images, labels, {one: 1.0}, num_classes=5, generator=np.random.default_rng(1))
     assert mixed.shape == images.shape
     assert targets.shape == (4, 5)
     with pytest.raises(ValueError, match="at most 1"):
@@ -183,8 +199,44 @@ def test_manifold_mixes_the_features_of_any_network():
         (lambda x, y: label_mix(x, y), "labels are integers: give num_classes too"),
         (lambda x, y: label_mix(x, y.float(), num_classes=5), "labels of shape [4], torch.float32: must be int [B] or"),
         (lambda x, y: label_mix(x, y[:3], num_classes=5), "4 images but 3 labels"),
-        (lambda x, y: label_mix(x, y, num_classes=5, alpha=0), "alpha=0: must be above 0"),
-        (lambda x, y: label_mix(x, y, num_classes=5, beta=-1), "beta=-1: must be above 0"),
+        (lambda x, y: label_mix(x, y, num_classes=5, alpha=-1), "alpha=-1: must be a finite number above 0"),
+        (lambda x, y: label_mix(x, y, num_classes=5, alpha=0, beta=1), "alpha=0: must be a finite number above 0"),
+        (lambda x, y: label_mix(x, y, num_classes=5, beta=0), "beta=0: must be a finite number above 0"),
+        (lambda x, y: label_mix(x, y, num_classes=2), "labels from 2 to 4: must be in 0 … 1"),
+        (lambda x, y: label_mix(x, y - 3, num_classes=5), "labels from -1 to 1: must be in 0 … 4"),
+        (lambda x, y: label_mix(x.numpy(), y, num_classes=5), "images are of type ndarray: must be a torch tensor"),
+        (lambda x, y: label_mix(x, y.tolist(), num_classes=5), "labels are of type list: must be a torch tensor"),
+        (
+            lambda x, y: label_mix(x, y, num_classes=5, generator=np.random.RandomState(0)),
+            "generator is a numpy.random.mtrand.RandomState: must be a numpy.random.Generator, a torch",
+        ),
+        (
+            lambda x, y: label_mix(x, y, num_classes=5, lam=0.3, alpha=2.0),
+            "alpha=2.0: has no effect beside what is given: lam",
+        ),
+        (
+            lambda x, y: label_mix(x, y, num_classes=5, lam=torch.rand(3)),
+            "lam of shape [3]: must be for each of 4",
+        ),
+        (lambda x, y: label_mix(x, y, num_classes=5, protected=torch.tensor([2])), "must be a bool tensor [4]"),
+        (lambda x, y: label_mix(x, y, num_classes=5, protected=[True] * 4), "must be a bool tensor [4]"),
+        (lambda x, y: label_mix(x, y, num_classes=5, protected=torch.ones(3).bool()), "must be a bool tensor [4]"),
+        (
+            lambda x, y: label_mix(x, y, num_classes=5, lam=0.3, protected=torch.ones(4).bool()),
+            "protected: has no effect on lam, which is given",
+        ),
+        (lambda x, y: label_mix(x, y, num_classes=5, alpha="0.2"), "alpha=0.2: must be float"),
+        (lambda x, y: label_mix(x, y, num_classes=5, per_sample="no"), "per_sample=no: must be bool"),
+        (lambda x, y: label_mix(x, y, num_classes=5, alpha=float("nan")), "alpha=nan: must be a finite number"),
+        (
+            lambda x, y: fmix(x, y, num_classes=5, spectrum="real"),
+            "unknown spectrum 'real'; choices: complex",
+        ),
+        (
+            lambda x, y: label_mix(x, y, num_classes=5, partner=torch.tensor([1])),
+            "partner of shape [1]: must be",
+        ),
+        (lambda x, y: mixture(x, y, {manifold: 1.0}, num_classes=5), "manifold mixes features too: call it by itself"),
         (lambda x, y: label_mix(x, y, num_classes=5, p=1.5), "p=1.5: must be a probability, from 0 to 1"),
         (lambda x, y: label_mix(x.byte(), y, num_classes=5), "images are torch.uint8: label_mix needs floating-point"),
         (lambda x, y: cutmix(x[:, 0], y, num_classes=5), "images of shape [4, 8, 8]: cutmix needs [B, C, H, W]"),
@@ -208,13 +260,14 @@ def test_help_tells_what_is_drawn_and_from_where(name):
     function = METHODS[name]
     documented = inspect.getdoc(function)
     assert len(documented.splitlines()[0]) > 15
-    for parameter in (*functions.draws_of(function), *functions.options_of(function)):
-        assert parameter in documented or "Arguments as in" in documented, parameter
+    for parameter in inspect.signature(function).parameters:
+        assert re.search(rf"\b{parameter}\b", documented), parameter
 
 
 def test_everything_promised_is_exported():
     for name in mixing.__all__:
         assert hasattr(mixing, name)
+    assert {function.__name__ for function in METHODS.values()} | {"METHODS", "mixture"} == set(mixing.__all__)
 
 
 def test_the_training_loop_of_the_readme_runs_and_learns():

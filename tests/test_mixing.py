@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from mixbench import functions
+from mixbench.augment import AUGMENTS
 from mixbench.mixing import METHODS, cutmix, cutout, data_mix, label_mix
-from mixbench.mixing.library import method
-from mixbench.mixing.linear import blend
+from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build
 from mixbench.plan import DRAWS, Plan
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -58,10 +58,11 @@ ROWS = {
     "saliencymix": Row(MIXED, MIXED),
     "fmix": Row(MIXED, MIXED, options={"correct_lambda": True}),  # the λ drawn is up to a pixel beside the mask's
     "manifold": Row(MIXED, MIXED, exact=True, options={"layers": ["input"]}),  # hidden layers: test_mixing_features.py
+    "mixture": Row(MIXED, MIXED),  # label-mix or cutmix
 }
 SHAPES = [(8, 3, 16, 16), (1, 3, 16, 16), (7, 3, 12, 20), (5, 1, 20, 12)]  # [B, C, H, W]
 
-every_method = pytest.mark.parametrize("name", METHODS)
+every_method = pytest.mark.parametrize("name", METHOD_NAMES)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 either_scope = pytest.mark.parametrize("per_sample", [False, True], ids=["batch", "per_sample"])
 
@@ -82,7 +83,12 @@ def decide(shape, lam=None, step=0, **options):
 def mix(name, images, targets, decided):
     """Images and targets of the method with the options of its YAML file and of its row."""
     cfg = {**OmegaConf.load(CONFIGS / "method" / f"{name}.yaml"), **row_of(name).options}
-    mixed, labels, *_ = functions.Configured("method", METHODS, cfg)(images, targets, decided=decided)
+    if name == MIXTURE:  # settled, and with the same decisions for all parts
+        parts = {part: OmegaConf.load(CONFIGS / "method" / f"{part}.yaml") for part in cfg["methods"]}
+        cfg |= {"parts": parts, "probabilities": [0.5, 0.5]}
+        number = (2 * decided["choice"]).clamp(max=2).long()  # above 1: no part
+        decided = {f"{part}.{key}": value for part in parts for key, value in decided.items()} | {"part": number}
+    mixed, labels, _ = build(cfg)(images, targets, decided)
     return mixed, labels
 
 
@@ -92,9 +98,27 @@ def random_batch(shape, classes=6):
 
 
 def test_the_table_has_a_row_for_each_method_and_no_other():
-    for name in METHODS:
+    for name in METHOD_NAMES:
         row_of(name)
-    assert set(ROWS) == set(METHODS)
+    assert set(ROWS) == set(METHOD_NAMES)
+
+
+def test_augmentations_and_methods_never_ask_for_the_same_decision():
+    """A plan draws an augmentation's decisions and a method's from the same streams, by their names."""
+    of_augments = {draw for function in AUGMENTS.values() for draw in functions.draws_of(function)}
+    of_methods = {draw for function in METHODS.values() for draw in functions.draws_of(function)}
+    assert not of_augments & of_methods
+
+
+@every_method
+@every_shape
+def test_nothing_looks_at_numbers_on_the_host(name, shape):
+    """On the meta device there are no numbers: what would wait for a GPU, or cannot be captured, fails here."""
+    images, targets = (value.to("meta") for value in random_batch(shape))
+    decided = {key: value.to("meta") for key, value in decide(shape, per_sample=True).items()}
+    mixed, labels = mix(name, images, targets, decided)
+    assert mixed.device.type == labels.device.type == "meta"
+    assert (mixed.shape, labels.shape) == (images.shape, targets.shape)
 
 
 @every_method
@@ -395,8 +419,8 @@ def test_cutout_hole_is_16_of_32_and_clipped():
 
 def test_the_method_that_readme_adds_works():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    lines = readme[readme.index("       @method(p=1.0)\n       def halves(") :].split("\n\n")[0]
-    names = {"torch": torch, "blend": blend, "method": method}
+    lines = readme[readme.index("       import torch\n       from mixbench") :].split("\n\n   and its name")[0]
+    names = {}
     exec(textwrap.dedent(lines), names)
     assert functions.options_of(names["halves"]).keys() == {"left"}
     images, targets, partner = torch.rand(4, 3, 6, 8), torch.eye(4), torch.tensor([1, 2, 3, 0])

@@ -5,7 +5,7 @@ import torch
 
 from mixbench.mixing import label_mix, manifold
 from mixbench.mixing.features import LAYERS
-from mixbench.mixing.linear import blend
+from mixbench.mixing.operations import blend
 
 PARTNER = torch.tensor([2, 0, 1, 4, 3, 5])  # a cycle, a swap and a fixed point: not its own inverse
 LAM = torch.tensor([0.0, 0.3, 1.0, 0.55, 0.8, 0.1], dtype=torch.float64)

@@ -10,7 +10,7 @@ from scipy import stats
 from mixbench.config import Composer
 from mixbench.errors import UserError
 from mixbench.identity import job
-from mixbench.mixing.configured import build
+from mixbench.mixing.runner import build
 from mixbench.plan import Plan
 from mixbench.train import check
 
@@ -55,7 +55,7 @@ def test_each_image_is_what_its_method_would_have_made_of_it_alone(composer, sco
         decided = decisions(method, step)
         images, targets, at = method(*batch(), decided)
         assert at is None
-        number = (decided["choice"] * len(names)).long().tolist()
+        number = decided["part"].tolist()
         used |= set(number)
         assert scope == "true" or len(set(number)) == 1
         for i, k in enumerate(number):
@@ -71,9 +71,9 @@ def test_the_choice_has_the_probabilities_and_p_leaves_batches_alone(composer):
         composer, "method.methods=[cutmix,none,label-mix]", "method.probabilities=[0.5,0.2,0.3]", "method.p=0.6"
     )
     assert cfg.method.methods == ["cutmix", "label-mix", "none"]
-    choice = build(cfg.method).drawn(PLAN, 0, 4000)["choice"]
-    assert (choice == choice[:, :1]).all()
-    counts = np.histogram(choice[:, 0], [0, 0.5, 0.8, 1.0, np.inf])[0]
+    part = build(cfg.method).drawn(PLAN, 0, 4000)["part"]
+    assert (part == part[:, :1]).all()
+    counts = np.bincount(part[:, 0], minlength=4)
     assert stats.chisquare(counts, 4000 * np.array([0.3, 0.18, 0.12, 0.4])).pvalue > 0.01
 
     never = build(settled(composer, "method.p=0").method)
@@ -89,12 +89,10 @@ def test_a_part_takes_the_same_decisions_whatever_the_others_are(composer):
         assert np.array_equal(two[name], other[name])
 
 
-@pytest.mark.parametrize("scope", ["false", "true"])
-def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(composer, scope):
+def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(composer):
     cfg = settled(
         composer,
         "method.methods=[manifold,cutmix]",
-        f"method.per_sample={scope}",
         "method.parts.manifold.layers=[stage1]",
     )
     method, names = build(cfg.method), list(cfg.method.methods)
@@ -103,7 +101,7 @@ def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(compos
     for step in range(8):
         decided = decisions(method, step)
         _, _, at = method(*batch(), decided)
-        chosen = (decided["choice"] * 2).long() == names.index("manifold")
+        chosen = decided["part"] == names.index("manifold")
         seen |= set(chosen.tolist())
         if at is None:
             assert not chosen.any()
@@ -113,6 +111,35 @@ def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(compos
         torch.testing.assert_close(at("stage1", features), torch.where(chosen[:, None], blended, features))
         assert torch.equal(at("stage2", features), features)
     assert seen == {True, False}
+
+
+def test_per_sample_with_manifold_at_the_input_gives_pixels_and_labels_the_same_shares(composer):
+    """Where features could be mixed the targets would be wrong: refused, and see the mistakes below."""
+    words = ["method.methods=[manifold,label-mix]", "method.per_sample=true", "method.parts.manifold.layers=[input]"]
+    method = build(settled(composer, *words).method)
+    own = torch.eye(SHAPE[0])
+    for step in range(5):
+        images, targets, at = method(own[:, :, None, None].expand(-1, -1, 8, 8).clone(), own, decisions(method, step))
+        torch.testing.assert_close(images.mean(dim=(2, 3)), targets)
+        assert at is None or torch.equal(at("stage1", own), own)
+
+
+def test_work_left_out_on_a_cpu_changes_nothing(composer, monkeypatch):
+    """On a GPU every part is computed for every batch: there a look at the decisions would wait for the device."""
+    words = ["method.methods=[manifold,cutmix,fmix,cutout]"]
+    method = build(settled(composer, *words).method)
+    for step in range(6):
+        decided, features = decisions(method, step), torch.randn(SHAPE[0], 5)
+        with monkeypatch.context() as patch:
+            for module in ("runner", "features"):
+                patch.setattr(f"mixbench.mixing.{module}.nowhere", lambda mask: False)
+            whole = method(*batch(), decided)
+            everywhere = [whole[2](name, features) for name in ("stage1", "stage2")]
+        some = method(*batch(), decided)
+        assert torch.equal(whole[0], some[0])
+        assert torch.equal(whole[1], some[1])
+        for name, expected in zip(("stage1", "stage2"), everywhere, strict=True):
+            assert torch.equal(features if some[2] is None else some[2](name, features), expected)
 
 
 def test_protected_images_stay_as_they_are(composer):
@@ -131,6 +158,7 @@ def test_the_same_mixture_is_the_same_run_however_it_is_written(composer):
         ["method=mixture"],
         ["method=mixup-cutmix"],
         ["method=mixture", "method.methods=[mixup,cutmix]", "method.probabilities=[0.5,0.5]"],
+        ["method=mixture", "method.parts={cutmix:{alpha:1.0}}"],
         ["method=mixture", "method.methods=[cutmix,label-mix,fmix]", "method.probabilities=[0.5,0.5,0]"],
     ]
     assert len({job(composer.compose(words)).id for words in written}) == 1
@@ -162,9 +190,29 @@ def test_a_part_without_mixing_counts_as_none(composer):
         (["method.probabilities=[a,b]"], "method.probabilities=a: must be a number"),
         (["method.parts.cutmx.alpha=2"], "(did you mean method.parts.cutmix?)"),
         (["method.parts.cutmix.alhpa=2"], "(did you mean method.parts.cutmix.alpha?)"),
+        (["method.parts=5"], "method.parts=5: has keys, as in method.parts.cutmix.p=0.5"),
+        (["method.parts=null"], "method.parts=None: has keys"),
+        (
+            ["method.parts.cutmix.name=mixture"],
+            "method.parts.cutmix.name=mixture: is the method's own",
+        ),
+        (["method.parts.cutmix.version=2"], "method.parts.cutmix.version=2: is the method's own"),
         (["method.parts.cutmix=2"], "method.parts.cutmix=2: has keys, as in method.parts.cutmix.p=0.5"),
         (["method.parts.cutmix.alpha=-2"], "method.parts.cutmix.alpha=-2: must be a finite number, 0 or more"),
         (["method.methods=[cutout]", "method.parts.cutout.length=2"], "method.parts.cutout.length=2: must be above 0"),
+        (
+            ["method.methods=[label-mix,resizemix]", "method.parts.resizemix.max_scale=2"],
+            "method.parts.resizemix.max_scale=2: must be at most 1",
+        ),
+        (["method.methods=[none,gridmix]", "method.parts.gridmix.grid=0"], "method.parts.gridmix.grid=0: must be"),
+        (
+            ["method.methods=[cutmix,manifold]", "method.parts.manifold.layers=[stage9]"],
+            "method.parts.manifold.layers=['stage9']: must be different names of input",
+        ),
+        (
+            ["method.methods=[cutmix,manifold]", "method.per_sample=true"],
+            "method.per_sample=true: manifold mixes features with those of its partner, which another method may have",
+        ),
         (["method.p=2"], "method.p=2.0: must be a probability, from 0 to 1"),
     ],
 )

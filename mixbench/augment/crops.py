@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from mixbench.augment.layout import pixels, planes, reflected
 from mixbench.plan import ATTEMPTS
 
+LARGEST_PAD = 1000  # pixels: more than any image here has
+
 
 def none(images: Tensor) -> Tensor:
     """The images as they are."""
@@ -48,8 +50,8 @@ def standard(
     padding: zero, black as in the usual pipelines, which pad before they normalise; or the image's own reflection.
     Raises ValueError where pad is negative.
     """
-    if pad < 0:
-        raise ValueError(f"pad={pad}: must be 0 or more")
+    if not 0 <= pad <= LARGEST_PAD:
+        raise ValueError(f"pad={pad}: must be from 0 to {LARGEST_PAD}")
     channels, height, width = images.shape[1:]
     rows, columns = (torch.arange(size, device=images.device) for size in (height, width))
     if flip:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from mixbench.augment.colour import grey, jitter
 from mixbench.augment.crops import standard
 from mixbench.augment.layout import pixels, planes, reflected
+from mixbench.functions import check_bounds
 
 SOLARIZE_FROM = 128  # Pillow's default, which the authors' code uses
 
@@ -35,8 +36,7 @@ def three_augment(
     """
     if color_jitter < 0:
         raise ValueError(f"color_jitter={color_jitter}: must be 0 or more")
-    if not 0 < min_sigma <= max_sigma < math.inf:
-        raise ValueError(f"min_sigma={min_sigma}: must be above 0 and at most max_sigma={max_sigma}, which is finite")
+    check_bounds("sigma", min_sigma, max_sigma, 100)
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip, padding="reflect"))
     choice = (3 * dice[:, 8]).long()[:, None, None, None]
     shades = grey(images) if images.shape[1] == 3 else images

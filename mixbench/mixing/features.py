@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mixbench.mixing.library import method
-from mixbench.mixing.linear import blend
+from mixbench.mixing.library import standalone
+from mixbench.mixing.operations import blend, nowhere
 
 LAYERS = ("input", "stage1", "stage2", "stage3", "stage4")
 
 
-@method(spatial=False, alpha=2.0, beta=None, p=1.0, per_sample=False)
+@standalone(spatial=False, alpha=2.0, beta=None, p=1.0, per_sample=False)
 def manifold(
     images: Tensor,
     targets: Tensor,
@@ -40,8 +40,8 @@ def manifold(
         if name not in layers:
             return values
         here = drawn == layers.index(name)
-        if here.device.type == "cpu" and not here.any():
-            return values  # reading a CPU tensor costs nothing; on a GPU it would wait for the device
+        if nowhere(here):
+            return values
         return _BlendWithPartner.apply(values, partner, torch.where(here, lam, 1))
 
     def at(name: str, features: Tensor) -> Tensor:

@@ -5,11 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mixbench.mixing.library import method
-from mixbench.mixing.linear import blend
+from mixbench.functions import check_bounds
+from mixbench.mixing.library import standalone
+from mixbench.mixing.operations import blend, ranks
 
 
-@method(p=1.0, per_sample=False)
+@standalone(p=1.0, per_sample=False)
 def smoothmix(
     images: Tensor,
     targets: Tensor,
@@ -26,10 +27,9 @@ def smoothmix(
     images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
     applied: bool [B], whether the image is mixed. centre: int64 [B, 2], row and column of the disc's centre.
     size: float [B] in (0, 1), where σ lies between min_sigma and max_sigma, which are shares of the shorter side.
-    Raises ValueError where not 0 < min_sigma <= max_sigma.
+    Raises ValueError where not 0 < min_sigma <= max_sigma <= 100.
     """
-    if not 0 < min_sigma <= max_sigma:
-        raise ValueError(f"min_sigma={min_sigma}: must be above 0 and at most max_sigma, {max_sigma}")
+    check_bounds("sigma", min_sigma, max_sigma, 100)
     sigma = min(images.shape[2:]) * (min_sigma + (max_sigma - min_sigma) * size.double())
     rows, columns = (
         torch.exp(-(((torch.arange(side, device=size.device) - centre[:, i, None]) / sigma[:, None]) ** 2) / 2)
@@ -40,7 +40,7 @@ def smoothmix(
     return torch.lerp(images[partner], images, (1 - disc).to(images.dtype)), blend(targets, targets[partner], lam)
 
 
-@method(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
 def fmix(
     images: Tensor,
     targets: Tensor,
@@ -63,13 +63,13 @@ def fmix(
     """
     height, width = images.shape[2:]
     pixels = height * width
+    if not 0 <= decay_power <= 10:
+        raise ValueError(f"decay_power={decay_power}: must be from 0 to 10")
     field = low_frequency(noise, height, width, decay_power, spectrum).flatten(1)
-    order = field.argsort(dim=1, descending=True, stable=True)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(pixels, device=order.device).expand_as(order))
     wanted = pixels * lam.double()
     # λ = k / HW is k pixels either way, whatever the last digit of the product.
     count = torch.where(coin, (wanted - 1e-6).ceil(), (wanted + 1e-6).floor())
-    own = (rank < count[:, None]).view(-1, 1, height, width)
+    own = (ranks(field, descending=True) < count[:, None]).view(-1, 1, height, width)
     if correct_lambda:
         lam = count / pixels
     return torch.where(own, images, images[partner]), blend(targets, targets[partner], lam)
@@ -87,7 +87,8 @@ def low_frequency(
     noise: float [M, H, W // 2 + 1, 2], standard normal; f is the distance from frequency 0, in cycles per pixel.
     spectrum: "complex" takes the last axis for real and imaginary part. "interleaved" does as the published code: the
     two parts become neighbouring columns of a real spectrum, of which the first W // 2 + 1 are kept. So column k falls
-    as column k // 2 should, and each field is symmetric about a point.
+    as column k // 2 should, and each field is symmetric about a point. (Of an odd width the published code keeps one
+    column more than it needs.)
     """
     down = torch.fft.fftfreq(height, device=noise.device, dtype=torch.float64)
     across = torch.fft.rfftfreq(width, device=noise.device, dtype=torch.float64)

@@ -6,11 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mixbench.mixing.library import method
-from mixbench.mixing.linear import blend
+from mixbench.functions import check_bounds
+from mixbench.mixing.library import standalone
+from mixbench.mixing.operations import blend, ranks
 
 
-@method(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
 def cutmix(
     images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor, centre: Tensor, correct_lambda: bool = True
 ) -> tuple[Tensor, Tensor]:
@@ -28,7 +29,7 @@ def cutmix(
     return mixed, blend(targets, targets[partner], lam)
 
 
-@method(p=1.0, per_sample=True)
+@standalone(p=1.0, per_sample=True)
 def cutout(
     images: Tensor, targets: Tensor, *, applied: Tensor, centre: Tensor, length: float = 0.5
 ) -> tuple[Tensor, Tensor]:
@@ -47,7 +48,7 @@ def cutout(
     return images.masked_fill(inside, 0), targets
 
 
-@method(p=0.5, per_sample=True)
+@standalone(p=0.5, per_sample=True)
 def random_erasing(
     images: Tensor,
     targets: Tensor,
@@ -69,8 +70,8 @@ def random_erasing(
     min_area, max_area: as a share of the image's area. min_ratio, max_ratio: of height to width, its logarithm uniform.
     Raises ValueError where they are not 0 < min_area <= max_area <= 1 and 0 < min_ratio <= max_ratio.
     """
-    _check_bounds("area", min_area, max_area, 1)
-    _check_bounds("ratio", min_ratio, max_ratio, math.inf)
+    check_bounds("area", min_area, max_area, 1)
+    check_bounds("ratio", min_ratio, max_ratio, math.inf)
     height, width = images.shape[2:]
     area = height * width * (min_area + (max_area - min_area) * attempts[..., 0])
     low, high = math.log(min_ratio), math.log(max_ratio)
@@ -83,7 +84,7 @@ def random_erasing(
     return images.masked_fill(rectangle(_corner(place, sides, height, width), sides, height, width), 0), targets
 
 
-@method(p=1.0, per_sample=False)
+@standalone(p=1.0, per_sample=False)
 def resizemix(
     images: Tensor,
     targets: Tensor,
@@ -108,7 +109,7 @@ def resizemix(
     from which it is shifted back into the image, so that it touches the border more often.
     Raises ValueError where not 0 < min_scale <= max_scale <= 1.
     """
-    _check_bounds("scale", min_scale, max_scale, 1)
+    check_bounds("scale", min_scale, max_scale, 1)
     height, width = images.shape[2:]
     scale = min_scale + (max_scale - min_scale) * size.double()
     sides = torch.stack([height * scale, width * scale], dim=1).long().clamp(min=1)
@@ -126,7 +127,7 @@ def resizemix(
     return torch.where(inside, pasted, images), blend(targets, targets[partner], lam)
 
 
-@method(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
 def gridmix(
     images: Tensor,
     targets: Tensor,
@@ -151,9 +152,7 @@ def gridmix(
     batch, _, height, width = images.shape
     grid = min(grid, height, width)
     cells = grid**2
-    order = noise.flatten(1)[:, :cells].argsort(dim=1, stable=True)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(cells, device=order.device).expand_as(order))
-    kept = rank < (lam.double() * cells).round()[:, None]
+    kept = ranks(noise.flatten(1)[:, :cells]) < (lam.double() * cells).round()[:, None]
     # A pixel's cell i is the last with ⌊iH/g⌋ <= row.
     rows, columns = (((torch.arange(s, device=kept.device) + 1) * grid - 1) // s for s in (height, width))
     own = kept.view(batch, 1, grid, grid)[:, :, rows][..., columns]
@@ -214,10 +213,3 @@ def _resize_nearest(start: Tensor, length: Tensor, size: int, dtype: torch.dtype
     pixels = torch.arange(size, device=start.device)
     source = (pixels - start[:, None]) * size // length[:, None]
     return (source[..., None] == pixels).to(dtype)
-
-
-def _check_bounds(what: str, low: float, high: float, most: float) -> None:
-    if not 0 < low <= high:
-        raise ValueError(f"min_{what}={low}: must be above 0 and at most max_{what}, {high}")
-    if high > most:
-        raise ValueError(f"max_{what}={high}: must be at most {most}")

@@ -6,15 +6,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mixbench.mixing.library import method
-from mixbench.mixing.linear import blend
+from mixbench.mixing.library import standalone
+from mixbench.mixing.operations import blend
 from mixbench.mixing.regions import box, half_sides
 
 SURROUNDS = (12, 24, 48, 28, 56, 112)  # pixels from the centre: 3 and 7 times 4, 8 and 16
 LUMA = (9798, 19235, 3735)  # red, green and blue of 2¹⁵: OpenCV's 0.299, 0.587 and 0.114
 
 
-@method(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
 def saliencymix(
     images: Tensor,
     targets: Tensor,
@@ -29,8 +29,9 @@ def saliencymix(
     images: float [B, C, H, W], RGB where C is 3. targets: float [B, K], label weights. partner: int64 [B], the
     permutation π. lam: float [B]. The most salient pixel is the first in reading order where several are.
     saliency: "official" looks at one partner, that of the first image that is mixed, for the whole batch, as the
-    published code does; "per-image" at each image's own partner, as the paper has it.
-    correct_lambda: weigh the labels by the true area after clipping (paper and code), or by the λ that was drawn.
+    published code does; "per-image" at each image's own partner, as the paper has it. Either way it is the
+    saliency of the image: the published code hands OpenCV normalised floats, which it reads as bytes, and gets noise.
+    correct_lambda: weigh the labels by the true area after clipping (the paper's code), or by the λ that was drawn.
     """
     height, width = images.shape[2:]
     if saliency == "official":

@@ -11,6 +11,7 @@ from torch import Tensor
 from mixbench.errors import unknown
 from mixbench.functions import Configured
 from mixbench.mixing import METHODS
+from mixbench.mixing.operations import nowhere
 from mixbench.plan import Plan
 
 MIXTURE = "mixture"  # of several of METHODS
@@ -26,6 +27,9 @@ class Method(Protocol):
 
     def __call__(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> Mixed:
         """Mixed images and targets, and for a method that mixes features what is to be done at the layers."""
+
+    def singles(self) -> dict[str, "Single"]:
+        """The functions that it is made of, each under its key in the configuration."""
 
 
 def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
@@ -44,7 +48,7 @@ class Single:
     """One function of METHODS with its options."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
-        self.function = Configured("method", METHODS, cfg, key)
+        self.key, self.function = key, Configured("method", METHODS, cfg, key)
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
         return replace(plan, draws=self.function.draws, **self.function.settings).drawn(first, count)
@@ -53,35 +57,38 @@ class Single:
         images, targets, *at = self.function(images, targets, decided=decided)
         return images, targets, at[0] if at else None
 
+    def singles(self) -> dict[str, "Single"]:
+        return {self.key: self}
+
 
 class Mixture:
     """Several methods, of which each batch (with per_sample each image) meets one, by their probabilities."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
         self.parts = {name: build(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
-        self.bounds = torch.tensor(cfg["probabilities"], dtype=torch.float64).cumsum(0)
+        self.bounds = np.cumsum(cfg["probabilities"])
         self.bounds[-1] = 1  # whatever the sum was rounded to; a choice above 1 is no method
         self.settings = {key: cfg[key] for key in ("p", "per_sample")}
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
-        """`choice`, and the decisions of every part: those of a part do not depend on which others there are."""
-        drawn = replace(plan, draws=("choice",), **self.settings).drawn(first, count)
+        """`part` int64 [count, B], the number of the part that each image meets, and the decisions of every part.
+
+        Those of a part do not depend on which others there are. A number beyond the last part means none.
+        """
+        choice = replace(plan, draws=("choice",), **self.settings).drawn(first, count)["choice"]
+        drawn = {"part": np.searchsorted(self.bounds, choice, side="right")}
         for name, part in self.parts.items():
             drawn |= {f"{name}.{key}": values for key, values in part.drawn(plan, first, count).items()}
         return drawn
 
     def __call__(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> Mixed:
-        number = torch.bucketize(decided["choice"], self.bounds.to(images.device), right=True)
         mixed_images, mixed_targets, hooks = images, targets, []
         for i, (name, part) in enumerate(self.parts.items()):
-            here = number == i
-            if here.device.type == "cpu" and not here.any():
-                continue  # reading a CPU tensor costs nothing; on a GPU it would wait for the device
+            here = decided["part"] == i
+            if nowhere(here):
+                continue
             own = {key.removeprefix(f"{name}."): decided[key] for key in decided if key.startswith(f"{name}.")}
-            try:
-                part_images, part_targets, at = part(images, targets, own)
-            except ValueError as error:
-                raise ValueError(f"parts.{name}.{error}") from error
+            part_images, part_targets, at = part(images, targets, own)
             mixed_images = _where(here, part_images, mixed_images)
             mixed_targets = _where(here, part_targets, mixed_targets)
             if at is not None:
@@ -94,6 +101,9 @@ class Mixture:
             return mixed
 
         return mixed_images, mixed_targets, at_layer if hooks else None
+
+    def singles(self) -> dict[str, Single]:
+        return {key: single for part in self.parts.values() for key, single in part.singles().items()}
 
 
 def _where(here: Tensor, yes: Tensor, no: Tensor) -> Tensor:

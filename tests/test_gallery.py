@@ -1,0 +1,227 @@
+"""The gallery: pictures of what training is shown, with the label weights that it is given. No run, no download."""
+
+import re
+import socket
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from mixbench import data, gallery
+from mixbench.config import Composer
+from mixbench.gallery import Scene
+from mixbench.identity import job
+from mixbench.mixing.runner import METHOD_NAMES
+
+SVG = "{http://www.w3.org/2000/svg}"
+SMALL = ("dataset=digits", "n=20", "subset=balanced")
+# Methods whose labels follow the pixels, so that the mask's mean is the weight of the image's own label.
+BY_AREA = {
+    "cutmix": [],
+    "saliencymix": [],
+    "gridmix": ["method.grid=3"],  # 3 does not divide the side: cells of unequal area
+    "resizemix": [],
+    "smoothmix": [],
+    "fmix": ["method.correct_lambda=true"],
+}
+OWN_METHOD = """\
+# CutMix with boxes of middling size
+defaults: [cutmix]
+alpha: 4
+"""
+
+
+@pytest.fixture(autouse=True)
+def offline_and_coarse(monkeypatch):
+    """No test may reach the network; pictures of few dots are drawn in a third of the time."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("the gallery asked for the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(gallery, "STYLE", gallery.STYLE | {"savefig.dpi": 30})
+
+
+COMPOSER = Composer()  # composes a method's file once for all scenes
+
+
+def scene(*overrides):
+    with COMPOSER as composer:
+        one = job(composer.compose(["augment=none", *SMALL, *overrides]))
+    return Scene(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
+
+
+def texts(path):
+    """What an SVG says, in order."""
+    return ["".join(element.itertext()) for element in ElementTree.parse(path).iter(f"{SVG}text")]
+
+
+def weights(words):
+    """The label weights among an SVG's texts: class -> each weight it has somewhere."""
+    found: dict[str, set[str]] = {}
+    for word in words:
+        for name, weight in re.findall(r"(\S+): (\d\.\d\d)", word):
+            found.setdefault(name, set()).add(weight)
+    return found
+
+
+def archive(path, shape=(8, 8), labels=(0, 1, 0, 1)):
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), *shape), dtype=np.uint8)
+    labels = np.array(labels)
+    np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+
+
+def test_every_method_has_a_row_and_only_the_pictures_are_written(mixbench, tmp_path):
+    call = mixbench("gallery", *SMALL)
+    assert (call.status, call.err) == (0, "")
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {f"results/gallery/digits/methods.{kind}" for kind in ("png", "svg")}
+    assert set(call.out.split()) == written
+    words = texts(tmp_path / "results/gallery/digits/methods.svg")
+    assert {*METHOD_NAMES, "cutmix or"} <= set(words)  # and what the mixture is of
+    assert {"mixup", "mixup-cutmix"}.isdisjoint(words)  # other names of what has a row
+    with Image.open(tmp_path / "results/gallery/digits/methods.png") as image:
+        assert min(image.size) > 200
+        assert len(image.getcolors(2**20)) > 16
+
+
+@pytest.mark.parametrize("method", ["label-mix", "smoothmix"])
+def test_one_method_at_length(mixbench, tmp_path, method):
+    call = mixbench("gallery", *SMALL, f"method={method}", "out=pictures")
+    assert (call.status, call.err) == (0, "")
+    assert {path.name for path in tmp_path.rglob("*")} == {"pictures", f"{method}.png", f"{method}.svg"}
+    words = texts(tmp_path / f"pictures/{method}.svg")
+    assert words.count(method) == 1
+    # In place of λ a method without one shows nothing; its masks are there all the same.
+    assert any(word.startswith("λ = ") for word in words) == (method == "label-mix")
+    assert ("as a run draws it: λ ~ Beta(1, 1)" in words) == (method == "label-mix")
+    assert any("white: the" in word for word in words)
+
+
+def test_captions_are_the_weights_that_training_is_given(mixbench, tmp_path):
+    assert mixbench("gallery", *SMALL, "method=label-mix,data-mix", "out=pictures").status == 0
+    own, other = (str(picture.label) for picture in scene("method=label-mix").originals())
+    shown = weights(texts(tmp_path / "pictures/methods.svg"))
+    assert shown == {own: {"1.00", "0.75", "0.50", "0.25"}, other: {"1.00", "0.75", "0.50", "0.25"}}
+
+
+def test_captions_of_a_picture_are_its_weights():
+    hard, soft = scene("method=data-mix"), scene("method=none", "loss.label_smoothing=0.1")
+    own = hard.originals()[0].label
+    assert hard.caption(hard.picture(lam=0.3)) == f"{own}: 1.00"
+    assert soft.caption(soft.picture()).splitlines()[0] == f"{own}: 0.91"
+
+
+@pytest.mark.parametrize("name", BY_AREA)
+@pytest.mark.parametrize("per_sample", ["false", "true"])
+def test_the_mask_is_that_of_the_weights(name, per_sample):
+    drawn = scene(f"method={name}", f"method.per_sample={per_sample}", *BY_AREA[name])
+    shares = []
+    for pair in (0, 1):
+        for draw in range(3):
+            picture = drawn.picture(pair, draw)
+            assert picture.own.mean() == pytest.approx(picture.weights[picture.label], abs=1e-5)
+            assert picture.weights.sum() == pytest.approx(1)
+            shares.append(picture.own.mean())
+    assert len(set(shares)) > 1
+
+
+@pytest.mark.parametrize("lam", [0, 0.25, 1])
+def test_a_given_lambda_is_what_is_drawn(lam):
+    picture = scene("method=label-mix").picture(lam=lam)
+    np.testing.assert_allclose(picture.own, lam, atol=1e-6)
+    image, partner = scene("method=label-mix").originals()
+    np.testing.assert_allclose(picture.image, lam * image.image + (1 - lam) * partner.image, atol=1e-6)
+    assert picture.weights[partner.label] == pytest.approx(1 - lam)
+
+
+def test_a_method_is_shown_at_work_whatever_its_chance():
+    # An image that is left alone shows nothing, and features cannot be looked at.
+    erased = scene("method=random-erasing", "method.p=0")
+    assert all(erased.picture(draw=draw).own.min() == pytest.approx(0, abs=1e-6) for draw in range(3))
+    manifold = scene("method=manifold", "method.layers=[stage2]")
+    assert manifold.picture(lam=0.25).own.mean() == pytest.approx(0.25)
+    parts = ["method.methods=[random-erasing,manifold]", "method.parts.random-erasing.p=0"]
+    assert scene("method=mixture", *parts, "method.probabilities=[1,0]").picture().own.min() < 0.5
+
+
+def test_rows_tell_what_they_differ_in(mixbench, tmp_path):
+    settings = ["method=cutmix", "method.correct_lambda=true,false", "augment=none,flip"]
+    assert mixbench("gallery", *SMALL, *settings, "out=pictures").status == 0
+    words = " ".join(texts(tmp_path / "pictures/methods-flip-none.svg"))
+    assert words.count("correct_lambda=false") == words.count("augment=flip") == words.count("augment=none") == 2
+    assert "correct_lambda=true" not in words  # as it is in the method's own file
+
+
+def test_a_users_own_settings_make_a_row(mixbench, tmp_path):
+    (tmp_path / "mine/method").mkdir(parents=True)
+    (tmp_path / "mine/method/my-cutmix.yaml").write_text(OWN_METHOD)
+    (tmp_path / "mine/method/other-name.yaml").write_text("defaults: [cutmix]\n")
+    names = "method=cutmix,my-cutmix,other-name"
+    assert mixbench("gallery", "--config-dir", "mine", *SMALL, names, "out=pictures").status == 0
+    words = texts(tmp_path / "pictures/methods.svg")
+    assert words.count("cutmix") == 2
+    assert "alpha=4," in words
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels"),
+    [((8, 24, 3), (0,)), ((9, 8), (0, 0, 0))],
+    ids=["one image, colour", "one class, greyscale"],
+)
+def test_any_archive_will_do(mixbench, tmp_path, shape, labels):
+    archive(tmp_path / "my.npz", shape, labels)
+    call = mixbench("gallery", "dataset=npz", "dataset.path=my.npz", "method=cutmix,cutout")
+    assert (call.status, call.err) == (0, "")
+    assert f"class {labels[0]}: 1.00" in texts(tmp_path / "results/gallery/my/methods.svg")
+
+
+def test_names_of_classes_are_not_taken_for_formulas(mixbench, tmp_path):
+    archive(tmp_path / "my.npz")
+    (tmp_path / "mine/dataset").mkdir(parents=True)
+    odd = "defaults: [npz]\npath: my.npz\nclasses: ['$x_{$ & <b>', a_long_name_without_end]\n"
+    (tmp_path / "mine/dataset/odd.yaml").write_text(odd)
+    call = mixbench("gallery", "--config-dir", "mine", "dataset=odd", "method=none,cutout")
+    assert (call.status, call.err) == (0, "")
+    words = texts(tmp_path / "results/gallery/my/methods.svg")
+    assert "$x_{$ & <b>: 1.00" in words
+    assert "a_long…t_end: 1.00" in words  # shortened: it would run into its neighbour
+
+
+def test_the_same_command_draws_the_same(mixbench, tmp_path):
+    for folder in ("first", "second"):
+        assert mixbench("gallery", *SMALL, "method=cutout", f"out={folder}").status == 0
+    assert (tmp_path / "first/cutout.svg").read_bytes() == (tmp_path / "second/cutout.svg").read_bytes()
+    assert mpl.rcParams["svg.fonttype"] == "path"  # its style is left behind nowhere
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["method=cutmx"], ["'cutmx'", "did you mean cutmix?"]),
+        (["method=cutmix", "method.alhpa=1"], ["'method.alhpa'", "did you mean method.alpha?"]),
+        (["method=cutmix", "method.alpha=-1"], ["method.alpha=-1"]),
+        (["method=gridmix", "method.grid=1"], ["method.grid=1: must be at least 2"]),
+        (["method=cutmix", "dataset=digits,photos"], ["dataset=digits,photos", "same images"]),
+        (["method=cutmix", "seed=0,1"], ["seed=0,1", "same images"]),
+        (["method=cutmix", "n=5000"], ["n=5000", "64"]),
+        (["method=cutmix", "protect=temple"], ["protect=[0]"]),
+        (["augment=standart"], ["'standart'", "did you mean standard?"]),
+        (["method=cutmix", "dataset=npz", "dataset.path=none.npz"], ["none.npz", "no such file"]),
+        (["dataset=cifar10", "method=cutmix", "method.p=2"], ["method.p=2"]),  # told before anything is downloaded
+        (["method=cutmix", "outt=here"], ["'outt'"]),
+        (["method=cutmix", "out=taken"], ["out=taken", "cannot be written"]),
+        (["--cfg", "job"], ["--cfg"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_is_told_in_one_line_and_nothing_is_written(mixbench, tmp_path, contents, words, told):
+    (tmp_path / "taken").write_text("a file, no folder")
+    before = contents(tmp_path)
+    call = mixbench("gallery", *words)
+    assert (call.status, call.out) == (2, "")
+    assert call.err.count("\n") == 1
+    assert all(part in call.err for part in told), call.err
+    assert contents(tmp_path) == before
