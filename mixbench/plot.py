@@ -137,7 +137,7 @@ def _accuracy_by_name(selection: Selection, table: Table) -> Figure:
         axes.hlines(list(ours), low, high, color=palette[column], lw=1.2)
         if len(baselines) == 1 and table.cell(baselines[0], column).count:
             axes.axvline(table.cell(baselines[0], column).mean, color=palette[column], lw=0.8, ls=":")
-    names = [", ".join([label(row[0]), *_extra(table, row[1:])]) for row in table.rows]
+    names = [_fitted(", ".join([label(row[0]), *_extra(table, row[1:])])) for row in table.rows]
     axes.set_yticks(range(len(table.rows)), names)
     axes.set_ylim(len(table.rows) - 0.5, -0.5)
     axes.set_title(textwrap.fill(selection.title, 60), fontsize=11)
@@ -230,9 +230,13 @@ def _loss_legend(figure: Figure, ncols: int) -> None:
 def _row_name(table: Table, row: tuple) -> str:
     """`n = 500`; a name, such as a method's, stands for itself."""
     pairs = zip(table.row_keys, row, strict=True)
-    return ", ".join(
-        label(v) if isinstance(v, str) and k == table.row_keys[0] else f"{k} = {label(v)}" for k, v in pairs
-    )
+    words = (label(v) if isinstance(v, str) and k == table.row_keys[0] else f"{k} = {label(v)}" for k, v in pairs)
+    return _fitted(", ".join(words))
+
+
+def _fitted(name: str) -> str:
+    """In at most three lines; the table has the whole of it."""
+    return textwrap.fill(name, 36, max_lines=3, placeholder=" …", break_long_words=False)
 
 
 def colours(names: Sequence[Any]) -> dict[Any, str]:

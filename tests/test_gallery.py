@@ -11,9 +11,9 @@ from PIL import Image
 
 from mixbench import data, gallery
 from mixbench.config import Composer
-from mixbench.gallery import Scene
 from mixbench.identity import job
 from mixbench.mixing.runner import METHOD_NAMES
+from mixbench.scene import Scene
 
 SVG = "{http://www.w3.org/2000/svg}"
 SMALL = ("dataset=digits", "n=20", "subset=balanced")

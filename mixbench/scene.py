@@ -1,0 +1,123 @@
+"""What one method makes of a few images: the pictures of a gallery, their label weights and their masks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixbench import data
+from mixbench.augment import AUGMENTS
+from mixbench.functions import Configured
+from mixbench.identity import Job
+from mixbench.losses import one_hot
+from mixbench.mixing.runner import build
+from mixbench.plan import Plan
+
+PAIRS = 2  # of images
+LONGEST_NAME = 12  # of a class, in letters: more would run into the next picture's caption
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One mixed image [H, W, C] in 0 to 1, its label and label weights [K], and [H, W] the share that is its own."""
+
+    image: np.ndarray
+    label: int
+    weights: np.ndarray
+    own: np.ndarray
+
+
+class Scene:
+    """Pairs of images of different classes, where there are, and what one method makes of them.
+
+    note: what a reader must know beside the method's name.
+    """
+
+    def __init__(self, job: Job, images: data.Split, note: str = ""):
+        self.cfg, self.split, self.note = job.cfg, images, note
+        self.name = job.cfg.method.name
+        for settings in (self.cfg.method, *self.cfg.method.get("parts", {}).values()):
+            if "p" in settings:
+                settings.p = 1.0  # an image that is left alone shows nothing
+            if "layers" in settings:
+                settings.layers = ["input"]  # mixed features cannot be looked at
+        self.method, self.augment = build(self.cfg.method), Configured("augment", AUGMENTS, self.cfg.augment)
+        self.index = torch.from_numpy(_pairs(images.train_labels))
+        height, width = images.train_images.shape[1:3]
+        pad = self.augment.options.get("pad", 0)
+        size = len(self.index)
+        self.plan = Plan(self.cfg.seed, size, size, height, width, draws=self.augment.draws, pad=pad)
+
+    @property
+    def has_lambda(self) -> bool:
+        """Whether a λ from the plan is what the method mixes by."""
+        return "lam" in self.method.drawn(self.plan, 0, 1)
+
+    def originals(self) -> list[Picture]:
+        """Both images of the first pair, neither augmented nor mixed."""
+        images, targets = self._batch()
+        whole = np.ones(images.shape[2:])
+        return [Picture(self._visible(images[i]), self._label(i), targets[i].numpy(), whole) for i in (0, 1)]
+
+    def picture(self, pair: int = 0, draw: int = 0, lam: float | None = None) -> Picture:
+        """The first image of a pair, mixed with the second by the decisions of step `draw`, or by the λ given."""
+        decided = self._decisions(draw)
+        if lam is not None:
+            decided["lam"] = torch.full_like(decided["lam"], lam)
+        images, targets = self._batch(decided)
+        mixed, weights, _ = self.method(images, targets, decided)
+        # With its first image brighter by 1 the mixture is by that one's share: no method decides by brightness.
+        first = 2 * pair
+        brighter = images.clone()
+        brighter[first] += 1
+        own = (self.method(brighter, targets, decided)[0] - mixed)[first].mean(dim=0)
+        return Picture(self._visible(mixed[first]), self._label(first), weights[first].numpy(), own.numpy())
+
+    def _label(self, place: int) -> int:
+        return int(self.split.train_labels[self.index[place]])
+
+    def _decisions(self, draw: int) -> dict[str, Tensor]:
+        drawn = self.plan.drawn(draw, 1) | self.method.drawn(self.plan, draw, 1)
+        decided = {name: torch.from_numpy(values[0]) for name, values in drawn.items()}
+        swapped = torch.arange(len(self.index)).view(-1, 2).flip(1).flatten()  # each is the other's partner
+        return {name: swapped if name.endswith("partner") else value for name, value in decided.items()}
+
+    def _batch(self, decided: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        images = torch.from_numpy(self.split.train_images)[self.index].permute(0, 3, 1, 2)
+        images = (images if decided is None else self.augment(images, decided=decided)).double() / 255
+        labels = torch.from_numpy(self.split.train_labels)[self.index]
+        targets = one_hot(labels, self.split.num_classes, self.cfg.loss.label_smoothing)
+        return (images - _channels(self.split.mean)) / _channels(self.split.std), targets
+
+    def _visible(self, image: Tensor) -> np.ndarray:
+        scaled = image * _channels(self.split.std) + _channels(self.split.mean)
+        return scaled.clamp(0, 1).permute(1, 2, 0).numpy()
+
+    def caption(self, picture: Picture) -> str:
+        """The label weights of a picture, the image's own label first."""
+        weights = picture.weights
+        names = self.cfg.dataset.classes or [f"class {k}" for k in range(len(weights))]
+        shown = [k for k in np.argsort(-weights).tolist() if weights[k] >= 0.005]
+        own_first = sorted(shown[:2], key=lambda k: k != picture.label)
+        return "\n".join(f"{_short(names[k])}: {weights[k]:.2f}" for k in own_first)
+
+
+def _pairs(labels: np.ndarray) -> np.ndarray:
+    """Indices [2 PAIRS] of images, those of a pair of different classes where the labels allow it."""
+    free, chosen = list(range(len(labels))), []
+    while len(chosen) < 2 * PAIRS and len(free) >= 2:
+        first = free.pop(0)
+        other = next((i for i in free if labels[i] != labels[first]), free[0])
+        free.remove(other)
+        chosen += [first, other]
+    return np.array(chosen or [0, 0])
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 6]}…{name[-5:]}"
+
+
+def _channels(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values)[:, None, None]
