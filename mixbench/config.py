@@ -149,6 +149,7 @@ class Composer:
             of_part = f"{override.key_or_group}.".startswith("method.parts.") and "parts" in cfg.method
             if not of_part and not _has(cfg, override.key_or_group):
                 raise _unknown_key(cfg, override.key_or_group)
+            _check_of_file(cfg, override)
             try:
                 if of_part:
                     OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
@@ -216,9 +217,6 @@ class Composer:
             raise UserError(f"{text}: several values make several runs; use mixbench sweep (or run --multirun)")
         if key.split(".")[0].split("/")[0] == "hydra":
             raise UserError(f"{text}: mixbench runs its jobs itself; Hydra's own settings have no effect here")
-        group, _, last = key.rpartition(".")
-        if group in ("method", "augment", "loss", "model") and last in OF_THE_FILE:
-            raise UserError(f"{text}: is set by the file that {group}=NAME chooses; write {group}=NAME")
         if key in GROUPS:
             options = self.options(key)
             if override.value() not in options and not (key == "study" and override.value() is None):
@@ -253,6 +251,13 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
                 f"{override.input_line}: an interval has no end of values; list them, or use range(a,b,step)"
             )
     return [list(combination) for combination in itertools.product(*axes)]
+
+
+def _check_of_file(cfg: DictConfig, override: Override) -> None:
+    """Raises UserError where an override makes an option of a group another than its file says it is."""
+    group, _, key = override.key_or_group.rpartition(".")
+    if group in ("method", "augment", "loss", "model") and key in OF_THE_FILE and override.value() != cfg[group][key]:
+        raise UserError(f"{override.input_line}: is set by the file that {group}=NAME chooses; write {group}=NAME")
 
 
 def _has(cfg: DictConfig, key: str) -> bool:
