@@ -236,6 +236,10 @@ def test_manifold_mixes_the_features_of_any_network():
             lambda x, y: label_mix(x, y, num_classes=5, partner=torch.tensor([1])),
             "partner of shape [1]: must be",
         ),
+        (lambda x, y: label_mix(x, y, num_classes=5, lam=1.5), "lam: must be from 0 to 1"),
+        (lambda x, y: mixture(x, y, [cutmix], num_classes=5), "must be functions with probabilities"),
+        (lambda x, y: mixture(x, y, {"cutmix": 1.0}, num_classes=5), "must be functions with probabilities"),
+        (lambda x, y: manifold(x, y, num_classes=5)[2]("fc1", x), "layer 'fc1': must be one of input, stage1"),
         (lambda x, y: mixture(x, y, {manifold: 1.0}, num_classes=5), "manifold mixes features too: call it by itself"),
         (lambda x, y: label_mix(x, y, num_classes=5, p=1.5), "p=1.5: must be a probability, from 0 to 1"),
         (lambda x, y: label_mix(x.byte(), y, num_classes=5), "images are torch.uint8: label_mix needs floating-point"),
@@ -267,7 +271,7 @@ def test_help_tells_what_is_drawn_and_from_where(name):
 def test_everything_promised_is_exported():
     for name in mixing.__all__:
         assert hasattr(mixing, name)
-    assert {function.__name__ for function in METHODS.values()} | {"METHODS", "mixture"} == set(mixing.__all__)
+    assert {function.__name__ for function in METHODS.values()} | {"METHODS", "mixture", "mixup"} == set(mixing.__all__)
 
 
 def test_the_training_loop_of_the_readme_runs_and_learns():

@@ -7,6 +7,8 @@ from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.saliency import saliencymix
 
+mixup = label_mix  # the name that most know it by
+
 METHODS = {
     "none": none,
     "label-mix": label_mix,
@@ -34,6 +36,7 @@ __all__ = [
     "label_only",
     "manifold",
     "mixture",
+    "mixup",
     "none",
     "random_erasing",
     "resizemix",

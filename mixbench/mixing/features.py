@@ -45,6 +45,8 @@ def manifold(
         return _BlendWithPartner.apply(values, partner, torch.where(here, lam, 1))
 
     def at(name: str, features: Tensor) -> Tensor:
+        if name not in LAYERS:
+            raise ValueError(f"layer {name!r}: must be one of {', '.join(LAYERS)}")
         return features if name == "input" else mixed(name, features)
 
     return mixed("input", images), blend(targets, targets[partner], lam), at

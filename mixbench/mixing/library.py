@@ -88,6 +88,8 @@ def mixture(
     generator is advanced by two numbers a call at most. Returns images and targets.
     Raises ValueError where the probabilities are none, and for `manifold`, which returns more than a batch.
     """
+    if not isinstance(methods, Mapping) or not all(callable(one) for one in methods):
+        raise ValueError(f"methods are {methods}: must be functions with probabilities, as in {{cutmix: 0.5}}")
     shares = np.fromiter(methods.values(), dtype=float)
     if not (shares >= 0).all() or shares.sum() > 1 + 1e-6:
         raise ValueError(f"probabilities {shares.tolist()}: must be 0 or more, with a sum of at most 1")
@@ -169,8 +171,9 @@ def _seed(generator: Generator | None) -> int:
 def _for_each_image(key: str, value: Any, images: Tensor) -> Tensor:
     """A decision that is given: a tensor, or one number for all images."""
     value = torch.as_tensor(value, device=images.device)
-    if value.ndim == 0:
-        return value.expand(len(images))
+    value = value.expand(len(images)) if value.ndim == 0 else value
+    if key == "lam" and not ((value >= 0) & (value <= 1)).all():
+        raise ValueError("lam: must be from 0 to 1")
     if len(value) != len(images) and key != "noise":
         raise ValueError(f"{key} of shape {list(value.shape)}: must be for each of {len(images)} images")
     return value
