@@ -85,11 +85,13 @@ def check_kind(key: str, value: Any, wanted: Any) -> None:
 
 
 def check_bounds(what: str, low: float, high: float, most: float) -> None:
-    """Raises ValueError where not 0 < low <= high <= most, which are called min_<what> and max_<what>."""
+    """Raises ValueError where not 0 < low <= high <= most and finite; they are called min_<what> and max_<what>."""
     if not 0 < low <= high:
         raise ValueError(f"min_{what}={low}: must be above 0 and at most max_{what}, {high}")
     if high > most:
         raise ValueError(f"max_{what}={high}: must be at most {most}")
+    if high == math.inf:
+        raise ValueError(f"max_{what}={high}: must be a finite number")
 
 
 def _plain(value: Any) -> Any:

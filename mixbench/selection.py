@@ -1,6 +1,6 @@
 """Which stored runs a table or plot shows: those of a study, or those whose keys have given values. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
         if key == "method":
             values = [composer.method_name(value) for value in values]
         if len(frame):
-            frame = frame[frame[key].isin([str(value) if isinstance(value, list) else value for value in values])]
+            frame = frame[frame[key].isin([_cell_value(value) for value in values])]
     out = Path(options["out"] or results.root / "selection")
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
@@ -172,11 +172,20 @@ def _values(override: Any) -> list[Any]:
     return list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
 
 
+def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity as a row of a frame has it: complete, and a list as its text."""
+    return {key: _cell_value(value) for key, value in completed(identity).items()}
+
+
+def _cell_value(value: Any) -> Any:
+    return str(value) if isinstance(value, list) else value
+
+
 def _frame(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """One tidy row for each run."""
     records = [
         {"id": m["id"]}
-        | {key: str(value) if isinstance(value, list) else value for key, value in completed(m["identity"]).items()}
+        | identity_row(m["identity"])
         | {key: m.get(key) for key in METRICS}
         | {"resolved_precision": m.get("precision"), "cell": cell_hash(m["identity"]), "folder": m["folder"]}
         for m in found

@@ -10,8 +10,8 @@ from tabulate import tabulate
 
 from mixbench import store, study
 from mixbench.errors import unknown
-from mixbench.identity import cell_hash, completed
-from mixbench.selection import NOT_KEYS, Selection
+from mixbench.identity import cell_hash
+from mixbench.selection import NOT_KEYS, Selection, identity_row
 from mixbench.stats import RULES, Summary, summarise
 
 GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision")
@@ -49,7 +49,7 @@ def build(selection: Selection) -> Table:
     # None, not NaN, stands for a key that a run does not have: NaN is unequal to itself and would make rows of its own.
     stored = selection.frame.astype(object).where(selection.frame.notna(), None)
     wanted = pd.DataFrame.from_records(
-        [_plain(completed(job.identity)) | {"cell": cell_hash(job.identity)} for job in selection.jobs]
+        [identity_row(job.identity) | {"cell": cell_hash(job.identity)} for job in selection.jobs]
     )
     everything = pd.concat([stored, wanted.astype(object).where(wanted.notna(), None)], ignore_index=True)
     for key in (selection.rows, selection.columns):
@@ -123,11 +123,6 @@ def write(selection: Selection) -> list[Path]:
     for name, text in texts.items():
         store.write_text(selection.out / name, text)
     return [selection.out / name for name in texts]
-
-
-def _plain(identity: dict[str, Any]) -> dict[str, Any]:
-    """The identity as a row of a frame has it: a list is its text."""
-    return {key: str(value) if isinstance(value, list) else value for key, value in identity.items()}
 
 
 def _telling_apart(runs: pd.DataFrame, rows: str, columns: str) -> list[str]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mixbench.augment.layout import pixels, planes, reflected
+from mixbench.functions import check_bounds
 from mixbench.plan import ATTEMPTS
 
 LARGEST_PAD = 1000  # pixels: more than any image here has
@@ -87,12 +88,8 @@ def random_resized_crop(
     min_scale, max_scale: bounds of the crop's share of the area. min_ratio, max_ratio: of its width : height.
     Bilinear, as torchvision's RandomResizedCrop. Raises ValueError where a pair of bounds is empty or out of range.
     """
-    if not 0 < min_scale <= max_scale:
-        raise ValueError(f"min_scale={min_scale}: must be above 0 and at most max_scale={max_scale}")
-    if max_scale > 1:
-        raise ValueError(f"max_scale={max_scale}: must be at most 1")
-    if not 0 < min_ratio <= max_ratio < math.inf:
-        raise ValueError(f"min_ratio={min_ratio}: must be above 0 and at most max_ratio={max_ratio}, which is finite")
+    check_bounds("scale", min_scale, max_scale, 1)
+    check_bounds("ratio", min_ratio, max_ratio, math.inf)
     height, width = images.shape[2:]
     top, left, rows, columns = crop_box(dice, height, width, (min_scale, max_scale), (min_ratio, max_ratio))
     y, x = _places(top, rows, height), _places(left, columns, width)
