@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 MEDIAN_OF = 10  # evaluations whose median is reported (Zhang et al. 2018, section 3.2)
 ECE_BINS = 15  # Guo et al. 2017, section 4.1
+TEMPERATURES = (0.01, 100.0)  # where the best one is looked for; a half without mistakes would have it go to 0
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -38,6 +40,35 @@ def ece(logits: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> float:
     return float(np.abs(np.bincount(index, weights=gap, minlength=bins)).sum() / len(labels))
 
 
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The T, from 0.01 to 100, whose logits [N, K] / T have the lowest NLL (Guo et al. 2017, section 4.2)."""
+    logits = logits.astype(np.float64)
+    low, high = np.log(TEMPERATURES)
+    # The NLL is convex in 1/T, so that it has one minimum in log T too.
+    found = minimize_scalar(lambda t: nll(logits / np.exp(t), labels), bounds=(low, high), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+    """NLL and ECE before and after temperature scaling, of the half of the images that the temperature was not fitted on.
+
+    It is fitted on every second image from the first, and `unscaled_…` and `scaled_…` are of the others. Each is None
+    where there are no two images.
+    """
+    if len(labels) < 2:
+        return dict.fromkeys(("temperature", "unscaled_nll", "unscaled_ece", "scaled_nll", "scaled_ece"))
+    best = temperature(logits[::2], labels[::2])
+    logits, labels = logits[1::2], labels[1::2]
+    scaled = logits.astype(np.float64) / best
+    return {
+        "temperature": best,
+        "unscaled_nll": nll(logits, labels),
+        "unscaled_ece": ece(logits, labels),
+        "scaled_nll": nll(scaled, labels),
+        "scaled_ece": ece(scaled, labels),
+    }
+
+
 def of_history(history: Sequence[dict[str, float]]) -> dict[str, float]:
     """The accuracies in percent of a run's evaluations: of the last, the best, and the median of the last ten."""
     accuracies = [row["test_accuracy"] for row in history]
@@ -50,5 +81,9 @@ def of_history(history: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def of_logits(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """What the final network's logits [N, K] on the evaluation images of labels [N] say beyond their accuracy."""
-    per_class = per_class_accuracy(logits, labels)
-    return {"nll": nll(logits, labels), "ece": ece(logits, labels), "per_class_accuracy": per_class}
+    return {
+        "nll": nll(logits, labels),
+        "ece": ece(logits, labels),
+        **calibration(logits, labels),
+        "per_class_accuracy": per_class_accuracy(logits, labels),
+    }

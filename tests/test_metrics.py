@@ -77,3 +77,49 @@ def test_ece_puts_a_confidence_on_an_edge_below_it_and_certainty_in_the_last_bin
     certain = np.array([[900.0, 0.0], [0.0, 900.0], [900.0, 0.0], [900.0, 0.0]])  # and 0.95, in the same bin
     certain[3] = np.log([19.0, 1.0])
     assert metrics.ece(certain, np.array([0, 1, 0, 1]), bins=15) == pytest.approx((3.95 - 3) / 4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("sharper", [0.2, 1.0, 7.0])
+def test_temperature_by_brute_force(dtype, sharper):
+    logits, labels = stored()
+    logits = (logits * sharper).astype(dtype)
+    grid = np.exp(np.linspace(np.log(0.05), np.log(50), 4001))
+    lowest = grid[np.argmin([metrics.nll(logits / t, labels) for t in grid])]
+    assert metrics.temperature(logits, labels) == pytest.approx(lowest, rel=0.002)
+
+
+def test_temperature_undoes_a_factor():
+    logits, labels = stored()
+    assert metrics.temperature(8 * logits, labels) == pytest.approx(8 * metrics.temperature(logits, labels), rel=1e-3)
+
+
+def test_temperature_stays_within_its_bounds_where_nothing_is_wrong():
+    logits = np.eye(3)[[0, 1, 2, 0]]
+    assert 0.01 <= metrics.temperature(logits, np.array([0, 1, 2, 0])) < 0.1  # where the NLL has sunk to 0
+    assert metrics.temperature(logits, np.array([1, 2, 0, 1])) == pytest.approx(100, rel=0.01)
+
+
+def test_calibration_is_measured_on_the_half_that_the_temperature_has_not_seen():
+    logits, labels = stored()
+    found = metrics.calibration(logits, labels)
+    fitted = metrics.temperature(logits[0::2], labels[0::2])
+    others, of_others = logits[1::2], labels[1::2]
+    assert found["temperature"] == fitted
+    probabilities = softmax(others / fitted, axis=1)
+    assert found["scaled_nll"] == pytest.approx(log_loss(of_others, probabilities, labels=range(CLASSES)))
+    assert found["scaled_ece"] == pytest.approx(ece_by_loop(others / fitted, of_others, 15))
+    assert found["unscaled_nll"] == pytest.approx(log_loss(of_others, softmax(others, axis=1), labels=range(CLASSES)))
+    assert found["unscaled_ece"] == pytest.approx(ece_by_loop(others, of_others, 15))
+
+
+def test_an_overconfident_network_is_mended_by_a_temperature():
+    logits, labels = stored()
+    found = metrics.calibration(20 * logits, labels)
+    assert found["scaled_nll"] < found["unscaled_nll"] / 2
+    assert found["scaled_ece"] < found["unscaled_ece"] / 2
+
+
+def test_one_image_has_no_calibration():
+    found = metrics.calibration(np.array([[1.0, 0.0]]), np.array([0]))
+    assert set(found.values()) == {None}
