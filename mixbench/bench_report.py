@@ -22,7 +22,6 @@ def markdown(measured: dict[str, Any]) -> str:
         f"## Beside a plain loop\n\n{_beside_plain(measured)}",
         f"## Where a step's time goes\n\n{_parts(measured)}",
         f"## Memory\n\n{_memory(measured)}",
-        f"## Start-up\n\n{_start_up(measured)}",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -54,9 +53,6 @@ def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
         )
         check("width 16, fp32: at least 1.25 times the plain loop", f"{speed['fp32']:.2f}", speed["fp32"] >= 1.25)
         check("width 16, default precision: rest of a step at most 5 %", f"{100 * rest:.1f} %", rest <= 0.05)
-    seconds = {row["name"]: row["seconds"] for row in measured["start_up"]}
-    for (name, taken), limit in zip(seconds.items(), (0.3, 2), strict=False):
-        check(f"{name} in at most {limit} s", f"{taken:.2f} s", taken <= limit)
     steps, grown = measured["growth"]["steps"], growth(measured)
     check(f"memory grows by at most {GROWTH_AT_MOST} MB in {steps} steps", f"{grown:+.1f} MB", grown <= GROWTH_AT_MOST)
     return found
@@ -135,8 +131,3 @@ def _memory(measured: dict[str, Any]) -> str:
         f"{watched['early']:.1f} MB in the first {WINDOW}, {watched['late']:.1f} MB in the last {WINDOW} (medians)."
     )
     return f"{note}\n\n{table(headers, rows, left=2)}\n\n{grown}"
-
-
-def _start_up(measured: dict[str, Any]) -> str:
-    rows = [[f"mixbench {row['name']}", f"{row['seconds']:.2f}"] for row in measured["start_up"]]
-    return f"Wall seconds of a command, Python's own start included.\n\n{table(['command', 'seconds'], rows, left=1)}"

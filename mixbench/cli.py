@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING
 
 from mixbench import __version__
 from mixbench.errors import UserError, unknown
-from mixbench.help import CLEAN_HELP, GALLERY_HELP, HELP, LIST_HELP, STATUS_HELP, STUDY_HELP, TABLE_HELP
+from mixbench.help import (
+    CLEAN_HELP,
+    EXPORT_HELP,
+    GALLERY_HELP,
+    HELP,
+    IMPORT_HELP,
+    LIST_HELP,
+    REPORT_HELP,
+    STATUS_HELP,
+    STUDY_HELP,
+    TABLE_HELP,
+)
 
 if TYPE_CHECKING:
+    from mixbench.identity import Job
     from mixbench.selection import Selection
 
 GROUP_OF = {
@@ -62,14 +74,19 @@ def run(words: list[str], multirun: bool = False) -> int:
     from mixbench.config import Composer, expand
     from mixbench.hydra_flags import read, show
     from mixbench.identity import job
+    from mixbench.study import of_run
 
     flags = read(words)
-    overrides = flags.overrides
-    if flags.shows:
-        return show(flags, expand(overrides)[0] if multirun or flags.multirun else overrides)
     with Composer(flags.config_dir) as composer:
-        combinations = expand(overrides) if multirun or flags.multirun else [overrides]
-        jobs = [job(composer.compose(combination)) for combination in combinations]
+        combinations = expand(flags.overrides) if multirun or flags.multirun else [flags.overrides]
+        if not flags.help:
+            combinations = [of_run(composer, combination) for combination in combinations]
+        if not flags.shows:
+            jobs = [job(composer.compose(combination)) for combination in combinations]
+    if flags.shows:
+        return show(flags, combinations[0])
+    if flags.dry_run:
+        return _dry_run(jobs, jobs[0].cfg.results_dir)
     from mixbench.sweep import run_jobs
 
     return run_jobs(jobs, jobs[0].cfg.results_dir)
@@ -85,7 +102,7 @@ def study(words: list[str]) -> int:
     from mixbench import selection
     from mixbench.config import Composer
     from mixbench.hydra_flags import read, show
-    from mixbench.study import combinations, jobs
+    from mixbench.study import combinations, plan
 
     flags = read(words)
     with Composer(flags.config_dir) as composer:
@@ -98,7 +115,9 @@ def study(words: list[str]) -> int:
         results_dir = f"results_dir={options['results_dir']}"
         if flags.shows:
             return show(flags, combinations(composer, name, overrides)[0])
-        made = jobs(composer, name, [*overrides, results_dir])
+        made = plan(composer, name, [*overrides, results_dir]).jobs
+        if flags.dry_run:
+            return _dry_run(made, options["results_dir"])
         from mixbench.sweep import EXIT_INTERRUPTED, run_jobs
 
         status = run_jobs(made, options["results_dir"])
@@ -132,6 +151,22 @@ def plot(words: list[str]) -> int:
     status = _write_plots(chosen)
     _warn(chosen)
     return status
+
+
+def report(words: list[str]) -> int:
+    """mixbench report: from stored runs to a decision, in one page."""
+    if _wants_help(words):
+        print(REPORT_HELP, end="")
+        return 0
+    from mixbench import report
+
+    chosen = _select(words)
+    if not len(chosen.frame):
+        return _nothing_stored(chosen)
+    for path in report.write(chosen):
+        print(path)
+    _warn(chosen)
+    return 0
 
 
 def gallery(words: list[str]) -> int:
@@ -190,16 +225,47 @@ def clean(words: list[str]) -> int:
     return upkeep.clean([word for word in words if word != "--yes"], yes="--yes" in words)
 
 
+def export(words: list[str]) -> int:
+    """mixbench export: finished runs in one file."""
+    if _wants_help(words):
+        print(EXPORT_HELP, end="")
+        return 0
+    from mixbench import archive
+
+    words, out, files = archive.read_words(words)
+    chosen = _select(words)
+    path = Path(out or f"{chosen.out.name if chosen.study else 'runs'}.mixbench.zip")
+    count = archive.pack(chosen, path, files)
+    if count:
+        print(f"{path}: {count} run{'s' * (count > 1)}, {archive.size(path)}")
+    _warn(chosen)
+    return 0 if count else _nothing_stored(chosen)
+
+
+def import_command(words: list[str]) -> int:
+    """mixbench import: the runs of such files into the store."""
+    if _wants_help(words) or not words:
+        print(IMPORT_HELP, end="")
+        return 0 if words else 2
+    from mixbench import merge
+    from mixbench.hydra_flags import read
+
+    return merge.merge(*merge.read_words(read(words, known=("--help", "-h")).overrides))
+
+
 COMMANDS = {
     "run": run,
     "sweep": sweep,
     "study": study,
     "table": table,
     "plot": plot,
+    "report": report,
     "gallery": gallery,
     "list": list_command,
     "status": status,
     "clean": clean,
+    "export": export,
+    "import": import_command,
 }
 
 
@@ -213,6 +279,14 @@ def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
 
     flags = read(words, known=("--config-dir", "-cd", "--help", "-h"))
     return flags.config_dir, flags.overrides + ["--help"] * flags.help
+
+
+def _dry_run(jobs: "Sequence[Job]", results_dir: str) -> int:
+    from mixbench import costs
+    from mixbench.store import Store
+
+    print("\n".join(costs.dry_run(jobs, Store(results_dir))))
+    return 0
 
 
 def _select(words: list[str]) -> "Selection":

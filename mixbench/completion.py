@@ -18,7 +18,7 @@ _mixbench() {
 }
 compdef _mixbench mixbench
 """
-TAKES_STUDY = ("study", "table", "plot", "status")
+TAKES_STUDY = ("study", "table", "plot", "status", "export")
 TABLE_OPTIONS = ("rows=", "columns=", "rule=", "results_dir=", "out=")
 
 

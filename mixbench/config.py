@@ -43,14 +43,6 @@ class DatasetConfig:
 
 
 @dataclass
-class ModelConfig:
-    name: str = MISSING
-    depth: int = MISSING
-    width: int = MISSING
-    stem: str = MISSING
-
-
-@dataclass
 class TrainConfig:
     protocol: str | None = None
     steps: int | None = None
@@ -61,6 +53,8 @@ class TrainConfig:
     weight_decay: float = MISSING
     nesterov: bool = MISSING
     schedule: str = MISSING
+    milestones: list[float] | None = None
+    gamma: float = 0.1
     warmup: int = MISSING
     eval_every: int | None = None
     checkpoint_every: int = MISSING
@@ -68,7 +62,12 @@ class TrainConfig:
 
 @dataclass
 class StudyConfig:
-    """A list of grids over the keys of a run, and the published numbers that it is compared with."""
+    """A list of grids over the keys of a run, and the published numbers that it is compared with.
+
+    grids: key -> value or list of values; `a,b: [[1, 2], [3, 4]]` sets two keys together, `variant: NAME` names the
+    runs of a grid. published: rows of numbers, each `method: accuracy` or `method: [accuracy, sd]` in percent beside
+    the keys that say of which runs, and `rule` where it is not published_rule.
+    """
 
     name: str = MISSING
     title: str = MISSING
@@ -79,13 +78,15 @@ class StudyConfig:
     rows: str = "n"  # the keys that its tables show
     columns: str = "method"
     published_rule: str | None = None  # which one the source prints
+    scale: str = "paper"  # what the settings of the file are: study.SCALES
+    scales: dict[str, dict[str, Any]] = field(default_factory=dict)  # another scale: key -> value or values in place
     grids: list[dict[str, Any]] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
 class Config:
-    """Every key of a run. `method` and `augment` are free-form: their functions' signatures say what they take."""
+    """Every key of a run. Groups without a type are free-form: the signatures of what they name say what they take."""
 
     n: int = MISSING
     subset: str = MISSING
@@ -102,7 +103,7 @@ class Config:
     dataset: DatasetConfig = MISSING
     method: dict[str, Any] = MISSING
     augment: dict[str, Any] = MISSING
-    model: ModelConfig = MISSING
+    model: dict[str, Any] = MISSING
     train: TrainConfig = MISSING
     loss: dict[str, Any] = MISSING
     study: StudyConfig | None = None

@@ -1,4 +1,4 @@
-"""What a function on a batch asks for, read off its signature: decisions of the plan, and options from YAML."""
+"""What a function on a batch, or a network, asks for, read off its signature: decisions of the plan, YAML options."""
 
 import inspect
 import math
@@ -9,7 +9,12 @@ from mixbench.errors import UserError, unknown
 from mixbench.plan import DRAWS, SETTINGS
 
 # The keys of a group that are not the function's: which function, its version, what happens before it is called.
-OWN_KEYS = {"method": ("name", "version"), "augment": ("name",), "loss": ("name", "label_smoothing")}
+OWN_KEYS = {
+    "method": ("name", "version"),
+    "augment": ("name",),
+    "model": ("name",),
+    "loss": ("name", "label_smoothing"),
+}
 
 
 def draws_of(function: Callable) -> tuple[str, ...]:
@@ -69,8 +74,8 @@ def check_kind(key: str, value: Any, wanted: Any) -> None:
     wanted: bool, int, float, str, the Literal of the values that there are, or a tuple of any number of one of these.
     """
     if get_origin(wanted) is Literal:
-        if value not in get_args(wanted):
-            raise unknown(key, value, get_args(wanted))
+        if not any(value == choice and type(value) is type(choice) for choice in get_args(wanted)):  # 18.0 is no depth
+            raise unknown(key, value, map(str, get_args(wanted)))
     elif get_origin(wanted) is tuple:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise UserError(f"{key}={value}: must be a list, as in {key}=[a,b]")

@@ -8,10 +8,13 @@ mixbench: with n labelled images, which mixing augmentation helps, by how much, 
   mixbench study NAME …           all runs of a study, then its tables and plots
   mixbench table NAME | KEY=A,B … tables of stored runs
   mixbench plot NAME | KEY=A,B …  plots of stored runs
+  mixbench report NAME | KEY=A,B … what to use, and why: one page (HTML and Markdown) with the tables and plots
   mixbench gallery [KEY=VALUE …]  pictures of what the methods do
   mixbench list WHAT              methods, datasets, models, augments, losses or studies
   mixbench status [NAME]          which runs are finished, running, interrupted, failed or missing
   mixbench clean                  drop failed runs and left-over checkpoints, after showing them
+  mixbench export [NAME] …        finished runs in one file, to hand them on
+  mixbench import FILE …          put the runs of such files beside one's own
 
 Examples:
   mixbench study demo
@@ -31,6 +34,8 @@ Examples:
   mixbench study demo
   mixbench study small-data n=100,250,500 seed=0,1,2     # other values in place of the study's
   mixbench study small-data method=none,label-mix        # some of its methods
+  mixbench study small-data --dry-run                    # what would be trained and what it would cost
+  mixbench study small-data scale=cpu                    # smaller; scale=smoke: one cell, to see that it works
   mixbench study cifar10-cpu model.width=32              # another key, for all runs: kept and tabled by itself
   mixbench study my-study --config-dir my_configs        # my_configs/study/my-study.yaml
   mixbench study demo --cfg job                          # show the first run's configuration, train nothing
@@ -52,10 +57,23 @@ Options:
   rows=KEY, columns=KEY   any two keys of a run (n and method)
   rule=final|median10|best   which accuracy: after the last step, median of the last 10 evaluations, best on test
   results_dir=FOLDER      where the runs are (results)
-  out=FOLDER              where to write (results/NAME for a study, else results/selection)
+  out=FOLDER              where to write (results/NAME for a study, else results/selection,KEY=VALUE…)
 
 Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs.
 Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
+"""
+
+REPORT_HELP = """\
+One page on stored runs: what to use for each n, accuracies, gains over none with intervals, equivalent data, loss
+curves, classes, calibration, cost, and where each run comes from. Nothing is trained.
+
+Examples:
+  mixbench report demo
+  mixbench report small-data n=100,500 rule=final
+  mixbench report dataset=my subset=balanced
+
+Writes report.html, one file that needs no other and no network, report.md with the same, and the plots.
+Options and exit status are those of mixbench table.
 """
 
 GALLERY_HELP = """\
@@ -82,7 +100,8 @@ Example:
 """
 
 STATUS_HELP = """\
-Which runs are finished, running, interrupted, failed or (of a study) missing.
+Which runs are finished, running, interrupted, failed or (of a study) missing; of a study also how long the rest will
+take, at the rates of stored runs that are like them.
 
 Examples:
   mixbench status
@@ -97,4 +116,39 @@ stay, and so does what another process trains at the moment. Shows what it would
 Examples:
   mixbench clean
   mixbench clean --yes results_dir=elsewhere
+"""
+
+EXPORT_HELP = """\
+Pack finished runs into one zip archive, of which `mixbench import` takes them into another results folder: those of a
+study, those whose keys have the given values, or all. The runs stay as they are.
+
+Examples:
+  mixbench export small-data                             # small-data.mixbench.zip
+  mixbench export small-data n=100,250 predictions=false
+  mixbench export dataset=cifar10 method=label-mix,cutmix out=mixing.zip
+  mixbench export                                        # all finished runs: runs.mixbench.zip
+
+Options:
+  out=FILE                the archive; one that is there is replaced
+  predictions=false       without predictions.npz, most of the bytes; tables and plots need none
+  weights=true            with weights.pt, of runs with save_model
+  results_dir=FOLDER      where the runs are (results)
+
+Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs.
+Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
+"""
+
+IMPORT_HELP = """\
+Put the runs of archives that `mixbench export` made into results/runs, after checking each. A finished run that is
+there is never replaced: the same results are passed over, other results are told. One that is not finished gives way.
+
+Examples:
+  mixbench import small-data.mixbench.zip
+  mixbench import from-gpu-1.zip from-gpu-2.zip
+  mixbench import small-data.mixbench.zip results_dir=elsewhere
+
+Options:
+  results_dir=FOLDER      where the runs go, to FOLDER/runs (results)
+
+Exit status: 0 all runs are there, 1 some could not be imported (each is told), 2 a mistake in what was asked.
 """

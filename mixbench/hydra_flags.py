@@ -24,7 +24,8 @@ SHOWS = (
     "--hydra-help",
     "--version",
 )  # flags that show something and train nothing
-BARE = ("--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
+DRY_RUN = "--dry-run"  # ours: what would be trained, and what it would cost
+BARE = (DRY_RUN, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
 KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)
 
 
@@ -37,6 +38,7 @@ class Flags:
     config_dir: str | None = None
     multirun: bool = False
     help: bool = False
+    dry_run: bool = False
     shows: bool = False
 
 
@@ -66,7 +68,8 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
         flags.multirun |= name in ("--multirun", "-m")
         flags.help |= name in ("--help", "-h")
         flags.shows |= name in SHOWS
-        if name not in ("--multirun", "-m", "--run", "-r"):
+        flags.dry_run |= name == DRY_RUN
+        if name not in ("--multirun", "-m", "--run", "-r", DRY_RUN):
             flags.for_hydra += [name, value] if value else [name]
     return flags
 

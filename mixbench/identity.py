@@ -27,6 +27,8 @@ INERT = {
 # later belongs here, so that the ids of older runs stay as they are.
 NEUTRAL: dict[str, Any] = {
     "train.warmup": 0,
+    "train.milestones": None,
+    "train.gamma": 0.1,
     "dataset.label_noise": 0,
     "protect": [],
     "loss.label_smoothing": 0,
@@ -104,8 +106,8 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     }
     for group in ("method", "augment", "model", "loss"):
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
-    outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "warmup", "eval_every")
-    identity |= {f"train.{key}": train[key] for key in outcome}
+    outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
+    identity |= {f"train.{key}": train[key] for key in (*outcome, "warmup", "eval_every")}
     return {key: _plain(value) for key, value in identity.items()}
 
 

@@ -50,10 +50,10 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
-    """NLL and ECE before and after temperature scaling, of the half of the images that the temperature was not fitted on.
+    """NLL and ECE before and after temperature scaling.
 
-    It is fitted on every second image from the first, and `unscaled_…` and `scaled_…` are of the others. Each is None
-    where there are no two images.
+    The temperature is fitted on every second image from the first; `unscaled_…` and `scaled_…` are of the others. Each
+    is None where there are no two images.
     """
     if len(labels) < 2:
         return dict.fromkeys(("temperature", "unscaled_nll", "unscaled_ece", "scaled_nll", "scaled_ece"))

@@ -204,8 +204,9 @@ def _save(path: Path, state: dict[str, Any]) -> None:
 
 
 def _advice(cfg: DictConfig) -> str:
+    narrower = "model.widen=1" if "widen" in cfg.model else "model.width=16"
     return (
-        f"fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network (model.width=16) or a GPU "
+        f"fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network ({narrower}) or a GPU "
         "(device=cuda) take less; what is done so far is kept and resumed"
     )
 

@@ -1,5 +1,6 @@
 """Which stored runs a table or plot shows: those of a study, or those whose keys have given values. No torch."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from mixbench.errors import UserError, unknown
 from mixbench.identity import INERT, Job, cell_hash, completed
 from mixbench.stats import RULES
 from mixbench.store import Store
+from mixbench.study import Study
 
 OPTIONS = {"rows": None, "columns": None, "rule": None, "results_dir": "results", "out": None}
 METRICS = (
@@ -23,6 +25,11 @@ METRICS = (
     "true_train_accuracy",
     "nll",
     "ece",
+    "temperature",
+    "unscaled_nll",
+    "unscaled_ece",
+    "scaled_nll",
+    "scaled_ece",
     "steps",
     "images_seen",
     "seconds",
@@ -33,7 +40,9 @@ METRICS = (
     "code_sha256",
 )
 OWN, KEPT = "own", "kept"  # runs of whoever uses this checkout; records that came with it
-NOT_KEYS = ("cell", "folder")
+NOT_KEYS = ("cell", "folder", "per_class_accuracy")
+# What a run is of, beside the keys with a dot in their name and the seeds.
+GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision", "variant")
 SEEDS = ("seed", "subset_seed")
 
 
@@ -42,8 +51,8 @@ class Selection:
     """Stored runs and how to show them.
 
     frame: a row for each run: the identity's keys, the metrics, `id`, `cell` (equal for repetitions of one experiment)
-    and `folder`. jobs: the runs that a study should have.
-    changes: overrides under which the runs are not the study's own. kept: where the study's records are.
+    and `folder`; of a study whose grids have names also `variant`.
+    study: with the runs that it should have. kept: where its records are.
     out: where tables and plots go. problems: a line for each folder that was left out.
     """
 
@@ -54,11 +63,17 @@ class Selection:
     out: Path
     title: str
     source: Path
-    study: StudyConfig | None = None
-    jobs: list[Job] = field(default_factory=list)
-    changes: list[str] = field(default_factory=list)
+    study: Study | None = None
     kept: Path | None = None
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> list[Job]:
+        return self.study.jobs if self.study else []
+
+    def wanted(self) -> pd.DataFrame:
+        """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""
+        return _frame([{"identity": job.identity} for job in self.jobs], self.study.variants if self.study else {})
 
 
 def read_words(words: Sequence[str]) -> tuple[str | None, list[str], dict[str, Any]]:
@@ -99,45 +114,44 @@ def of_study(
     A cell also gets the runs of further seeds, unless `overrides` names the seeds. options: as from `read_words`.
     sources: where to look, the first that holds any of the runs.
     """
-    settings = study.load(composer, name)
-    jobs = study.jobs(composer, name, overrides)
-    cells = {cell_hash(job.identity) for job in jobs}
-    seeds_named = any(override.key_or_group in SEEDS for override in parse(overrides))
-    ids = {job.id for job in jobs}
+    chosen = study.plan(composer, name, overrides)
+    settings = chosen.settings
+    cells = {cell_hash(job.identity) for job in chosen.jobs}
+    parsed = parse(overrides)
+    ids = {job.id for job in chosen.jobs} if any(override.key_or_group in SEEDS for override in parsed) else None
     results = Store(options["results_dir"])
-    changes = study.changes(settings, overrides)
     # What is not the whole study has a folder of its own: it must not take the place of the study's tables.
-    variant = _folder_name(name, changes)
-    chosen = _folder_name(name, [o.input_line for o in parse(overrides) if o.key_or_group not in INERT])
-    places = {OWN: results.runs, KEPT: results.root / variant / "runs"}
+    name_of_runs = _folder_name(name, chosen.changes)
+    said = {*INERT, study.SCALE} if chosen.scale == settings.scale else INERT
+    name_of_part = _folder_name(name, [o.input_line for o in parsed if o.key_or_group not in said])
+    places = {OWN: results.runs, KEPT: results.root / name_of_runs / "runs"}
     problems: list[str] = []
     for source in (places[which] for which in sources):
         found, left_out = store.scan(source)
         problems += left_out
-        frame = _frame(found)
-        frame = frame[frame["id"].isin(ids) if seeds_named else frame["cell"].isin(cells)]
-        if len(frame):
+        found = [m for m in found if (m["id"] in ids if ids is not None else cell_hash(m["identity"]) in cells)]
+        if found:
             break
     else:
         source = places[sources[0]]
     return Selection(
-        frame,
+        _frame(found, chosen.variants),
         options["rows"] or settings.rows,
         options["columns"] or settings.columns,
         options["rule"] or settings.rule,
-        Path(options["out"] or results.root / chosen),
-        f"{settings.title} ({variant})",
+        Path(options["out"] or results.root / name_of_part),
+        f"{settings.title} ({name_of_runs})",
         source,
-        settings,
-        jobs,
-        changes,
+        chosen,
         places[KEPT],
         problems,
     )
 
 
 def _folder_name(name: str, overrides: Sequence[str]) -> str:
-    return ",".join([name, *(override.replace("/", "_") for override in overrides)])
+    whole = ",".join([name, *(override.replace("/", "_") for override in overrides)])
+    # File systems end at 255 bytes.
+    return whole if len(whole.encode()) <= 200 else f"{whole[:60]}…{zlib.crc32(whole.encode()):08x}"
 
 
 def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, Any]) -> Selection:
@@ -154,7 +168,10 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
             values = [composer.method_name(value) for value in values]
         if len(frame):
             frame = frame[frame[key].isin([_cell_value(value) for value in values])]
-    out = Path(options["out"] or results.root / "selection")
+    if len(frame):  # without the columns that only other runs have
+        always = (*METRICS, *SEEDS, *NOT_KEYS)
+        frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
+    out = Path(options["out"] or results.root / _folder_name("selection", filters))
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
         frame,
@@ -177,17 +194,41 @@ def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _cell_value(value) for key, value in completed(identity).items()}
 
 
+def telling_apart(experiments: pd.DataFrame, given: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Those of `keys` in which rows differ that agree in `given`; of several that move together the first alone."""
+    kept: list[str] = []
+    texts = experiments.astype(str)
+    count = len(texts[[*given]].drop_duplicates())
+    for key in keys:
+        if key not in given:
+            apart = len(texts[[*given, *kept, key]].drop_duplicates())
+            if apart > count:
+                kept.append(key)
+                count = apart
+    return kept
+
+
+def identity_keys(frame: pd.DataFrame) -> list[str]:
+    """The columns of a frame that say what was run, the seeds left out."""
+    return [key for key in frame.columns if "." in key or key in GROUP_KEYS]
+
+
 def _cell_value(value: Any) -> Any:
     return str(value) if isinstance(value, list) else value
 
 
-def _frame(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """One tidy row for each run."""
-    records = [
-        {"id": m["id"]}
-        | identity_row(m["identity"])
-        | {key: m.get(key) for key in METRICS}
-        | {"resolved_precision": m.get("precision"), "cell": cell_hash(m["identity"]), "folder": m["folder"]}
-        for m in found
-    ]
-    return pd.DataFrame.from_records(records) if records else pd.DataFrame(columns=["id", "cell", "folder"])
+def _frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """One tidy row for each run; a key that a run does not have is None."""
+    records = []
+    for m in found:
+        cell = cell_hash(m["identity"])
+        record = {"id": m.get("id")} | identity_row(m["identity"])
+        record |= {"variant": variants.get(cell)} if variants else {}
+        record |= {key: m.get(key) for key in METRICS}
+        record |= {"resolved_precision": m.get("precision"), "per_class_accuracy": m.get("per_class_accuracy")}
+        record |= {"cell": cell, "folder": m.get("folder")}
+        records.append(record)
+    columns = list(dict.fromkeys(key for record in records for key in record)) or ["id", *NOT_KEYS]
+    # As objects: pandas would make 0 and None 0.0 and NaN, and NaN is unequal to itself.
+    made = {key: [record.get(key) for record in records] for key in columns}
+    return pd.DataFrame({key: pd.Series(v, dtype=object if None in v else None) for key, v in made.items()})

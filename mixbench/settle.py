@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,10 +10,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.errors import UserError, unknown
 
-SUBSETS = ("head", "random", "balanced")
+SUBSETS = ("head", "random", "balanced", "disjoint")
 EVALS = ("test", "holdout")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
+OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of train that schedule=step alone reads, with their defaults
 PROTOCOLS = ("small-data",)
 NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
@@ -60,15 +62,14 @@ def _require(fits: bool, key: str, value: Any, needed: str) -> None:
 
 def _check_top(cfg: DictConfig) -> None:
     _require(cfg.n >= 1, "n", cfg.n, "at least 1")
-    _require(cfg.seed >= 0, "seed", cfg.seed, "0 or more")
-    _require(cfg.subset_seed >= 0, "subset_seed", cfg.subset_seed, "0 or more")
+    for key in ("seed", "subset_seed"):
+        _require(0 <= cfg[key] < 2**64, key, cfg[key], "0 or more, and below 2^64, for it is half a key of Philox")
     _choice("subset", cfg.subset, SUBSETS)
     _choice("eval", cfg.eval, EVALS)
     _choice("precision", cfg.precision, PRECISIONS)
     _choice("progress", cfg.progress, ("auto", "on", "off"))
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device):
         raise unknown("device", cfg.device, ["auto", "cpu", "cuda", "cuda:0", "cuda:1"])
-    _require(cfg.model.width >= 1, "model.width", cfg.model.width, "at least 1")
 
 
 def _settle_dataset(cfg: DictConfig) -> None:
@@ -192,9 +193,23 @@ def _settle_loss(loss: DictConfig) -> None:
         _require(value < 1, key, value, "from 0 to below 1")
 
 
+def _check_schedule(train: DictConfig) -> None:
+    _choice("train.schedule", train.schedule, SCHEDULES)
+    if train.milestones is not None:
+        between = [0, *train.milestones, 1]
+        fits = len(between) > 2 and all(one < next for one, next in pairwise(between))
+        _require(fits, "train.milestones", train.milestones, "increasing numbers between 0 and 1, as in [0.5,0.75]")
+    _require(0 < train.gamma <= 1, "train.gamma", train.gamma, "above 0 and at most 1")
+    for key, default in OF_STEP.items():
+        if train.schedule != "step" and train[key] != default:
+            raise UserError(
+                f"train.{key}={train[key]}: train.schedule={train.schedule} has no steps; use train.schedule=step"
+            )
+
+
 def _settle_train(cfg: DictConfig) -> None:
     train = cfg.train
-    _choice("train.schedule", train.schedule, SCHEDULES)
+    _check_schedule(train)
     _require(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")
     _require(train.lr > 0, "train.lr", train.lr, "above 0")
     _require(0 <= train.momentum < 1, "train.momentum", train.momentum, "from 0 to below 1")

@@ -5,32 +5,48 @@
 while it trains             provenance.json  history.csv  checkpoint.pt;  failed.json after a failure
 <id>.force/                 a finished run trained again, until it takes the place of the old one
 .locks/<id>                 the kernel lock of the process that trains it
+.incoming/                  runs that are being imported, until each is checked and gets its place
 """
 
 import contextlib
 import io
 import json
-import math
 import os
 import re
 import shutil
+import struct
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
+from mixbench import sound
 from mixbench.errors import UserError
 
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
-FORCE, REPLACED, LOCKS = ".force", ".replaced", ".locks"
+FORCE, REPLACED, LOCKS, INCOMING = ".force", ".replaced", ".locks", ".incoming"
 FILES = ("metrics.json", "provenance.json", "history.csv", "checkpoint.pt", "failed.json")  # one makes a run's folder
 RUN_ID = r".+-n\d+-.+-s\d+-[0-9a-f]{10}"  # identity.run_id
-IDENTITY = {"dataset": str, "n": int, "method": str, "seed": int}  # what readers rely on
-ACCURACIES = ("final_accuracy", "median10_accuracy", "best_accuracy")
+# What a damaged zip file, an .npz or an archive of runs, raises from zipfile.
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,  # a compression that this Python does not know
+    RuntimeError,  # encrypted
+    OverflowError,
+    OSError,
+    ValueError,
+)
+CHECKSUMS = ("data_sha256", "train_sha256")  # of all images that a run touches, and of those that it may train on
 
 
 class OtherSchema(ValueError):
@@ -84,9 +100,11 @@ class Store:
         return self.runs / run_id
 
     def state(self, run_id: str) -> State:
+        return State("running") if self.locked(run_id) else self.at_rest(run_id)
+
+    def at_rest(self, run_id: str) -> State:
+        """How a run stands that no other process trains."""
         folder = self.folder(run_id)
-        if self.locked(run_id):
-            return State("running")
         try:
             read_metrics(folder)
             return State("finished")
@@ -102,14 +120,12 @@ class Store:
 
     def ids(self, copies: bool = False) -> list[str]:
         """The names of all run folders; copies: also those of runs that are trained again. Other folders are none."""
-        if not self.runs.is_dir():
-            return []
-        folders = sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir() and entry.name != LOCKS)
-        return [name for name in folders if self._is_run(name) and (copies or not name.endswith((FORCE, REPLACED)))]
+        names = [name for name in _folders(self.runs) if copies or not name.endswith((FORCE, REPLACED))]
+        return [name for name in names if self._is_run(name)]
 
     def _is_run(self, name: str) -> bool:
         named = re.fullmatch(RUN_ID, name.removesuffix(FORCE).removesuffix(REPLACED)) is not None
-        return named or any((self.runs / name / file).exists() for file in FILES)
+        return named or any(os.path.exists(self.runs / name / file) for file in FILES)
 
     def locked(self, run_id: str) -> bool:
         """Whether a process holds the run's lock now."""
@@ -134,12 +150,14 @@ class Store:
     def _lock_file(self, run_id: str) -> Path:
         return self.runs / LOCKS / run_id
 
-    def put_in_place(self, run_id: str) -> None:
-        """Let a run that was trained again take the place of the old one. The caller holds the run's lock.
+    def put_in_place(self, run_id: str, new: Path | None = None) -> None:
+        """Let a run that was trained again, or the one in the folder `new`, take the place of the old one.
 
-        Two renames cannot be one step, so this also finishes what a crash between them left half done.
+        The caller holds the run's lock. Two renames cannot be one step, so this also finishes what a crash between them
+        left half done.
         """
-        final, new, old = (self.folder(run_id + suffix) for suffix in ("", FORCE, REPLACED))
+        final, again, old = (self.folder(run_id + suffix) for suffix in ("", FORCE, REPLACED))
+        new = new or again
         if (new / "metrics.json").exists():
             if final.exists():
                 shutil.rmtree(old, ignore_errors=True)
@@ -161,6 +179,26 @@ class Store:
                 with contextlib.suppress(Timeout), self.lock(owner):
                     self.put_in_place(owner)
 
+    def checksums(self) -> dict[tuple, tuple[str, Path]]:
+        """`alike` -> the checksum of a finished or begun run, and its folder."""
+        found: dict[tuple, tuple[str, Path]] = {}
+        for run_id in self.ids(copies=True):
+            folder = self.folder(run_id)
+            for file in ("metrics.json", "provenance.json"):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    stored = read_json(folder / file)
+                    keys = stored.get("identity", stored)
+                    for kind in CHECKSUMS:
+                        if isinstance(stored.get(kind), str):
+                            found.setdefault(alike(keys["dataset"], kind, keys["eval"]), (stored[kind], folder))
+                    break
+        return found
+
+
+def alike(dataset: str, kind: str, evaluated_on: str) -> tuple:
+    """Runs that agree in this must agree in the checksum: data_sha256 covers the images that they are evaluated on."""
+    return (dataset, kind, evaluated_on) if kind == "data_sha256" else (dataset, kind)
+
 
 def read_metrics(folder: Path) -> dict[str, Any]:
     """metrics.json of a finished run. Raises OSError where there is none, ValueError where it cannot be used."""
@@ -169,13 +207,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         raise OtherSchema(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
     if metrics.get("id") != folder.name.removesuffix(FORCE):
         raise ValueError(f"metrics.json is of {metrics.get('id')}")
-    identity = metrics.get("identity")
-    for key, kind in IDENTITY.items():
-        if not isinstance(identity, dict) or not isinstance(identity.get(key), kind):
-            raise ValueError(f"the identity in metrics.json has no usable {key}")
-    for key in ACCURACIES:
-        if not isinstance(metrics.get(key), int | float) or not math.isfinite(metrics[key]):
-            raise ValueError(f"metrics.json has no usable {key}")
+    sound.check(metrics)
     return metrics
 
 
@@ -185,10 +217,8 @@ def scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
     Each returned dict also has `folder`, where the run lies.
     """
     found, problems = [], []
-    if not runs.is_dir():
-        return found, problems
-    for name in sorted(entry.name for entry in os.scandir(runs) if entry.is_dir()):
-        if name == LOCKS or name.endswith((FORCE, REPLACED)):
+    for name in _folders(runs):
+        if name.endswith((FORCE, REPLACED)):
             continue
         folder = runs / name
         try:
@@ -196,8 +226,30 @@ def scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
         except FileNotFoundError:
             continue  # not finished
         except (OSError, ValueError) as error:
-            problems.append(f"{folder}: left out ({error})")
+            problems.append(printable(f"{folder}: left out ({error})"))
     return found, problems
+
+
+def _folders(runs: Path) -> list[str]:
+    """The names of the folders that may hold a run, in order; none begins with a dot. Raises UserError."""
+    if not os.path.isdir(runs):
+        return []
+    try:
+        names = sorted(os.listdir(runs))
+    except OSError as error:
+        raise UserError(f"results_dir={runs.parent}: cannot be read ({error.strerror or error})") from error
+    return [name for name in names if not name.startswith(".") and os.path.isdir(runs / name)]
+
+
+def read_predictions(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Logits float16 [N, K] and labels [N] of the evaluation images; None where they were not kept or are damaged."""
+    try:
+        # Opened here, since NumPy leaves a file open that it cannot read.
+        with open(folder / "predictions.npz", "rb") as file, np.load(file, allow_pickle=False) as stored:
+            logits, labels = np.asarray(stored["logits"]), np.asarray(stored["labels"])
+    except (*UNREADABLE, KeyError, TypeError):
+        return None
+    return (logits, labels) if logits.ndim == 2 and labels.shape == logits.shape[:1] else None
 
 
 def _failure(folder: Path) -> str:
@@ -219,10 +271,18 @@ def make_folder(path: Path) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Raises ValueError where the file is not a JSON object."""
-    value = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deep") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path.name} is not a JSON object")
     return value
+
+
+def printable(text: str) -> str:
+    """On one line, and in characters that every terminal takes: names of folders may be any bytes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""A study: a list of grids over the keys of a run, turned into jobs. No torch."""
+"""A study: a list of grids over the keys of a run, at one of several scales, turned into jobs. No torch."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -9,12 +10,45 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.config import Composer, StudyConfig, expand, parse
 from mixbench.errors import UserError, unknown
-from mixbench.identity import INERT, Job, job
+from mixbench.identity import INERT, Job, cell_hash, job
 from mixbench.stats import RULES
+
+SCALES = ("paper", "cpu", "smoke")  # as published; less of it, for a CPU; one cell in seconds, to see that it works
+SCALE, VARIANT, RULE = "scale", "variant", "rule"
+
+Overrides = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number that a source prints for a cell, in percent, with its standard deviation where it has one."""
+
+    accuracy: float
+    sd: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.accuracy:.2f}" + (f" ± {self.sd:.2f}" if self.sd is not None else "")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study under the overrides of a command.
+
+    jobs: its runs, the first seed's first and small subsets first. variants: cell hash -> the name of its grid, where
+    grids have one. scale: the one chosen; scaled: what it sets, as overrides, in place of the file's own scale.
+    changes: overrides that make the runs other than the study's, beyond the choice of cells; scale=NAME among them.
+    """
+
+    settings: StudyConfig
+    jobs: list[Job]
+    variants: dict[str, str]
+    scale: str
+    scaled: list[str]
+    changes: list[str]
 
 
 def load(composer: Composer, name: str) -> StudyConfig:
-    """The study of that name. Raises UserError where there is none."""
+    """The study of that name. Raises UserError where there is none, or where its YAML does not fit together."""
     if name not in composer.options("study"):
         raise unknown("study", name, composer.options("study"))
     cfg = composer.compose([f"study={name}"]).study
@@ -24,71 +58,184 @@ def load(composer: Composer, name: str) -> StudyConfig:
         raise UserError(f"study {name}: {str(error).splitlines()[0]}") from error
     if study is None or not study.grids:
         raise UserError(f"study {name}: its YAML has no study.grids")
-    for rule in (study.rule, study.published_rule or study.rule):
+    for rule in (
+        study.rule,
+        study.published_rule or study.rule,
+        *(row[RULE] for row in study.published if RULE in row),
+    ):
         if rule not in RULES:
             raise unknown(f"rule of study {name}", rule, RULES)
+    for scale in (study.scale, *study.scales):
+        if scale not in SCALES:
+            raise unknown(f"scale of study {name}", scale, SCALES)
     if study.published and study.published_rule is None:
         raise UserError(f"study {name}: study.published needs study.published_rule, one of {', '.join(RULES)}")
     return study
 
 
-def jobs(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[Job]:
-    """The runs of a study, the first seed's first and small subsets first; overrides as in `combinations`."""
-    made = [job(composer.compose(combination)) for combination in combinations(composer, name, overrides)]
-    unique = {made_job.id: made_job for made_job in made}
-    return sorted(unique.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
+def plan(composer: Composer, name: str, overrides: Sequence[str] = ()) -> Study:
+    """The study's runs under the overrides, which are as in `combinations`."""
+    settings = load(composer, name)
+    scale, scaled, given = _scaled(settings, overrides)
+    jobs, variants = {}, {}
+    for variant, words in _combinations(composer, settings, scaled, given):
+        made = job(composer.compose([f"study={name}", *words]))
+        jobs[made.id] = made
+        if variant is not None:
+            variants[cell_hash(made.identity)] = variant
+    ordered = sorted(jobs.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
+    axes = {key for grid in settings.grids for keys in grid for key in keys.split(",")}
+    changes = [f"{SCALE}={scale}"] * (scale != settings.scale)
+    changes += [o.input_line for o in parse(given) if o.key_or_group not in axes | INERT]
+    return Study(settings, ordered, variants, scale, scaled, changes)
 
 
 def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[list[str]]:
     """The overrides of each run, `study=NAME` first.
 
-    overrides: `method` chooses among the study's methods; another key of a grid gets the values given in place of the
-    grid's; any other key is set for all runs. Raises UserError where one of them does not fit.
+    overrides: `scale` chooses a scale of the study, `method` among its methods, a key that a grid sets together with
+    another among its values; another key of a grid gets the values given in place of the grid's; any other key is set
+    for all runs. Raises UserError where one of them does not fit.
     """
-    study = load(composer, name)
-    if any(override.key_or_group == "study" for override in parse(overrides)):
+    settings = load(composer, name)
+    _, scaled, given = _scaled(settings, overrides)
+    return [[f"study={name}", *words] for _, words in _combinations(composer, settings, scaled, given)]
+
+
+def of_run(composer: Composer, overrides: Sequence[str]) -> list[str]:
+    """The overrides of `mixbench run`, where study=NAME may come with a scale: what that sets for a single run."""
+    parsed = parse(overrides)
+    if not any(o.key_or_group == SCALE for o in parsed):
+        return list(overrides)
+    name = next((o.value() for o in parsed if o.key_or_group == "study"), None)
+    if name is None:
+        raise UserError("scale=… belongs to a study: mixbench study NAME scale=… or mixbench run study=NAME scale=…")
+    _, scaled, given = _scaled(load(composer, name), overrides)
+    return [*(o.input_line for o in parse(scaled) if not o.is_sweep_override()), *given]
+
+
+def published(study: StudyConfig, identity: Mapping[str, Any], rule: str) -> Published | None:
+    """The number that the study's source prints for the runs of this identity; None where it has none.
+
+    rule: the accuracy that is wanted; where the source never prints that one, it is published_rule's.
+    """
+    rules = {row.get(RULE, study.published_rule) for row in study.published}
+    wanted = rule if rule in rules else study.published_rule
+    for row in study.published:
+        fits = all(identity[key] == value for key, value in row.items() if key in identity)
+        if fits and row.get(RULE, study.published_rule) == wanted and identity["method"] in row:
+            number = row[identity["method"]]
+            return Published(*number) if isinstance(number, list) else Published(number)
+    return None
+
+
+def published_rule(study: StudyConfig, rule: str) -> str | None:
+    """The rule of the published numbers that are shown beside ours of `rule`."""
+    return rule if any(row.get(RULE) == rule for row in study.published) else study.published_rule
+
+
+def _scaled(study: StudyConfig, overrides: Sequence[str]) -> tuple[str, list[str], list[str]]:
+    """The scale that the overrides choose, what it sets, and the other overrides."""
+    parsed = parse(overrides)
+    given = [o.input_line for o in parsed if o.key_or_group != SCALE]
+    scales = [o.value() for o in parsed if o.key_or_group == SCALE]
+    scale = scales[-1] if scales else study.scale
+    if scale != study.scale and scale not in study.scales:
+        raise unknown(f"scale of study {study.name}", scale, {study.scale, *study.scales})
+    settings = {} if scale == study.scale else study.scales[scale]
+    scaled = [f"{key}={','.join(map(_text, _list(value)))}" for key, value in settings.items()]
+    return scale, scaled, given
+
+
+def _combinations(
+    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str]
+) -> Iterable[tuple[str | None, list[str]]]:
+    """For each run the name of its grid, where it has one, and its overrides."""
+    for variant, axes in _axes(composer, study, scaled, given):
+        for values in itertools.product(*axes.values()):
+            yield variant, list(itertools.chain.from_iterable(values))
+
+
+def _axes(
+    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str]
+) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
+    """For each grid its name, and key -> its values, each as the overrides that set it."""
+    set_for_all = {
+        o.key_or_group: [tuple(values) for values in expand([o.input_line])] for o in parse([*scaled, *given])
+    }
+    if "study" in set_for_all:
         raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
-    return [
-        [f"study={name}", *itertools.chain.from_iterable(values)]
-        for axes in _axes(composer, study, overrides)
-        for values in itertools.product(*axes.values())
+    wanted = set_for_all.pop("method", None)
+    grids = [
+        (grid.get(VARIANT), {key: _settings(study, key, value) for key, value in grid.items() if key != VARIANT})
+        for grid in study.grids
     ]
-
-
-def published(study: StudyConfig, n: int, method: str) -> float | None:
-    """The number that the study's source prints for a cell, in percent; None where it has none."""
-    row = next((row for row in study.published if row["n"] == n), {})
-    return row.get(method)
-
-
-def changes(study: StudyConfig, overrides: Sequence[str]) -> list[str]:
-    """The overrides that make the runs other than the study's, beyond the choice of cells."""
-    axes = {key for grid in study.grids for key in grid}
-    return [o.input_line for o in parse(overrides) if o.key_or_group not in axes | INERT]
-
-
-def _axes(composer: Composer, study: StudyConfig, overrides: Sequence[str]) -> list[dict[str, list[list[str]]]]:
-    """For each grid: key -> its values, each as the overrides that set it."""
-    given = {o.key_or_group: [list(values) for values in expand([o.input_line])] for o in parse(overrides)}
-    grids = [{key: _settings(key, values) for key, values in grid.items()} for grid in study.grids]
-    if "method" in given:
-        known = {value[0].partition("=")[2] for grid in grids for value in grid.get("method", [])}
-        wanted = [composer.method_name(value[0].partition("=")[2]) for value in given.pop("method")]
-        for name in wanted:
+    if wanted is not None:
+        known = {value[0].partition("=")[2] for _, grid in grids for value in grid.get("method", [])}
+        names = [composer.method_name(value[0].partition("=")[2]) for value in wanted]
+        for name in names:
             if name not in known:
                 raise unknown(f"method in study {study.name}", name, known)
-        chosen = [[f"method={name}"] for name in wanted]
-        grids = [grid | {"method": [v for v in grid.get("method", []) if v in chosen]} for grid in grids]
-    return [grid | given for grid in grids]
+        chosen = [(f"method={name}",) for name in names]
+        grids = [
+            (variant, grid | {"method": [value for value in grid.get("method", []) if value in chosen]})
+            for variant, grid in grids
+        ]
+    return [(variant, grid) for variant, grid in _set_in_grids(study, grids, set_for_all) if all(grid.values())]
 
 
-def _settings(key: str, values: Any) -> list[list[str]]:
-    values = values if isinstance(values, list) else [values]
-    return [[f"{key}={_text(value)}"] for value in values]
+def _set_in_grids(
+    study: StudyConfig, grids: list[tuple[str | None, dict[str, list[Overrides]]]], given: dict[str, list[Overrides]]
+) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
+    """The grids with what is given set in them.
+
+    A key's values stand in place of a grid's own, but choose among values that are set together with another key's; a
+    key of the method that only other grids have leaves a grid as it is. Raises UserError where a value chooses nothing.
+    """
+    axes = {key for _, grid in grids for keys in grid for key in keys.split(",")}
+    made = [(variant, dict(grid)) for variant, grid in grids]
+    for key, values in given.items():
+        choices: list[Any] = []
+        for _, grid in made:
+            keys = next((keys for keys in grid if "," in keys and key in keys.split(",")), None)
+            if keys is not None:
+                place, wanted = keys.split(",").index(key), [_value(value[0]) for value in values]
+                choices += [_value(value[place]) for value in grid[keys]]
+                grid[keys] = [value for value in grid[keys] if _value(value[place]) in wanted]
+            elif key in grid or key not in axes or not key.startswith("method."):
+                grid[key] = values
+        for value in values if choices else []:
+            if _value(value[0]) not in choices:
+                raise unknown(f"{key} in study {study.name}", _value(value[0]), {str(choice) for choice in choices})
+    if not any(all(grid.values()) for _, grid in made):
+        raise UserError(f"study {study.name}: none of its runs has all of {', '.join(given)} as given")
+    return made
+
+
+def _value(text: str) -> Any:
+    """The value of an override, such that 1 and 1.0 are the same."""
+    return parse([text])[0].value()
+
+
+def _settings(study: StudyConfig, keys: str, values: Any) -> list[Overrides]:
+    """`key: [1, 2]` as overrides; `a,b: [[1, 2], [3, 4]]` as pairs of them."""
+    names, settings = keys.split(","), []
+    for value in _list(values):
+        parts = _list(value) if len(names) > 1 else [value]
+        if len(parts) != len(names):
+            raise UserError(f"study {study.name}: {keys} needs lists of {len(names)} values; got {value}")
+        settings.append(tuple(f"{key}={_text(part)}" for key, part in zip(names, parts, strict=True)))
+    return settings
+
+
+def _list(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
 
 
 def _text(value: Any) -> str:
     """A YAML value in Hydra's override grammar."""
     if value is None:
         return "null"
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

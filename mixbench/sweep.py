@@ -4,17 +4,15 @@ The seam for other executors is `_one_after_another`: it gets jobs that are know
 in any order.
 """
 
-import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 
-from mixbench import data, store
+from mixbench import data
 from mixbench.errors import UserError
 from mixbench.identity import Job
 from mixbench.run import Result, StopRequest, execute, find, prepare
-from mixbench.store import Store
+from mixbench.store import Store, alike
 from mixbench.train import check
 
 PATIENCE = 0.5  # seconds of waiting for another process before looking whether the user wants to stop
@@ -75,7 +73,7 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
 
     A finished run needs its data only where they come from an archive, whose name may meanwhile mean other images.
     """
-    known = _stored_checksums(results)
+    known = results.checksums()
     for job in jobs:
         if not job.cfg.force and not job.cfg.dataset.path and find(job, results) is not None:
             check(job.cfg)
@@ -83,7 +81,7 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
         images = prepare(job, _dataset(job))
         name = job.identity["dataset"]
         for kind, checksum in images.checksums.items():
-            stored, where = known.setdefault(_alike(name, kind, job.cfg.eval), (checksum, job.cfg.dataset.path))
+            stored, where = known.setdefault(alike(name, kind, job.cfg.eval), (checksum, job.cfg.dataset.path))
             if stored != checksum:
                 raise UserError(
                     f"dataset.name={name}: {job.cfg.dataset.path} holds other images than {where}, which has that name "
@@ -95,27 +93,6 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
                 f"{name} n={job.cfg.n} subset={job.cfg.subset}: no image of class {', '.join(lacking)}; "
                 "a list sorted by class wants subset=random or balanced, and shuffling before eval=holdout"
             )
-
-
-def _stored_checksums(results: Store) -> dict[tuple, tuple[str, Path]]:
-    """`_alike` -> the checksum of a finished or begun run, and its folder."""
-    found: dict[tuple, tuple[str, Path]] = {}
-    for run_id in results.ids(copies=True):
-        folder = results.folder(run_id)
-        for file in ("metrics.json", "provenance.json"):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                stored = store.read_json(folder / file)
-                keys = stored.get("identity", stored)
-                for kind in ("data_sha256", "train_sha256"):
-                    if isinstance(stored.get(kind), str):
-                        found.setdefault(_alike(keys["dataset"], kind, keys["eval"]), (stored[kind], folder))
-                break
-    return found
-
-
-def _alike(dataset: str, kind: str, evaluated_on: str) -> tuple:
-    """Runs that agree in this must agree in the checksum: data_sha256 covers the images that they are evaluated on."""
-    return (dataset, kind, evaluated_on) if kind == "data_sha256" else (dataset, kind)
 
 
 def _dataset(job: Job) -> data.Dataset:

@@ -10,12 +10,12 @@ from tabulate import tabulate
 
 from mixbench import store, study
 from mixbench.errors import unknown
-from mixbench.identity import cell_hash
-from mixbench.selection import NOT_KEYS, Selection, identity_row
+from mixbench.selection import NOT_KEYS, Selection, identity_keys, telling_apart
 from mixbench.stats import RULES, Summary, summarise
+from mixbench.study import Published
 
-GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision")
 BASELINE_FIRST = ("none",)
+FAR = 2.0  # points between best-on-test and final accuracy that a reader must know of
 
 
 @dataclass
@@ -33,40 +33,47 @@ class Table:
     columns: list[Any]
     cells: dict[tuple, Summary]
     expected: dict[tuple, int]
-    published: dict[tuple, float]
+    published: dict[tuple, Published]
     places: list[tuple]
 
     def cell(self, row: tuple, column: Any) -> Summary:
-        return self.cells.get((row, column), summarise([]))
+        return self.cells.get((row, column), summarise({}))
 
     def heading(self, column: Any) -> str:
         """The column's name; a number says what it is one of."""
         return label(column) if isinstance(column, str) else f"{self.column_key}={label(column)}"
 
+    @property
+    def over(self) -> set[str]:
+        """What the intervals of the cells are over: subsets, seeds, or nothing where there is none."""
+        return {summary.over for summary in self.cells.values() if summary.interval}
+
 
 def build(selection: Selection) -> Table:
     """Group the runs by the two keys. Raises UserError where a key is none of the runs'."""
-    # None, not NaN, stands for a key that a run does not have: NaN is unequal to itself and would make rows of its own.
-    stored = selection.frame.astype(object).where(selection.frame.notna(), None)
-    wanted = pd.DataFrame.from_records(
-        [identity_row(job.identity) | {"cell": cell_hash(job.identity)} for job in selection.jobs]
-    )
-    everything = pd.concat([stored, wanted.astype(object).where(wanted.notna(), None)], ignore_index=True)
+    stored, wanted = selection.frame, selection.wanted()
+    everything = pd.concat([f.astype(object) for f in (stored, wanted) if len(f)] or [stored], ignore_index=True)
+    everything = everything.where(everything.notna(), None)  # what only stored runs have, or only wanted ones
     for key in (selection.rows, selection.columns):
         if key not in everything.columns or key in NOT_KEYS:
             raise unknown("key", key, set(everything.columns) - {*NOT_KEYS, "id"})
-    row_keys = [selection.rows, *_telling_apart(everything, selection.rows, selection.columns)]
-    keys = everything.astype(object).where(everything.notna(), None)[[*row_keys, selection.columns]]
+    given = [selection.rows, selection.columns]
+    experiments = everything.drop_duplicates(["cell", *given])
+    row_keys = [selection.rows, *telling_apart(experiments, given, identity_keys(everything))]
+    keys = everything[[*row_keys, selection.columns]]
     places = [(tuple(row), column) for *row, column in keys.itertuples(index=False, name=None)]
     of_runs, of_jobs = places[: len(stored)], places[len(stored) :]
-    values: dict[tuple, list[float]] = {}
+    values: dict[tuple, dict[tuple, float]] = {}
     if len(stored):
-        for place, accuracy in zip(of_runs, stored[RULES[selection.rule].key], strict=True):
-            values.setdefault(place, []).append(accuracy)
+        repetitions = zip(
+            of_runs, stored["subset_seed"], stored["seed"], stored[RULES[selection.rule].key], strict=True
+        )
+        for place, subset, seed, accuracy in repetitions:
+            values.setdefault(place, {})[subset, seed] = accuracy
     published = {}
-    if selection.study is not None and not selection.changes:
+    if selection.study is not None and not selection.study.changes:
         for place, job in zip(of_jobs, selection.jobs, strict=True):
-            number = study.published(selection.study, job.cfg.n, job.cfg.method.name)
+            number = study.published(selection.study.settings, job.identity, selection.rule)
             if number is not None:
                 published[place] = number
     return Table(
@@ -83,63 +90,55 @@ def build(selection: Selection) -> Table:
 
 def markdown(selection: Selection, table: Table) -> str:
     """The table with all that a reader needs to judge it."""
+    headers, lines = grid(table)
+    body = tabulate(lines, headers, tablefmt="github", disable_numparse=True, stralign="right")
+    return "\n\n".join([f"# {selection.title}", *preamble(selection, table), body, *notes(selection, table)]) + "\n"
+
+
+def grid(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Headers and lines of texts, the published numbers in columns of their own."""
     headers, lines = list(table.row_keys), []
+    beside = {column for column in table.columns if any((row, column) in table.published for row in table.rows)}
     for column in table.columns:
-        headers.append(table.heading(column))
-        if any((row, column) in table.published for row in table.rows):
-            headers.append("published")
+        headers += [table.heading(column), "published"] if column in beside else [table.heading(column)]
     for row in table.rows:
         line = [label(value) for value in row]
         for column in table.columns:
-            line.append(cell_text(table.cell(row, column), table.expected.get((row, column))))
-            if any((other, column) in table.published for other in table.rows):
-                value = table.published.get((row, column))
-                line.append("–" if value is None else f"{value:.2f}")
+            line.append(cell_text(table.cell(row, column), table.expected.get((row, column)), len(table.over) > 1))
+            if column in beside:
+                line.append(str(table.published.get((row, column), "–")))
         lines.append(line)
-    body = tabulate(lines, headers, tablefmt="github", disable_numparse=True, stralign="right")
-    return "\n\n".join([f"# {selection.title}", *_preamble(selection), body, *_notes(selection, table)]) + "\n"
+    return headers, lines
 
 
-def cell_text(summary: Summary, expected: int | None) -> str:
-    """Such as `57.43 ± 0.61 (3)`: mean, standard deviation, runs; `–` for a cell without runs."""
+def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> str:
+    """Such as `57.43 ± 0.61 (3) [55.9, 58.9]`: mean, standard deviation, runs, interval; `–` for a cell without runs.
+
+    mixed: mark an interval over seeds, since others are over subsets.
+    """
     count = f"{summary.count}" if expected is None or summary.count >= expected else f"{summary.count} of {expected}"
     if summary.count == 0:
         return f"– ({count})"
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
-    return f"{summary.mean:.2f}{spread} ({count})"
+    text = f"{summary.mean:.2f}{spread} ({count})"
+    if summary.interval:
+        text += " [{:.1f}, {:.1f}]".format(*summary.interval) + "†" * (mixed and summary.over == "seeds")
+    return text
 
 
 def write(selection: Selection) -> list[Path]:
     """Write accuracy.csv, accuracy.md and runs.csv into the selection's folder; returns their paths."""
     table = build(selection)
     store.make_folder(selection.out)
+    runs = selection.frame
     texts = {
         "accuracy.csv": _accuracy_frame(table).to_csv(index=False, lineterminator="\n"),
         "accuracy.md": markdown(selection, table),
-        "runs.csv": selection.frame.drop(columns=list(NOT_KEYS))
-        .sort_values("id")
-        .to_csv(index=False, lineterminator="\n"),
+        "runs.csv": runs.drop(columns=list(NOT_KEYS)).sort_values("id").to_csv(index=False, lineterminator="\n"),
     }
     for name, text in texts.items():
         store.write_text(selection.out / name, text)
     return [selection.out / name for name in texts]
-
-
-def _telling_apart(runs: pd.DataFrame, rows: str, columns: str) -> list[str]:
-    """The identity's keys in which experiments of one row and column differ: without them they would be averaged."""
-    experiments = runs.drop_duplicates(["cell", rows, columns])
-    groups = experiments.astype(str).groupby([rows, columns])
-    crowded = experiments[groups["cell"].transform("size") > 1].astype(str)
-    identity = [key for key in runs.columns if "." in key or key in GROUP_KEYS]
-    kept: list[str] = []
-    for key in identity:
-        if key in (rows, columns) or crowded.groupby([rows, columns])[key].nunique().le(1).all():
-            continue
-        # One key of several that move together (steps and evaluation interval, say) tells as much as all of them.
-        apart = crowded[[rows, columns, *kept]].drop_duplicates()
-        if len(crowded[[rows, columns, *kept, key]].drop_duplicates()) > len(apart):
-            kept.append(key)
-    return kept
 
 
 def _accuracy_frame(table: Table) -> pd.DataFrame:
@@ -149,32 +148,65 @@ def _accuracy_frame(table: Table) -> pd.DataFrame:
         for column in table.columns:
             summary = table.cell(row, column)
             name = table.heading(column)
+            low, high = summary.interval or (None, None)
             record |= {f"{name}_mean": summary.mean, f"{name}_sd": summary.sd, f"{name}_runs": summary.count}
+            record |= {f"{name}_low": low, f"{name}_high": high}
             if table.published:
-                record[f"{name}_published"] = table.published.get((row, column))
+                number = table.published.get((row, column))
+                record[f"{name}_published"] = number.accuracy if number else None
         records.append(record)
     return pd.DataFrame.from_records(records)
 
 
-def _preamble(selection: Selection) -> list[str]:
-    lines = [f"Percent, mean ± standard deviation (runs); {RULES[selection.rule].meaning}."]
+def preamble(selection: Selection, table: Table) -> list[str]:
+    """What the numbers are and how the runs were made, above the table."""
+    counts = "mean ± standard deviation (runs)"
+    lines = [f"Percent, {counts}{_of_intervals(table)}; {RULES[selection.rule].meaning}."]
     if selection.study is not None:
-        lines += [text for text in (selection.study.protocol, selection.study.note) if text]
-        if selection.changes:
-            absent = " Published numbers are not shown: they are of the study itself." * bool(selection.study.published)
-            lines.append(f"Changed from that: {', '.join(selection.changes)}.{absent}")
-        if selection.study.published and not selection.changes:
-            lines.append(f"Published: {selection.study.source}; {RULES[selection.study.published_rule].meaning}.")
+        chosen, settings = selection.study, selection.study.settings
+        lines += [text for text in (settings.protocol, settings.note) if text]
+        if chosen.scale == settings.scale != study.SCALES[0]:
+            lines.append(f"Scale: {chosen.scale}, not {study.SCALES[0]}.")
+        if chosen.changes:
+            absent = " Published numbers are not shown: they are of the study itself." * bool(settings.published)
+            lines.append(f"Changed from that: {_changes(chosen)}.{absent}")
+        if settings.published and not chosen.changes:
+            rule = RULES[study.published_rule(settings, selection.rule)]
+            lines.append(f"Published: {settings.source}; {rule.meaning}.")
     return [" ".join(line.split()) for line in lines]
 
 
-def _notes(selection: Selection, table: Table) -> list[str]:
+def _of_intervals(table: Table) -> str:
+    over = {
+        frozenset(): "",
+        frozenset({"subsets"}): " [95 % t interval over the subsets' means]",
+        frozenset({"seeds"}): " [95 % t interval over the seeds: this subset only]",
+    }
+    mixed = " [95 % t interval over the subsets' means; with † over the seeds: this subset only]"
+    return over.get(frozenset(table.over), mixed)
+
+
+def _changes(chosen: study.Study) -> str:
+    """The changes in words; a scale with all that it sets."""
+    scale = f"{study.SCALE}={chosen.scale}"
+    return ", ".join(f"{c} ({', '.join(chosen.scaled)})" if c == scale else c for c in chosen.changes)
+
+
+def notes(selection: Selection, table: Table) -> list[str]:
     """What a reader must know of how the runs were made, below the table."""
-    frame, notes = selection.frame, []
-    if table.published and selection.rule != selection.study.published_rule:
-        notes.append("The published numbers follow another rule than ours: the two are not directly comparable.")
+    frame, lines = selection.frame, []
+    if table.published:
+        settings = selection.study.settings
+        if selection.rule != study.published_rule(settings, selection.rule):
+            lines.append("The published numbers follow another rule than ours: the two are not directly comparable.")
     if not len(frame):
-        return [*notes, "No run of this selection is stored."]
+        return [*lines, "No run of this selection is stored."]
+    gaps = frame[RULES["best"].key].astype(float) - frame[RULES["final"].key].astype(float)
+    if (far := int((gaps > FAR).sum())) > 0:
+        lines.append(
+            f"In {far} of {len(frame)} runs the best accuracy on the test images is more than {FAR:g} points above the "
+            f"final one (by up to {gaps.max():.1f}): a rule that takes the best would flatter them."
+        )
     for key, what in (
         ("resolved_precision", "precisions"),
         ("code_sha256", "versions of the code"),
@@ -182,15 +214,15 @@ def _notes(selection: Selection, table: Table) -> list[str]:
     ):
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
-            notes.append(f"These runs mix {what}: {', '.join(kinds)}.")
+            lines.append(f"These runs mix {what}: {', '.join(kinds)}.")
     if len(table.row_keys) > 1:
-        notes.append(f"Rows are told apart by {', '.join(table.row_keys[1:])} too, since the runs differ in it.")
+        lines.append(f"Rows are told apart by {', '.join(table.row_keys[1:])} too, since the runs differ in it.")
     first = frame.iloc[0]
-    notes.append(
+    lines.append(
         f"{len(frame)} runs from {selection.source}; {first['device']}, {first['resolved_precision']}; "
         f"mixbench {first['mixbench']}."
     )
-    return notes
+    return lines
 
 
 def _order(value: Any) -> tuple:

@@ -18,7 +18,7 @@ from mixbench import models
 from mixbench.augment import AUGMENTS
 from mixbench.config import TrainConfig
 from mixbench.data import Split
-from mixbench.errors import UserError
+from mixbench.errors import UserError, unknown
 from mixbench.functions import Configured
 from mixbench.losses import LOSSES, one_hot
 from mixbench.mixing.runner import At, Mixed, build
@@ -70,6 +70,9 @@ def check(cfg: DictConfig) -> None:
     _try("augment", lambda: augment(images, decided=_tensors(plan.drawn(0, 1))))
     for key, one in method.singles().items():
         _try(key, lambda one=one: one(images.float(), targets, _tensors(one.drawn(plan, 0, 1))))
+        for layer in one.function.options.get("layers", ()):
+            if layer not in models.layers(cfg.model):
+                raise unknown(f"layer (model={cfg.model.name}) in {key}.layers", layer, models.layers(cfg.model))
 
 
 def _try(key: str, call: Callable[[], Any]) -> None:
@@ -85,14 +88,22 @@ def _tensors(decided: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def learning_rate(train: TrainConfig, step: int) -> float:
-    """The rate of update `step`, 0 … steps - 1: linear warm-up, then constant, cosine to 0, or ÷10 at each third."""
+    """The rate of update `step`, 0 … steps - 1: linear warm-up, then constant, cosine to 0, or steps."""
     if step < train.warmup:
         return train.lr * (step + 1) / train.warmup
     if train.schedule == "cosine":
         return train.lr * 0.5 * (1 + math.cos(math.pi * (step - train.warmup) / (train.steps - train.warmup)))
     if train.schedule == "step":
-        return train.lr * 0.1 ** (3 * step // train.steps)
+        return train.lr * train.gamma ** _passed(train, step)
     return train.lr
+
+
+def _passed(train: TrainConfig, step: int) -> int:
+    """How many milestones update `step` has reached; without a list, how many thirds are over."""
+    if train.milestones is None:
+        return 3 * step // train.steps
+    # The quotient, not the product: both it and a written 0.07 are the nearest float, but 0.07 · 100 is above 7.
+    return sum(step / train.steps >= milestone for milestone in train.milestones)
 
 
 class Engine:

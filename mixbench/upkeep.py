@@ -10,10 +10,11 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from mixbench import selection, study
+from mixbench import costs, selection, study
 from mixbench.config import Composer
 from mixbench.errors import UserError
-from mixbench.store import FORCE, REPLACED, Store
+from mixbench.identity import Job
+from mixbench.store import FORCE, INCOMING, REPLACED, Store, printable
 
 LEFT_OVER = ("checkpoint.pt", "failed.json")  # in a finished run: a crash came between its commit and its clean-up
 
@@ -32,25 +33,37 @@ def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
     """Lines that say how runs stand: of a study where the words name one, else of all that the store holds."""
     name, overrides, options = selection.read_words(words)
     results = Store(options["results_dir"])
+    steps: dict[str, int] = {}
+    todo: list[Job] = []
     if name is None:
         if overrides:
             raise UserError(f"{overrides[0]}: status takes a study, or results_dir=FOLDER")
-        ids = results.ids()
-        states = {run_id: results.state(run_id) for run_id in ids}
+        states = {run_id: results.state(run_id) for run_id in results.ids()}
         head = f"{results.runs}/"
     else:
         with Composer(config_dir) as composer:
-            jobs = study.jobs(composer, name, overrides)
+            jobs = study.plan(composer, name, overrides).jobs
         states = {job.id: results.state(job.id) for job in jobs}
+        steps = {job.id: job.cfg.train.steps for job in jobs}
+        todo = [job for job in jobs if states[job.id].name != "finished"]
         head = f"study {name} in {results.runs}/"
     counts = Counter(state.name for state in states.values())
     lines = [f"{head}: " + (", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no runs")]
-    lines += [
-        f"  {state.name:12} {run_id}{f'  ({state.detail})' if state.detail else ''}"
-        for run_id, state in states.items()
-        if state.name not in ("finished", "missing")
-    ]
+    if todo:
+        lines.append(costs.time_left(todo, results))
+    for run_id, state in states.items():
+        if state.name not in ("finished", "missing"):
+            details = [_how_far(run_id, steps, results), state.detail]
+            told = "; ".join(detail for detail in details if detail)
+            lines.append(printable(f"  {state.name:12} {run_id}{f'  ({told})' if told else ''}"))
     return lines
+
+
+def _how_far(run_id: str, steps: dict[str, int], results: Store) -> str:
+    """Such as `step 500 of 1,000`, by the last evaluation; of how many is known of a study's runs."""
+    done = costs.steps_done(run_id, results)
+    of_all = f" of {steps[run_id]:,}" if run_id in steps else ""
+    return f"step {done:,}{of_all}" if done else ""
 
 
 def clean(words: Sequence[str], yes: bool) -> int:
@@ -65,7 +78,7 @@ def clean(words: Sequence[str], yes: bool) -> int:
         print(f"{results.runs}/: nothing to drop")
         return 0
     for drop in drops:
-        print(f"{drop.path}  ({drop.why}, {drop.bytes / 1e6:.1f} MB)")
+        print(printable(f"{drop.path}  ({drop.why}, {drop.bytes / 1e6:.1f} MB)"))
     if not yes:
         if not sys.stdin.isatty():
             print("nothing dropped; mixbench clean --yes drops these")
@@ -94,6 +107,9 @@ def _drop(results: Store, drop: Drop) -> bool:
 def to_drop(results: Store) -> list[Drop]:
     """Folders of runs that are neither finished nor running, and left-over files in finished ones."""
     drops = []
+    incoming = results.folder(INCOMING)
+    if incoming.is_dir() and not results.locked(INCOMING):
+        drops.append(Drop(incoming, INCOMING, "left by an import", _size(incoming)))
     for run_id in results.ids(copies=True):
         folder = results.folder(run_id)
         owner = run_id.removesuffix(FORCE).removesuffix(REPLACED)

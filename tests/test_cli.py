@@ -92,7 +92,7 @@ DIGITS = "run dataset=digits model.width=2 train.steps=2"
 
 # (words, what the line must hold, what is made beforehand)
 MISTAKES = {
-    "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: clean, gallery, list"]),
+    "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: clean, "]),
     "method": (f"{DIGITS} method=cutmixx", ["'cutmixx'", "did you mean cutmix?", "choices: cutmix, cutout, data-mix"]),
     "dataset": ("run dataset=digit", ["'digit'", "did you mean digits?", "choices: cifar10, cifar100, digits, npz"]),
     "key": (f"{DIGITS} sed=3", ["'sed'", "did you mean seed?", "choices: "]),
@@ -116,12 +116,12 @@ MISTAKES = {
         [
             "'small-dat'",
             "did you mean small-data?",
-            "choices: cifar10-cpu, demo, methods-cpu, methods-demo, small-data",
+            "choices: alpha-sweep, cifar10-cpu, demo, label-noise, methods-cpu, methods-demo, noaug-vs-aug,",
         ],
     ),
     "study of a table": (
         "table demoo",
-        ["'demoo'", "did you mean demo?", "choices: cifar10-cpu, demo, methods-cpu, methods-demo, small-data"],
+        ["'demoo'", "did you mean demo?", "choices: alpha-sweep, cifar10-cpu, demo, label-noise,"],
     ),
     "study of a plot": ("plot demoo", ["'demoo'", "did you mean demo?"]),
     "study of status": ("status demoo", ["'demoo'", "did you mean demo?"]),
@@ -148,7 +148,10 @@ MISTAKES = {
     "n not whole": (f"{DIGITS} n=2.5", ["n=2.5"]),
     "n not a number": (f"{DIGITS} n=many", ["n=many"]),
     "balanced with fewer images than classes": (f"{DIGITS} subset=balanced n=9", ["balanced", "n=9", "10 classes"]),
-    "subset": (f"{DIGITS} subset=balancd", ["'balancd'", "did you mean balanced?", "choices: balanced, head, random"]),
+    "subset": (
+        f"{DIGITS} subset=balancd",
+        ["'balancd'", "did you mean balanced?", "choices: balanced, disjoint, head, random"],
+    ),
     "eval": (f"{DIGITS} eval=tests", ["'tests'", "did you mean test?", "choices: holdout, test"]),
     "holdout": (f"{DIGITS} eval=holdout dataset.holdout=5000", ["dataset.holdout=5000", "1297"]),
     "precision": (f"{DIGITS} precision=fp16", ["'fp16'", "choices: auto, bf16, fp32"]),
@@ -542,7 +545,7 @@ for words in (["--help"], ["list", "methods"], ["status"], ["status", "demo"], [
 """
     ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "results/selection/accuracy.png").exists()
+    assert (tmp_path / "results/selection,dataset=digits/accuracy.png").exists()
 
 
 def test_own_yaml_is_found_with_config_dir(mixbench, tiny, tmp_path):
@@ -681,7 +684,7 @@ def test_a_study_that_is_no_study_is_a_mistake(mixbench, tmp_path, text, told):
 
 
 def test_a_studys_methods_may_be_chosen_by_an_alias(mixbench):
-    assert mixbench("status", "demo", "method=mixup").out == "study demo in results/runs/: 12 missing\n"
+    assert mixbench("status", "demo", "method=mixup").out.startswith("study demo in results/runs/: 12 missing\n")
     call = mixbench("status", "demo", "method=cutmix")
     assert call.status == 2
     assert "data-mix, label-mix, none" in call.err

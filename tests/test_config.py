@@ -17,6 +17,7 @@ from mixbench.identity import job
 from mixbench.losses import LOSSES
 from mixbench.mixing import METHODS
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
+from mixbench.models import MODELS
 from mixbench.train import check
 
 
@@ -37,12 +38,43 @@ def test_every_method_fits_every_dataset_and_study(composer, method, dataset, st
     assert made.identity["method"] in METHOD_NAMES
 
 
+@pytest.mark.parametrize("model", names("model"))
+def test_the_default_layers_are_those_of_every_network(composer, model):
+    check(job(composer.compose([f"model={model}", "method=manifold"])).cfg)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["model.width=1.5"], "model.width=1.5: must be int"),
+        (["model.width=0"], "model.width=0: must be at least 1"),
+        (["model.depth=17"], "unknown model.depth '17' (did you mean 18?); choices: 10, 18, 34"),
+        (["model=wrn", "model.depth=18"], "unknown model.depth '18' (did you mean 28?); choices: 10, 16, 22, 28, 40"),
+        (
+            ["model=wrn", "method=manifold", "method.layers=[stage4]"],
+            "unknown layer (model=wrn) in method.layers 'stage4' (did you mean stage3?); choices: input, stage1",
+        ),
+        (
+            ["model=wrn", "method=mixture", "method.methods=[none,manifold]", "method.parts.manifold.layers=[stage4]"],
+            "unknown layer (model=wrn) in method.parts.manifold.layers 'stage4'",
+        ),
+    ],
+)
+def test_a_network_that_there_is_not_is_told_in_one_line(composer, overrides, told):
+    with pytest.raises(UserError) as error:
+        check(job(composer.compose(overrides)).cfg)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("overrides", [["n=3", "method=cutmix", "method.alpha=3"], ["study=demo", "train.lr=0.2"], []])
 def test_composing_in_two_parts_is_hydras_composing(composer, overrides):
     assert composer.compose(overrides) == compose("run", overrides)
 
 
-@pytest.mark.parametrize(("group", "table"), [("method", METHODS), ("augment", AUGMENTS), ("loss", LOSSES)])
+@pytest.mark.parametrize(
+    ("group", "table"), [("method", METHODS), ("augment", AUGMENTS), ("model", MODELS), ("loss", LOSSES)]
+)
 def test_yaml_files_and_functions_agree(composer, group, table):
     named = {composer.compose([f"{group}={option}"])[group].name for option in names(group)}
     assert named - {MIXTURE} == set(table)
@@ -86,7 +118,9 @@ def test_descriptions_are_the_first_comment():
         (["method=cutmix", "method.lenght=3"], "(method=cutmix) 'method.lenght'"),
         (["nn=3"], "unknown key 'nn' (did you mean n?)"),
         (["n=abc"], "n=abc: "),
-        (["model.width=1.5"], "model.width=1.5: "),
+        (["model.widht=3"], "unknown key (model=preact_resnet18) 'model.widht' (did you mean model.width?)"),
+        (["model=wrn", "model.width=3"], "unknown key (model=wrn) 'model.width' (did you mean model.widen?)"),
+        (["train.milestones=0.5"], "train.milestones=0.5: "),
         (["n=1,2"], "mixbench sweep"),
         (["n"], "write key=value"),
         (["+more=3"], "every key exists already"),

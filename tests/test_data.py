@@ -24,6 +24,7 @@ from mixbench.data import Dataset, load, split
 from mixbench.data.noise import corrupt
 from mixbench.data.subsets import choose
 from mixbench.errors import UserError
+from mixbench.settle import SUBSETS
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -105,6 +106,25 @@ def test_balanced_deals_out_the_random_order_in_rounds(data, labels, seed):
         assert chosen[labels[chosen] == k].tolist() == at_random[labels[at_random] == k][:count].tolist()
 
 
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(data=st.data(), labels=label_lists)
+def test_disjoint_subsets_take_each_class_in_file_order(data, labels):
+    fewest = np.bincount(labels).min()
+    m = data.draw(st.integers(1, fewest))
+    taken = []
+    for seed in range(fewest // m):
+        wanted, seen = [], [0] * 5
+        for index, label in enumerate(labels):
+            if seed * m <= seen[label] < (seed + 1) * m:
+                wanted.append(index)
+            seen[label] += 1
+        assert choose(labels, 5 * m, "disjoint", seed, 5).tolist() == wanted
+        taken += wanted
+    assert len(set(taken)) == len(taken)
+    told = error(choose, labels, 5 * m, "disjoint", fewest // m, 5)
+    assert told.startswith(f"subset=disjoint n={5 * m} subset_seed={fewest // m}: takes images {fewest // m * m} to ")
+
+
 def test_the_order_of_subsets_never_changes():
     """Stored runs name their subset by its seed alone."""
     labels = np.repeat(np.arange(5), 200)
@@ -115,12 +135,16 @@ def test_the_order_of_subsets_never_changes():
 
 def test_subsets_that_cannot_be_had():
     labels = np.array([0] * 10 + [1] * 10 + [2] * 3)
-    for subset in ("head", "random", "balanced"):
+    for subset in SUBSETS:
         assert error(choose, labels, 24, subset, 0, 3) == "n=24: there are only 23 training images"
     assert len(choose(labels, 11, "balanced", 0, 3)) == 11  # 4, 4 and 3
     assert error(choose, labels, 12, "balanced", 0, 3) == "subset=balanced n=12: class 2 has only 3 images"
     assert error(choose, labels, 2, "balanced", 0, 3) == "subset=balanced n=2: fewer images than the 3 classes"
     assert error(choose, labels, 4, "balanced", 0, 4) == "subset=balanced n=4: class 3 has only 0 images"
+    assert error(choose, labels, 10, "disjoint", 0, 3) == "subset=disjoint n=10: must be a multiple of the 3 classes"
+    assert error(choose, labels, 6, "disjoint", 1, 3) == (
+        "subset=disjoint n=6 subset_seed=1: takes images 2 to 3 of each class, and class 2 has only 3 images"
+    )
 
 
 # Splits

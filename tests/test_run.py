@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, redirect_stdout
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from torch.optim import lr_scheduler
 from mixbench import data, models, train
 from mixbench import run as run_module
 from mixbench.cli import main
-from mixbench.config import Composer
+from mixbench.config import Composer, TrainConfig
 from mixbench.identity import job
 from mixbench.mixing import METHODS
 from mixbench.store import Store
@@ -423,7 +424,7 @@ def test_learning_wrong_labels_by_heart_shows_in_the_training_accuracies(mixbenc
     assert metrics(folder)["true_train_accuracy"] == 100 * (20 - wrong) / 20
     call = mixbench("table", "dataset=digits")
     assert call.status == 0
-    with open("results/selection/runs.csv", newline="") as file:
+    with open("results/selection,dataset=digits/runs.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     assert float(row["true_train_accuracy"]) == 100 * (20 - wrong) / 20
 
@@ -492,14 +493,14 @@ def test_the_baseline_is_shared_by_runs_that_protect_classes(mixbench, tiny):
 # The learning rate
 
 
-def torch_rates(schedule, lr, steps, warmup):
+def torch_rates(schedule, lr, steps, warmup, milestones=(Fraction(1, 3), Fraction(2, 3)), gamma=0.1):
     """What torch's own schedulers give, update for update."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    thirds = [math.ceil(steps / 3) - warmup, math.ceil(2 * steps / 3) - warmup]
+    reached = [math.ceil(share * steps) - warmup for share in milestones]
     after = {
         "constant": lambda: lr_scheduler.LambdaLR(optimizer, lambda _: 1.0),
         "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps - warmup),
-        "step": lambda: lr_scheduler.MultiStepLR(optimizer, thirds, gamma=0.1),
+        "step": lambda: lr_scheduler.MultiStepLR(optimizer, reached, gamma),
     }[schedule]
     if warmup:
         rising = lr_scheduler.LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup - 1)
@@ -518,9 +519,22 @@ def torch_rates(schedule, lr, steps, warmup):
 @pytest.mark.parametrize("warmup", [0, 4])
 @pytest.mark.parametrize("schedule", ["step", "cosine", "constant"])
 def test_learning_rate_is_that_of_torchs_schedulers(schedule, warmup, steps):
-    cfg = OmegaConf.create({"schedule": schedule, "lr": 0.3, "steps": steps, "warmup": warmup})
+    cfg = TrainConfig(schedule=schedule, lr=0.3, steps=steps, warmup=warmup)
     ours = [train.learning_rate(cfg, k) for k in range(steps)]
     assert ours == pytest.approx(torch_rates(schedule, 0.3, steps, warmup), rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("steps", [20, 97, 100, 1000])
+@pytest.mark.parametrize("warmup", [0, 4])
+@pytest.mark.parametrize(("milestones", "gamma"), [("0.5 0.75", 0.1), ("0.3 0.6 0.8", 0.2), ("0.29 0.57 0.58", 0.5)])
+def test_milestones_are_torchs(milestones, gamma, warmup, steps):
+    """Reckoned in fractions: 0.29 · 100 and 0.57 · 100 are not whole in floating point."""
+    shares = milestones.split()
+    cfg = TrainConfig(lr=0.3, steps=steps, warmup=warmup, schedule="step", gamma=gamma)
+    cfg.milestones = [float(share) for share in shares]
+    ours = [train.learning_rate(cfg, k) for k in range(steps)]
+    theirs = torch_rates("step", 0.3, steps, warmup, [Fraction(share) for share in shares], gamma)
+    assert ours == pytest.approx(theirs, rel=1e-6)
 
 
 def test_every_update_is_made_at_its_rate(mixbench, tiny, monkeypatch):
@@ -689,7 +703,7 @@ def failing(function, call, error):
         (Engine, "logits", 5 + 2),
         (Engine, "__init__", 2),
         (torch, "save", 4 + 2),
-        (run_module.metrics, "ece", 2),
+        (run_module.metrics, "of_logits", 2),
         (np, "savez_compressed", 2),
     ],
     ids=["training", "evaluation", "building", "checkpoint", "measuring", "writing"],

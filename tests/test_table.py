@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import statistics
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from mixbench import plot, record, selection, stats, store, study, table
+from mixbench.charts import accuracy, losses, style
 from mixbench.cli import main
 from mixbench.config import Composer
 from mixbench.errors import UserError
@@ -34,21 +34,18 @@ def select(results):
     return select
 
 
-def test_summary_is_mean_and_sample_deviation():
-    values = [60.0, 62.0, 67.0]
-    summary = stats.summarise(values)
-    assert (summary.mean, summary.sd, summary.count) == (63.0, statistics.stdev(values), 3)
-    assert (summary.low, summary.high) == (60.0, 67.0)
-    assert stats.summarise([5.0]).sd is None
-    assert stats.summarise([]).count == 0
+def seeds(*values):
+    """Runs of one subset, in the order of their seeds."""
+    return {(None, seed): value for seed, value in enumerate(values)}
 
 
 @pytest.mark.parametrize(
     ("values", "expected", "text"),
     [
-        ([60.0, 62.0, 64.0], 3, "62.00 ± 2.00 (3)"),
-        ([60.0, 62.0, 64.0, 66.0], 3, "63.00 ± 2.58 (4)"),
-        ([86.0, 88.0], 3, "87.00 ± 1.41 (2 of 3)"),
+        # t for 2 degrees of freedom is 4.3027: 2 / sqrt(3) * 4.3027 = 4.97
+        ([60.0, 62.0, 64.0], 3, "62.00 ± 2.00 (3) [57.0, 67.0]"),
+        ([60.0, 62.0, 64.0, 66.0], 3, "63.00 ± 2.58 (4) [58.9, 67.1]"),
+        ([86.0, 88.0], 3, "87.00 ± 1.41 (2 of 3) [74.3, 99.7]"),
         ([85.0], 3, "85.00 (1 of 3)"),
         ([], 3, "– (0 of 3)"),
         ([], None, "– (0)"),
@@ -56,7 +53,13 @@ def test_summary_is_mean_and_sample_deviation():
     ],
 )
 def test_cell_text(values, expected, text):
-    assert table.cell_text(stats.summarise(values), expected) == text
+    assert table.cell_text(stats.summarise(seeds(*values)), expected) == text
+
+
+def test_an_interval_over_seeds_is_marked_where_others_are_over_subsets():
+    assert table.cell_text(stats.summarise(seeds(60.0, 62.0, 64.0)), None, mixed=True).endswith("67.0]†")
+    of_subsets = stats.summarise({(0, 0): 60.0, (1, 0): 62.0, (2, 0): 64.0})
+    assert table.cell_text(of_subsets, None, mixed=True).endswith("67.0]")
 
 
 def test_accuracy_table_of_a_study(select, results):
@@ -70,22 +73,32 @@ def test_accuracy_table_of_a_study(select, results):
     rows = [line.split("|")[1:-1] for line in paths[1].read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row] for row in rows]
     assert cells[0] == ["n", "none", "data-mix", "label-mix"]
-    assert cells[2] == ["20", "62.00 ± 2.00 (3)", "61.00 ± 3.00 (3)", "73.00 ± 3.61 (3)"]
-    assert cells[3] == ["50", "87.00 ± 1.41 (2 of 3)", "85.00 (1 of 3)", "91.00 ± 1.00 (3)"]
+    assert cells[2] == [
+        "20",
+        "62.00 ± 2.00 (3) [57.0, 67.0]",
+        "61.00 ± 3.00 (3) [53.5, 68.5]",
+        "73.00 ± 3.61 (3) [64.0, 82.0]",
+    ]
+    assert cells[3] == [
+        "50",
+        "87.00 ± 1.41 (2 of 3) [74.3, 99.7]",
+        "85.00 (1 of 3)",
+        "91.00 ± 1.00 (3) [88.5, 93.5]",
+    ]
     with open(paths[0], newline="") as file:
         first = next(csv.DictReader(file))
-    assert first == {
+    assert list(first) == ["n", *(f"{m}_{of}" for m in cells[0][1:] for of in ("mean", "sd", "runs", "low", "high"))]
+    assert {k: v for k, v in first.items() if k.startswith("none")} | {"n": first["n"]} == {
         "n": "20",
         "none_mean": "62.0",
         "none_sd": "2.0",
         "none_runs": "3",
-        "data-mix_mean": "61.0",
-        "data-mix_sd": "3.0",
-        "data-mix_runs": "3",
-        "label-mix_mean": "73.0",
-        "label-mix_sd": str(statistics.stdev([70, 72, 77])),
-        "label-mix_runs": "3",
+        "none_low": first["none_low"],
+        "none_high": first["none_high"],
     }
+    half = 2.0 / 3**0.5 * 4.302652729911275  # Student's t for 2 degrees of freedom, 97.5 %, from a printed table
+    assert float(first["none_low"]) == pytest.approx(62 - half)
+    assert float(first["none_high"]) == pytest.approx(62 + half)
 
 
 def test_runs_csv_has_a_row_for_each_run(select):
@@ -104,7 +117,7 @@ def test_a_missing_row_of_a_study_is_shown(select):
 def test_the_rule_is_applied_and_named(select, rule, value):
     chosen = select("demo", f"rule={rule}")
     text = table.markdown(chosen, table.build(chosen))
-    assert f" {value} ± 2.00 (3) |" in text
+    assert f" {value} ± 2.00 (3) [" in text
     assert stats.RULES[rule].meaning in text
 
 
@@ -113,7 +126,7 @@ def test_published_numbers_stand_beside_ours(select):
     built = table.build(chosen)
     text = table.markdown(chosen, built)
     assert len(built.published) == 24
-    assert built.published[(500,), "data-mix"] == 58.59
+    assert built.published[(500,), "data-mix"] == study.Published(58.59)
     assert "best test accuracy" in text
     assert "technical blog, 2018" in text
     assert "| – (0 of 1) |       58.59 |" in text
@@ -126,7 +139,7 @@ def test_another_rule_than_the_published_one_is_said(select, results):
 
 def test_further_seeds_of_a_study_count_and_named_seeds_choose(select, results):
     with Composer() as composer:
-        extra = study.jobs(composer, "demo", ["n=20", "method=none", "seed=7"])[0]
+        extra = study.plan(composer, "demo", ["n=20", "method=none", "seed=7"]).jobs[0]
     donor = next((results / "runs").glob("digits-n20-none-s0-*"))
     folder = shutil.copytree(donor, results / "runs" / extra.id)
     metrics = json.loads((folder / "metrics.json").read_text()) | {"id": extra.id, "identity": extra.identity}
@@ -268,7 +281,7 @@ def test_record_keeps_a_list_of_replaced_labels_that_is_small(results, monkeypat
 def test_runs_of_before_a_key_are_not_told_apart_by_it(select, results):
     """The stored runs have neither label noise nor smoothing nor protected classes in their identities."""
     with Composer() as composer:
-        new = study.jobs(composer, "demo", ["n=20", "method=label-mix", "method.alpha=0.4", "seed=0"])[0]
+        new = study.plan(composer, "demo", ["n=20", "method=label-mix", "method.alpha=0.4", "seed=0"]).jobs[0]
     donor = next((results / "runs").glob("digits-n20-label-mix-s0-*"))
     folder = shutil.copytree(donor, results / "runs" / new.id)
     metrics = json.loads((folder / "metrics.json").read_text()) | {"id": new.id, "identity": new.identity}
@@ -281,7 +294,7 @@ def test_runs_of_before_a_key_are_not_told_apart_by_it(select, results):
 def test_plots_are_drawn_as_png_and_svg(select, results):
     paths = plot.write(select("demo"))
     assert {path.name for path in paths} == {
-        f"{name}.{kind}" for name in ("accuracy", "accuracy-log", "loss") for kind in ("png", "svg")
+        f"{name}.{kind}" for name in ("accuracy", "accuracy-log", "gains", "loss") for kind in ("png", "svg")
     }
     for path in paths:
         if path.suffix == ".png":
@@ -289,7 +302,7 @@ def test_plots_are_drawn_as_png_and_svg(select, results):
         else:
             text = "".join(ElementTree.parse(path).getroot().itertext())
             assert "label-mix" in text
-            assert "digits" in text or path.name.startswith("loss")
+            assert "digits" in text or path.name.startswith(("loss", "gains"))
 
 
 def test_the_same_runs_give_the_same_files(select):
@@ -297,31 +310,42 @@ def test_the_same_runs_give_the_same_files(select):
     assert {path: path.read_bytes() for path in plot.write(select("demo"))} == first
 
 
-def test_accuracy_plot_shows_means_and_bands(select):
+def test_accuracy_plot_shows_means_and_intervals(select):
     chosen = select("demo", "n=20,50")
-    axes = plot.accuracy(chosen, table.build(chosen)).axes[0]
+    axes = accuracy.accuracy(chosen, table.build(chosen)).axes[0]
     lines = {line.get_label(): line for line in axes.lines}
-    assert list(lines["none"].get_xdata()) == [20, 50]
+    assert list(lines["none"].get_xdata()) == pytest.approx([20, 50], abs=0.5)  # moved sideways by a hair
     assert list(lines["none"].get_ydata()) == [62.0, 87.0]
-    assert to_hex(lines["label-mix"].get_color()) == plot.COLOURS["label-mix"].lower()
-    band = axes.collections[list(lines).index("none")].get_paths()[0].vertices[:, 1]
-    assert (band.min(), band.max()) == (60.0, 88.0)
+    assert to_hex(lines["label-mix"].get_color()) == style.COLOURS["label-mix"].lower()
+    bars = [path.vertices for path in axes.collections[list(lines).index("none")].get_paths()]
+    of_20 = stats.summarise({(0, seed): accuracy for seed, accuracy in enumerate((60.0, 62.0, 64.0))}).interval
+    assert tuple(bars[0][:, 1]) == pytest.approx(of_20)
+    assert bars[0][:, 0] == pytest.approx(lines["none"].get_xdata()[0])
+    assert axes.get_legend().get_title().get_text() == "bars: 95 % interval over seeds,\nthis subset only"
+
+
+def test_an_interval_of_two_runs_does_not_squeeze_the_picture(select):
+    """Two seeds at n = 50 have an interval of 25 points, of no more than some is shown."""
+    chosen = select("demo", "n=20,50")
+    low, high = accuracy.accuracy(chosen, table.build(chosen)).axes[0].get_ylim()
+    assert 40 < low < 61
+    assert 91 < high < 110
 
 
 def test_published_numbers_are_drawn_and_small_n_apart(select, results):
     chosen = select("small-data", "results_dir=nowhere")
-    axes = plot.accuracy(chosen, table.build(chosen), log=True).axes[0]
+    axes = accuracy.accuracy(chosen, table.build(chosen), log=True).axes[0]
     assert {tuple(line.get_ydata()) for line in axes.lines} >= {
         (26.79, 36.34, 44.60, 47.83, 79.52, 85.47, 90.81, 95.00),
     }
     assert axes.get_xscale() == "log"
-    near = plot.accuracy(chosen, table.build(chosen), limit=plot.SMALL).axes[0]
+    near = accuracy.accuracy(chosen, table.build(chosen), limit=plot.SMALL).axes[0]
     assert max(x for line in near.lines for x in line.get_xdata()) == 10_000
 
 
 def test_loss_curves_have_a_panel_for_each_cell(select):
     chosen = select("demo", "n=20,50")
-    figure = plot.loss_curves(chosen, table.build(chosen))
+    figure = losses.loss_curves(chosen, table.build(chosen))
     assert len(figure.axes) == 6
     train, test = figure.axes[0].lines
     assert list(train.get_xdata()) == list(range(15, 151, 15))
@@ -338,8 +362,8 @@ def test_a_history_that_cannot_be_read_is_left_out(select, results):
 
 
 def test_a_method_keeps_its_colour():
-    assert plot.colours(["mine", "none"])["none"] == plot.colours(["none", "cutmix"])["none"] == "#000000"
-    assert len(set(plot.colours(["a", "b", *plot.COLOURS]).values())) == 2 + len(plot.COLOURS)
+    assert style.colours(["mine", "none"])["none"] == style.colours(["none", "cutmix"])["none"] == style.INK
+    assert len(set(style.colours(["a", "b", *style.COLOURS]).values())) == 2 + len(style.COLOURS)
 
 
 @pytest.mark.parametrize("command", ["table", "plot"])

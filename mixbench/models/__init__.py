@@ -1,26 +1,44 @@
 """Networks for small images."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from omegaconf import DictConfig
 from torch import nn
 
-from mixbench.errors import unknown
-from mixbench.models.preact_resnet import BLOCKS, STEMS, PreActResNet
+from mixbench.errors import UserError, unknown
+from mixbench.functions import options, options_of
+from mixbench.models.preact_resnet import PreActResNet
+from mixbench.models.resnet import ResNet
+from mixbench.models.wide_resnet import WideResNet
 
-MODELS = {"preact_resnet18": PreActResNet}
+MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "wrn": WideResNet}
 
-__all__ = ["build", "check"]
+__all__ = ["MODELS", "build", "check", "layers"]
 
 
 def check(cfg: DictConfig) -> None:
     """Raises UserError where `cfg`, the group model, describes no network."""
-    if cfg.name not in MODELS:
-        raise unknown("model.name", cfg.name, MODELS)
-    if cfg.depth not in BLOCKS:
-        raise unknown("model.depth", cfg.depth, map(str, BLOCKS))
-    if cfg.stem not in STEMS:
-        raise unknown("model.stem", cfg.stem, STEMS)
+    for name, value in _options(cfg).items():
+        if isinstance(value, int) and value < 1:
+            raise UserError(f"model.{name}={value}: must be at least 1")
+
+
+def layers(cfg: DictConfig) -> tuple[str, ...]:
+    """The names of the network's layers whose features a method can mix; `input` is the images."""
+    return ("input", *MODELS[cfg.name].LAYERS)
 
 
 def build(cfg: DictConfig, channels: int, classes: int) -> nn.Module:
     """The network for images of so many channels and so many classes."""
-    return MODELS[cfg.name](channels, classes, cfg.depth, cfg.width, cfg.stem)
+    return MODELS[cfg.name](channels, classes, **_options(cfg))
+
+
+def _options(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    name = cfg.get("name")
+    if name not in MODELS:
+        raise unknown("model.name", name, MODELS)
+    for option in options_of(MODELS[name]):
+        if option not in cfg:  # also where it has a default: a run's identity holds what its network is made of
+            raise UserError(f"model={name} needs model.{option}")
+    return options("model", MODELS[name], cfg, "model")

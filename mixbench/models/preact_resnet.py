@@ -4,13 +4,14 @@ Two networks are published as PreActResNet18: with BN + ReLU after the stem (mix
 other codes). Neither has BN + ReLU before the pooling. `stem` says which is meant.
 """
 
-from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mixbench.models.residual import ResidualNetwork
+
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
-STEMS = ("plain", "bn")
 
 
 class PreActBlock(nn.Module):
@@ -34,34 +35,24 @@ class PreActBlock(nn.Module):
         return out + shortcut
 
 
-class PreActResNet(nn.Module):
+class PreActResNet(ResidualNetwork):
     """Four stages of 1, 2, 4 and 8 times `width` channels, each but the first halving the image; logits [B, classes].
 
-    Input: float [B, channels, H, W], H and W at least 8. depth: 10, 18 or 34.
+    Input: float [B, channels, H, W], H and W at least 8. Weights start as torch's layers do, as in mixup-cifar10.
     """
 
-    def __init__(self, channels: int, classes: int, depth: int = 18, width: int = 64, stem: str = "plain"):
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False))
-        if stem == "bn":
-            self.stem.extend([nn.BatchNorm2d(width), nn.ReLU()])
-        blocks = []
-        self.layers: list[str | None] = []  # after each block the name of the stage that ends there
-        channels_in = width
-        for stage, count in enumerate(BLOCKS[depth]):
-            for block in range(count):
-                stride = 2 if stage > 0 and block == 0 else 1
-                blocks.append(PreActBlock(channels_in, width * 2**stage, stride))
-                channels_in = width * 2**stage
-                self.layers.append(f"stage{stage + 1}" if block == count - 1 else None)
-        self.blocks = nn.Sequential(*blocks)
-        self.classifier = nn.Linear(channels_in, classes)
+    LAYERS = ("stage1", "stage2", "stage3", "stage4")
 
-    def forward(self, x: Tensor, at: Callable[[str, Tensor], Tensor] | None = None) -> Tensor:
-        """at: what the layers stage1 to stage4 hand on in place of their features."""
-        out = self.stem(x)
-        for block, layer in zip(self.blocks, self.layers, strict=True):
-            out = block(out)
-            if at is not None and layer is not None:
-                out = at(layer, out)
-        return self.classifier(out.mean(dim=(2, 3)))
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        *,
+        depth: Literal[10, 18, 34] = 18,
+        width: int = 64,
+        stem: Literal["plain", "bn"] = "plain",
+    ):
+        first = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False))
+        if stem == "bn":
+            first.extend([nn.BatchNorm2d(width), nn.ReLU()])
+        super().__init__(first, PreActBlock, BLOCKS[depth], [width, 2 * width, 4 * width, 8 * width], classes)

@@ -1,0 +1,105 @@
+"""A recommendation in words for each setting: which method, its gain and how sure, or what it would take to know.
+
+No torch.
+"""
+
+from collections.abc import Sequence
+
+from mixbench.comparison import Experiment, Setting
+from mixbench.equivalents import BELOW, BEYOND, Equivalent
+from mixbench.stats import ALPHA, Difference, units_needed
+
+
+def recommend(setting: Setting) -> str:
+    """Two or three sentences: what to use in this setting, and how much the runs can say."""
+    if setting.baseline is None:
+        return "No run without mixing (method none) is stored: gains cannot be told."
+    best = setting.best
+    if best is None:
+        unpaired = " on the same subsets and seeds" * bool(setting.methods)
+        return f"No run of a mixing method{unpaired} is stored beside the baseline's."
+    chosen = setting.recommended
+    if chosen is not None:
+        return " ".join([f"Use {chosen.name}: {gain_text(chosen)}.", *_worth(chosen), *_rivals(chosen)])
+    return " ".join([_nothing_shown(setting, best), *_worse(setting)])
+
+
+def gain_text(method: Experiment) -> str:
+    """Such as +6.5 points over none (95 % interval +5.1 to +8.4 over 3 subsets, p = 0.003 after Holm's correction)."""
+    gain = method.gain
+    text = f"{gain.mean:+.1f} points over none"
+    if gain.interval is None:
+        return f"{text} ({_why_no_interval(gain)})"
+    low, high = gain.interval
+    return f"{text} (95 % interval {low:+.1f} to {high:+.1f} {over_text(gain)}, {p_text(method.p_holm)})"
+
+
+def p_text(p: float) -> str:
+    """The corrected p-value to two digits."""
+    return f"p {'< 0.001' if p < 0.001 else f'= {p:.2g}'} after Holm's correction"
+
+
+def over_text(gain: Difference) -> str:
+    return f"over {gain.units} subsets" if gain.over == "subsets" else f"over {gain.units} seeds of this subset only"
+
+
+def _why_no_interval(gain: Difference) -> str:
+    if gain.units < 2:
+        return "one run each: no interval can be given"
+    return f"the same difference {over_text(gain)}: their spread cannot be judged"
+
+
+def _worth(method: Experiment) -> list[str]:
+    worth = method.equivalent
+    if worth is None:
+        return []
+    interval = ""
+    if worth.interval:
+        interval = f" (95 % interval {worth.text(worth.interval[0])} to {worth.text(worth.interval[1])})"
+    return [f"Its accuracy is that of {_images(worth)} without mixing{interval}."]
+
+
+def _images(worth: Equivalent) -> str:
+    if worth.images == BEYOND:
+        return f"more than {worth.largest:,} images"
+    return f"fewer than {worth.smallest:,} images" if worth.images == BELOW else f"about {worth.images:,.0f} images"
+
+
+def _rivals(method: Experiment) -> list[str]:
+    """The methods from which the recommended one is not told apart."""
+    # One with a larger mean, but too much spread to be shown, is never behind, whatever its p against the chosen one.
+    close = [name for name, lead in method.ahead.items() if lead.p is None or lead.p >= ALPHA or lead.mean <= 0]
+    if not close:
+        return []
+    return [f"The data do not tell it apart from {_listed(close)}."]
+
+
+def _nothing_shown(setting: Setting, best: Experiment) -> str:
+    if best.gain.mean <= 0:
+        return f"No method is shown to be better than none; the closest is {best.name}, {gain_text(best)}."
+    needed = _needed(best.gain, sum(method.gain is not None for method in setting.methods))
+    return (
+        f"No method is shown to be better than none. The largest gain is of {best.name}, {gain_text(best)}; {needed}."
+    )
+
+
+def _needed(gain: Difference, tests: int) -> str:
+    if gain.sd is None:
+        return "at least 2 runs of each, better 3 or more, are needed to say how sure that is"
+    if gain.p is None:
+        return "more runs are needed to see how much they differ"
+    count = units_needed(gain, tests)
+    units = "subsets" if gain.over == "subsets" else "seeds"
+    if count is None:
+        return f"at this spread not even 1,000 {units} would decide it"
+    count = max(count, gain.units + 1)
+    return f"if gain and spread are as seen, about {count} {units} would show it with a chance of 80 %"
+
+
+def _worse(setting: Setting) -> list[str]:
+    worse = [method.name for method in setting.methods if method.shown and method.gain.mean < 0]
+    return [f"Shown to be worse than none: {_listed(worse)}."] if worse else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,0 +1,147 @@
+"""Every method beside the baseline in the same setting: gains, what they are worth in images, and a recommendation.
+
+A setting is everything but the method: data, n, subset, augmentation, network, loss, training. No torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from mixbench.equivalents import Equivalent, equivalent_data
+from mixbench.selection import SEEDS, Selection, identity_keys, telling_apart
+from mixbench.stats import ALPHA, RULES, Difference, Runs, Summary, holm, paired_difference, summarise
+from mixbench.table import BASELINE_FIRST, label
+
+# Keys of an identity that are the method's: what the others say is the setting.
+METHOD_KEYS = ("method", "protect", "variant")
+# A study's protocol may give each n its own: still the same curve against n.
+OF_N = ("n", "train.steps", "train.eval_every", "train.warmup")
+
+
+@dataclass
+class Experiment:
+    """A method in a setting, over its subsets and seeds.
+
+    places: of its runs in the selection's frame. gain: over the baseline; p_holm: its p-value after Holm's correction
+    over the setting's methods. equivalent: what its accuracy is worth in images of the baseline. ahead: of the
+    recommended method, its lead over each other one.
+    """
+
+    name: str
+    method: str
+    places: list[int]
+    runs: Runs
+    summary: Summary
+    gain: Difference | None = None
+    p_holm: float | None = None
+    equivalent: Equivalent | None = None
+    ahead: dict[str, Difference] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the data show a difference to the baseline, better or worse."""
+        return self.p_holm is not None and self.p_holm < ALPHA
+
+
+@dataclass
+class Setting:
+    """What the methods of one setting gave. name: such as `n = 500`. baseline: None where it has no run."""
+
+    name: str
+    n: int
+    baseline: Experiment | None
+    methods: list[Experiment]
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        return [*([self.baseline] if self.baseline else []), *self.methods]
+
+    @property
+    def best(self) -> Experiment | None:
+        """The method with the largest gain over the baseline; None without one to compare."""
+        return max((m for m in self.methods if m.gain), key=lambda m: m.gain.mean, default=None)
+
+    @property
+    def recommended(self) -> Experiment | None:
+        """The largest gain of those that are shown to be gains; None without any."""
+        shown = (m for m in self.methods if m.shown and m.gain.mean > 0)
+        return max(shown, key=lambda m: m.gain.mean, default=None)
+
+
+def compare(selection: Selection) -> list[Setting]:
+    """The settings of a selection's runs, small n first, each with its methods as the table orders them."""
+    frame = selection.frame.reset_index(drop=True)
+    if not len(frame):
+        return []
+    frame = frame.astype(object).where(frame.notna(), None)
+    keys = identity_keys(frame)
+    of_method = [key for key in keys if key in METHOD_KEYS or key.startswith("method.")]
+    of_setting = [key for key in keys if key not in of_method]
+    experiments = frame.drop_duplicates("cell")
+    named_by = ["n", *telling_apart(experiments, ["n"], [key for key in of_setting if key != "n"])]
+    first = "variant" if "variant" in frame and frame["variant"].notna().any() else "method"
+    variant_by = telling_apart(experiments, [first], [key for key in of_method if key != first])
+    accuracies = frame[RULES[selection.rule].key]
+    settings: dict[tuple, list[Experiment]] = {}
+    for _, rows in frame.groupby("cell", sort=False):
+        row = rows.iloc[0]
+        repetitions = zip(*(rows[key] for key in SEEDS[::-1]), accuracies[rows.index], strict=True)
+        runs = {(subset, seed): accuracy for subset, seed, accuracy in repetitions}
+        name = _name(row, first, variant_by)
+        experiment = Experiment(name, row["method"], rows.index.tolist(), runs, summarise(runs))
+        settings.setdefault(tuple(str(row[key]) for key in of_setting), []).append(experiment)
+    made = []
+    for of_one in settings.values():
+        row = frame.iloc[of_one[0].places[0]]
+        name = ", ".join(f"{key} = {label(row[key])}" for key in named_by if row[key] is not None)
+        baselines = [experiment for experiment in of_one if experiment.method in BASELINE_FIRST]
+        methods = sorted((e for e in of_one if e not in baselines[:1]), key=lambda e: e.name)
+        made.append(Setting(name, row["n"], baselines[0] if baselines else None, methods))
+        _compare_with_baseline(made[-1])
+    _find_equivalents(made, frame, of_setting)
+    return sorted(made, key=lambda setting: (setting.n, setting.name))
+
+
+def _name(row: pd.Series, first: str, keys: Sequence[str]) -> str:
+    told = [f"{key.removeprefix('method.')}={label(row[key])}" for key in keys if row[key] is not None]
+    return ", ".join([str(row[first] if row[first] is not None else row["method"]), *told])
+
+
+def _compare_with_baseline(setting: Setting) -> None:
+    if setting.baseline is None:
+        return
+    for method in setting.methods:
+        method.gain = paired_difference(method.runs, setting.baseline.runs)
+    corrected = holm([method.gain.p if method.gain else None for method in setting.methods])
+    for method, p in zip(setting.methods, corrected, strict=True):
+        method.p_holm = p
+    chosen = setting.recommended
+    if chosen is not None:
+        leads = {m.name: paired_difference(chosen.runs, m.runs) for m in setting.methods if m is not chosen}
+        chosen.ahead = {name: lead for name, lead in leads.items() if lead is not None}
+
+
+def _find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_setting: Sequence[str]) -> None:
+    """Settings that differ in n alone share a baseline's curve; what comes with n may differ, where that is unique."""
+    rest = [key for key in of_setting if key not in OF_N]
+    exact = [key for key in of_setting if key != "n"]
+    curves: dict[tuple, list[Setting]] = {}
+    for setting in settings:
+        curves.setdefault(_values(setting, frame, rest), []).append(setting)
+    for alike in list(curves.values()):
+        if len({setting.n for setting in alike}) < len(alike):
+            for setting in alike:
+                curves.setdefault(("exact", *_values(setting, frame, exact)), []).append(setting)
+            curves.pop(_values(alike[0], frame, rest))
+    for alike in curves.values():
+        baseline: Mapping[int, Runs] = {s.n: s.baseline.runs for s in alike if s.baseline}
+        for setting in alike:
+            for method in setting.methods:
+                method.equivalent = equivalent_data(method.runs, baseline)
+
+
+def _values(setting: Setting, frame: pd.DataFrame, keys: Sequence[str]) -> tuple[Any, ...]:
+    row = frame.iloc[setting.experiments[0].places[0]]
+    return tuple(str(row[key]) for key in keys)

@@ -1,0 +1,136 @@
+"""Merging the runs of archives into a store: each is checked beside the others, then gets its place. No torch."""
+
+import contextlib
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from mixbench import store
+from mixbench.archive import Archive, check, open_archive, strangers, unpack
+from mixbench.errors import UserError
+from mixbench.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike, printable
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run; settle holds dataset.name to it, so no path leads out of the store
+TOLD = ("final_accuracy", "code_sha256", "device")  # what a conflict between two results is told by
+
+
+def read_words(words: Sequence[str]) -> tuple[list[Path], str]:
+    """The archives and the results_dir that `import` is given; a file's name may hold an equals sign."""
+    files = [Path(word) for word in words if not word.startswith("results_dir=")]
+    folders = [word.removeprefix("results_dir=") for word in words if word.startswith("results_dir=")]
+    if not files:
+        raise UserError("import takes at least one archive, as in mixbench import demo.mixbench.zip")
+    return files, (folders or ["results"])[-1]
+
+
+def merge(files: Sequence[Path], results_dir: str | Path) -> int:
+    """Put the runs of archives into a store; a finished run that is there stays. Returns 1 where a run was refused.
+
+    What was refused and why goes to stderr, a line each. Raises UserError, before anything is written, where one of
+    the files is no archive or the store cannot be written.
+    """
+    results = Store(results_dir)
+    with contextlib.ExitStack() as stack:
+        archives = [stack.enter_context(open_archive(file)) for file in files]
+        results.check_writable()
+        results.repair()
+        results.open()
+        incoming = stack.enter_context(_incoming(results))
+        known = results.checksums()
+        return max([_merge(archive, results, incoming, known) for archive in archives])
+
+
+def _merge(archive: Archive, results: Store, incoming: Path, known: dict[tuple, tuple[str, Path]]) -> int:
+    counts: Counter[str] = Counter()
+    problems = [f"{name!r}: left out (the manifest does not name it)" for name in strangers(archive)]
+    for name, files in archive.runs.items():
+        folder = incoming / name if re.fullmatch(NAME, name) else None
+        try:
+            if folder is None:
+                raise ValueError("no name of a run")
+            unpack(archive.zip, name, files, folder)
+            outcome, detail = _place(results, folder, check(folder), known)
+            counts[outcome] += 1
+            if detail:
+                print(f"{name}: {detail}")
+        except Timeout:
+            problems.append(f"{name}: not imported (another process trains it here)")
+        except UNREADABLE as error:
+            problems.append(f"{name}: not imported ({getattr(error, 'strerror', None) or error})")
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+    refused = len(archive.runs) - counts.total()
+    told = [f"{count} {what}" for what, count in (*counts.items(), ("not imported", refused)) if count]
+    print(f"{archive.path}: {', '.join(told) or 'no runs'}; {results.runs}/")
+    for problem in problems:
+        print(printable(f"{archive.path}: {problem}"), file=sys.stderr)
+    return 1 if problems else 0
+
+
+@contextmanager
+def _incoming(results: Store) -> Iterator[Path]:
+    """A folder inside the store, for one import at a time, that readers of the store pass over."""
+    if results.locked(INCOMING):
+        print(f"another process imports into {results.runs}/; waiting", file=sys.stderr, flush=True)
+    with results.lock(INCOMING, wait=-1):
+        folder = results.folder(INCOMING)
+        shutil.rmtree(folder, ignore_errors=True)  # of an import that was killed
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(
+    results: Store, folder: Path, metrics: dict[str, Any], known: dict[tuple, tuple[str, Path]]
+) -> tuple[str, str]:
+    """Put a checked run into the store: what became of it, and what is worth saying of that.
+
+    Raises filelock.Timeout where another process trains the run, ValueError where it cannot have its place.
+    """
+    name, here = folder.name, results.folder(folder.name)
+    images = _images(metrics)
+    for key, checksum in images.items():
+        stored, where = known.get(key, (checksum, None))
+        if stored != checksum:
+            raise ValueError(f"its data set {key[0]!r} holds other images than that of {where}")
+    with results.lock(name):
+        state = results.at_rest(name)
+        if state.name == "damaged":  # may be another version's: a person decides
+            raise ValueError(f"{here} cannot be read ({state.detail}); move it away")
+        if state.name == "finished":
+            return "there already", _complete(here, folder)
+        results.put_in_place(name, folder)
+    known.update({key: (checksum, here) for key, checksum in images.items()})
+    return "imported", "" if state.name == "missing" else f"takes the place of a run that was {state.name}"
+
+
+def _images(metrics: Mapping[str, Any]) -> dict[tuple, str]:
+    identity = metrics["identity"]
+    kinds = [kind for kind in CHECKSUMS if metrics.get(kind) is not None]
+    return {alike(identity["dataset"], kind, str(identity.get("eval"))): metrics[kind] for kind in kinds}
+
+
+def _complete(here: Path, folder: Path) -> str:
+    """Give a finished run the files that only its other copy has. Raises ValueError where they are not the same run."""
+    ours, theirs = store.read_json(here / "metrics.json"), store.read_json(folder / "metrics.json")
+    differ = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    told = [f"{key} {ours.get(key)} here, {theirs.get(key)} in the archive" for key in TOLD if key in differ]
+    histories = [path / "history.csv" for path in (here, folder) if (path / "history.csv").exists()]
+    if not differ and len({path.read_bytes() for path in histories}) > 1:
+        differ = ["history.csv"]
+    if differ:
+        raise ValueError(f"conflict: the run here has other results, and stays: {'; '.join(told) or ', '.join(differ)}")
+    added = sorted(path.name for path in folder.iterdir() if not (here / path.name).exists())
+    for name in added:
+        (folder / name).rename(here / name)
+    return f"gets {', '.join(added)}" if added else ""

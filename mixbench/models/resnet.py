@@ -1,0 +1,49 @@
+"""ResNet of basic blocks for small images (He et al. 2016, "Deep Residual Learning", section 3.3 and table 1).
+
+The stem is a 3x3 convolution with stride 1 and no max pooling follows, as in Cutout's and SaliencyMix's code: the
+paper's own stem would leave 8x8 of 32x32 pixels to the first stage.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mixbench.models.residual import ResidualNetwork
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+
+
+class BasicBlock(nn.Module):
+    """3x3 convolution, BN, twice, ReLU between and after the sum; a shortcut of 1x1 convolution and BN where needed."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.shortcut = None
+        if stride != 1 or channels_in != channels:
+            convolution = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        return F.relu(out + (x if self.shortcut is None else self.shortcut(x)), inplace=True)
+
+
+class ResNet(ResidualNetwork):
+    """Four stages of 1, 2, 4 and 8 times `width` channels, each but the first halving the image; logits [B, classes].
+
+    Input: float [B, channels, H, W], H and W at least 8. Weights start as torch's layers do, not as in the paper (He
+    et al. 2015): so do the codes for CIFAR whose numbers it is compared with.
+    """
+
+    LAYERS = ("stage1", "stage2", "stage3", "stage4")
+
+    def __init__(self, channels: int, classes: int, *, depth: Literal[18, 34] = 18, width: int = 64):
+        convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        stem = nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        super().__init__(stem, BasicBlock, BLOCKS[depth], [width, 2 * width, 4 * width, 8 * width], classes)

@@ -1,0 +1,26 @@
+"""The report of a study or selection: from stored runs to a decision, as one HTML file and as Markdown. No torch."""
+
+from pathlib import Path
+
+from mixbench import plot, store
+from mixbench.report.content import sections
+from mixbench.report.render import html, markdown
+from mixbench.selection import Selection
+
+__all__ = ["write"]
+
+
+def write(selection: Selection) -> list[Path]:
+    """Write report.html, report.md and the plots that they show into the selection's folder; returns their paths.
+
+    It must hold at least one run.
+    """
+    plots = plot.write(selection)
+    found = sections(selection, [path.stem for path in plots if path.suffix == ".svg"])
+    texts = {
+        "report.html": html(selection.title, found, selection.out),
+        "report.md": markdown(selection.title, found),
+    }
+    for name, text in texts.items():
+        store.write_text(selection.out / name, text)
+    return [*(selection.out / name for name in texts), *plots]

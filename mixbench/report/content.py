@@ -1,0 +1,97 @@
+"""What a report says: the recommendation first, then the evidence, then where it comes from. No torch."""
+
+from collections.abc import Sequence
+
+from mixbench import table
+from mixbench.advice import recommend
+from mixbench.comparison import Experiment, Setting, compare
+from mixbench.report.blocks import Picture, Points, Section, Table, Text
+from mixbench.report.evaluation import calibration, classes, cost
+from mixbench.report.origin import provenance
+from mixbench.selection import Selection
+
+WIDE = ("loss", "heatmap")
+LOG_FROM = 8  # a range of n this many times its smallest reads better on a logarithmic axis
+
+
+def sections(selection: Selection, plots: Sequence[str]) -> list[Section]:
+    """The report of a selection with at least one run. plots: the names of the charts that were drawn of it."""
+    settings, built = compare(selection), table.build(selection)
+    return [
+        _recommendation(settings),
+        _accuracy(selection, built, settings, plots),
+        _gains(settings, plots),
+        _equivalents(settings),
+        *_losses(plots),
+        *classes(selection, settings),
+        *calibration(selection, settings),
+        cost(selection, settings),
+        provenance(selection),
+    ]
+
+
+def _recommendation(settings: Sequence[Setting]) -> Section:
+    meaning = (
+        "A gain is the mean of the differences to the run without mixing on the same images and seed, in points of "
+        "percent. It counts as shown where p < 0.05 in a paired t test, after Holm's correction over the methods of "
+        "its setting. Where runs are of several subsets, the subsets are the units; with one subset nothing is said "
+        "about other images than these."
+    )
+    return Section("What to use", [Points([(s.name, recommend(s)) for s in settings]), Text(meaning)])
+
+
+def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]) -> Section:
+    headers, lines = table.grid(built)
+    blocks: list = [Text(text) for text in table.preamble(selection, built)]
+    ns = sorted({setting.n for setting in settings})
+    chart = "accuracy-log" if "accuracy-log" in plots and ns[-1] >= LOG_FROM * ns[0] else "accuracy"
+    blocks.append(Picture(chart, "Accuracy with 95 % intervals; the numbers are in the table below."))
+    if "heatmap" in plots:
+        blocks.append(Picture("heatmap", "Heat map of accuracies; the numbers are in the table below.", wide=True))
+    blocks.append(Table(headers, lines, left=len(built.row_keys)))
+    blocks += [Text(text) for text in table.notes(selection, built)]
+    return Section("Accuracy", blocks)
+
+
+def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
+    lines = [[s.name, m.name, *_gain(m)] for s in settings for m in s.methods if m.gain]
+    if not lines:
+        return Section("Gains over none", [Text("No method has a run on the same subset and seed as a run of none.")])
+    headers = ["setting", "method", "gain", "95 % interval", "pairs", "p (Holm)", "shown"]
+    picture = Picture("gains", "Every method's gain over none with its interval; the numbers are in the table below.")
+    return Section("Gains over none", [*([picture] if "gains" in plots else []), Table(headers, lines, left=2)])
+
+
+def _gain(method: Experiment) -> list[str]:
+    gain = method.gain
+    interval = "{:+.1f} to {:+.1f}".format(*gain.interval) if gain.interval else "–"
+    p = "–" if method.p_holm is None else "<0.001" if method.p_holm < 0.001 else f"{method.p_holm:.2g}"
+    verdict = ("better" if gain.mean > 0 else "worse") if method.shown else "no"
+    return [f"{gain.mean:+.2f}", interval, f"{gain.pairs}", p, verdict]
+
+
+def _equivalents(settings: Sequence[Setting]) -> Section:
+    title = "Equivalent data"
+    found = [(s, m, m.equivalent) for s in settings for m in s.methods if m.equivalent]
+    if not found:
+        return Section(title, [Text("This needs runs of none at two n at least.")])
+    lines = []
+    for setting, method, worth in found:
+        interval = " to ".join(worth.text(end) for end in worth.interval) if worth.interval else "–"
+        accuracy, images = f"{method.summary.mean:.2f}", worth.text(worth.images)
+        times = f"{worth.images / setting.n:.1f}" if worth.smallest <= worth.images <= worth.largest else "–"
+        lines.append([setting.name, method.name, accuracy, images, times, interval])
+    meaning = (
+        "How many images training without mixing would need for the accuracy that a method has: read off the "
+        "baseline's own accuracies against log n (monotone piecewise cubic interpolation). Nothing is extrapolated: > "
+        "and < say that it lies beyond the n that were measured. Intervals are bootstrapped over subsets, where there "
+        "are several."
+    )
+    headers = ["setting", "method", "accuracy", "images of none", "times n", "95 % interval"]
+    return Section(title, [Text(meaning), Table(headers, lines, left=2)])
+
+
+def _losses(plots: Sequence[str]) -> list[Section]:
+    if "loss" not in plots:
+        return []
+    return [Section("Loss curves", [Picture("loss", "Training and test loss against the step.", wide=True)])]

@@ -1,0 +1,171 @@
+"""Beyond accuracy: what methods do to single classes, to calibration, and what they cost. No torch."""
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import yaml
+
+from mixbench import metrics
+from mixbench.comparison import Experiment, Setting
+from mixbench.progress import duration
+from mixbench.report.blocks import Section, Table, Text
+from mixbench.selection import Selection
+from mixbench.stats import mean_of
+from mixbench.store import read_predictions
+
+MOST_CLASSES = 20  # columns of a table; of more classes those that are hardest without mixing are shown
+CALIBRATION = ("nll", "ece", "temperature", "unscaled_nll", "unscaled_ece", "scaled_nll", "scaled_ece")
+
+
+def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
+    """Recall of each class, and what each method does to the class that is hardest without mixing."""
+    recalls = _per_run(selection, "per_class_accuracy")
+    names = _class_names(selection)
+    lines, shades, worst, shown, most = [], [], [], None, 0
+    for setting in settings:
+        of_setting = {e.name: _mean_recall(recalls, e) for e in setting.experiments}
+        of_setting = {name: recall for name, recall in of_setting.items() if recall is not None}
+        if not of_setting:
+            continue
+        if shown is None:
+            first = next(iter(of_setting.values()))
+            shown, most = _hardest(first), len([r for r in first if r is not None])
+        for name, recall in of_setting.items():
+            kept = [recall[k] if k < len(recall) else None for k in shown]
+            lines.append([setting.name, name, *("–" if r is None else f"{r:.1f}" for r in kept)])
+            shades.append([None, None, *(None if r is None else r / 100 for r in kept)])
+        worst += _worst(setting, of_setting, names)
+    if not lines:
+        return []
+    told = [_name(names, k) for k in shown]
+    some = f" Of all classes the {MOST_CLASSES} hardest without mixing are shown." if len(shown) < most else ""
+    blocks = [
+        Text(f"Recall: percent of each class's evaluation images that are recognised, mean over the runs.{some}"),
+        Table(["setting", "method", *told], lines, left=2, shades=shades),
+    ]
+    if worst:
+        headers = ["setting", "method", "hardest of none", "recall", "against none", "own hardest", "recall"]
+        blocks += [
+            Text("The class that is hardest without mixing, under each method; and each method's own hardest one."),
+            Table(headers, worst, left=3),
+        ]
+    return [Section("Classes", blocks)]
+
+
+def _worst(setting: Setting, recalls: dict[str, list], names: Sequence[str] | None) -> list[list[str]]:
+    if setting.baseline is None or setting.baseline.name not in recalls:
+        return []
+    of_none = recalls[setting.baseline.name]
+    hardest = _lowest(of_none)
+    lines = []
+    for name, recall in recalls.items():
+        own = _lowest(recall)
+        change = recall[hardest] - of_none[hardest]
+        told = "" if name == setting.baseline.name else f"{change:+.1f}"
+        of_hardest = [_name(names, hardest), f"{recall[hardest]:.1f}", told]
+        lines.append([setting.name, name, *of_hardest, _name(names, own), f"{recall[own]:.1f}"])
+    return lines
+
+
+def _lowest(recall: Sequence[float | None]) -> int:
+    return min((k for k, r in enumerate(recall) if r is not None), key=lambda k: recall[k])
+
+
+def _hardest(recall: Sequence[float | None]) -> list[int]:
+    """All classes in their order, or those with the lowest recall where there are too many for a table."""
+    there = [k for k, r in enumerate(recall) if r is not None]
+    return sorted(sorted(there, key=lambda k: recall[k])[:MOST_CLASSES])
+
+
+def _mean_recall(recalls: Sequence[Any], experiment: Experiment) -> list[float | None] | None:
+    of_runs = [recalls[place] for place in experiment.places if isinstance(recalls[place], list)]
+    if not of_runs or len({len(of_run) for of_run in of_runs}) > 1:
+        return None
+    means = [mean_of(of_class) for of_class in zip(*of_runs, strict=True)]
+    return means if any(mean is not None for mean in means) else None
+
+
+def _class_names(selection: Selection) -> list[str] | None:
+    """The names that the first run's settings give the classes, in the order of their numbers."""
+    try:
+        with open(selection.frame["folder"].iloc[0] / "config.yaml", encoding="utf-8") as file:
+            names = yaml.safe_load(file)["dataset"].get("classes")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _name(names: Sequence[str] | None, k: int) -> str:
+    return names[k] if names is not None and k < len(names) else f"class {k}"
+
+
+def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
+    """NLL and ECE before and after temperature scaling; of runs older than that, from their predictions."""
+    rows = _calibrated(selection)
+    lines = []
+    for setting, experiment in _each(settings):
+        means = {key: mean_of(rows[place].get(key) for place in experiment.places) for key in CALIBRATION}
+        if means["nll"] is None:
+            continue
+        ece = [_number(means[key], lambda v: f"{100 * v:.1f}") for key in ("ece", "unscaled_ece", "scaled_ece")]
+        nll = [_number(means[key], lambda v: f"{v:.2f}") for key in ("nll", "unscaled_nll", "scaled_nll")]
+        temperature = _number(means["temperature"], lambda v: f"{v:.2f}")
+        lines.append([setting.name, experiment.name, nll[0], ece[0], temperature, nll[1], nll[2], ece[1], ece[2]])
+    if not lines:
+        return []
+    meaning = (
+        "Negative log-likelihood (nats) and expected calibration error (percent, 15 bins), means over the runs: of all "
+        "evaluation images, and of every second one before and after dividing the logits by the temperature that fits "
+        "the other half best. Low values are good; a temperature above 1 means an overconfident network."
+    )
+    headers = ["setting", "method", "NLL", "ECE", "T", "NLL before", "NLL after", "ECE before", "ECE after"]
+    return [Section("Calibration", [Text(meaning), Table(headers, lines, left=2)])]
+
+
+def _calibrated(selection: Selection) -> list[dict[str, Any]]:
+    there = [key for key in CALIBRATION if key in selection.frame]
+    rows = selection.frame[there].to_dict("records")
+    for row, folder in zip(rows, selection.frame["folder"], strict=True):
+        if row.get("temperature") is None or row["temperature"] != row["temperature"]:
+            predictions = read_predictions(folder)
+            if predictions is not None:
+                row.update(metrics.calibration(*predictions))
+    return rows
+
+
+def cost(selection: Selection, settings: Sequence[Setting]) -> Section:
+    """Seconds, steps and memory of each experiment's runs, and the time of a step beside the baseline's."""
+    frame = selection.frame
+    step_ms = 1000 / frame["steps_per_second"].astype(float).to_numpy()
+    seconds, steps = (frame[key].astype(float).to_numpy() for key in ("seconds", "steps"))
+    memory, devices = frame["peak_memory_bytes"].astype(float).to_numpy(), frame["device"].tolist()
+    lines = []
+    for setting, experiment in _each(settings):
+        places = experiment.places
+        own, beside = fmean(step_ms[places]), "–"
+        if setting.baseline is not None and experiment is not setting.baseline:
+            beside = f"{100 * (own / fmean(step_ms[setting.baseline.places]) - 1):+.0f} %"
+        numbers = [f"{len(places)}", f"{fmean(steps[places]):,.0f}", f"{fmean(seconds[places]):,.0f}", f"{own:,.1f}"]
+        on = ", ".join(sorted({str(devices[place]) for place in places}))
+        lines.append([setting.name, experiment.name, *numbers, beside, f"{np.max(memory[places]) / 2**30:.1f}", on])
+    headers = ["setting", "method", "runs", "steps", "seconds a run", "ms a step", "against none", "memory (GiB)"]
+    total = (
+        f"All {len(frame)} runs together: {duration(float(np.nansum(seconds)))} and {np.nansum(steps):,.0f} steps. "
+        "Seconds include evaluations; runs that shared a machine with other work took longer, so small differences "
+        "mean nothing."
+    )
+    return Section("Training cost", [Text(total), Table([*headers, "device"], lines, left=2)])
+
+
+def _each(settings: Sequence[Setting]) -> list[tuple[Setting, Experiment]]:
+    return [(setting, experiment) for setting in settings for experiment in setting.experiments]
+
+
+def _per_run(selection: Selection, key: str) -> list[Any]:
+    return selection.frame[key].tolist() if key in selection.frame else [None] * len(selection.frame)
+
+
+def _number(value: float | None, text: Callable[[float], str]) -> str:
+    return "–" if value is None else text(value)

@@ -1,0 +1,77 @@
+"""Where every run of a report comes from: settings, code, libraries, device, data. No torch."""
+
+from typing import Any
+
+from mixbench import store
+from mixbench.report.blocks import Points, Section, Table, Text
+from mixbench.selection import SEEDS, Selection, identity_keys
+from mixbench.stats import RULES
+from mixbench.table import label
+
+# Of provenance.json: its key, and how a reader is told.
+TOLD = {
+    "mixbench": "mixbench",
+    "code_sha256": "code (SHA-256)",
+    "git_commit": "commit",
+    "python": "Python",
+    "platform": "platform",
+    "device": "device",
+    "precision": "precision used",
+    "threads": "CPU threads",
+    "data_sha256": "data (SHA-256)",
+    "train_sha256": "training list (SHA-256)",
+    "indices_sha256": "subset (SHA-256)",
+    "class_counts": "images per class",
+}
+DIGITS = 12  # of a checksum: enough to compare by eye
+
+
+def provenance(selection: Selection) -> Section:
+    """What all runs share as a list, and a table of the runs with what they differ in."""
+    frame = selection.frame
+    settings = [*identity_keys(frame), *SEEDS]
+    records, unread = [], 0
+    for row in frame[["folder", *settings]].to_dict("records"):
+        origin = _origin(row["folder"])
+        unread += not origin
+        records.append({key: _text(row[key]) for key in settings} | origin)
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    shared = {key: records[0].get(key, "–") for key in keys if len({record.get(key) for record in records}) == 1}
+    differing = [key for key in keys if key not in shared]
+    accuracies = frame[RULES[selection.rule].key]
+    lines = [
+        [run, f"{accuracy:.2f}", *(record.get(key, "–") for key in differing)]
+        for run, accuracy, record in sorted(zip(frame["id"], accuracies, records, strict=True), key=lambda row: row[0])
+    ]
+    missing = f" {unread} of them have no provenance.json that can be read." if unread else ""
+    return Section(
+        "Provenance",
+        [
+            Text(f"What all {len(frame)} runs from {selection.source} have in common:{missing}"),
+            Points([(key, text) for key, text in shared.items() if text != "–"]),
+            Text("Each run, with what it does not share with all others:"),
+            Table(["run", "accuracy", *differing], lines),
+        ],
+    )
+
+
+def _origin(folder: Any) -> dict[str, str]:
+    try:
+        found = store.read_json(folder / "provenance.json")
+    except (OSError, ValueError):
+        return {}
+    told = {words: _text(_short(key, found.get(key))) for key, words in TOLD.items() if key in found}
+    libraries = found.get("libraries")
+    if isinstance(libraries, dict):
+        told["libraries"] = ", ".join(f"{name} {version}" for name, version in libraries.items())
+    return told
+
+
+def _short(key: str, value: Any) -> Any:
+    return value[:DIGITS] if key.endswith("sha256") and isinstance(value, str) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return label(value)

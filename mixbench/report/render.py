@@ -1,0 +1,84 @@
+"""A report's blocks as one self-contained HTML file, and as Markdown beside its pictures. No torch."""
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment
+from tabulate import tabulate
+
+from mixbench.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
+from mixbench.report.blocks import Picture, Points, Section, Table, Text
+
+LIGHTER = 0.55  # of the way to white that a dark colour goes on a dark page
+
+
+def html(title: str, sections: Sequence[Section], folder: Path) -> str:
+    """One file that needs no other: the pictures' SVGs, from `folder`, stand in it."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals |= {
+        "kind": lambda block: type(block).__name__,
+        "picture": lambda block: _inline((folder / f"{block.name}.svg").read_text(encoding="utf-8"), block),
+        "anchor": lambda words: re.sub(r"\W+", "-", words.lower()),
+    }
+    template = environment.from_string(files("mixbench.report").joinpath("report.html").read_text(encoding="utf-8"))
+    colours = sorted({colour.upper() for colour in (*COLOURS.values(), *SPARE_COLOURS)} - {INK})
+    return template.render(title=title, sections=sections, colours=[(_variable(c), c, _lighter(c)) for c in colours])
+
+
+def markdown(title: str, sections: Sequence[Section]) -> str:
+    """The same for readers of text; pictures are files beside it."""
+    parts = [f"# {title}"]
+    for section in sections:
+        parts.append(f"## {section.title}")
+        parts += [_as_markdown(block) for block in section.blocks]
+    return "\n\n".join(parts) + "\n"
+
+
+def _as_markdown(block: Text | Points | Table | Picture) -> str:
+    if isinstance(block, Text):
+        return block.text
+    if isinstance(block, Points):
+        return "\n".join(f"- **{term}**: {text}" for term, text in block.points)
+    if isinstance(block, Picture):
+        return f"![{block.alternative}]({block.name}.png)"
+    align = ["left" if i < block.left else "right" for i in range(len(block.headers))]
+    return tabulate(block.lines, block.headers, tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def _inline(svg: str, block: Picture) -> str:
+    """An SVG of matplotlib's to stand in a page: its own names for its parts, and colours that follow the page."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{block.name}-', svg)  # of several pictures in one page no two may have one name
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{block.name}-", svg)
+    svg = re.sub(r"fill: #ffffff", "fill: none", svg, count=2)  # behind the figure and the first axes
+    width, height = (float(x) for x in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
+    size = f'width="{width:.0f}pt" height="{height:.0f}pt"' if block.wide else ""
+    head = f'<svg role="img" aria-label="{block.alternative}" {size} style="max-width: {width:.0f}pt"'
+    svg = re.sub(r'<svg\b([^>]*?) width="[^"]*"', r"<svg\1", svg, count=1)
+    svg = re.sub(r'<svg\b([^>]*?) height="[^"]*"', r"<svg\1", svg, count=1).replace("<svg", head, 1)
+    return re.sub(r"#[0-9a-fA-F]{6}\b", lambda match: _themed(match.group()), svg)
+
+
+def _themed(colour: str) -> str:
+    if colour.upper() == INK:
+        return "var(--ink)"
+    if colour.upper() == FAINT:
+        return "var(--faint)"
+    known = {c.upper() for c in (*COLOURS.values(), *SPARE_COLOURS)}
+    return f"var(--{_variable(colour)})" if colour.upper() in known else colour
+
+
+def _variable(colour: str) -> str:
+    return f"c{colour.lstrip('#').lower()}"
+
+
+def _lighter(colour: str) -> str:
+    """For a dark page: a dark colour goes towards white, a light one stays."""
+    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    red, green, blue = channels
+    if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 130:
+        return colour
+    return "#" + "".join(f"{round(c + LIGHTER * (255 - c)):02X}" for c in channels)

@@ -1,0 +1,72 @@
+"""What the metrics of a stored run must be so that every reader can rely on them. No torch."""
+
+from typing import Any
+
+ACCURACIES = ("final_accuracy", "median10_accuracy", "best_accuracy")  # percent; every finished run has them
+NUMBERS = (
+    "clean_train_accuracy",
+    "true_train_accuracy",
+    "nll",
+    "ece",
+    "temperature",
+    "unscaled_nll",
+    "unscaled_ece",
+    "scaled_nll",
+    "scaled_ece",
+    "steps",
+    "images_seen",
+    "steps_per_second",
+    "peak_memory_bytes",
+)
+TEXTS = ("id", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
+LARGEST = 1e100  # beyond, axes and standard deviations overflow
+WIDEST = 2**64  # of whole numbers, as of seeds: beyond, NumPy has no type for them
+NOT_A_KEY = "id"  # a column of a table's rows that is none of the identity's
+
+
+def check(metrics: dict[str, Any]) -> None:
+    """Raises ValueError for the first entry of metrics.json that a reader could stumble over; unknown ones may be any.
+
+    The identity's values are scalars or lists of scalars; metrics are numbers, or null where a run has none.
+    """
+    identity = metrics.get("identity")
+    identity = identity if isinstance(identity, dict) else {}
+    usable = {
+        "dataset": _text(identity.get("dataset")),
+        "n": _number(identity.get("n"), 1) and isinstance(identity["n"], int),
+        "method": _text(identity.get("method")),
+        "seed": _number(identity.get("seed"), 0) and isinstance(identity["seed"], int),
+    }
+    usable |= {key: _text(key) and key != NOT_A_KEY and _setting(identity[key]) for key in identity.keys() - usable}
+    for key, good in usable.items():
+        if not good:
+            raise ValueError(f"the identity in metrics.json has no usable {key}")
+    measured = {key: _number(metrics.get(key), 0, 100) for key in ACCURACIES}
+    measured["seconds"] = _number(metrics.get("seconds"))
+    measured |= {key: metrics.get(key) is None or _number(metrics[key]) for key in NUMBERS}
+    measured |= {key: metrics.get(key) is None or _text(metrics[key]) for key in TEXTS}
+    classes = metrics.get("per_class_accuracy", [])
+    numbers = isinstance(classes, list) and all(value is None or _number(value, 0, 100) for value in classes)
+    measured["per_class_accuracy"] = classes is None or numbers
+    for key, good in measured.items():
+        if not good:
+            raise ValueError(f"metrics.json has no usable {key}")
+
+
+def _number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return low <= value <= high and (isinstance(value, float) or abs(value) < WIDEST)  # no NaN either
+
+
+def _text(value: Any) -> bool:
+    """Fit for a line of a table, and for a plot, where $ would begin a formula."""
+    return isinstance(value, str) and value.isprintable() and "$" not in value
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool) or _number(value) or _text(value)
+
+
+def _setting(value: Any) -> bool:
+    return all(map(_scalar, value)) if isinstance(value, list) else _scalar(value)

@@ -1,0 +1,414 @@
+"""Methods beside their baseline, and the recommendation in words, from stores of made-up runs."""
+
+import functools
+import json
+
+import pytest
+from scipy import stats as scipy_stats
+from statsmodels.stats.power import TTestPower
+
+from mixbench import selection, study
+from mixbench.advice import recommend
+from mixbench.comparison import compare
+from mixbench.config import Composer
+from mixbench.equivalents import BELOW, BEYOND, equivalent_data, equivalent_images
+from mixbench.stats import holm
+
+REST = {"schema": 1, "seconds": 1.0, "device": "test device", "precision": "fp32", "mixbench": "0.1.0"}
+METHODS = "none,data-mix,label-mix,cutmix"
+
+
+@functools.cache
+def jobs(name, *words):
+    with Composer() as composer:
+        return study.plan(composer, name, words).jobs
+
+
+@pytest.fixture
+def add(tmp_path):
+    """Store the runs of a study under overrides, each with the final accuracy that a function of its identity gives."""
+
+    def add(accuracy, *words, of="methods-demo"):
+        for job in jobs(of, *words):
+            value = accuracy(job.identity)
+            if value is not None:
+                folder = tmp_path / "results" / "runs" / job.id
+                folder.mkdir(parents=True)
+                metrics = {"id": job.id, "identity": dict(job.identity), "final_accuracy": value}
+                metrics |= {"best_accuracy": value + 1, "median10_accuracy": value - 1}
+                (folder / "metrics.json").write_text(json.dumps(REST | metrics))
+
+    return add
+
+
+@pytest.fixture
+def select(tmp_path):
+    def select(*words):
+        with Composer() as composer:
+            return selection.select(composer, [*words, f"results_dir={tmp_path / 'results'}"])
+
+    return select
+
+
+@pytest.fixture
+def setting(add, select):
+    """The one setting of n = 50 digits: method -> the accuracies of its subsets, or where seeds is set of its seeds."""
+
+    def setting(seeds=False, **of_method):
+        def accuracy(identity):
+            values = of_method.get(identity["method"].replace("-", "_"), [])
+            i, other = (identity[key] for key in (("seed", "subset_seed") if seeds else ("subset_seed", "seed")))
+            return values[i] if other == 0 and i < len(values) else None
+
+        add(accuracy, f"method={METHODS}", "n=50", "subset_seed=0,1,2", "seed=0,1,2")
+        (found,) = compare(select("n=50"))
+        return found
+
+    return setting
+
+
+def of_name(setting, name):
+    (found,) = (method for method in setting.methods if method.name == name)
+    return found
+
+
+def test_no_runs_have_no_settings(select):
+    assert compare(select("n=50")) == []
+
+
+def test_methods_stand_beside_the_baseline_of_their_setting(setting):
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[66.5, 69.0, 71.5], data_mix=[60.0, 61.0, 66.0], cutmix=[70.0])
+    assert (found.name, found.n) == ("n = 50", 50)
+    assert [experiment.name for experiment in found.experiments] == ["none", "cutmix", "data-mix", "label-mix"]
+    assert found.baseline.summary.mean == 62.0
+    assert found.baseline.gain is None
+    gains = {method.name: method.gain for method in found.methods}
+    assert gains["label-mix"].mean == pytest.approx(7.0)
+    assert (gains["label-mix"].units, gains["label-mix"].over) == (3, "subsets")
+    assert (gains["cutmix"].mean, gains["cutmix"].p) == (10.0, None)
+    raw = {
+        "data-mix": scipy_stats.ttest_rel([60.0, 61.0, 66.0], [60.0, 62.0, 64.0]).pvalue,
+        "label-mix": scipy_stats.ttest_rel([66.5, 69.0, 71.5], [60.0, 62.0, 64.0]).pvalue,
+    }
+    assert {name: gain.p for name, gain in gains.items() if gain.p} == pytest.approx(raw)
+    # Holm over the two that have a p-value: the smaller one counts twice.
+    assert of_name(found, "label-mix").p_holm == pytest.approx(2 * raw["label-mix"])
+    assert of_name(found, "data-mix").p_holm == pytest.approx(max(raw["data-mix"], 2 * raw["label-mix"]))
+    assert of_name(found, "cutmix").p_holm is None
+    assert [method.name for method in found.methods if method.shown] == ["label-mix"]
+    assert (found.best.name, found.recommended.name) == ("cutmix", "label-mix")
+    assert all(method.equivalent is None for method in found.methods)  # the baseline has one n alone
+
+
+def test_holm_is_over_the_methods_of_a_setting_not_of_all(add, select):
+    gains = {"none": 0, "data-mix": 1, "label-mix": 2, "cutmix": 4}
+
+    def accuracy(identity):
+        luck = (7 * identity["seed"] + identity["n"] + len(identity["method"])) % 5
+        return 50 + identity["seed"] + gains[identity["method"]] + luck / 10
+
+    add(accuracy, f"method={METHODS}", "n=20,50")
+    for setting in compare(select("dataset=digits")):
+        raw = [method.gain.p for method in setting.methods]
+        assert len(raw) == len(set(raw)) == 3
+        assert [method.p_holm for method in setting.methods] == holm(raw)
+
+
+def test_the_accuracy_is_that_of_the_rule(add, select):
+    add(lambda identity: 50.0 + identity["seed"] + 5 * (identity["method"] != "none"), "method=none,cutmix", "n=20")
+    for rule, mean in (("final", 51.0), ("best", 52.0), ("median10", 50.0)):
+        (found,) = compare(select("n=20", f"rule={rule}"))
+        assert found.baseline.summary.mean == mean
+        assert found.methods[0].gain.mean == 5.0
+
+
+def test_places_are_rows_of_the_selection(add, select):
+    add(lambda identity: 50.0 + identity["seed"], "method=none,cutmix", "n=20,50")
+    chosen = select("n=50")  # whose frame keeps the index of all runs
+    (found,) = compare(chosen)
+    for experiment in found.experiments:
+        rows = chosen.frame.iloc[experiment.places]
+        assert set(rows["method"]) == {experiment.method}
+        assert set(rows["n"]) == {50}
+        assert sorted(rows["seed"]) == [0, 1, 2]
+
+
+def test_two_augmentations_are_two_settings(add, select):
+    """Each with its own baseline: crop and flip alone give 10 points here, mixing gives 1 or 2."""
+
+    def accuracy(identity):
+        standard = identity["augment"] == "standard"
+        return 50.0 + 10 * standard + (1 + standard) * (identity["method"] != "none")
+
+    add(accuracy, "method=none,cutmix", "n=50", "augment=standard,none")
+    settings = compare(select("n=50"))
+    assert [(s.name, len(s.methods)) for s in settings] == [
+        ("n = 50, augment = none", 1),
+        ("n = 50, augment = standard", 1),
+    ]
+    assert [setting.methods[0].gain.mean for setting in settings] == [1.0, 2.0]
+
+
+def test_a_method_with_two_alphas_is_two_methods(add, select):
+    add(lambda identity: 50.0, "method=none", "n=50")
+    add(lambda identity: 50.0 + 10 * identity["method.alpha"], "method=label-mix", "n=50", "method.alpha=0.2,1")
+    (found,) = compare(select("n=50"))
+    assert [method.name for method in found.methods] == ["label-mix, alpha=0.2", "label-mix, alpha=1"]
+    assert [method.gain.mean for method in found.methods] == pytest.approx([2.0, 10.0])
+    assert found.baseline.name == "none"
+
+
+def test_methods_of_a_grid_that_has_a_name_are_told_apart(add, select):
+    """A grid of several methods: its name alone would be that of all of them."""
+    add(lambda identity: 50.0, f"method={METHODS}", "n=50")
+    chosen = select("n=50")
+    chosen.frame["variant"] = "late"
+    (found,) = compare(chosen)
+    assert len({experiment.name for experiment in found.experiments}) == 4
+    chosen.frame["variant"] = "own " + chosen.frame["method"]
+    (found,) = compare(chosen)
+    assert [method.name for method in found.methods] == ["own cutmix", "own data-mix", "own label-mix"]
+    assert found.baseline.name == "own none"
+
+
+def test_without_a_baseline_there_are_no_gains(add, select):
+    add(lambda identity: 50.0, "method=cutmix,label-mix", "n=20,50")
+    add(lambda identity: 40.0, "method=none", "n=20")
+    small, large = compare(select("dataset=digits"))
+    assert small.baseline.summary.mean == 40.0
+    assert large.baseline is None
+    assert [experiment.name for experiment in large.experiments] == ["cutmix", "label-mix"]
+    assert {(m.gain, m.p_holm, m.equivalent) for m in large.methods} == {(None, None, None)}
+    assert (large.best, large.recommended) == (None, None)
+
+
+def test_settings_come_by_n_and_share_the_baselines_curve(add, select):
+    """none has 40, 50 and 60 % at n = 20, 50 and 100, and cutmix 5 more; in subset 1 both have 2 more."""
+    of_none = {20: 40.0, 50: 50.0, 100: 60.0}
+
+    def accuracy(identity):
+        value = of_none[identity["n"]] + 2 * identity["subset_seed"]
+        return value + 5 * (identity["method"] == "cutmix")
+
+    add(accuracy, "method=none,cutmix", "n=20,50,100", "subset_seed=0,1", "seed=0")
+    settings = compare(select("dataset=digits"))
+    assert [setting.n for setting in settings] == [20, 50, 100]
+    baseline = {setting.n: setting.baseline.runs for setting in settings}
+    assert {n: set(runs) for n, runs in baseline.items()} == {n: {(0, 0), (1, 0)} for n in of_none}
+    worth = [setting.methods[0].equivalent for setting in settings]
+    assert worth == [equivalent_data(setting.methods[0].runs, baseline) for setting in settings]
+    assert worth[0].images == pytest.approx(equivalent_images({n: a + 1 for n, a in of_none.items()}, 46.0))
+    assert 20 < worth[0].images < 50 < worth[1].images < 100
+    assert worth[2].images == BEYOND
+    assert worth[0].interval == pytest.approx((worth[0].images, worth[0].images))  # as good in both subsets
+    assert settings[0].baseline.equivalent is None
+
+
+def test_steps_that_come_with_n_leave_the_curve_one(add, select):
+    """The report trains 117,000 steps at n = 500 and 100 epochs from n = 1,000: still 1,884 images."""
+    rows = jobs("small-data")
+    with Composer() as composer:
+        published = study.load(composer, "small-data")
+
+    def accuracy(identity):
+        return study.published(published, identity, "best").accuracy
+
+    assert len({job.identity["train.steps"] for job in rows}) > 3
+    assert len({job.identity["train.eval_every"] for job in rows}) > 1
+    add(accuracy, of="small-data")
+    settings = compare(select("small-data", "rule=final"))
+    assert [setting.n for setting in settings] == [100, 250, 500, 1000, 5000, 10_000, 20_000, 50_000]
+    assert [setting.name for setting in settings][:2] == ["n = 100", "n = 250"]  # not the steps as well
+    worth = of_name(settings[2], "data-mix").equivalent
+    assert worth.text(worth.images) == "1,884"
+    assert of_name(settings[-1], "data-mix").equivalent.images == BEYOND
+
+
+def test_two_numbers_of_steps_at_one_n_are_two_curves(add, select):
+    """With 200 steps everything is 20 points better: no method of 100 steps is worth images of those."""
+
+    def accuracy(identity):
+        value = {20: 40.0, 50: 50.0}[identity["n"]] + 20 * (identity["train.steps"] == 200)
+        return value + 5 * (identity["method"] == "cutmix")
+
+    add(accuracy, "method=none,cutmix", "n=20,50", "seed=0", "train.steps=100,200")
+    settings = compare(select("dataset=digits"))
+    assert [setting.name for setting in settings] == [
+        f"n = {n}, train.steps = {steps}" for n in (20, 50) for steps in (100, 200)
+    ]
+    small = [setting.methods[0].equivalent.images for setting in settings[:2]]
+    assert small == pytest.approx([(20 * 50) ** 0.5] * 2)
+    assert [setting.methods[0].equivalent.images for setting in settings[2:]] == [BEYOND] * 2
+    assert [setting.methods[0].gain.mean for setting in settings] == [5.0] * 4
+
+
+def test_a_number_of_steps_that_only_one_n_has_twice_keeps_to_its_own(add, select):
+    add(lambda identity: 40.0 + identity["n"] / 10, "method=none,cutmix", "n=20,50", "seed=0", "train.steps=100")
+    add(lambda identity: 90.0, "method=none,cutmix", "n=50", "seed=0", "train.steps=200")
+    settings = compare(select("dataset=digits"))
+    assert [setting.methods[0].equivalent and setting.methods[0].equivalent.images for setting in settings] == [
+        20,
+        50,
+        None,
+    ]
+
+
+# What to use, in words. Intervals and p-values by hand: t for 2 degrees of freedom is 4.303, for one 12.706.
+
+
+def test_a_clear_gain_over_subsets(setting):
+    """Gains 6.5, 7 and 7.5: sd 0.5, interval 7 ± 4.303 · 0.5 / √3, t = 24.2, p = 0.0017."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[66.5, 69.0, 71.5])
+    assert recommend(found) == (
+        "Use label-mix: +7.0 points over none (95 % interval +5.8 to +8.2 over 3 subsets, "
+        "p = 0.0017 after Holm's correction)."
+    )
+
+
+def test_a_clear_gain_over_the_seeds_of_one_subset(setting):
+    """p counts twice, for two methods; 5 ± 4.303 · 0.1 / √3; data-mix loses 4 points against it, in every seed."""
+    found = setting(seeds=True, none=[60.0, 62.0, 64.0], label_mix=[65.0, 67.1, 68.9], data_mix=[61.0, 63.2, 64.8])
+    assert recommend(found) == (
+        "Use label-mix: +5.0 points over none (95 % interval +4.8 to +5.2 over 3 seeds of this subset only, "
+        "p < 0.001 after Holm's correction)."
+    )
+
+
+def test_methods_that_the_data_do_not_tell_apart_are_named(setting):
+    found = setting(
+        none=[60.0, 62.0, 64.0],
+        label_mix=[66.9, 69.0, 71.1],
+        data_mix=[66.7, 69.1, 70.7],
+        cutmix=[66.6, 68.9, 70.7],
+    )
+    assert recommend(found).endswith(" The data do not tell it apart from cutmix or data-mix.")
+    assert recommend(found).startswith("Use label-mix: +7.0 points over none (")
+
+
+def test_what_a_method_is_worth_is_told(add, select):
+    """Straight lines: 10 points from 20 to 50 images, so 5 points are worth √(20 · 50) = 31.6."""
+    gains = {"data-mix": [5.1, 4.9], "label-mix": [-30.0, -30.01], "cutmix": [50.0, 50.01]}
+
+    def accuracy(identity):
+        value = {20: 40.0, 50: 50.0}[identity["n"]]
+        return value + gains.get(identity["method"], [0, 0])[identity["subset_seed"]]
+
+    words = ("n=20,50", "subset_seed=0,1", "seed=0")
+    add(accuracy, "method=none,data-mix", *words)
+    small, large = compare(select("dataset=digits"))
+    worth = [20 * 2.5**share for share in (0.49, 0.51)]
+    assert recommend(small) == (
+        "Use data-mix: +5.0 points over none (95 % interval +3.7 to +6.3 over 2 subsets, "
+        "p = 0.013 after Holm's correction). Its accuracy is that of about 32 images without mixing "
+        f"(95 % interval {worth[0]:.0f} to {worth[1]:.0f})."
+    )
+    assert recommend(large).endswith(
+        "Its accuracy is that of more than 50 images without mixing (95 % interval >50 to >50)."
+    )
+    add(accuracy, "method=label-mix,cutmix", *words)
+    small = compare(select("dataset=digits"))[0]
+    assert of_name(small, "label-mix").equivalent.images == BELOW
+    assert recommend(small).startswith("Use cutmix: +50.0 points")
+
+
+def test_nothing_shown_says_how_many_subsets_it_would_take(setting):
+    """Gains 0, 2 and 4: mean 2, sd 2; with an effect of 1 a t test at 0.05 has a power of 80 % from 10 pairs."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[60.0, 64.0, 68.0])
+    assert recommend(found) == (
+        "No method is shown to be better than none. The largest gain is of label-mix, +2.0 points over none "
+        "(95 % interval -3.0 to +7.0 over 3 subsets, p = 0.23 after Holm's correction); if gain and spread are as "
+        "seen, about 10 subsets would show it with a chance of 80 %."
+    )
+
+
+def test_nothing_shown_over_seeds_counts_all_comparisons(setting):
+    """As before, but of two methods: p = 0.225 counts twice, and 0.05 / 2 takes 13 pairs."""
+    count = TTestPower().solve_power(effect_size=1, alpha=0.05 / 2, power=0.8)
+    assert 12 < count < 13
+    found = setting(seeds=True, none=[60.0, 62.0, 64.0], label_mix=[60.0, 64.0, 68.0], data_mix=[60.0, 61.5, 64.5])
+    assert recommend(found) == (
+        "No method is shown to be better than none. The largest gain is of label-mix, +2.0 points over none "
+        "(95 % interval -3.0 to +7.0 over 3 seeds of this subset only, p = 0.45 after Holm's correction); if gain and "
+        "spread are as seen, about 13 seeds would show it with a chance of 80 %."
+    )
+
+
+def test_a_gain_just_not_shown_takes_more_than_there_are(setting):
+    """Gains 3.5, 5 and 6.5 have p = 0.029, which Holm's correction doubles."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[63.5, 67.0, 70.5], data_mix=[60.0, 61.5, 64.5])
+    assert "over 3 subsets, p = 0.057 after Holm's correction); " in recommend(found)
+    assert "about 5 subsets would show it" in recommend(found)
+
+
+def test_a_gain_far_too_small_for_its_spread(setting):
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[65.0, 57.0, 64.1])
+    assert recommend(found).endswith("; at this spread not even 1,000 subsets would decide it.")
+
+
+def test_one_run_each(setting):
+    found = setting(none=[60.0], label_mix=[63.0], data_mix=[61.0])
+    assert recommend(found) == (
+        "No method is shown to be better than none. The largest gain is of label-mix, +3.0 points over none (one run "
+        "each: no interval can be given); at least 2 runs of each, better 3 or more, are needed to say how sure that "
+        "is."
+    )
+
+
+def test_the_same_gain_everywhere_is_no_certainty(setting):
+    found = setting(none=[60.0, 62.0], label_mix=[63.0, 65.0])
+    assert recommend(found) == (
+        "No method is shown to be better than none. The largest gain is of label-mix, +3.0 points over none (the same "
+        "difference over 2 subsets: their spread cannot be judged); more runs are needed to see how much they differ."
+    )
+
+
+def test_only_worse_methods(setting):
+    """Losses of 5 ± 0.1 are shown, 1 ± 1 is not."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[55.0, 57.1, 58.9], data_mix=[59.0, 62.0, 62.0])
+    assert recommend(found) == (
+        "No method is shown to be better than none; the closest is data-mix, -1.0 points over none (95 % interval "
+        "-3.5 to +1.5 over 3 subsets, p = 0.23 after Holm's correction). Shown to be worse than none: label-mix."
+    )
+    assert found.recommended is None
+
+
+def test_a_gain_not_shown_beside_a_loss_shown(setting):
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[55.0, 57.1, 58.9], data_mix=[60.0, 64.0, 68.0])
+    text = recommend(found)
+    assert text.startswith("No method is shown to be better than none. The largest gain is of data-mix, +2.0 points")
+    assert text.endswith("Shown to be worse than none: label-mix.")
+
+
+def test_no_baseline(setting):
+    assert recommend(setting(label_mix=[55.0, 57.1])) == (
+        "No run without mixing (method none) is stored: gains cannot be told."
+    )
+
+
+def test_a_baseline_alone_or_of_other_subsets(add, select):
+    add(lambda identity: 50.0, "method=none", "n=50", "seed=0")
+    assert recommend(compare(select("n=50"))[0]) == "No run of a mixing method is stored beside the baseline's."
+    add(lambda identity: 50.0, "method=cutmix", "n=50", "seed=1")
+    assert recommend(compare(select("n=50"))[0]) == (
+        "No run of a mixing method on the same subsets and seeds is stored beside the baseline's."
+    )
+
+
+def test_a_shown_gain_is_recommended_before_a_larger_one_that_is_not(setting):
+    """data-mix gains 7 ± 7, label-mix 1 ± 0.05."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[61.0, 63.05, 64.95], data_mix=[60.0, 69.0, 78.0])
+    assert (found.best.name, found.recommended.name) == ("data-mix", "label-mix")
+    assert recommend(found) == (
+        "Use label-mix: +1.0 points over none (95 % interval +0.9 to +1.1 over 3 subsets, p = 0.0017 after Holm's "
+        "correction). The data do not tell it apart from data-mix."
+    )
+
+
+def test_a_larger_gain_that_is_not_shown_is_named_even_if_it_leads_in_every_subset(setting):
+    """data-mix gains 5 ± 1.5: p = 0.029, times two after Holm; its lead over cutmix alone has p = 0.035."""
+    none = [60.0, 62.0, 64.0]
+    found = setting(none=none, cutmix=[60.5, 62.55, 64.45], data_mix=[63.5, 67.0, 70.5], label_mix=[59.0, 62.0, 65.5])
+    assert (found.best.name, found.recommended.name) == ("data-mix", "cutmix")
+    lead = found.recommended.ahead["data-mix"]
+    assert (lead.mean, lead.p) == (pytest.approx(-4.5), pytest.approx(0.035, abs=0.002))
+    assert "The data do not tell it apart from data-mix or label-mix." in recommend(found)

@@ -1,0 +1,347 @@
+"""The report: one page that needs nothing else, the same in HTML and Markdown, with the numbers of the runs."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy.stats import ttest_rel
+
+from mixbench import metrics, selection
+from mixbench.cli import main
+from mixbench.config import Composer
+from mixbench.report.evaluation import MOST_CLASSES
+
+STORE = Path(__file__).parent / "fixtures" / "store"
+SECTIONS = [
+    "What to use",
+    "Accuracy",
+    "Gains over none",
+    "Equivalent data",
+    "Loss curves",
+    "Classes",
+    "Calibration",
+    "Training cost",
+    "Provenance",
+]
+
+
+@pytest.fixture
+def results(tmp_path):
+    shutil.copytree(STORE, tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def report(results, capsys):
+    """Call `mixbench report WORDS`; its page and its Markdown."""
+
+    def report(*words):
+        assert main(["report", *words, f"results_dir={results}"]) == 0
+        written = [Path(line) for line in capsys.readouterr().out.splitlines()]
+        assert all(path.is_file() for path in written)
+        return Page(written[0].read_text()), written[1].read_text()
+
+    return report
+
+
+def change(folder, **entries):
+    path = folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+class Page(HTMLParser):
+    """What of a page a test asks for: its tags, its tables, its headings and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.source, self.tags, self.tables, self.headings, self.text = text, [], [], [], ""
+        self.open = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            while self.open.pop() != tag:
+                pass
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.tables[-1][-1][-1] += data
+        elif self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+        elif "style" not in self.open:
+            self.text += data
+
+    def table(self, *headers):
+        """The lines of the table that begins with these headers, as dicts."""
+        (found,) = (t for t in self.tables if t[0][: len(headers)] == list(headers))
+        return [dict(zip(found[0], line, strict=True)) for line in found[1:]]
+
+
+def markdown_tables(text):
+    """The tables of a Markdown text as lists of lines of cells."""
+    tables, lines = [], []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            lines.append([cell.strip() for cell in line.strip("|").split("|")])
+        elif lines:
+            tables.append([lines[0], *lines[2:]])
+            lines = []
+    return tables
+
+
+def test_one_file_that_needs_no_other(report):
+    page, _ = report("demo")
+    assert not {"script", "link", "img", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href", "data", "action"):
+                assert value.startswith("#"), f"<{tag} {name}={value}>"
+    assert not re.search(r"@import|url\((?!#)", page.source)
+    assert page.source.startswith("<!doctype html>")
+    assert 'name="viewport"' in page.source
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(report):
+    page, _ = report("demo")
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    wanted = re.findall(r'(?:href="#|url\(#)([^")]+)', page.source)
+    assert set(wanted) <= set(ids)
+
+
+def test_the_recommendation_comes_first_and_the_sections_are_in_order(report):
+    page, text = report("demo")
+    assert page.headings == SECTIONS
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    assert page.text.index("points over none") < page.text.index("Percent, mean")
+
+
+def test_markdown_says_the_same(report):
+    page, text = report("demo")
+    assert markdown_tables(text) == page.tables
+    flat = " ".join(page.text.split())
+    for line in text.splitlines():
+        if line and not line.startswith(("|", "#", "!", "-")):
+            assert " ".join(line.split()) in flat
+
+
+def test_markdowns_pictures_are_there(report, results):
+    _, text = report("demo")
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert "gains.png" in pictures
+    assert all((results / "demo" / name).is_file() for name in pictures)
+
+
+def test_every_chart_is_in_the_page_and_says_what_it_is(report):
+    page, _ = report("demo")
+    charts = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert len(charts) == 3  # accuracy, gains, losses
+    assert all(chart["role"] == "img" and len(chart["aria-label"]) > 20 for chart in charts)
+
+
+def test_charts_take_the_pages_colours(report):
+    """Black text on a dark page would not be seen."""
+    page, _ = report("demo")
+    charts = "".join(re.findall(r"<svg.*?</svg>", page.source, re.DOTALL))
+    assert "#1b1e21" not in charts.lower()
+    assert "var(--ink)" in charts
+    used = set(re.findall(r"var\(--(\w+)\)", charts))
+    light = page.source[: page.source.index("prefers-color-scheme")]
+    assert {name for name in used if f"--{name}:" not in light} == set()
+
+
+def test_the_accuracy_table_is_the_tables(report, results, capsys):
+    page, _ = report("demo")
+    assert main(["table", "demo", f"results_dir={results}"]) == 0
+    assert markdown_tables(capsys.readouterr().out)[0] in page.tables
+
+
+def test_gains_are_those_of_the_runs(report):
+    """Accuracies at n = 20 with seeds 0 to 2, from tests/fixtures/store."""
+    none, data_mix, label_mix = [60, 62, 64], [58, 61, 64], [70, 72, 77]
+    p_values = [ttest_rel(method, none).pvalue for method in (label_mix, data_mix)]
+    page, _ = report("demo")
+    rows = {row["method"]: row for row in page.table("setting", "method", "gain") if row["setting"] == "n = 20"}
+    assert (rows["label-mix"]["gain"], rows["label-mix"]["pairs"]) == ("+11.00", "3")
+    assert rows["label-mix"]["p (Holm)"] == f"{2 * min(p_values):.2g}"
+    assert rows["data-mix"]["p (Holm)"] == f"{max(p_values):.2g}"
+    assert [rows[name]["shown"] for name in ("data-mix", "label-mix")] == ["no", "better"]
+
+
+def test_classes_are_named_and_the_hardest_is_followed(report, results):
+    names = list("abcdefghij")
+    for i, folder in enumerate(sorted((results / "runs").glob("digits-n20-*"))):
+        recall = [50.0 + k for k in range(10)]
+        recall[3] = 20.0 if "-none-" in folder.name else 35.0 + 3 * (i % 3)
+        recall[7] = 30.0
+        change(folder, per_class_accuracy=recall)
+        (folder / "config.yaml").write_text(yaml.safe_dump({"dataset": {"classes": names}}))
+    page, _ = report("demo", "n=20")
+    rows = {row["method"]: row for row in page.table("setting", "method", *names)}
+    assert rows["none"]["d"] == "20.0"
+    assert rows["label-mix"]["a"] == "50.0"
+    worst = {row["method"]: row for row in page.table("setting", "method", "hardest of none")}
+    assert worst["label-mix"]["hardest of none"] == "d"
+    assert worst["label-mix"]["own hardest"] == "h"
+    mean = np.mean([35.0, 38.0, 41.0])
+    assert worst["label-mix"]["against none"] == f"{mean - 20:+.1f}"
+
+
+def test_of_many_classes_the_hardest_are_shown(report, results):
+    for folder in (results / "runs").glob("digits-n20-*"):
+        change(folder, per_class_accuracy=[float(99 - k) for k in range(100)])
+    page, _ = report("demo", "n=20")
+    (headers,) = (table[0] for table in page.tables if table[0][:3] == ["setting", "method", "class 80"])
+    assert headers[2:] == [f"class {k}" for k in range(80, 100)]
+    assert len(headers) == 2 + MOST_CLASSES
+    assert "hardest" in page.text
+
+
+def test_a_class_without_images_has_no_recall(report, results):
+    for folder in (results / "runs").glob("digits-n20-*"):
+        change(folder, per_class_accuracy=[None, 60.0, 70.0])
+    page, _ = report("demo", "n=20")
+    assert page.table("setting", "method", "class 1")[0]["class 2"] == "70.0"
+
+
+def test_calibration_of_older_runs_comes_from_their_predictions(report, results):
+    rng = np.random.default_rng(0)
+    of_runs = []
+    for folder in sorted((results / "runs").glob("digits-n20-none-*")):
+        logits = (4 * rng.normal(size=(200, 10))).astype(np.float16)
+        labels = np.where(rng.random(200) < 0.7, logits.argmax(axis=1), rng.integers(10, size=200)).astype(np.int32)
+        np.savez_compressed(folder / "predictions.npz", logits=logits, labels=labels)
+        of_runs.append(metrics.calibration(logits, labels))
+    page, _ = report("demo", "n=20")
+    rows = {row["method"]: row for row in page.table("setting", "method", "NLL")}
+    assert rows["none"]["T"] == f"{np.mean([run['temperature'] for run in of_runs]):.2f}"
+    assert rows["none"]["ECE after"] == f"{100 * np.mean([run['scaled_ece'] for run in of_runs]):.1f}"
+    assert rows["label-mix"]["T"] == "–", "no predictions are kept of these"
+    assert rows["label-mix"]["NLL"] == "1.00"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", None])
+def test_damaged_predictions_are_as_none(report, results, content):
+    for folder in (results / "runs").glob("digits-n20-none-*"):
+        if content is None:
+            np.savez(folder / "predictions.npz", logits=np.zeros(3), labels=np.zeros(3))
+        else:
+            (folder / "predictions.npz").write_bytes(content)
+    page, _ = report("demo", "n=20")
+    assert page.table("setting", "method", "NLL")[0]["T"] == "–"
+
+
+def test_stored_calibration_is_taken_as_it_is(report, results):
+    for folder in (results / "runs").glob("digits-n20-*"):
+        change(folder, temperature=1.5, unscaled_nll=2.0, unscaled_ece=0.2, scaled_nll=1.25, scaled_ece=0.05)
+    page, _ = report("demo", "n=20")
+    row = page.table("setting", "method", "NLL")[0]
+    assert [row[key] for key in ("T", "NLL before", "NLL after", "ECE before", "ECE after")] == [
+        "1.50",
+        "2.00",
+        "1.25",
+        "20.0",
+        "5.0",
+    ]
+
+
+def test_cost_is_beside_the_baselines(report, results):
+    for folder in (results / "runs").glob("digits-n20-*"):
+        slow = "label-mix" in folder.name
+        change(folder, steps_per_second=10.0 if slow else 20.0, seconds=15.0 if slow else 7.5)
+    page, _ = report("demo", "n=20")
+    rows = {row["method"]: row for row in page.table("setting", "method", "runs")}
+    assert rows["none"]["ms a step"] == "50.0"
+    assert rows["label-mix"]["against none"] == "+100 %"
+    assert rows["label-mix"]["seconds a run"] == "15"
+
+
+def test_provenance_lists_what_runs_share_and_what_not(report, results):
+    for i, folder in enumerate(sorted((results / "runs").glob("digits-n20-*"))):
+        origin = {
+            "device": "a card",
+            "libraries": {"torch": f"2.{11 + (i == 0)}"},
+            "data_sha256": "f" * 64,
+            "threads": 2,
+        }
+        (folder / "provenance.json").write_text(json.dumps(origin))
+    page, _ = report("demo", "n=20")
+    shared = page.source[page.source.index('id="provenance"') :]
+    assert "<dt>device</dt><dd>a card</dd>" in shared
+    assert f"<dt>data (SHA-256)</dt><dd>{'f' * 12}</dd>" in shared
+    runs = page.table("run", "accuracy")
+    assert len(runs) == 9
+    assert sorted(row["libraries"] for row in runs) == ["torch 2.11"] * 8 + ["torch 2.12"]
+    assert {row["seed"] for row in runs} == {"0", "1", "2"}
+
+
+def test_unreadable_provenance_is_counted(report, results):
+    folders = sorted((results / "runs").glob("digits-n20-*"))
+    for folder in folders[:4]:
+        (folder / "provenance.json").write_text('{"device": "a card"}')
+    (folders[4] / "provenance.json").write_text("{broken")
+    _, text = report("demo", "n=20")
+    assert "5 of them have no provenance.json that can be read" in text
+
+
+def test_a_title_is_text_not_markup(report, results, tmp_path):
+    (tmp_path / "mine/study").mkdir(parents=True)
+    (tmp_path / "mine/study/tagged.yaml").write_text(
+        "# @package _global_\n# tagged\ndefaults:\n  - demo\n  - _self_\n"
+        "study: {name: tagged, title: a <b>bold</b> & more}\n"
+    )
+    page, _ = report("tagged", "--config-dir", str(tmp_path / "mine"))
+    assert ("b", {}) not in page.tags
+    assert "a <b>bold</b> & more" in page.text
+
+
+def test_published_numbers_stand_in_the_report(report, results):
+    donor = next((results / "runs").glob("digits-n20-none-s0-*"))
+    with Composer() as composer:
+        job = selection.study.plan(composer, "small-data", ["n=100", "method=none"]).jobs[0]
+    folder = shutil.copytree(donor, results / "runs" / job.id)
+    change(folder, id=job.id, identity=job.identity)
+    page, _ = report("small-data")
+    rows = next(table for table in page.tables if table[0][:2] == ["n", "none"])
+    assert rows[0][:3] == ["n", "none", "published"]
+    assert rows[1][0] == "100"
+    assert rows[1][2] == "26.79"
+    assert "technical blog, 2018" in page.text
+
+
+def test_runs_without_a_baseline_have_a_report_too(report):
+    page, _ = report("method=label-mix")
+    assert "gains cannot be told" in page.text
+    assert "No method has a run on the same subset and seed" in page.text
+
+
+def test_without_a_run_nothing_is_written(results, capsys, tmp_path):
+    shutil.rmtree(results / "runs")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["report", "demo", f"results_dir={results}"]) == 1
+    assert "no run of this selection is stored" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_broken_run_beside_is_told_and_left_out(results, capsys):
+    broken = next((results / "runs").glob("digits-n20-none-s0-*"))
+    (broken / "metrics.json").write_text("{")
+    assert main(["report", "demo", f"results_dir={results}"]) == 0
+    assert broken.name in capsys.readouterr().err
+    assert "digits-n20-none-s0" not in (results / "demo" / "report.md").read_text()
