@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from mixbench.comparison import Experiment, Setting
 from mixbench.equivalents import BELOW, BEYOND, Equivalent
-from mixbench.stats import ALPHA, Difference, units_needed
+from mixbench.stats import ALPHA, Difference, holm, units_needed
+
+SMALLEST_P = 0.001
 
 
 def recommend(setting: Setting) -> str:
@@ -27,16 +29,24 @@ def recommend(setting: Setting) -> str:
 def gain_text(method: Experiment) -> str:
     """Such as +6.5 points over none (95 % interval +5.1 to +8.4 over 3 subsets, p = 0.003 after Holm's correction)."""
     gain = method.gain
-    text = f"{gain.mean:+.1f} points over none"
+    text = f"{points(gain.mean)} points over none"
     if gain.interval is None:
         return f"{text} ({_why_no_interval(gain)})"
     low, high = gain.interval
-    return f"{text} (95 % interval {low:+.1f} to {high:+.1f} {over_text(gain)}, {p_text(method.p_holm)})"
+    told = f"p {'<' if method.p_holm < SMALLEST_P else '='} {p_text(method.p_holm).removeprefix('<')}"
+    return f"{text} (95 % interval {points(low)} to {points(high)} {over_text(gain)}, {told} after Holm's correction)"
+
+
+def points(value: float) -> str:
+    """With its sign and one digit after the point; never -0.0."""
+    return f"{round(value, 1) + 0.0:+.1f}"
 
 
 def p_text(p: float) -> str:
-    """The corrected p-value to two digits."""
-    return f"p {'< 0.001' if p < 0.001 else f'= {p:.2g}'} after Holm's correction"
+    """Two digits, or three where it nearly is 0.05."""
+    if p < SMALLEST_P:
+        return f"<{SMALLEST_P}"
+    return f"{p:.3g}" if abs(p - ALPHA) < 0.1 * ALPHA else f"{p:.2g}"
 
 
 def over_text(gain: Difference) -> str:
@@ -45,7 +55,7 @@ def over_text(gain: Difference) -> str:
 
 def _why_no_interval(gain: Difference) -> str:
     if gain.units < 2:
-        return "one run each: no interval can be given"
+        return "one pair of runs: no interval can be given"
     return f"the same difference {over_text(gain)}: their spread cannot be judged"
 
 
@@ -55,7 +65,7 @@ def _worth(method: Experiment) -> list[str]:
         return []
     interval = ""
     if worth.interval:
-        interval = f" (95 % interval {worth.text(worth.interval[0])} to {worth.text(worth.interval[1])})"
+        interval = f" (bootstrap over {worth.subsets} subsets: {' to '.join(map(worth.text, worth.interval))})"
     return [f"Its accuracy is that of {_images(worth)} without mixing{interval}."]
 
 
@@ -68,7 +78,12 @@ def _images(worth: Equivalent) -> str:
 def _rivals(method: Experiment) -> list[str]:
     """The methods from which the recommended one is not told apart."""
     # One with a larger mean, but too much spread to be shown, is never behind, whatever its p against the chosen one.
-    close = [name for name, lead in method.ahead.items() if lead.p is None or lead.p >= ALPHA or lead.mean <= 0]
+    corrected = holm([lead.p for lead in method.ahead.values()])
+    close = [
+        name
+        for (name, lead), p in zip(method.ahead.items(), corrected, strict=True)
+        if p is None or p >= ALPHA or lead.mean <= 0
+    ]
     if not close:
         return []
     return [f"The data do not tell it apart from {_listed(close)}."]

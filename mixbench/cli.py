@@ -98,7 +98,7 @@ def sweep(words: list[str]) -> int:
 
 
 def study(words: list[str]) -> int:
-    """mixbench study: a study's runs, then its tables and plots."""
+    """mixbench study: a study's runs, then its table, plots and report."""
     from mixbench import selection
     from mixbench.config import Composer
     from mixbench.hydra_flags import read, show
@@ -126,7 +126,7 @@ def study(words: list[str]) -> int:
         chosen = selection.of_study(composer, name, overrides, options, sources=(selection.OWN,))
     if len(chosen.frame):
         _write_table(chosen)
-        _write_plots(chosen)
+        _write_report(chosen)
         _warn(chosen)
     return status
 
@@ -158,15 +158,10 @@ def report(words: list[str]) -> int:
     if _wants_help(words):
         print(REPORT_HELP, end="")
         return 0
-    from mixbench import report
-
     chosen = _select(words)
-    if not len(chosen.frame):
-        return _nothing_stored(chosen)
-    for path in report.write(chosen):
-        print(path)
+    status = _write_report(chosen)
     _warn(chosen)
-    return 0
+    return status
 
 
 def gallery(words: list[str]) -> int:
@@ -316,6 +311,17 @@ def _write_plots(chosen: "Selection") -> int:
     if not len(chosen.frame):
         return _nothing_stored(chosen)
     for path in plot.write(chosen):
+        print(path)
+    return 0
+
+
+def _write_report(chosen: "Selection") -> int:
+    from mixbench import report
+
+    if not len(chosen.frame):
+        return _nothing_stored(chosen)
+    print("\n".join(report.advice(chosen)))
+    for path in report.write(chosen):
         print(path)
     return 0
 

@@ -12,7 +12,7 @@ import pandas as pd
 from mixbench.equivalents import Equivalent, equivalent_data
 from mixbench.selection import SEEDS, Selection, identity_keys, telling_apart
 from mixbench.stats import ALPHA, RULES, Difference, Runs, Summary, holm, paired_difference, summarise
-from mixbench.table import BASELINE_FIRST, label
+from mixbench.table import BASELINE_FIRST, label, order
 
 # Keys of an identity that are the method's: what the others say is the setting.
 METHOD_KEYS = ("method", "protect", "variant")
@@ -97,7 +97,10 @@ def compare(selection: Selection) -> list[Setting]:
         row = frame.iloc[of_one[0].places[0]]
         name = ", ".join(f"{key} = {label(row[key])}" for key in named_by if row[key] is not None)
         baselines = [experiment for experiment in of_one if experiment.method in BASELINE_FIRST]
-        methods = sorted((e for e in of_one if e not in baselines[:1]), key=lambda e: e.name)
+        methods = sorted(
+            (e for e in of_one if e not in baselines[:1]),
+            key=lambda e: [order(frame.at[e.places[0], key]) for key in (first, *variant_by)],
+        )
         made.append(Setting(name, row["n"], baselines[0] if baselines else None, methods))
         _compare_with_baseline(made[-1])
     _find_equivalents(made, frame, of_setting)

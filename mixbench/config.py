@@ -267,7 +267,10 @@ def _has(cfg: DictConfig, key: str) -> bool:
 
 
 def _unknown_key(cfg: DictConfig, key: str) -> UserError:
-    parent, _, _ = key.rpartition(".")
+    parent, _, last = key.rpartition(".")
+    below = [f"{group}.{key}" for group in GROUPS for key in cfg.get(group) or () if key == last]
+    if not parent and below:  # the name is right, its group is missing
+        return UserError(f"unknown key {key!r} (did you mean {' or '.join(below)}?)")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig):
         return unknown("key", key, [str(k) for k in cfg])

@@ -104,7 +104,9 @@ def dry_run(jobs: Sequence[Job], results: Store) -> list[str]:
     """Lines that say what these jobs would train, and what that would cost. Nothing is loaded or written."""
     unique = list({job.id: job for job in jobs}.values())
     todo = [job for job in unique if job.cfg.force or results.state(job.id).name != "finished"]
-    lines = [f"{len(unique)} runs, {len(unique) - len(todo)} of them finished already; nothing is trained (dry run)"]
+    finished = len(unique) - len(todo)
+    head = f"{len(unique)} run{'s' * (len(unique) != 1)}, {finished} of them finished already"
+    lines = [f"{head}; nothing is trained (dry run)"]
     known = rates(results.runs)
     for job in todo[:SHOWN]:
         steps, seconds = steps_left(job, results), known.seconds_a_step(job.identity)

@@ -3,8 +3,10 @@
 import itertools
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -12,7 +14,7 @@ from scipy.optimize import brentq, isotonic_regression
 
 from mixbench.stats import LEVEL, Runs, summarise
 
-RESAMPLES = 2000  # of the bootstrap, where there are too many subsets to take every resample
+RESAMPLES = 1000  # of the bootstrap, where there are too many subsets to take every resample
 BELOW, BEYOND = 0.0, math.inf  # fewer images than the smallest measured n, more than the largest
 
 
@@ -20,7 +22,8 @@ BELOW, BEYOND = 0.0, math.inf  # fewer images than the smallest measured n, more
 class Equivalent:
     """How many images of the baseline an accuracy is worth: BELOW or BEYOND outside the measured n.
 
-    interval: 95 %, by the bootstrap over `subsets` subsets; None for one. smallest, largest: of the measured n.
+    interval: by the bootstrap over `subsets` subsets; None for one. Of few it is too short: with three it held the
+    truth in 78 % of 300 simulated studies. smallest, largest: of the measured n.
     """
 
     images: float
@@ -43,8 +46,7 @@ def equivalent_images(curve: Mapping[int, float], accuracy: float) -> float:
     (PCHIP, Fritsch and Carlson 1980) through the means, which are first made monotone (isotonic regression) where
     noise has them fall.
     """
-    sizes = sorted(curve)
-    heights = isotonic_regression([curve[n] for n in sizes]).x
+    sizes, heights, interpolated = _monotone(tuple(sorted(curve.items())))
     for n, height in zip(sizes, heights, strict=True):  # at a measured n, but for rounding
         if math.isclose(height, accuracy, rel_tol=1e-12):
             return float(n)
@@ -52,10 +54,17 @@ def equivalent_images(curve: Mapping[int, float], accuracy: float) -> float:
         return BELOW
     if accuracy > heights[-1]:
         return BEYOND
-    logs = np.log(sizes)
     after = int(np.searchsorted(heights, accuracy))  # the first n that has more than this accuracy
-    interpolated = PchipInterpolator(logs, heights)
-    return math.exp(brentq(lambda x: interpolated(x) - accuracy, logs[after - 1], logs[after]))
+    ends = math.log(sizes[after - 1]), math.log(sizes[after])
+    return math.exp(brentq(lambda x: interpolated(x) - accuracy, *ends))
+
+
+@lru_cache(maxsize=10_000)  # the methods of a study share the baseline, and so its resampled curves
+def _monotone(curve: tuple[tuple[int, float], ...]) -> tuple[tuple[int, ...], np.ndarray, PchipInterpolator]:
+    """The measured n, their accuracies made monotone, and the curve through them over log n."""
+    sizes, accuracies = zip(*curve, strict=True)
+    heights = isotonic_regression(accuracies).x
+    return sizes, heights, PchipInterpolator(np.log(sizes), heights)
 
 
 def equivalent_data(runs: Runs, baseline: Mapping[int, Runs]) -> Equivalent | None:
@@ -80,7 +89,8 @@ def equivalent_data(runs: Runs, baseline: Mapping[int, Runs]) -> Equivalent | No
             return equivalent_images(means, statistics.fmean(by_subset[s] for s in drawn))
 
         images = of_drawn(common)  # of the same subsets as the interval, or it could lie outside
-        values = [of_drawn(drawn) for drawn in _resamples(common)]
+        drawn, times = _resamples(common)
+        values = np.repeat([of_drawn(subsets) for subsets in drawn], times)
         tail = (1 - LEVEL) / 2
         # Of order statistics, not between them: no number lies between the largest measured n and "beyond".
         low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
@@ -95,9 +105,15 @@ def _by_subset(runs: Runs) -> dict[object, float]:
     return {subset: statistics.fmean(values) for subset, values in of_subset.items()}
 
 
-def _resamples(subsets: list) -> list[tuple]:
-    """Every way to draw as many subsets with replacement, or 2,000 of them drawn with a fixed seed."""
-    if len(subsets) ** len(subsets) <= RESAMPLES * 2:
-        return list(itertools.product(subsets, repeat=len(subsets)))
-    drawn = np.random.Generator(np.random.Philox(0)).integers(len(subsets), size=(RESAMPLES, len(subsets)))
-    return [tuple(subsets[i] for i in row) for row in drawn.tolist()]
+def _resamples(subsets: list) -> tuple[list[tuple], list[int]]:
+    """Every way to draw as many subsets with replacement, and in how many orders each comes about.
+
+    Of too many ways 1,000 are drawn with a fixed seed.
+    """
+    count = len(subsets)
+    if math.comb(2 * count - 1, count) <= RESAMPLES:
+        ways = list(itertools.combinations_with_replacement(subsets, count))
+        orders = [math.factorial(count) // math.prod(map(math.factorial, Counter(way).values())) for way in ways]
+        return ways, orders
+    drawn = np.random.Generator(np.random.Philox(0)).integers(count, size=(RESAMPLES, count))
+    return [tuple(subsets[i] for i in row) for row in drawn.tolist()], [1] * RESAMPLES

@@ -5,7 +5,7 @@ mixbench: with n labelled images, which mixing augmentation helps, by how much, 
 
   mixbench run KEY=VALUE …        train one run, or find it done
   mixbench sweep KEY=A,B …        one run for each combination of values (the same as run --multirun)
-  mixbench study NAME …           all runs of a study, then its tables and plots
+  mixbench study NAME …           all runs of a study, then its table, plots and report
   mixbench table NAME | KEY=A,B … tables of stored runs
   mixbench plot NAME | KEY=A,B …  plots of stored runs
   mixbench report NAME | KEY=A,B … what to use, and why: one page (HTML and Markdown) with the tables and plots
@@ -28,7 +28,8 @@ Shell completion: eval "$(mixbench -sc install=bash)" or, in zsh after compinit,
 """
 
 STUDY_HELP = """\
-Train all runs of a study that are not finished, then write its tables and plots to results/NAME and print the table.
+Train all runs of a study that are not finished, then write its tables, plots and report to results/NAME and print the
+table and what it recommends.
 
 Examples:
   mixbench study demo

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from mixbench import plot, selection, store, table
+from mixbench import report, selection, store, table
 from mixbench.config import Composer
 from mixbench.errors import UserError
 from mixbench.selection import KEPT, OWN
@@ -19,7 +19,7 @@ RECORDED_IF_SMALL, SMALL = "label_noise.csv", 100_000  # bytes
 
 
 def record(words: Sequence[str]) -> None:
-    """Copy the runs to <results_dir>/<study>/runs and write tables and plots from the copies."""
+    """Copy the runs to <results_dir>/<study>/runs and write tables, plots and the report from the copies."""
     name, overrides, options = selection.read_words(words)
     if name is None:
         raise UserError("name a study")
@@ -35,7 +35,7 @@ def record(words: Sequence[str]) -> None:
                 shutil.copy2(noise, copy / noise.name)
             _forget_paths(copy / "config.yaml")
         kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
-    for path in [*table.write(kept), *plot.write(kept)]:
+    for path in [*table.write(kept), *report.write(kept)]:
         print(path)
 
 

@@ -18,6 +18,8 @@ Runs = Mapping[tuple[Any, int], float]
 ALPHA = 0.05  # a difference with a smaller p, after Holm's correction, counts as shown
 LEVEL = 1 - ALPHA  # of every interval
 POWER = 0.8  # the usual chance of showing what is there (Cohen 1988, Statistical Power Analysis, section 2.4)
+# Values that are all the same are a chance of the number of test images: their spread is not 0, it is not known.
+SAME = 1e-9
 MOST_UNITS = 1000  # beyond which nobody will train
 
 
@@ -47,7 +49,7 @@ class Summary:
 
     mean: of the subsets' means. sd: sample standard deviation of all runs, None for fewer than two. low, high: lowest
     and highest run. interval: the 95 % t interval of the mean over `units` subsets' means, or where there is one subset
-    over its seeds; None for one unit. over: what the units are, subsets or seeds.
+    over its seeds; None for one unit, or where all agree. over: what the units are, subsets or seeds.
     """
 
     mean: float
@@ -85,7 +87,8 @@ def summarise(runs: Runs) -> Summary:
     units, over = _units(runs)
     sd = statistics.stdev(values) if len(values) > 1 else None
     mean = statistics.fmean(units)
-    interval = t_interval(mean, statistics.stdev(units), len(units)) if len(units) > 1 else None
+    of_units = statistics.stdev(units) if len(units) > 1 else 0.0
+    interval = t_interval(mean, of_units, len(units)) if of_units > SAME else None
     return Summary(mean, sd, min(values), max(values), len(values), interval, len(units), over)
 
 
@@ -97,8 +100,7 @@ def paired_difference(runs: Runs, baseline: Runs) -> Difference | None:
     units, over = _units(common)
     mean, interval, p = statistics.fmean(units), None, None
     sd = statistics.stdev(units) if len(units) > 1 else None
-    # Differences that are all the same are a chance of the test images' number, not certainty.
-    if sd is not None and sd > 1e-9:
+    if sd is not None and sd > SAME:
         interval = t_interval(mean, sd, len(units))
         p = float(2 * special.stdtr(len(units) - 1, -abs(mean) / (sd / math.sqrt(len(units)))))
     return Difference(mean, sd, interval, p, len(common), len(units), over)

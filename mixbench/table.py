@@ -79,8 +79,8 @@ def build(selection: Selection) -> Table:
     return Table(
         row_keys,
         selection.columns,
-        sorted({row for row, _ in places}, key=lambda row: [_order(value) for value in row]),
-        sorted({column for _, column in places}, key=_order),
+        sorted({row for row, _ in places}, key=lambda row: [order(value) for value in row]),
+        sorted({column for _, column in places}, key=order),
         {place: summarise(found) for place, found in values.items()},
         dict(Counter(of_jobs)),
         published,
@@ -166,7 +166,7 @@ def preamble(selection: Selection, table: Table) -> list[str]:
         chosen, settings = selection.study, selection.study.settings
         lines += [text for text in (settings.protocol, settings.note) if text]
         if chosen.scale == settings.scale != study.SCALES[0]:
-            lines.append(f"Scale: {chosen.scale}, not {study.SCALES[0]}.")
+            lines.append(f"Scale {chosen.scale}: a smaller network and fewer steps than in published studies.")
         if chosen.changes:
             absent = " Published numbers are not shown: they are of the study itself." * bool(settings.published)
             lines.append(f"Changed from that: {_changes(chosen)}.{absent}")
@@ -225,7 +225,7 @@ def notes(selection: Selection, table: Table) -> list[str]:
     return lines
 
 
-def _order(value: Any) -> tuple:
+def order(value: Any) -> tuple:
     """Numbers by size, then the baseline, then names."""
     if value is None:
         return (2, 0, "")

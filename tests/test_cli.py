@@ -127,6 +127,7 @@ MISTAKES = {
     "study of status": ("status demoo", ["'demoo'", "did you mean demo?"]),
     "study as a key": ("run study=demoo", ["'demoo'", "did you mean demo?"]),
     "two studies": ("table demo small-data", ["demo small-data", "one study"]),
+    "key without its group": ("run label_noise=0.2", ["'label_noise'", "did you mean dataset.label_noise?"]),
     "key of a study": ("study demo sed=3", ["'sed'", "did you mean seed?"]),
     "method not in the study": ("study demo method=cutmix", ["'cutmix'", "study demo", "choices: data-mix"]),
     "study named twice": ("study demo study=small-data", ["study"]),

@@ -1,6 +1,7 @@
 """Methods beside their baseline, and the recommendation in words, from stores of made-up runs."""
 
 import functools
+import itertools
 import json
 
 import pytest
@@ -12,31 +13,44 @@ from mixbench.advice import recommend
 from mixbench.comparison import compare
 from mixbench.config import Composer
 from mixbench.equivalents import BELOW, BEYOND, equivalent_data, equivalent_images
+from mixbench.identity import run_id
 from mixbench.stats import holm
 
 REST = {"schema": 1, "seconds": 1.0, "device": "test device", "precision": "fp32", "mixbench": "0.1.0"}
-METHODS = "none,data-mix,label-mix,cutmix"
+METHODS = ("none", "data-mix", "label-mix", "cutmix")
 
 
 @functools.cache
-def jobs(name, *words):
+def identities(name, *words):
+    """Of the runs of a study under overrides."""
     with Composer() as composer:
-        return study.plan(composer, name, words).jobs
+        return [job.identity for job in study.plan(composer, name, words).jobs]
 
 
 @pytest.fixture
 def add(tmp_path):
-    """Store the runs of a study under overrides, each with the final accuracy that a function of its identity gives."""
+    """Store runs, with the final accuracy that a function of the identity gives; where that is None, there is none.
 
-    def add(accuracy, *words, of="methods-demo"):
-        for job in jobs(of, *words):
-            value = accuracy(job.identity)
-            if value is not None:
-                folder = tmp_path / "results" / "runs" / job.id
-                folder.mkdir(parents=True)
-                metrics = {"id": job.id, "identity": dict(job.identity), "final_accuracy": value}
-                metrics |= {"best_accuracy": value + 1, "median10_accuracy": value - 1}
-                (folder / "metrics.json").write_text(json.dumps(REST | metrics))
+    words: overrides of study methods-demo. values: lists for keys of the identity, `train_steps` for train.steps.
+    of: the identities to begin with, in place of the study's.
+    """
+
+    def add(accuracy, *words, methods=METHODS, of=None, **values):
+        values = {key.replace("train_", "train."): of_key for key, of_key in values.items()}
+        if of is None:
+            composed = methods if words else METHODS  # all at once, to compose only once
+            of = identities("methods-demo", f"method={','.join(composed)}", "n=50", "seed=0", *words)
+        for identity in of:
+            for chosen in itertools.product(*values.values()):
+                made = identity | dict(zip(values, chosen, strict=True))
+                value = accuracy(made) if made["method"] in methods else None
+                if value is not None:
+                    name = run_id(made)
+                    folder = tmp_path / "results" / "runs" / name
+                    folder.mkdir(parents=True)
+                    metrics = {"id": name, "identity": made, "final_accuracy": value}
+                    metrics |= {"best_accuracy": value + 1, "median10_accuracy": value - 1}
+                    (folder / "metrics.json").write_text(json.dumps(REST | metrics))
 
     return add
 
@@ -60,7 +74,7 @@ def setting(add, select):
             i, other = (identity[key] for key in (("seed", "subset_seed") if seeds else ("subset_seed", "seed")))
             return values[i] if other == 0 and i < len(values) else None
 
-        add(accuracy, f"method={METHODS}", "n=50", "subset_seed=0,1,2", "seed=0,1,2")
+        add(accuracy, subset_seed=[0, 1, 2], seed=[0, 1, 2])
         (found,) = compare(select("n=50"))
         return found
 
@@ -104,10 +118,10 @@ def test_holm_is_over_the_methods_of_a_setting_not_of_all(add, select):
     gains = {"none": 0, "data-mix": 1, "label-mix": 2, "cutmix": 4}
 
     def accuracy(identity):
-        luck = (7 * identity["seed"] + identity["n"] + len(identity["method"])) % 5
+        luck = len(identity["method"]) * (7 * identity["seed"] + identity["n"]) % 11
         return 50 + identity["seed"] + gains[identity["method"]] + luck / 10
 
-    add(accuracy, f"method={METHODS}", "n=20,50")
+    add(accuracy, n=[20, 50], seed=[0, 1, 2])
     for setting in compare(select("dataset=digits")):
         raw = [method.gain.p for method in setting.methods]
         assert len(raw) == len(set(raw)) == 3
@@ -115,7 +129,12 @@ def test_holm_is_over_the_methods_of_a_setting_not_of_all(add, select):
 
 
 def test_the_accuracy_is_that_of_the_rule(add, select):
-    add(lambda identity: 50.0 + identity["seed"] + 5 * (identity["method"] != "none"), "method=none,cutmix", "n=20")
+    add(
+        lambda identity: 50.0 + identity["seed"] + 5 * (identity["method"] != "none"),
+        methods=["none", "cutmix"],
+        n=[20],
+        seed=[0, 1, 2],
+    )
     for rule, mean in (("final", 51.0), ("best", 52.0), ("median10", 50.0)):
         (found,) = compare(select("n=20", f"rule={rule}"))
         assert found.baseline.summary.mean == mean
@@ -123,7 +142,7 @@ def test_the_accuracy_is_that_of_the_rule(add, select):
 
 
 def test_places_are_rows_of_the_selection(add, select):
-    add(lambda identity: 50.0 + identity["seed"], "method=none,cutmix", "n=20,50")
+    add(lambda identity: 50.0 + identity["seed"], methods=["none", "cutmix"], n=[20, 50], seed=[0, 1, 2])
     chosen = select("n=50")  # whose frame keeps the index of all runs
     (found,) = compare(chosen)
     for experiment in found.experiments:
@@ -140,7 +159,7 @@ def test_two_augmentations_are_two_settings(add, select):
         standard = identity["augment"] == "standard"
         return 50.0 + 10 * standard + (1 + standard) * (identity["method"] != "none")
 
-    add(accuracy, "method=none,cutmix", "n=50", "augment=standard,none")
+    add(accuracy, "augment=standard,none", methods=["none", "cutmix"], seed=[0, 1, 2])
     settings = compare(select("n=50"))
     assert [(s.name, len(s.methods)) for s in settings] == [
         ("n = 50, augment = none", 1),
@@ -150,8 +169,8 @@ def test_two_augmentations_are_two_settings(add, select):
 
 
 def test_a_method_with_two_alphas_is_two_methods(add, select):
-    add(lambda identity: 50.0, "method=none", "n=50")
-    add(lambda identity: 50.0 + 10 * identity["method.alpha"], "method=label-mix", "n=50", "method.alpha=0.2,1")
+    add(lambda identity: 50.0, methods=["none"])
+    add(lambda identity: 50.0 + 10 * identity["method.alpha"], "method.alpha=0.2,1", methods=["label-mix"])
     (found,) = compare(select("n=50"))
     assert [method.name for method in found.methods] == ["label-mix, alpha=0.2", "label-mix, alpha=1"]
     assert [method.gain.mean for method in found.methods] == pytest.approx([2.0, 10.0])
@@ -159,12 +178,14 @@ def test_a_method_with_two_alphas_is_two_methods(add, select):
 
 
 def test_methods_of_a_grid_that_has_a_name_are_told_apart(add, select):
-    """A grid of several methods: its name alone would be that of all of them."""
-    add(lambda identity: 50.0, f"method={METHODS}", "n=50")
+    """A grid of several methods: its name alone would be that of all of them, and alpha says it to nobody."""
+    add(lambda identity: 50.0)
     chosen = select("n=50")
     chosen.frame["variant"] = "late"
     (found,) = compare(chosen)
-    assert len({experiment.name for experiment in found.experiments}) == 4
+    assert [experiment.name for experiment in found.experiments] == [
+        f"late, method={name}" for name in ("none", "cutmix", "data-mix", "label-mix")
+    ]
     chosen.frame["variant"] = "own " + chosen.frame["method"]
     (found,) = compare(chosen)
     assert [method.name for method in found.methods] == ["own cutmix", "own data-mix", "own label-mix"]
@@ -172,8 +193,8 @@ def test_methods_of_a_grid_that_has_a_name_are_told_apart(add, select):
 
 
 def test_without_a_baseline_there_are_no_gains(add, select):
-    add(lambda identity: 50.0, "method=cutmix,label-mix", "n=20,50")
-    add(lambda identity: 40.0, "method=none", "n=20")
+    add(lambda identity: 50.0, methods=["cutmix", "label-mix"], n=[20, 50])
+    add(lambda identity: 40.0, methods=["none"], n=[20])
     small, large = compare(select("dataset=digits"))
     assert small.baseline.summary.mean == 40.0
     assert large.baseline is None
@@ -190,7 +211,7 @@ def test_settings_come_by_n_and_share_the_baselines_curve(add, select):
         value = of_none[identity["n"]] + 2 * identity["subset_seed"]
         return value + 5 * (identity["method"] == "cutmix")
 
-    add(accuracy, "method=none,cutmix", "n=20,50,100", "subset_seed=0,1", "seed=0")
+    add(accuracy, methods=["none", "cutmix"], n=[20, 50, 100], subset_seed=[0, 1])
     settings = compare(select("dataset=digits"))
     assert [setting.n for setting in settings] == [20, 50, 100]
     baseline = {setting.n: setting.baseline.runs for setting in settings}
@@ -206,16 +227,16 @@ def test_settings_come_by_n_and_share_the_baselines_curve(add, select):
 
 def test_steps_that_come_with_n_leave_the_curve_one(add, select):
     """The report trains 117,000 steps at n = 500 and 100 epochs from n = 1,000: still 1,884 images."""
-    rows = jobs("small-data")
+    report = identities("small-data")
     with Composer() as composer:
         published = study.load(composer, "small-data")
 
     def accuracy(identity):
         return study.published(published, identity, "best").accuracy
 
-    assert len({job.identity["train.steps"] for job in rows}) > 3
-    assert len({job.identity["train.eval_every"] for job in rows}) > 1
-    add(accuracy, of="small-data")
+    assert len({identity["train.steps"] for identity in report}) > 3
+    assert len({identity["train.eval_every"] for identity in report}) > 1
+    add(accuracy, of=report)
     settings = compare(select("small-data", "rule=final"))
     assert [setting.n for setting in settings] == [100, 250, 500, 1000, 5000, 10_000, 20_000, 50_000]
     assert [setting.name for setting in settings][:2] == ["n = 100", "n = 250"]  # not the steps as well
@@ -231,7 +252,7 @@ def test_two_numbers_of_steps_at_one_n_are_two_curves(add, select):
         value = {20: 40.0, 50: 50.0}[identity["n"]] + 20 * (identity["train.steps"] == 200)
         return value + 5 * (identity["method"] == "cutmix")
 
-    add(accuracy, "method=none,cutmix", "n=20,50", "seed=0", "train.steps=100,200")
+    add(accuracy, methods=["none", "cutmix"], n=[20, 50], train_steps=[100, 200])
     settings = compare(select("dataset=digits"))
     assert [setting.name for setting in settings] == [
         f"n = {n}, train.steps = {steps}" for n in (20, 50) for steps in (100, 200)
@@ -243,8 +264,8 @@ def test_two_numbers_of_steps_at_one_n_are_two_curves(add, select):
 
 
 def test_a_number_of_steps_that_only_one_n_has_twice_keeps_to_its_own(add, select):
-    add(lambda identity: 40.0 + identity["n"] / 10, "method=none,cutmix", "n=20,50", "seed=0", "train.steps=100")
-    add(lambda identity: 90.0, "method=none,cutmix", "n=50", "seed=0", "train.steps=200")
+    add(lambda identity: 40.0 + identity["n"] / 10, methods=["none", "cutmix"], n=[20, 50], train_steps=[100])
+    add(lambda identity: 90.0, methods=["none", "cutmix"], n=[50], train_steps=[200])
     settings = compare(select("dataset=digits"))
     assert [setting.methods[0].equivalent and setting.methods[0].equivalent.images for setting in settings] == [
         20,
@@ -293,19 +314,18 @@ def test_what_a_method_is_worth_is_told(add, select):
         value = {20: 40.0, 50: 50.0}[identity["n"]]
         return value + gains.get(identity["method"], [0, 0])[identity["subset_seed"]]
 
-    words = ("n=20,50", "subset_seed=0,1", "seed=0")
-    add(accuracy, "method=none,data-mix", *words)
+    add(accuracy, methods=["none", "data-mix"], n=[20, 50], subset_seed=[0, 1])
     small, large = compare(select("dataset=digits"))
     worth = [20 * 2.5**share for share in (0.49, 0.51)]
     assert recommend(small) == (
         "Use data-mix: +5.0 points over none (95 % interval +3.7 to +6.3 over 2 subsets, "
         "p = 0.013 after Holm's correction). Its accuracy is that of about 32 images without mixing "
-        f"(95 % interval {worth[0]:.0f} to {worth[1]:.0f})."
+        f"(bootstrap over 2 subsets: {worth[0]:.0f} to {worth[1]:.0f})."
     )
     assert recommend(large).endswith(
-        "Its accuracy is that of more than 50 images without mixing (95 % interval >50 to >50)."
+        "Its accuracy is that of more than 50 images without mixing (bootstrap over 2 subsets: >50 to >50)."
     )
-    add(accuracy, "method=label-mix,cutmix", *words)
+    add(accuracy, methods=["label-mix", "cutmix"], n=[20, 50], subset_seed=[0, 1])
     small = compare(select("dataset=digits"))[0]
     assert of_name(small, "label-mix").equivalent.images == BELOW
     assert recommend(small).startswith("Use cutmix: +50.0 points")
@@ -337,7 +357,7 @@ def test_a_gain_just_not_shown_takes_more_than_there_are(setting):
     """Gains 3.5, 5 and 6.5 have p = 0.029, which Holm's correction doubles."""
     found = setting(none=[60.0, 62.0, 64.0], label_mix=[63.5, 67.0, 70.5], data_mix=[60.0, 61.5, 64.5])
     assert "over 3 subsets, p = 0.057 after Holm's correction); " in recommend(found)
-    assert "about 5 subsets would show it" in recommend(found)
+    assert "about 4 subsets would show it" in recommend(found)
 
 
 def test_a_gain_far_too_small_for_its_spread(setting):
@@ -348,8 +368,8 @@ def test_a_gain_far_too_small_for_its_spread(setting):
 def test_one_run_each(setting):
     found = setting(none=[60.0], label_mix=[63.0], data_mix=[61.0])
     assert recommend(found) == (
-        "No method is shown to be better than none. The largest gain is of label-mix, +3.0 points over none (one run "
-        "each: no interval can be given); at least 2 runs of each, better 3 or more, are needed to say how sure that "
+        "No method is shown to be better than none. The largest gain is of label-mix, +3.0 points over none (one pair "
+        "of runs: no interval can be given); at least 2 runs of each, better 3 or more, are needed to say how sure that "
         "is."
     )
 
@@ -386,9 +406,9 @@ def test_no_baseline(setting):
 
 
 def test_a_baseline_alone_or_of_other_subsets(add, select):
-    add(lambda identity: 50.0, "method=none", "n=50", "seed=0")
+    add(lambda identity: 50.0, methods=["none"])
     assert recommend(compare(select("n=50"))[0]) == "No run of a mixing method is stored beside the baseline's."
-    add(lambda identity: 50.0, "method=cutmix", "n=50", "seed=1")
+    add(lambda identity: 50.0, methods=["cutmix"], seed=[1])
     assert recommend(compare(select("n=50"))[0]) == (
         "No run of a mixing method on the same subsets and seeds is stored beside the baseline's."
     )

@@ -7,10 +7,12 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixbench.equivalents import BELOW, BEYOND, Equivalent, equivalent_data, equivalent_images
+
+steady = settings(deadline=None, derandomize=True)
 
 # The small-data mixup report (2018), CIFAR-10: n -> none, data-mix, label-mix.
 PUBLISHED = {
@@ -88,6 +90,7 @@ def test_equal_steps_are_a_straight_line_too():
         assert equivalent_images(curve, accuracy) == pytest.approx(10 ** (2 + (accuracy - 30) / 20))
 
 
+@steady
 @given(curves, st.lists(heights, min_size=2, max_size=6))
 def test_a_higher_accuracy_is_never_worth_fewer_images(curve, accuracies):
     images = [equivalent_images(curve, accuracy) for accuracy in sorted(accuracies)]
@@ -96,6 +99,7 @@ def test_a_higher_accuracy_is_never_worth_fewer_images(curve, accuracies):
     assert all(i in (BELOW, BEYOND) or min(curve) * (1 - 1e-9) <= i <= max(curve) * (1 + 1e-9) for i in images)
 
 
+@steady
 @given(sizes, st.data())
 def test_the_equivalent_lies_between_the_measured_n_that_enclose_the_accuracy(ns, data):
     ns = sorted(ns)

@@ -42,7 +42,7 @@ def report(results, capsys):
 
     def report(*words):
         assert main(["report", *words, f"results_dir={results}"]) == 0
-        written = [Path(line) for line in capsys.readouterr().out.splitlines()]
+        written = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith(str(results))]
         assert all(path.is_file() for path in written)
         return Page(written[0].read_text()), written[1].read_text()
 

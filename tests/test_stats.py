@@ -9,13 +9,15 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from mixbench import stats
+
+steady = settings(deadline=None, derandomize=True)
 
 UNBALANCED = {(0, 0): 50.1, (0, 1): 52.3, (0, 2): 51.7, (1, 0): 55.0, (2, 0): 53.2, (2, 5): 54.4}
 accuracies = st.floats(0, 100).map(lambda value: round(value, 2))
@@ -68,6 +70,7 @@ def test_no_runs_have_no_mean():
     assert (summary.sd, summary.interval, summary.count, summary.units) == (None, None, 0, 0)
 
 
+@steady
 @given(many_runs, st.randoms(use_true_random=False))
 def test_the_order_of_runs_is_irrelevant(runs, shuffler):
     items = list(runs.items())
@@ -100,6 +103,7 @@ def test_level_and_alpha_are_exact():
     assert (stats.LEVEL, stats.ALPHA) == (0.95, 0.05)  # 1 - 0.95 is more than 0.05: p = 0.05 would count as smaller
 
 
+@steady
 @given(many_runs, many_runs)
 def test_a_difference_is_the_paired_t_test_over_common_units(runs, baseline):
     common = runs.keys() & baseline.keys()
@@ -174,6 +178,7 @@ def quick_collection():
     gc.unfreeze()
 
 
+@steady
 @given(st.lists(p_values | st.none(), max_size=12))
 def test_holm_is_statsmodels(quick_collection, values):
     there = [p for p in values if p is not None]
@@ -183,6 +188,7 @@ def test_holm_is_statsmodels(quick_collection, values):
     assert [p for p in corrected if p is not None] == pytest.approx(list(expected))
 
 
+@steady
 @given(st.lists(p_values, min_size=1, max_size=5), p_values)
 def test_holm_rejects_what_the_closed_bonferroni_tests_reject(values, level):
     """Holm (1979): a hypothesis falls at a level if in every set with it the smallest p is <= level / its size."""
@@ -213,6 +219,7 @@ def test_power_is_statsmodels(effect, alpha):
     assert [ours for ours, _ in known] == pytest.approx([theirs for _, theirs in known], abs=1e-9)
 
 
+@steady
 @given(st.floats(0.01, 10), st.floats(1, 10), st.integers(2, 900), st.integers(1, 100), st.integers(1, 20))
 def test_power_grows_with_effect_and_units_and_falls_with_the_number_of_tests(effect, times, units, more, tests):
     base = stats.power(effect, units, 0.05 / tests)
@@ -231,6 +238,7 @@ def test_units_needed_are_statsmodels_rounded_up(mean, sd, tests):
     assert stats.units_needed(difference(mean, sd), tests) == math.ceil(float(exact))
 
 
+@steady
 @given(st.floats(0.05, 100), st.integers(1, 20))
 def test_units_needed_are_the_first_with_the_power(ratio, tests):
     count = stats.units_needed(difference(ratio, 1.0), tests)

@@ -130,10 +130,13 @@ def _legend(axes: Axes, table: Table, published: str, outside: bool = False) -> 
     if table.published:
         handles.append(Line2D([], [], ls=published, color="#555555", marker="o", mfc="none"))
         names.append("published")
-    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)} if outside or len(names) > 8 else {"loc": "best"}
     over = {"subsets": "over subsets", "seeds": "over seeds,\nthis subset only"}
     title = f"bars: 95 % interval {' or '.join(over[kind] for kind in sorted(table.over, reverse=True))}"
-    axes.legend(handles, names, title=title if table.over else None, title_fontsize=8, fontsize=9, **place)
+    look = {"title": title if table.over else None, "title_fontsize": 8, "fontsize": 9}
+    if outside or len(names) > 8:
+        axes.figure.legend(handles, names, loc="outside lower center", ncols=3, **look)
+    else:
+        axes.legend(handles, names, loc="best", **look)
 
 
 def numbers(table: Table) -> list[float]:

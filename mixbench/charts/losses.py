@@ -73,7 +73,7 @@ def _grid(lines: int, abreast: int, sharex: str | bool, titles: float = 0.1) -> 
     """
     width = 3.9 if abreast == 1 else 2.2  # the legend needs as much
     height = 1.5 if lines <= 5 else 1.1
-    left, right, top, bottom, across = 0.95, 0.15, 0.4, 0.95, 0.2
+    left, right, top, bottom, across = 0.95, 0.2, 0.4, 0.95, 0.3
     down = (0.1 if sharex is True else 0.3) + titles  # numbers below the last line of panels alone, or below each
     size = (left + abreast * width + (abreast - 1) * across + right, top + lines * (height + down) - down + bottom)
     figure = Figure(figsize=size)

@@ -30,7 +30,7 @@ COLOURS = {
 }
 # Tol's "muted" scheme, for methods that have no colour yet and for other columns (Tol 2021, Colour Schemes, figure 4).
 SPARE_COLOURS = ("#332288", "#44AA99", "#882255", "#999933", "#88CCEE", "#AA4499", "#117733", "#CC6677", "#DDCC77")
-MARKERS = "osD^vPX*<>ph"
+MARKERS = "osD^vPXhpd*8"  # without < and >, which mean "beyond"
 DPI, WIDEST = 150, 3000  # pixels an inch, and in all: more is not seen and takes long to compress
 LINES = ("-", "--", "-.", ":")
 

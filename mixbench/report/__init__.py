@@ -3,11 +3,18 @@
 from pathlib import Path
 
 from mixbench import plot, store
+from mixbench.advice import recommend
+from mixbench.comparison import compare
 from mixbench.report.content import sections
 from mixbench.report.render import html, markdown
 from mixbench.selection import Selection
 
-__all__ = ["write"]
+__all__ = ["advice", "write"]
+
+
+def advice(selection: Selection) -> list[str]:
+    """The recommendation for each setting, a line each, for the terminal."""
+    return [f"{setting.name}: {recommend(setting)}" for setting in compare(selection)]
 
 
 def write(selection: Selection) -> list[Path]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mixbench import table
-from mixbench.advice import recommend
+from mixbench.advice import p_text, points, recommend
 from mixbench.comparison import Experiment, Setting, compare
 from mixbench.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.report.evaluation import calibration, classes, cost
@@ -35,7 +35,8 @@ def _recommendation(settings: Sequence[Setting]) -> Section:
         "A gain is the mean of the differences to the run without mixing on the same images and seed, in points of "
         "percent. It counts as shown where p < 0.05 in a paired t test, after Holm's correction over the methods of "
         "its setting. Where runs are of several subsets, the subsets are the units; with one subset nothing is said "
-        "about other images than these."
+        "about other images than these. The largest of several gains is likely to be somewhat smaller when measured "
+        "anew."
     )
     return Section("What to use", [Points([(s.name, recommend(s)) for s in settings]), Text(meaning)])
 
@@ -64,8 +65,8 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
 
 def _gain(method: Experiment) -> list[str]:
     gain = method.gain
-    interval = "{:+.1f} to {:+.1f}".format(*gain.interval) if gain.interval else "–"
-    p = "–" if method.p_holm is None else "<0.001" if method.p_holm < 0.001 else f"{method.p_holm:.2g}"
+    interval = " to ".join(map(points, gain.interval)) if gain.interval else "–"
+    p = "–" if method.p_holm is None else p_text(method.p_holm)
     verdict = ("better" if gain.mean > 0 else "worse") if method.shown else "no"
     return [f"{gain.mean:+.2f}", interval, f"{gain.pairs}", p, verdict]
 
@@ -84,10 +85,10 @@ def _equivalents(settings: Sequence[Setting]) -> Section:
     meaning = (
         "How many images training without mixing would need for the accuracy that a method has: read off the "
         "baseline's own accuracies against log n (monotone piecewise cubic interpolation). Nothing is extrapolated: > "
-        "and < say that it lies beyond the n that were measured. Intervals are bootstrapped over subsets, where there "
-        "are several."
+        "and < say that it lies beyond the n that were measured. Intervals are by the bootstrap over the subsets that "
+        "both have, which for two to four subsets makes them too short."
     )
-    headers = ["setting", "method", "accuracy", "images of none", "times n", "95 % interval"]
+    headers = ["setting", "method", "accuracy", "images of none", "times n", "bootstrap interval"]
     return Section(title, [Text(meaning), Table(headers, lines, left=2)])
 
 

@@ -1,0 +1,151 @@
+"""What runs will cost, from what stored ones like them have cost: dry runs, time left."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from mixbench import costs, study
+from mixbench.config import Composer
+from mixbench.store import SCHEMA, Store
+
+STUDY = ["demo", "n=20,50", "method=none,label-mix"]  # 150 steps, 3 seeds: 12 runs
+
+
+@pytest.fixture
+def jobs():
+    with Composer() as composer:
+        return study.plan(composer, STUDY[0], STUDY[1:]).jobs
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Store(tmp_path / "results")
+
+
+def finish(results, job, seconds, device="a card", at=None, **identity):
+    """A finished run of the job; `at`: when, in seconds before now."""
+    folder = results.folder(job.id)
+    folder.mkdir(parents=True)
+    accuracies = dict.fromkeys(("final_accuracy", "best_accuracy", "median10_accuracy"), 50.0)
+    measured = {"schema": SCHEMA, "id": job.id, "identity": job.identity | identity, "device": device}
+    (folder / "metrics.json").write_text(json.dumps(measured | accuracies | {"steps": 150, "seconds": seconds}))
+    if at is not None:
+        os.utime(folder / "metrics.json", (time.time() - at,) * 2)
+
+
+def of(jobs, method, n, seed):
+    return next(j for j in jobs if (j.cfg.method.name, j.cfg.n, j.cfg.seed) == (method, n, seed))
+
+
+def test_rates_are_the_median_of_the_runs_that_are_most_alike(results, jobs):
+    for seed, seconds in enumerate((15.0, 30.0, 90.0)):
+        finish(results, of(jobs, "none", 20, seed), seconds)
+    finish(results, of(jobs, "label-mix", 20, 0), 300.0)
+    known = costs.rates(results.runs)
+    assert known.seconds_a_step(of(jobs, "none", 50, 0).identity) == 30 / 150
+    assert known.seconds_a_step(of(jobs, "label-mix", 50, 0).identity) == 300 / 150
+    other_method = of(jobs, "none", 50, 0).identity | {"method": "fmix"}
+    assert known.seconds_a_step(other_method) == pytest.approx((30 + 90) / 2 / 150)
+    assert known.seconds_a_step(other_method | {"train.eval_every": 1, "n": 7}) is not None
+    assert known.seconds_a_step(of(jobs, "none", 50, 0).identity | {"model.width": 64}) is None
+    assert known.seconds_a_step(of(jobs, "none", 50, 0).identity | {"train.batch_size": 7}) is None
+
+
+def test_rates_are_of_the_device_that_trained_last(results, jobs):
+    finish(results, of(jobs, "none", 20, 0), 15.0, device="old", at=1000)
+    finish(results, of(jobs, "none", 20, 1), 75.0, device="new", at=10)
+    known = costs.rates(results.runs)
+    assert known.device == "new"
+    assert known.seconds_a_step(jobs[0].identity) == 0.5
+
+
+def test_without_stored_runs_no_time_is_invented(results, jobs):
+    assert costs.time_left(jobs, results) == (
+        "12 runs and 1,800 steps to go; how long that takes is known once a run like them is stored"
+    )
+
+
+def test_time_left_adds_up_what_is_known_and_counts_the_rest(results, jobs):
+    finish(results, of(jobs, "none", 20, 0), 1500.0)  # 10 s a step
+    with Composer() as composer:
+        wide = study.plan(composer, "demo", ["n=20", "method=none", "model.width=32"]).jobs
+    assert "1 run and 150 steps to go: about 25 min one after another" in costs.time_left(jobs[-1:], results)
+    line = costs.time_left([*jobs[-2:], *wide], results)
+    assert line.startswith("5 runs and 750 steps to go: about 50 min one after another")
+    assert "on a card" in line
+    assert line.endswith("3 more are like no stored run")
+
+
+def test_an_interrupted_run_goes_on_from_its_last_row(results, jobs):
+    folder = results.folder(jobs[0].id)
+    folder.mkdir(parents=True)
+    (folder / "history.csv").write_text("step,train_loss\n15,1.0\n30,1.0\n")
+    assert costs.steps_left(jobs[0], results) == 150, "without a checkpoint it starts anew"
+    (folder / "checkpoint.pt").write_text("…")
+    assert costs.steps_left(jobs[0], results) == 120
+    (folder / "history.csv").write_text("no table")
+    assert costs.steps_left(jobs[0], results) == 150
+
+
+def test_a_running_run_is_shown_with_its_step(mixbench, jobs):
+    results = Store("results")
+    folder = results.folder(jobs[0].id)
+    folder.mkdir(parents=True)
+    (folder / "history.csv").write_text("step,train_loss\n15,1.0\n30,1.0\n")
+    with results.lock(jobs[0].id):
+        lines = mixbench("status", *STUDY).out.splitlines()
+    assert lines[0] == "study demo in results/runs/: 11 missing, 1 running"
+    assert lines[1].startswith("12 runs and 1,770 steps to go")
+    assert lines[2].split() == ["running", jobs[0].id, "(step", "30", "of", "150)"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["study", "demo", "--dry-run"],
+        ["study", "--dry-run", "demo"],
+        ["sweep", "dataset=digits", "subset=balanced", "seed=0,1", "n=20", "train.steps=9", "--dry-run"],
+        ["run", "dataset=digits", "subset=balanced", "n=20", "train.steps=9", "--dry-run"],
+        ["study", "small-data", "--dry-run"],  # its images are not there, and not asked for
+    ],
+)
+def test_a_dry_run_trains_and_writes_nothing(mixbench, words):
+    call = mixbench(*words)
+    assert call.status == 0
+    assert "nothing is trained (dry run)" in call.out
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_dry_run_says_what_would_be_trained_and_its_cost(mixbench, jobs):
+    finish(Store("results"), of(jobs, "none", 20, 0), 300.0)
+    out = mixbench("study", *STUDY, "--dry-run").out
+    lines = out.splitlines()
+    assert lines[0].startswith("12 runs, 1 of them finished already")
+    assert {line.split()[0] for line in lines[1:-1]} == {j.id for j in jobs} - {of(jobs, "none", 20, 0).id}
+    assert all(re.fullmatch(r"  \S+  150 steps, about 5 min", line) for line in lines[1:-1])
+    assert lines[-1].startswith("11 runs and 1,650 steps to go: about 55 min")
+
+
+def test_a_dry_run_of_a_finished_study_has_nothing_to_do(mixbench, jobs):
+    finish(Store("results"), of(jobs, "none", 20, 0), 300.0)
+    out = mixbench("study", "demo", "n=20", "method=none", "seed=0", "--dry-run").out
+    assert out == "1 run, 1 of them finished already; nothing is trained (dry run)\n"
+
+
+def test_a_dry_run_tells_mistakes(mixbench):
+    call = mixbench("study", "demo", "n=0", "--dry-run")
+    assert call.status == 2
+    assert "n=0" in call.err
+
+
+def test_runs_of_other_makers_are_passed_over(results, jobs):
+    finish(results, jobs[0], 30.0)
+    path = results.folder(jobs[0].id) / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["identity"] = {"dataset": "digits", "n": 20, "method": "none", "seed": 0}
+    path.write_text(json.dumps(metrics))
+    assert costs.rates(results.runs).seconds_a_step(jobs[0].identity) is None
