@@ -6,8 +6,8 @@ No torch.
 from collections.abc import Sequence
 
 from mixbench.comparison import Experiment, Setting
-from mixbench.equivalents import BELOW, BEYOND, Equivalent
 from mixbench.stats import ALPHA, Difference, holm, units_needed
+from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
 
 SMALLEST_P = 0.001
 

@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
-from mixbench import bench, bench_loops, bench_methods, bench_report, bench_store, store
+from mixbench import store
 from mixbench.augment import AUGMENTS
-from mixbench.bench_loops import Effort, MixbenchLoop, PlainLoop
+from mixbench.bench import loops, main, methods, report, stored
+from mixbench.bench.loops import Effort, MixbenchLoop, PlainLoop
 from mixbench.config import Composer
 from mixbench.functions import settings_of
 from mixbench.mixing import METHODS
@@ -23,17 +24,17 @@ def shapes(model: torch.nn.Module) -> dict[str, torch.Size]:
 
 @pytest.fixture(scope="module")
 def measured() -> dict:
-    """What bench.measure gives, from one step each; the processes that watch memory are made up.
+    """What main.measure gives, from one step each; the processes that watch memory are made up.
 
     Without workers of a DataLoader: newer Pythons warn of forking.
     """
     work = Effort(rounds=1, warm=1, steps=1)
     memory = {"before": 500.0, "peak": 900.0, "steps": 350, "early": 880.0, "late": 889.5}
     return {
-        "machine": bench.machine(CPU),
+        "machine": main.machine(CPU),
         "minutes": 0.1,
-        "plain": {"16": bench_loops.beside_plain(WIDTH, CPU, work, workers=(0,))},
-        "parts": {"16": [bench_loops.parts(WIDTH, CPU, work, precision) for precision in ("fp32", "auto")]},
+        "plain": {"16": loops.beside_plain(WIDTH, CPU, work, workers=(0,))},
+        "parts": {"16": [loops.parts(WIDTH, CPU, work, precision) for precision in ("fp32", "auto")]},
         "memory": {"16": {kind: memory for kind in ("plain", "fp32", "auto")}},
         "growth": memory | {"width": 16},
     }
@@ -62,7 +63,7 @@ def test_the_plain_loop_sees_normalised_images_of_the_subset():
 
 def test_speeds_are_compared_within_a_round():
     # The machine halves its speed in the second round: the ratio stays.
-    rows = bench_loops.relative({"plain": [0.2, 0.4, 0.2], "fp32": [0.1, 0.2, 0.1]}, "plain")
+    rows = loops.relative({"plain": [0.2, 0.4, 0.2], "fp32": [0.1, 0.2, 0.1]}, "plain")
     assert [row["relative_speed"] for row in rows] == [1, 2]
     assert [row["steps_per_second"] for row in rows] == [5, 10]
 
@@ -74,7 +75,7 @@ def test_the_parts_of_a_step_add_up(measured):
 
 
 def test_the_report_has_a_row_for_every_loop(measured):
-    first_cells = [line.split("|")[1:3] for line in bench_report.markdown(measured).splitlines() if "|" in line]
+    first_cells = [line.split("|")[1:3] for line in report.markdown(measured).splitlines() if "|" in line]
     cells = [cell.strip() for row in first_cells for cell in row]
     default = measured["machine"]["default_precision"]
     assert {"plain, 0 workers", "mixbench, fp32", f"mixbench, {default} (its default)"} <= set(cells)
@@ -83,15 +84,15 @@ def test_the_report_has_a_row_for_every_loop(measured):
 def test_the_report_says_which_targets_were_missed(measured):
     grown = measured | {"growth": measured["growth"] | {"late": 890.5}}
     for of, reached in ((measured, True), (grown, False)):
-        found = {one["target"]: one["reached"] for one in bench_report.targets(of)}
+        found = {one["target"]: one["reached"] for one in report.targets(of)}
         assert found["memory grows by at most 10 MB in 350 steps"] is reached
-    assert "| missed" in bench_report.markdown(grown).replace("  ", "")
+    assert "| missed" in report.markdown(grown).replace("  ", "")
 
 
 def test_without_width_16_its_targets_are_left_out(measured):
     wide = {key: {"64": measured[key]["16"]} for key in ("plain", "parts", "memory")}
-    assert not [one for one in bench_report.targets(measured | wide) if "width 16" in one["target"]]
-    assert "| 64 " in bench_report.markdown(measured | wide)
+    assert not [one for one in report.targets(measured | wide) if "width 16" in one["target"]]
+    assert "| 64 " in report.markdown(measured | wide)
 
 
 def test_what_is_measured_can_be_kept_as_json(measured):
@@ -99,7 +100,7 @@ def test_what_is_measured_can_be_kept_as_json(measured):
 
 
 def test_the_synthetic_store_can_be_read(tmp_path):
-    bench_store.synthetic_store(tmp_path, 60)
+    stored.synthetic_store(tmp_path, 60)
     found, problems = store.scan(tmp_path / "runs")
     assert len(found) == 60
     assert problems == []
@@ -109,12 +110,12 @@ def test_the_synthetic_store_can_be_read(tmp_path):
 
 def test_the_commands_of_a_store_are_called_and_judged(monkeypatch):
     called = []
-    monkeypatch.setattr(bench_store, "synthetic_store", lambda results, runs: None)
-    monkeypatch.setattr(bench_store.subprocess, "run", lambda words, **_: called.append(words[3]))
-    rows = bench_store.measure(2)
+    monkeypatch.setattr(stored, "synthetic_store", lambda results, runs: None)
+    monkeypatch.setattr(stored.subprocess, "run", lambda words, **_: called.append(words[3]))
+    rows = stored.measure(2)
     assert called == ["--help", "table", "plot", "report", "table", "plot", "report"] * 2
     slow = [row | {"seconds": 5.5, "all": [5.5]} for row in rows]
-    lines = bench_store.markdown({"machine": bench.machine(CPU), "minutes": 1.0, "commands": slow}).splitlines()
+    lines = stored.markdown({"machine": main.machine(CPU), "minutes": 1.0, "commands": slow}).splitlines()
     verdicts = {
         line.split("|")[1].strip(): line.split("|")[4].strip() for line in lines if line.startswith("| mixbench")
     }
@@ -124,31 +125,31 @@ def test_the_commands_of_a_store_are_called_and_judged(monkeypatch):
 
 
 def test_memory_of_this_process():
-    assert 0 < bench_loops.process_mb("VmRSS") <= bench_loops.process_mb("VmHWM")
+    assert 0 < loops.process_mb("VmRSS") <= loops.process_mb("VmHWM")
 
 
 @pytest.fixture(scope="module")
 def variants() -> dict:
-    return bench_methods.variants()
+    return methods.variants()
 
 
 @pytest.fixture(scope="module")
 def few(variants) -> dict:
-    """What bench.measure_methods gives for two of the variants of each group, from one step each."""
+    """What main.measure_methods gives for two of the variants of each group, from one step each."""
     chosen = {
         "method": ("method=none", "method=mixture per_sample"),
         "augment": ("augment=none", "augment=three-augment"),
     }
     with pytest.MonkeyPatch.context() as patch:
         kept = {group: {name: variants[group][name] for name in names} for group, names in chosen.items()}
-        patch.setattr(bench_methods, "variants", lambda: kept)
-        patch.setattr(bench_methods, "BATCHES", 2)
-        patch.setattr(bench, "effort", lambda device, width, quick: Effort(rounds=1, warm=1, steps=1))
-        return bench.measure_methods(CPU, [WIDTH], quick=True)
+        patch.setattr(methods, "variants", lambda: kept)
+        patch.setattr(methods, "BATCHES", 2)
+        patch.setattr(main, "effort", lambda device, width, quick: Effort(rounds=1, warm=1, steps=1))
+        return main.measure_methods(CPU, [WIDTH], quick=True)
 
 
 def test_every_method_and_augmentation_is_a_variant_and_its_overrides_fit(variants):
-    assert {group: next(iter(rows)) for group, rows in variants.items()} == bench_methods.BASELINES
+    assert {group: next(iter(rows)) for group, rows in variants.items()} == methods.BASELINES
     assert {f"method={name}" for name in METHOD_NAMES} <= set(variants["method"])
     assert {f"augment={name}" for name in AUGMENTS} == set(variants["augment"])
     # The scope that is not the default is another computation: for those that have one.
@@ -165,19 +166,19 @@ def test_every_method_and_augmentation_is_a_variant_and_its_overrides_fit(varian
 
 def test_every_variant_is_compared_with_its_groups_baseline(few):
     measured = few["methods"][str(WIDTH)]
-    for group, baseline in bench_methods.BASELINES.items():
+    for group, baseline in methods.BASELINES.items():
         assert measured[group][0]["name"] == baseline
-        assert bench_methods.above(measured[group][0]) == 0
+        assert methods.above(measured[group][0]) == 0
         assert all(row["batch_ms"] > 0 for row in measured[group])
-    assert bench_methods.above({"relative_speed": 0.8}) == pytest.approx(0.25)
+    assert methods.above({"relative_speed": 0.8}) == pytest.approx(0.25)
     assert json.loads(json.dumps(few, allow_nan=False)) == few
 
 
 def test_the_report_on_methods_has_a_row_for_each(few):
-    text = bench_methods.markdown(few)
+    text = methods.markdown(few)
     for name in ("method=none", "method=mixture per_sample", "augment=none", "augment=three-augment"):
         row = next(line for line in text.splitlines() if line.startswith(f"| {name} "))
-        assert "+0.0 %" in row or name not in bench_methods.BASELINES.values()
+        assert "+0.0 %" in row or name not in methods.BASELINES.values()
     assert "reached" not in text  # targets are set for another width
     assert "missed" not in text
 
@@ -191,7 +192,7 @@ def test_the_targets_of_methods_are_those_of_their_width_on_a_cpu(few):
     def verdicts(text):
         return [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("| method=")]
 
-    wide = few | {"methods": {str(bench_methods.TARGET_WIDTH): {"method": rows(0.07, 0.07)}}}
-    assert verdicts(bench_methods.markdown(wide)) == ["", "missed (5 %)", "reached (10 %)"]
+    wide = few | {"methods": {str(methods.TARGET_WIDTH): {"method": rows(0.07, 0.07)}}}
+    assert verdicts(methods.markdown(wide)) == ["", "missed (5 %)", "reached (10 %)"]
     on_gpu = wide | {"machine": few["machine"] | {"device_type": "cuda"}}
-    assert verdicts(bench_methods.markdown(on_gpu)) == ["", "", ""]
+    assert verdicts(methods.markdown(on_gpu)) == ["", "", ""]

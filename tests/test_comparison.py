@@ -12,9 +12,9 @@ from mixbench import selection, study
 from mixbench.advice import recommend
 from mixbench.comparison import compare
 from mixbench.config import Composer
-from mixbench.equivalents import BELOW, BEYOND, equivalent_data, equivalent_images
 from mixbench.identity import run_id
 from mixbench.stats import holm
+from mixbench.stats.equivalents import BELOW, BEYOND, equivalent_data, equivalent_images
 
 REST = {"schema": 1, "seconds": 1.0, "device": "test device", "precision": "fp32", "mixbench": "0.1.0"}
 METHODS = ("none", "data-mix", "label-mix", "cutmix")
@@ -369,8 +369,8 @@ def test_one_run_each(setting):
     found = setting(none=[60.0], label_mix=[63.0], data_mix=[61.0])
     assert recommend(found) == (
         "No method is shown to be better than none. The largest gain is of label-mix, +3.0 points over none (one pair "
-        "of runs: no interval can be given); at least 2 runs of each, better 3 or more, are needed to say how sure that "
-        "is."
+        "of runs: no interval can be given); at least 2 runs of each, better 3 or more, are needed to say how sure "
+        "that is."
     )
 
 

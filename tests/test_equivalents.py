@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixbench.equivalents import BELOW, BEYOND, Equivalent, equivalent_data, equivalent_images
+from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent, equivalent_data, equivalent_images
 
 steady = settings(deadline=None, derandomize=True)
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
-from mixbench import __version__, bench_loops, bench_methods, bench_report, bench_store, provenance, store
-from mixbench.bench_loops import Effort
+from mixbench import __version__, provenance, store
+from mixbench.bench import loops, methods, report, stored
+from mixbench.bench.loops import Effort
 from mixbench.device import choose_device, choose_precision
 from mixbench.errors import UserError
 
@@ -42,14 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if options.what == "methods":
         measured = measure_methods(device, options.widths or [16 if options.quick else 64], options.quick)
-        text, kept = bench_methods.markdown(measured), OUT / f"{device.type}-methods"
+        text, kept = methods.markdown(measured), OUT / f"{device.type}-methods"
     elif options.what == "store":
         measured = measure_store(options.quick)
-        text, kept = bench_store.markdown(measured), OUT / "cpu-store"
+        text, kept = stored.markdown(measured), OUT / "cpu-store"
     else:
         measured = measure(device, options.widths or ([16] if options.quick else [16, 64]), options.quick)
-        measured["targets"] = bench_report.targets(measured)
-        text, kept = bench_report.markdown(measured), OUT / device.type
+        measured["targets"] = report.targets(measured)
+        text, kept = report.markdown(measured), OUT / device.type
     print(text)
     if not options.quick:
         OUT.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure_methods(device: torch.device, widths: Sequence[int], quick: bool) -> dict[str, Any]:
-    """What bench_methods.markdown shows, as plain JSON values."""
+    """What methods.markdown shows, as plain JSON values."""
     measured: dict[str, Any] = {"machine": machine(device), "methods": {}}
     started = time.perf_counter()
     for width in widths:
@@ -68,15 +69,15 @@ def measure_methods(device: torch.device, widths: Sequence[int], quick: bool) ->
         work = effort(device, width, quick)
         if not quick:  # a few percent are looked for
             work = work._replace(rounds=2 * work.rounds)
-        measured["methods"][str(width)] = bench_methods.measure(width, device, work)
+        measured["methods"][str(width)] = methods.measure(width, device, work)
     measured["minutes"] = (time.perf_counter() - started) / 60
     return measured
 
 
 def measure_store(quick: bool) -> dict[str, Any]:
-    """What bench_store.markdown shows."""
+    """What stored.markdown shows."""
     started = time.perf_counter()
-    measured = {"machine": machine(torch.device("cpu")), "commands": bench_store.measure(1 if quick else 5)}
+    measured = {"machine": machine(torch.device("cpu")), "commands": stored.measure(1 if quick else 5)}
     return measured | {"minutes": (time.perf_counter() - started) / 60}
 
 
@@ -89,16 +90,16 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
     for width in widths:
         work, key = effort(device, width, quick), str(width)
         _say(f"width {width}: beside a plain loop, {work.rounds} rounds of {work.steps} steps")
-        measured["plain"][key] = bench_loops.beside_plain(width, device, work)
+        measured["plain"][key] = loops.beside_plain(width, device, work)
         _say(f"width {width}: the parts of a step")
-        measured["parts"][key] = [bench_loops.parts(width, device, work, precision) for precision in ("fp32", "auto")]
+        measured["parts"][key] = [loops.parts(width, device, work, precision) for precision in ("fp32", "auto")]
         _say(f"width {width}: memory")
         measured["memory"][key] = {
-            kind: bench_loops.memory(kind, width, device, steps=5) for kind in ("plain", "fp32", "auto")
+            kind: loops.memory(kind, width, device, steps=5) for kind in ("plain", "fp32", "auto")
         }
     _say("memory over many steps")
     steps = 100 if quick else 350
-    measured["growth"] = bench_loops.memory("auto", TARGET_WIDTH, device, steps) | {"width": TARGET_WIDTH}
+    measured["growth"] = loops.memory("auto", TARGET_WIDTH, device, steps) | {"width": TARGET_WIDTH}
     measured["minutes"] = (time.perf_counter() - started) / 60
     return measured
 
@@ -135,7 +136,3 @@ def numbers(text: str) -> list[int]:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from mixbench.bench_loops import METHOD, WINDOW, N
+from mixbench.bench.loops import METHOD, WINDOW, N
 
 GROWTH_AT_MOST = 10  # MB, the noise of the measurement; keeping the images of each of 300 steps would take 450
 

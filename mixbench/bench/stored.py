@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mixbench import data, identity, run, store
-from mixbench.bench_report import table, where
+from mixbench.bench.report import table, where
 from mixbench.config import Composer
 from mixbench.mixing.runner import METHOD_NAMES
 

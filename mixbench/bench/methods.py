@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from mixbench.bench_loops import Effort, MixbenchLoop, interleaved, now, relative, settled
-from mixbench.bench_report import table, where
+from mixbench.bench.loops import Effort, MixbenchLoop, interleaved, now, relative, settled
+from mixbench.bench.report import table, where
 from mixbench.catalogue import names
 from mixbench.mixing.runner import METHOD_NAMES
 
@@ -34,7 +34,7 @@ def variants() -> dict[str, dict[str, list[str]]]:
 
 
 def measure(width: int, device: torch.device, work: Effort) -> dict[str, list[dict[str, Any]]]:
-    """For each group a row for each variant: bench_loops.relative beside the group's baseline, and `batch_ms`."""
+    """For each group a row for each variant: loops.relative beside the group's baseline, and `batch_ms`."""
     rows = {}
     for group, of_group in variants().items():
         loops = {name: MixbenchLoop(width, device, "auto", overrides) for name, overrides in of_group.items()}

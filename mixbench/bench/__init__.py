@@ -1,0 +1,1 @@
+"""The benchmark, `scripts/bench`: training speed, what methods cost, commands on stored runs."""
