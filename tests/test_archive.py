@@ -250,7 +250,7 @@ def test_an_imported_study_gives_the_same_table(mixbench, results, bring, elsewh
     for words in (["demo"], ["dataset=digits", "rows=method", "columns=n"]):
         for folder in ("results", "elsewhere"):
             assert mixbench("table", *words, f"results_dir={folder}").status == 0
-    for table in ("demo/accuracy.csv", "demo/runs.csv", "selection/accuracy.csv"):
+    for table in ("demo/accuracy.csv", "demo/runs.csv", "selection,dataset=digits/accuracy.csv"):
         assert (results.root / table).read_text() == (elsewhere.root / table).read_text()
     (results.folder(RUN) / "weights.pt").unlink()
     assert contents(elsewhere.folder(RUN)) == contents(results.folder(RUN))

@@ -137,7 +137,7 @@ def test_a_damaged_run_is_reported_and_left_out_and_fatal_to_no_command(mixbench
         assert "nan" not in call.out
         assert call.err.startswith(f"warning: {folder.relative_to(results.root.parent)}: left out (")
         assert call.err.count("\n") == 1
-    assert (results.root / "selection/runs.csv").read_text().count("\n") == 2
+    assert (results.root / "selection,dataset=digits/runs.csv").read_text().count("\n") == 2
     found, problems = scan(results.runs)
     assert [metrics["id"] for metrics in found] == [run_id]
     assert len(problems) == 1
@@ -164,6 +164,7 @@ def test_all_litter_at_once_is_fatal_to_nothing(mixbench, results, run_id, tiny,
     assert table.status == 0
     assert table.err.count("left out (") == table.err.count("\n") == len(DAMAGED) + 1
     assert mixbench("plot", "dataset=digits").status == 0
+    assert mixbench("report", "dataset=digits").status == 0
     assert mixbench("status").status == 0
     assert mixbench("table", "demo").status == 1
     assert contents(results.runs) == before
@@ -175,7 +176,7 @@ def test_a_missing_history_is_reported_and_left_out_of_the_plot(mixbench, result
     (bad / "history.csv").write_text("step,train\n")
     call = mixbench("plot", "dataset=digits")
     assert call.status == 0
-    assert (results.root / "selection/loss.png").exists()
+    assert (results.root / "selection,dataset=digits/loss.png").exists()
     assert f"{bad.name}/history.csv: left out" in call.err
 
 

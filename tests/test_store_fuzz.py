@@ -275,7 +275,7 @@ def litter(runs):
 def test_foreign_folders(results):
     litter(results / "runs")
     (results / "runs" / BAD / "metrics.json").write_text("")
-    names = check(results, [*READERS, ["plot"]])
+    names = check(results, [*READERS, ["plot"], ["report"]])
     assert names == {*GOOD}
     _, out, _ = read(["status"], results)
     assert "digits-\\udcff-n20" in out
@@ -332,7 +332,20 @@ def test_folders_that_may_not_be_read(results, anyones):
     assert f"damaged      {BAD}" in ended.stdout
     runs.chmod(0)
     ended = call()
-    assert ended.stdout.split() == ["exit", "table", "2", "exit", "plot", "2", "exit", "status", "2"]
+    assert ended.stdout.split() == [
+        "exit",
+        "table",
+        "2",
+        "exit",
+        "plot",
+        "2",
+        "exit",
+        "report",
+        "2",
+        "exit",
+        "status",
+        "2",
+    ]
     assert ended.stderr.count("cannot be read (Permission denied)") == ended.stderr.count("\n") == 3
     runs.chmod(0o700)
     (runs / BAD).chmod(0o700)

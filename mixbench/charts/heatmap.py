@@ -53,10 +53,11 @@ def heatmap(selection: Selection, table: Table, settings: list[Setting]) -> Figu
 def _panels(table: Table) -> dict[str, dict[tuple[int, float], Any]] | None:
     """Panel -> (n, number) -> summary, where the table has n and one other number as its keys; else None."""
     if table.row_keys[1:] == ["n"] and table.column_key != "n":
-        panels: dict[str, dict] = {}
+        panels: dict[str, dict] = {table.heading(column): {} for column in table.columns}
         for (row, column), cell in table.cells.items():
             if row[0] is not None and cell.count:
-                panels.setdefault(table.heading(column), {})[row[1], row[0]] = cell
+                panels[table.heading(column)][row[1], row[0]] = cell
+        panels = {name: cells for name, cells in panels.items() if cells}
     elif len(table.row_keys) == 1 and table.column_key == "n" and table.row_keys[0] != "n":
         cells = {(c, row[0]): cell for (row, c), cell in table.cells.items() if row[0] is not None and cell.count}
         panels = {"": cells}
