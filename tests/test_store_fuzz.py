@@ -340,9 +340,6 @@ def test_folders_that_may_not_be_read(results, anyones):
         "plot",
         "2",
         "exit",
-        "report",
-        "2",
-        "exit",
         "status",
         "2",
     ]
