@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mixbench import __version__, store
+from mixbench.config import without_paths
 from mixbench.errors import UserError
 from mixbench.identity import run_id
 from mixbench.selection import Selection
@@ -129,6 +130,8 @@ def _contents(folder: Path, files: Sequence[str]) -> dict[str, bytes]:
     """The run's files. Raises UserError where they are not those of one training."""
     try:
         contents = {name: (folder / name).read_bytes() for name in files if (folder / name).exists()}
+        with contextlib.suppress(KeyError, UnicodeDecodeError):  # damaged: handed on as it is
+            contents["config.yaml"] = without_paths(contents["config.yaml"].decode()).encode()
         if (folder / "metrics.json").read_bytes() == contents.get("metrics.json"):
             return contents
         reason = "it was trained again meanwhile"

@@ -254,6 +254,19 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
     return [list(combination) for combination in itertools.product(*axes)]
 
 
+def without_paths(text: str) -> str:
+    """A run's config.yaml without where its images lay, which is of one machine and decides nothing.
+
+    Another text, of a damaged run, stays as it is.
+    """
+    try:
+        cfg = OmegaConf.create(text)
+        cfg.dataset.path, cfg.dataset.root = None, "data"
+        return OmegaConf.to_yaml(cfg)
+    except (OmegaConfBaseException, yaml.YAMLError, AttributeError, TypeError, ValueError):
+        return text
+
+
 def _check_of_file(cfg: DictConfig, override: Override) -> None:
     """Raises UserError where an override makes an option of a group another than its file says it is."""
     group, _, key = override.key_or_group.rpartition(".")

@@ -3,12 +3,9 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-from omegaconf import OmegaConf
 
 from mixbench import report, selection, store, table
-from mixbench.config import Composer
+from mixbench.config import Composer, without_paths
 from mixbench.errors import UserError
 from mixbench.selection import KEPT, OWN
 
@@ -33,17 +30,10 @@ def record(words: Sequence[str]) -> None:
             noise = folder / RECORDED_IF_SMALL
             if noise.exists() and noise.stat().st_size <= SMALL:
                 shutil.copy2(noise, copy / noise.name)
-            _forget_paths(copy / "config.yaml")
+            store.write_text(copy / "config.yaml", without_paths((folder / "config.yaml").read_text(encoding="utf-8")))
         kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
     for path in [*table.write(kept), *report.write(kept)]:
         print(path)
-
-
-def _forget_paths(config: Path) -> None:
-    """Where the images lay is of one machine and decides nothing."""
-    cfg = OmegaConf.load(config)
-    cfg.dataset.path, cfg.dataset.root = None, "data"
-    store.write_text(config, OmegaConf.to_yaml(cfg))
 
 
 if __name__ == "__main__":

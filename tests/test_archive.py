@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mixbench import archive, merge
 from mixbench.store import INCOMING, Store
@@ -103,6 +104,18 @@ def changed_metrics(results, name, **changed):
 
 
 # Packing
+
+
+def test_where_images_lay_stays_at_home(mixbench, results, tmp_path):
+    text = "n: 20\ndataset:\n  name: my\n  path: /home/me/my.npz\n  root: /home/me/data\n"
+    (results.folder(RUN) / "config.yaml").write_text(text)
+    (results.folder(OTHER) / "config.yaml").write_bytes(b"\xff{: no YAML")
+    assert mixbench("export").status == 0
+    found = members(tmp_path / "runs.mixbench.zip")
+    kept = yaml.safe_load(found[f"{RUN}/config.yaml"])
+    assert kept == {"n": 20, "dataset": {"name": "my", "path": None, "root": "data"}}
+    assert found[f"{OTHER}/config.yaml"] == b"\xff{: no YAML"
+    assert (results.folder(RUN) / "config.yaml").read_text() == text
 
 
 def test_an_archive_holds_the_finished_runs_as_they_are_and_a_manifest(mixbench, results, tmp_path, contents):
