@@ -10,16 +10,17 @@ from mixbench.stats import ALPHA, Difference, holm, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
 
 SMALLEST_P = 0.001
+LISTED = 4  # names, before "and so many others"
 
 
 def recommend(setting: Setting) -> str:
     """Two or three sentences: what to use in this setting, and how much the runs can say."""
     if setting.baseline is None:
-        return "No run without mixing (method none) is stored: gains cannot be told."
+        return "No run without mixing (method=none) is among these: gains cannot be told."
     best = setting.best
     if best is None:
         unpaired = " on the same subsets and seeds" * bool(setting.methods)
-        return f"No run of a mixing method{unpaired} is stored beside the baseline's."
+        return f"No run of a mixing method{unpaired} is among these beside the baseline's."
     chosen = setting.recommended
     if chosen is not None:
         return " ".join([f"Use {chosen.name}: {gain_text(chosen)}.", *_worth(chosen), *_rivals(chosen)])
@@ -117,4 +118,8 @@ def _worse(setting: Setting) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    """`a, b or c`; of many the first few. A name that has commas itself is set off by semicolons."""
+    comma = "; " if any("," in name for name in names) else ", "
+    if len(names) > LISTED + 1:
+        return f"{comma.join(names[:LISTED])} and {len(names) - LISTED} others"
+    return names[0] if len(names) == 1 else f"{comma.join(names[:-1])} or {names[-1]}"

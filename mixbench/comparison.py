@@ -101,10 +101,11 @@ def compare(selection: Selection) -> list[Setting]:
             (e for e in of_one if e not in baselines[:1]),
             key=lambda e: [order(frame.at[e.places[0], key]) for key in (first, *variant_by)],
         )
-        made.append(Setting(name, row["n"], baselines[0] if baselines else None, methods))
-        _compare_with_baseline(made[-1])
-    _find_equivalents(made, frame, of_setting)
-    return sorted(made, key=lambda setting: (setting.n, setting.name))
+        setting = Setting(name, row["n"], baselines[0] if baselines else None, methods)
+        _compare_with_baseline(setting)
+        made.append(([order(row[key]) for key in named_by], setting))
+    _find_equivalents([setting for _, setting in made], frame, of_setting)
+    return [setting for _, setting in sorted(made, key=lambda pair: pair[0])]
 
 
 def _name(row: pd.Series, first: str, keys: Sequence[str]) -> str:
@@ -143,6 +144,16 @@ def _find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_setti
         for setting in alike:
             for method in setting.methods:
                 method.equivalent = equivalent_data(method.runs, baseline)
+                if method.equivalent and method.gain and _contradicts(method.equivalent, setting.n, method.gain):
+                    method.equivalent = None
+
+
+def _contradicts(worth: Equivalent, n: int, gain: Difference) -> bool:
+    """Whether a gain is worth fewer than n images, or a loss more.
+
+    It comes of a baseline whose accuracy falls with n somewhere: the curve, which may not fall, is then not its mean.
+    """
+    return (worth.images - n) * gain.mean < 0
 
 
 def _values(setting: Setting, frame: pd.DataFrame, keys: Sequence[str]) -> tuple[Any, ...]:

@@ -66,7 +66,7 @@ class StudyConfig:
 
     grids: key -> value or list of values; `a,b: [[1, 2], [3, 4]]` sets two keys together, `variant: NAME` names the
     runs of a grid. published: rows of numbers, each `method: accuracy` or `method: [accuracy, sd]` in percent beside
-    the keys that say of which runs, and `rule` where it is not published_rule.
+    the keys that say of which runs (each with a value, or a list of such), and `rule` where it is not published_rule.
     """
 
     name: str = MISSING

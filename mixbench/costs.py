@@ -1,11 +1,11 @@
 """What runs have cost, and what others like them will: time left, dry runs. No torch."""
 
+import contextlib
 import csv
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mixbench import store
@@ -20,7 +20,8 @@ SHOWN = 40  # lines of a dry run before "and so many more"
 class Rates:
     """Seconds a step, evaluations included, of stored runs of one device: the one that trained last.
 
-    of: what a run is alike in -> the seconds a step of such runs; for each kind of likeness, the strictest first.
+    device: None where no run is finished. of: what a run is alike in -> the seconds a step of such runs; for each kind
+    of likeness, the strictest first.
     """
 
     device: str | None
@@ -50,35 +51,47 @@ def _and_evaluations(identity: Mapping[str, Any]) -> tuple:
 LIKENESSES: tuple[Callable[[Mapping[str, Any]], tuple], ...] = (_and_evaluations, _and_method, _network_and_data)
 
 
-def rates(runs: Path) -> Rates:
-    """The rates of the finished runs in a folder."""
-    found, _ = store.scan(runs)
+def rates(results: Store, jobs: Sequence[Job] = ()) -> Rates:
+    """The rates of the finished runs; where there is none, of those of `jobs` that have begun."""
+    found, _ = store.scan(results.runs)
     timed = [m for m in found if m.get("steps") and m.get("seconds")]
     if not timed:
-        return Rates(None, tuple({} for _ in LIKENESSES))
+        begun = [(job.identity, last_row(job.id, results)) for job in jobs]
+        known = tuple({} for _ in LIKENESSES)
+        for identity, (steps, seconds) in begun:
+            if steps and seconds:
+                _enter(known, identity, seconds / steps)
+        return Rates(None, known)
     device = max(timed, key=lambda m: (m["folder"] / "metrics.json").stat().st_mtime).get("device")
     known: tuple[dict[tuple, list[float]], ...] = tuple({} for _ in LIKENESSES)
     for m in timed:
         if m.get("device") == device:
-            try:
-                identity = completed(m["identity"])
-                for likeness, of in zip(LIKENESSES, known, strict=True):
-                    of.setdefault(likeness(identity), []).append(m["seconds"] / m["steps"])
-            except KeyError:  # made by something else than mixbench run
-                continue
+            with contextlib.suppress(KeyError):  # made by something else than mixbench run
+                _enter(known, completed(m["identity"]), m["seconds"] / m["steps"])
     return Rates(device, known)
 
 
+def _enter(known: tuple[dict[tuple, list[float]], ...], identity: Mapping[str, Any], seconds_a_step: float) -> None:
+    for likeness, of in zip(LIKENESSES, known, strict=True):
+        of.setdefault(likeness(identity), []).append(seconds_a_step)
+
+
 def steps_done(run_id: str, results: Store) -> int:
-    """How far an unfinished run has come, to its last evaluation: one that trains now, or that has a checkpoint."""
+    """How far an unfinished run has come, to its last evaluation."""
+    return last_row(run_id, results)[0]
+
+
+def last_row(run_id: str, results: Store) -> tuple[int, float]:
+    """Steps and seconds of an unfinished run to its last evaluation: of one that trains now, or has a checkpoint."""
     folder = results.folder(run_id)
     if not (results.locked(run_id) or os.path.exists(folder / "checkpoint.pt")):
-        return 0
+        return 0, 0.0
     try:
         with open(folder / "history.csv", newline="", encoding="utf-8") as file:
-            return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
+            rows = [(int(row["step"]), float(row.get("seconds") or 0)) for row in csv.DictReader(file)]
+        return max(rows, default=(0, 0.0))
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return 0
+        return 0, 0.0
 
 
 def steps_left(job: Job, results: Store) -> int:
@@ -88,14 +101,15 @@ def steps_left(job: Job, results: Store) -> int:
 
 def time_left(jobs: Sequence[Job], results: Store) -> str:
     """One line on what these jobs, none of them finished, will take."""
-    known = rates(results.runs)
+    known = rates(results, jobs)
     left = [(steps_left(job, results), known.seconds_a_step(job.identity)) for job in jobs]
     steps = sum(count for count, _ in left)
     timed = [count * seconds for count, seconds in left if seconds is not None]
     line = f"{len(jobs)} run{'s' * (len(jobs) != 1)} and {steps:,} steps to go"
     if not timed:
         return f"{line}; how long that takes is known once a run like them is stored"
-    line += f": about {duration(sum(timed))} one after another, at the rates of stored runs on {known.device}"
+    by = f"stored runs on {known.device}" if known.device else "those that have begun"
+    line += f": about {duration(sum(timed))} one after another, at the rates of {by}"
     unknown = len(left) - len(timed)
     return f"{line}; {unknown} more are like no stored run" if unknown else line
 
@@ -107,7 +121,7 @@ def dry_run(jobs: Sequence[Job], results: Store) -> list[str]:
     finished = len(unique) - len(todo)
     head = f"{len(unique)} run{'s' * (len(unique) != 1)}, {finished} of them finished already"
     lines = [f"{head}; nothing is trained (dry run)"]
-    known = rates(results.runs)
+    known = rates(results, todo)
     for job in todo[:SHOWN]:
         steps, seconds = steps_left(job, results), known.seconds_a_step(job.identity)
         cost = f"about {duration(steps * seconds)}" if seconds is not None else "time not known"

@@ -46,6 +46,7 @@ UNREADABLE = (
     OSError,
     ValueError,
 )
+NAMED = 3  # folders that a warning names, before "and so many more"
 CHECKSUMS = ("data_sha256", "train_sha256")  # of all images that a run touches, and of those that it may train on
 
 
@@ -121,11 +122,7 @@ class Store:
     def ids(self, copies: bool = False) -> list[str]:
         """The names of all run folders; copies: also those of runs that are trained again. Other folders are none."""
         names = [name for name in _folders(self.runs) if copies or not name.endswith((FORCE, REPLACED))]
-        return [name for name in names if self._is_run(name)]
-
-    def _is_run(self, name: str) -> bool:
-        named = re.fullmatch(RUN_ID, name.removesuffix(FORCE).removesuffix(REPLACED)) is not None
-        return named or any(os.path.exists(self.runs / name / file) for file in FILES)
+        return [name for name in names if _looks_like_run(self.runs, name)]
 
     def locked(self, run_id: str) -> bool:
         """Whether a process holds the run's lock now."""
@@ -212,11 +209,12 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The metrics of the finished runs in a folder, and a line for each folder that had to be left out.
+    """The metrics of the finished runs in a folder, and lines on what had to be left out.
 
-    Each returned dict also has `folder`, where the run lies.
+    Each returned dict also has `folder`, where the run lies. A damaged run has a line of its own, what is not finished
+    and what is no run share one each.
     """
-    found, problems = [], []
+    found, problems, unfinished, foreign = [], [], [], []
     for name in _folders(runs):
         if name.endswith((FORCE, REPLACED)):
             continue
@@ -224,10 +222,19 @@ def scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
         try:
             found.append(read_metrics(folder) | {"folder": folder})
         except FileNotFoundError:
-            continue  # not finished
+            (unfinished if _looks_like_run(runs, name) else foreign).append(name)
         except (OSError, ValueError) as error:
             problems.append(printable(f"{folder}: left out ({error})"))
+    for names, what in ((unfinished, "not finished; mixbench status tells more"), (foreign, "no run")):
+        if names:
+            more = f" and {len(names) - NAMED} more" * (len(names) > NAMED)
+            problems.append(printable(f"{runs}/{', '.join(names[:NAMED])}{more}: left out ({what})"))
     return found, problems
+
+
+def _looks_like_run(runs: Path, name: str) -> bool:
+    named = re.fullmatch(RUN_ID, name.removesuffix(FORCE).removesuffix(REPLACED)) is not None
+    return named or any(os.path.exists(runs / name / file) for file in FILES)
 
 
 def _folders(runs: Path) -> list[str]:

@@ -85,6 +85,8 @@ def plan(composer: Composer, name: str, overrides: Sequence[str] = ()) -> Study:
             variants[cell_hash(made.identity)] = variant
     ordered = sorted(jobs.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
     axes = {key for grid in settings.grids for keys in grid for key in keys.split(",")}
+    if any("dataset" in row for row in settings.published):  # which say themselves of which data they are
+        axes.add("dataset.name")
     changes = [f"{SCALE}={scale}"] * (scale != settings.scale)
     changes += [o.input_line for o in parse(given) if o.key_or_group not in axes | INERT]
     return Study(settings, ordered, variants, scale, scaled, changes)
@@ -122,7 +124,7 @@ def published(study: StudyConfig, identity: Mapping[str, Any], rule: str) -> Pub
     rules = {row.get(RULE, study.published_rule) for row in study.published}
     wanted = rule if rule in rules else study.published_rule
     for row in study.published:
-        fits = all(identity[key] == value for key, value in row.items() if key in identity)
+        fits = all(identity[key] in _list(value) for key, value in row.items() if key in identity)
         if fits and row.get(RULE, study.published_rule) == wanted and identity["method"] in row:
             number = row[identity["method"]]
             return Published(*number) if isinstance(number, list) else Published(number)

@@ -114,11 +114,12 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
 def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> str:
     """Such as `57.43 ± 0.61 (3) [55.9, 58.9]`: mean, standard deviation, runs, interval; `–` for a cell without runs.
 
+    expected: how many runs a study wants there.
     mixed: mark an interval over seeds, since others are over subsets.
     """
     count = f"{summary.count}" if expected is None or summary.count >= expected else f"{summary.count} of {expected}"
     if summary.count == 0:
-        return f"– ({count})"
+        return "–" if expected is None else f"– ({count})"
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
     text = f"{summary.mean:.2f}{spread} ({count})"
     if summary.interval:
@@ -218,10 +219,9 @@ def notes(selection: Selection, table: Table) -> list[str]:
     if len(table.row_keys) > 1:
         lines.append(f"Rows are told apart by {', '.join(table.row_keys[1:])} too, since the runs differ in it.")
     first = frame.iloc[0]
-    lines.append(
-        f"{len(frame)} runs from {selection.source}; {first['device']}, {first['resolved_precision']}; "
-        f"mixbench {first['mixbench']}."
-    )
+    count = f"{len(frame)} run{'s' * (len(frame) != 1)}"
+    how = f"{first['device']}, {first['resolved_precision']}; mixbench {first['mixbench']}"
+    lines.append(f"{count} from {selection.source}; {how}.")
     return lines
 
 

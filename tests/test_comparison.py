@@ -401,16 +401,16 @@ def test_a_gain_not_shown_beside_a_loss_shown(setting):
 
 def test_no_baseline(setting):
     assert recommend(setting(label_mix=[55.0, 57.1])) == (
-        "No run without mixing (method none) is stored: gains cannot be told."
+        "No run without mixing (method=none) is among these: gains cannot be told."
     )
 
 
 def test_a_baseline_alone_or_of_other_subsets(add, select):
     add(lambda identity: 50.0, methods=["none"])
-    assert recommend(compare(select("n=50"))[0]) == "No run of a mixing method is stored beside the baseline's."
+    assert recommend(compare(select("n=50"))[0]) == "No run of a mixing method is among these beside the baseline's."
     add(lambda identity: 50.0, methods=["cutmix"], seed=[1])
     assert recommend(compare(select("n=50"))[0]) == (
-        "No run of a mixing method on the same subsets and seeds is stored beside the baseline's."
+        "No run of a mixing method on the same subsets and seeds is among these beside the baseline's."
     )
 
 

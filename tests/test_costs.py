@@ -45,7 +45,7 @@ def test_rates_are_the_median_of_the_runs_that_are_most_alike(results, jobs):
     for seed, seconds in enumerate((15.0, 30.0, 90.0)):
         finish(results, of(jobs, "none", 20, seed), seconds)
     finish(results, of(jobs, "label-mix", 20, 0), 300.0)
-    known = costs.rates(results.runs)
+    known = costs.rates(results)
     assert known.seconds_a_step(of(jobs, "none", 50, 0).identity) == 30 / 150
     assert known.seconds_a_step(of(jobs, "label-mix", 50, 0).identity) == 300 / 150
     other_method = of(jobs, "none", 50, 0).identity | {"method": "fmix"}
@@ -58,7 +58,7 @@ def test_rates_are_the_median_of_the_runs_that_are_most_alike(results, jobs):
 def test_rates_are_of_the_device_that_trained_last(results, jobs):
     finish(results, of(jobs, "none", 20, 0), 15.0, device="old", at=1000)
     finish(results, of(jobs, "none", 20, 1), 75.0, device="new", at=10)
-    known = costs.rates(results.runs)
+    known = costs.rates(results)
     assert known.device == "new"
     assert known.seconds_a_step(jobs[0].identity) == 0.5
 
@@ -89,6 +89,17 @@ def test_an_interrupted_run_goes_on_from_its_last_row(results, jobs):
     assert costs.steps_left(jobs[0], results) == 120
     (folder / "history.csv").write_text("no table")
     assert costs.steps_left(jobs[0], results) == 150
+
+
+def test_runs_that_have_begun_tell_the_rate_where_none_is_finished(results, jobs):
+    folder = results.folder(jobs[0].id)
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.pt").write_text("…")
+    (folder / "history.csv").write_text("step,seconds\n15,30.0\n30,60.0\n")  # 2 s a step
+    line = costs.time_left(jobs[:2], results)
+    assert line == "2 runs and 270 steps to go: about 9 min one after another, at the rates of those that have begun"
+    finish(results, jobs[2], 15.0)
+    assert "stored runs on a card" in costs.time_left(jobs[:2], results)
 
 
 def test_a_running_run_is_shown_with_its_step(mixbench, jobs):
@@ -148,4 +159,4 @@ def test_runs_of_other_makers_are_passed_over(results, jobs):
     metrics = json.loads(path.read_text())
     metrics["identity"] = {"dataset": "digits", "n": 20, "method": "none", "seed": 0}
     path.write_text(json.dumps(metrics))
-    assert costs.rates(results.runs).seconds_a_step(jobs[0].identity) is None
+    assert costs.rates(results).seconds_a_step(jobs[0].identity) is None

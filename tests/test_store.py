@@ -162,7 +162,8 @@ def test_all_litter_at_once_is_fatal_to_nothing(mixbench, results, run_id, tiny,
     before = contents(results.runs)
     table = mixbench("table", "dataset=digits")
     assert table.status == 0
-    assert table.err.count("left out (") == table.err.count("\n") == len(DAMAGED) + 1
+    assert table.err.count("left out (") == table.err.count("\n") == len(DAMAGED) + 2
+    assert "failed-badly, half-written: left out (not finished; mixbench status tells more)" in table.err
     assert mixbench("plot", "dataset=digits").status == 0
     assert mixbench("report", "dataset=digits").status == 0
     assert mixbench("status").status == 0

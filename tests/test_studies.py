@@ -29,8 +29,8 @@ RUNS = {
     "label-noise": {"paper": 2 * 3, "cpu": 2 * 3, "smoke": 1},
     "very-small": {"paper": 6 * 3 * 3 * 3, "cpu": 6 * 2 * 3, "smoke": 1},
     "openmixup": {"paper": 7, "cpu": 7, "smoke": 1},
-    "demo": {"cpu": 3 * 4 * 3, "smoke": 1},
-    "methods-demo": {"cpu": 14 * 3 * 3, "smoke": 1},
+    "demo": {"cpu": 3 * 4 * 3, "paper": 3 * 4 * 3, "smoke": 1},
+    "methods-demo": {"cpu": 14 * 3 * 3, "paper": 14 * 3 * 3, "smoke": 1},
     "cifar10-cpu": {"cpu": 3 * 4 * 3, "paper": 3 * 4 * 3, "smoke": 1},
     "methods-cpu": {"cpu": 14 * 2, "paper": 14 * 2, "smoke": 1},
 }
@@ -150,7 +150,7 @@ def test_smoke_trains_and_its_table_says_so(mixbench, tmp_path, name):
     ("words", "told"),
     [
         (["study", "small-data", "scale=cpuu"], "unknown scale of study small-data 'cpuu' (did you mean cpu?)"),
-        (["study", "demo", "scale=paper"], "unknown scale of study demo 'paper'"),
+        (["study", "demo", "scale=paer"], "unknown scale of study demo 'paer' (did you mean paper?)"),
         (["table", "small-data", "scale=smok"], "(did you mean smoke?)"),
         (["run", "study=small-data", "scale=cpuu"], "(did you mean cpu?)"),
         (["run", "n=5", "scale=cpu"], "scale=… belongs to a study: mixbench study NAME scale=…"),
@@ -173,8 +173,7 @@ def test_run_takes_the_settings_of_a_scale(mixbench):
         assert f"{line}\n" in settings
 
 
-# As their sources print them (/work/shared/REFERENCES.md has the same): accuracies of the report and of OpenMixup,
-# errors of the papers.
+# As their sources print them: accuracies of the report and of OpenMixup, errors of the papers.
 REPORT = {
     50000: (95.00, 95.71, 96.00),
     20000: (90.81, 92.26, 93.09),

@@ -153,6 +153,8 @@ def _label_axes(axes: Axes, selection: Selection, table: Table, log: bool) -> No
         axes.set_xscale("log")
         shown = numbers(table)
         axes.xaxis.set_major_locator(FixedLocator(shown) if len(shown) <= 10 else LogLocator())
+        if len(shown) > 5:
+            axes.tick_params(axis="x", rotation=45)
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
 

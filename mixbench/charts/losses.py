@@ -1,4 +1,4 @@
-"""Loss curves in a grid: training and test loss against the step, a panel for each cell of the table. No torch."""
+"""Loss curves: training and test loss against the step, a panel for each cell, or one for many columns. No torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mixbench import history
-from mixbench.charts.style import colours, fitted
+from mixbench.charts.style import LINES, colours, fitted
 from mixbench.selection import Selection
 from mixbench.table import Table, label
 
 GRID_LIMIT = 16  # rows and columns of panels that stay readable
 PANELS_ABREAST = 4  # where there is one column alone
+COLUMNS_ABREAST = 6  # more columns share a panel: side by side they would be wider than a page, and slow to draw
+LEGEND_LINE, LEGEND_COLUMNS = 0.22, 4  # inches; names abreast
 LOSS_FLOOR = 1e-4  # on the logarithmic axis; a memorised subset's loss goes to 0
 
 
@@ -29,6 +31,8 @@ def loss_curves(selection: Selection, table: Table) -> Figure | None:
         return None
     if len(columns) == 1 and len(rows) > PANELS_ABREAST:
         return _loss_panels(table, rows, columns[0], histories)
+    if len(columns) > COLUMNS_ABREAST:
+        return _losses_together(table, rows, columns, histories)
     lengths = {losses.index.max() for losses in histories.values()}
     figure, grid = _grid(len(rows), len(columns), sharex=True if len(lengths) == 1 else "row")
     _scale(grid[0, 0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
@@ -65,15 +69,45 @@ def _loss_panels(table: Table, rows: Sequence[tuple], column: Any, histories: di
     return figure
 
 
-def _grid(lines: int, abreast: int, sharex: str | bool, titles: float = 0.1) -> tuple[Figure, np.ndarray]:
+def _losses_together(
+    table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: dict[tuple, pd.DataFrame]
+) -> Figure:
+    """For each row the training losses of all columns in one panel and their test losses in the other: means alone."""
+    palette = colours(table.columns)
+    looks = {c: {"color": palette[c], "ls": LINES[i % len(LINES)]} for i, c in enumerate(columns)}
+    lines = -(-len(columns) // LEGEND_COLUMNS)
+    figure, grid = _grid(len(rows), 2, sharex="row", width=3.4, legend=LEGEND_LINE * lines)
+    _scale(grid[0, 0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
+    for row, of_row in zip(rows, grid, strict=True):
+        there = [column for column in columns if (row, column) in histories]
+        of_row[0].set_xlim(0, max(histories[row, column].index.max() for column in there))
+        for axes, key in zip(of_row, ("train_loss", "test_loss"), strict=True):
+            _prepare(axes)
+            for column in there:
+                means = histories[row, column][key]["mean"].clip(lower=LOSS_FLOOR)
+                axes.plot(means.index, means, lw=1.2, **looks[column])
+        of_row[0].set_ylabel(f"{_row_name(table, row)}\nloss")
+    for axes, title in zip(grid[0], ("training loss, as trained", "test loss"), strict=True):
+        axes.set_title(title, fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("step")
+    handles = [Line2D([], [], **look) for look in looks.values()]
+    names = [table.heading(column) for column in columns]
+    figure.legend(handles, names, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=9)
+    return figure
+
+
+def _grid(
+    lines: int, abreast: int, sharex: str | bool, titles: float = 0.1, width: float = 2.2, legend: float = LEGEND_LINE
+) -> tuple[Figure, np.ndarray]:
     """Panels of one size with room for labels, titles and legend, all in inches.
 
     Reckoned by hand: matplotlib's layout engines measure every label of every panel, which takes seconds. titles: room
-    for titles above every line of panels, beyond the first.
+    for titles above every line of panels, beyond the first. width: of a panel. legend: height of the legend.
     """
-    width = 3.9 if abreast == 1 else 2.2  # the legend needs as much
+    width = 3.9 if abreast == 1 else width  # the legend needs as much
     height = 1.5 if lines <= 5 else 1.1
-    left, right, top, bottom, across = 0.95, 0.2, 0.4, 0.95, 0.3
+    left, right, top, bottom, across = 0.95, 0.2, 0.4, 0.73 + legend, 0.3
     down = (0.1 if sharex is True else 0.3) + titles  # numbers below the last line of panels alone, or below each
     size = (left + abreast * width + (abreast - 1) * across + right, top + lines * (height + down) - down + bottom)
     figure = Figure(figsize=size)
@@ -98,10 +132,14 @@ def _scale(axes: Axes, shown: Sequence[pd.DataFrame]) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
 
-def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
+def _prepare(axes: Axes) -> None:
     axes.set_autoscale_on(False)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+
+
+def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
+    _prepare(axes)
     if losses is None:
         axes.text(0.5, 0.5, "no run", transform=axes.transAxes, ha="center", color="#777777")
         return

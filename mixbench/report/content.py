@@ -48,7 +48,13 @@ def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setti
     chart = "accuracy-log" if "accuracy-log" in plots and ns[-1] >= LOG_FROM * ns[0] else "accuracy"
     blocks.append(Picture(chart, "Accuracy with 95 % intervals; the numbers are in the table below."))
     if "heatmap" in plots:
-        blocks.append(Picture("heatmap", "Heat map of accuracies; the numbers are in the table below.", wide=True))
+        blocks.append(
+            Picture(
+                "heatmap",
+                "Heat map: accuracies, shaded by the gain over none; the numbers are in the table below.",
+                wide=True,
+            )
+        )
     blocks.append(Table(headers, lines, left=len(built.row_keys)))
     blocks += [Text(text) for text in table.notes(selection, built)]
     return Section("Accuracy", blocks)
@@ -60,7 +66,9 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
         return Section("Gains over none", [Text("No method has a run on the same subset and seed as a run of none.")])
     headers = ["setting", "method", "gain", "95 % interval", "pairs", "p (Holm)", "shown"]
     picture = Picture("gains", "Every method's gain over none with its interval; the numbers are in the table below.")
-    return Section("Gains over none", [*([picture] if "gains" in plots else []), Table(headers, lines, left=2)])
+    note = "Intervals are of each method by itself; p is corrected for the number of methods, so the two may differ."
+    shown = [picture] if "gains" in plots else []
+    return Section("Gains over none", [*shown, Table(headers, lines, left=2), Text(note)])
 
 
 def _gain(method: Experiment) -> list[str]:
@@ -86,7 +94,9 @@ def _equivalents(settings: Sequence[Setting]) -> Section:
         "How many images training without mixing would need for the accuracy that a method has: read off the "
         "baseline's own accuracies against log n (monotone piecewise cubic interpolation). Nothing is extrapolated: > "
         "and < say that it lies beyond the n that were measured. Intervals are by the bootstrap over the subsets that "
-        "both have, which for two to four subsets makes them too short."
+        "both have, which for two to four subsets makes them too short. A dash stands where the baseline's accuracy "
+        "falls with n, so that its curve says nothing. Where the protocol gives each n its own number of steps, so "
+        "does the curve."
     )
     headers = ["setting", "method", "accuracy", "images of none", "times n", "bootstrap interval"]
     return Section(title, [Text(meaning), Table(headers, lines, left=2)])

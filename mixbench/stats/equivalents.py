@@ -70,7 +70,7 @@ def _monotone(curve: tuple[tuple[int, float], ...]) -> tuple[tuple[int, ...], np
 def equivalent_data(runs: Runs, baseline: Mapping[int, Runs]) -> Equivalent | None:
     """What an experiment's mean accuracy is worth in images of the baseline, whose runs are given for each n.
 
-    Where there are several subsets, those count that have runs of both at every n. None where the baseline was not
+    The subsets count that have runs of both at every n, or where there is none all. None where the baseline was not
     measured at two n at least.
     """
     baseline = {n: of_n for n, of_n in baseline.items() if of_n}
@@ -82,13 +82,14 @@ def equivalent_data(runs: Runs, baseline: Mapping[int, Runs]) -> Equivalent | No
     curves = {n: _by_subset(of_n) for n, of_n in baseline.items()}
     common = sorted(set(by_subset).intersection(*curves.values()), key=str)
     interval = None
-    if len(common) > 1:
+    if common:
 
         def of_drawn(drawn: Sequence) -> float:
             means = {n: statistics.fmean(of_n[s] for s in drawn) for n, of_n in curves.items()}
             return equivalent_images(means, statistics.fmean(by_subset[s] for s in drawn))
 
         images = of_drawn(common)  # of the same subsets as the interval, or it could lie outside
+    if len(common) > 1:
         drawn, times = _resamples(common)
         values = np.repeat([of_drawn(subsets) for subsets in drawn], times)
         tail = (1 - LEVEL) / 2
