@@ -14,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import mixbench as package
-from mixbench.cli import COMMANDS
+from mixbench.commands import COMMANDS
 from mixbench.store import SCHEMA
 
 SCRIPT = Path(sys.executable).with_name("mixbench")

@@ -1,0 +1,299 @@
+"""The commands, each a function from its words to an exit status. Each imports what it needs, no more."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixbench.errors import unknown
+from mixbench.help import (
+    CLEAN_HELP,
+    EXPORT_HELP,
+    GALLERY_HELP,
+    IMPORT_HELP,
+    LIST_HELP,
+    REPORT_HELP,
+    STATUS_HELP,
+    STUDY_HELP,
+    TABLE_HELP,
+)
+
+if TYPE_CHECKING:
+    from mixbench.identity import Job
+    from mixbench.selection import Selection
+
+GROUP_OF = {
+    "methods": "method",
+    "datasets": "dataset",
+    "models": "model",
+    "augments": "augment",
+    "losses": "loss",
+    "studies": "study",
+}
+
+
+def run(words: list[str], multirun: bool = False) -> int:
+    """mixbench run: one run, or with --multirun several."""
+    from mixbench.config import Composer, expand
+    from mixbench.hydra_flags import read, show
+    from mixbench.identity import job
+    from mixbench.study import of_run
+
+    flags = read(words)
+    with Composer(flags.config_dir) as composer:
+        combinations = expand(flags.overrides) if multirun or flags.multirun else [flags.overrides]
+        if not flags.help:
+            combinations = [of_run(composer, combination) for combination in combinations]
+        if not flags.shows:
+            jobs = [job(composer.compose(combination)) for combination in combinations]
+    if flags.shows:
+        return show(flags, combinations[0])
+    if flags.dry_run:
+        return _dry_run(jobs, jobs[0].cfg.results_dir)
+    from mixbench.sweep import run_jobs
+
+    return run_jobs(jobs, jobs[0].cfg.results_dir)
+
+
+def sweep(words: list[str]) -> int:
+    """mixbench sweep: one run for each combination of values."""
+    return run(words, multirun=True)
+
+
+def study(words: list[str]) -> int:
+    """mixbench study: a study's runs, then its table, plots and report."""
+    from mixbench import selection
+    from mixbench.config import Composer
+    from mixbench.hydra_flags import read, show
+    from mixbench.study import combinations, plan
+
+    flags = read(words)
+    with Composer(flags.config_dir) as composer:
+        if flags.help or not flags.overrides:
+            print(STUDY_HELP.format(studies=", ".join(composer.options("study"))), end="")
+            return 0 if flags.help else 2
+        name, overrides, options = selection.read_words(flags.overrides)
+        if name is None:
+            raise unknown("study", flags.overrides[0], composer.options("study"))
+        results_dir = f"results_dir={options['results_dir']}"
+        if flags.shows:
+            return show(flags, combinations(composer, name, overrides)[0])
+        made = plan(composer, name, [*overrides, results_dir]).jobs
+        if flags.dry_run:
+            return _dry_run(made, options["results_dir"])
+        from mixbench.sweep import EXIT_INTERRUPTED, run_jobs
+
+        status = run_jobs(made, options["results_dir"])
+        if status == EXIT_INTERRUPTED:
+            return status
+        chosen = selection.of_study(composer, name, overrides, options, sources=(selection.OWN,))
+    if len(chosen.frame):
+        _write_table(chosen)
+        _write_report(chosen)
+        _warn(chosen)
+    return status
+
+
+def table(words: list[str]) -> int:
+    """mixbench table: tables of stored runs."""
+    if _wants_help(words):
+        print(TABLE_HELP.format(what="Tables", command="table"), end="")
+        return 0
+    chosen = _select(words)
+    status = _write_table(chosen)
+    _warn(chosen)
+    return status
+
+
+def plot(words: list[str]) -> int:
+    """mixbench plot: plots of stored runs."""
+    if _wants_help(words):
+        print(TABLE_HELP.format(what="Plots", command="plot"), end="")
+        return 0
+    chosen = _select(words)
+    status = _write_plots(chosen)
+    _warn(chosen)
+    return status
+
+
+def report(words: list[str]) -> int:
+    """mixbench report: from stored runs to a decision, in one page."""
+    if _wants_help(words):
+        print(REPORT_HELP, end="")
+        return 0
+    chosen = _select(words)
+    status = _write_report(chosen)
+    _warn(chosen)
+    return status
+
+
+def gallery(words: list[str]) -> int:
+    """mixbench gallery: pictures of what the methods do."""
+    if _wants_help(words):
+        print(GALLERY_HELP, end="")
+        return 0
+    from mixbench import gallery
+    from mixbench.config import Composer
+
+    config_dir, words = _config_dir(words)
+    out = [word.removeprefix("out=") for word in words if word.startswith("out=")]
+    with Composer(config_dir) as composer:
+        overrides = [word for word in words if not word.startswith("out=")]
+        for path in gallery.draw(composer, overrides, Path(out[-1]) if out else None):
+            print(path)
+    return 0
+
+
+def list_command(words: list[str]) -> int:
+    """mixbench list: what a group offers, a line each."""
+    from mixbench.catalogue import describe
+
+    config_dir, words = _config_dir(words)
+    if _wants_help(words) or not words:
+        print(LIST_HELP, end="")
+        return 0 if words else 2
+    if len(words) != 1 or words[0] not in GROUP_OF:
+        raise unknown("list", " ".join(words), GROUP_OF)
+    described = describe(GROUP_OF[words[0]], config_dir)
+    width = max(map(len, described), default=0)
+    for name, text in described.items():
+        print(f"{name:{width}}  {text}")
+    return 0
+
+
+def status(words: list[str]) -> int:
+    """mixbench status: how the runs of the store, or of a study, stand."""
+    from mixbench import upkeep
+
+    if _wants_help(words):
+        print(STATUS_HELP, end="")
+        return 0
+    config_dir, words = _config_dir(words)
+    print("\n".join(upkeep.status(words, config_dir)))
+    return 0
+
+
+def clean(words: list[str]) -> int:
+    """mixbench clean: drop what is not finished."""
+    from mixbench import upkeep
+
+    if _wants_help(words):
+        print(CLEAN_HELP, end="")
+        return 0
+    return upkeep.clean([word for word in words if word != "--yes"], yes="--yes" in words)
+
+
+def export(words: list[str]) -> int:
+    """mixbench export: finished runs in one file."""
+    if _wants_help(words):
+        print(EXPORT_HELP, end="")
+        return 0
+    from mixbench import archive
+
+    words, out, files = archive.read_words(words)
+    chosen = _select(words)
+    path = Path(out or f"{chosen.out.name if chosen.study else 'runs'}.mixbench.zip")
+    count = archive.pack(chosen, path, files)
+    if count:
+        print(f"{path}: {count} run{'s' * (count > 1)}, {archive.size(path)}")
+    _warn(chosen)
+    return 0 if count else _nothing_stored(chosen)
+
+
+def import_command(words: list[str]) -> int:
+    """mixbench import: the runs of such files into the store."""
+    if _wants_help(words) or not words:
+        print(IMPORT_HELP, end="")
+        return 0 if words else 2
+    from mixbench import merge
+    from mixbench.hydra_flags import read
+
+    return merge.merge(*merge.read_words(read(words, known=("--help", "-h")).overrides))
+
+
+COMMANDS = {
+    "run": run,
+    "sweep": sweep,
+    "study": study,
+    "table": table,
+    "plot": plot,
+    "report": report,
+    "gallery": gallery,
+    "list": list_command,
+    "status": status,
+    "clean": clean,
+    "export": export,
+    "import": import_command,
+}
+
+
+def _wants_help(words: Sequence[str]) -> bool:
+    return "-h" in words or "--help" in words
+
+
+def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
+    """Take --config-dir FOLDER, the one flag of commands that train nothing, out of the words."""
+    from mixbench.hydra_flags import read
+
+    flags = read(words, known=("--config-dir", "-cd", "--help", "-h"))
+    return flags.config_dir, flags.overrides + ["--help"] * flags.help
+
+
+def _dry_run(jobs: "Sequence[Job]", results_dir: str) -> int:
+    from mixbench import costs
+    from mixbench.store import Store
+
+    print("\n".join(costs.dry_run(jobs, Store(results_dir))))
+    return 0
+
+
+def _select(words: list[str]) -> "Selection":
+    from mixbench.config import Composer
+    from mixbench.selection import select
+
+    config_dir, words = _config_dir(words)
+    with Composer(config_dir) as composer:
+        return select(composer, words)
+
+
+def _write_table(chosen: "Selection") -> int:
+    from mixbench import table
+
+    if len(chosen.frame) or chosen.study:  # a study's empty cells are worth showing
+        print(table.markdown(chosen, table.build(chosen)))
+    if not len(chosen.frame):
+        return _nothing_stored(chosen)
+    for path in table.write(chosen):
+        print(path)
+    return 0
+
+
+def _write_plots(chosen: "Selection") -> int:
+    from mixbench import plot
+
+    if not len(chosen.frame):
+        return _nothing_stored(chosen)
+    for path in plot.write(chosen):
+        print(path)
+    return 0
+
+
+def _write_report(chosen: "Selection") -> int:
+    from mixbench import report
+
+    if not len(chosen.frame):
+        return _nothing_stored(chosen)
+    print("\n".join(report.advice(chosen)))
+    for path in report.write(chosen):
+        print(path)
+    return 0
+
+
+def _nothing_stored(chosen: "Selection") -> int:
+    print(f"no run of this selection is stored in {chosen.source}/", file=sys.stderr)
+    return 1
+
+
+def _warn(chosen: "Selection") -> None:
+    for problem in chosen.problems:
+        print(f"warning: {problem}", file=sys.stderr)
