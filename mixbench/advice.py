@@ -80,11 +80,8 @@ def _rivals(method: Experiment) -> list[str]:
     """The methods from which the recommended one is not told apart."""
     # One with a larger mean, but too much spread to be shown, is never behind, whatever its p against the chosen one.
     corrected = holm([lead.p for lead in method.ahead.values()])
-    close = [
-        name
-        for (name, lead), p in zip(method.ahead.items(), corrected, strict=True)
-        if p is None or p >= ALPHA or lead.mean <= 0
-    ]
+    leads = sorted(zip(method.ahead.items(), corrected, strict=True), key=lambda pair: pair[0][1].mean)
+    close = [name for (name, lead), p in leads if p is None or p >= ALPHA or lead.mean <= 0]
     if not close:
         return []
     return [f"The data do not tell it apart from {_listed(close)}."]
