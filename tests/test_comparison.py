@@ -302,7 +302,7 @@ def test_methods_that_the_data_do_not_tell_apart_are_named(setting):
         data_mix=[66.7, 69.1, 70.7],
         cutmix=[66.6, 68.9, 70.7],
     )
-    assert recommend(found).endswith(" The data do not tell it apart from cutmix or data-mix.")
+    assert recommend(found).endswith(" The data do not tell it apart from data-mix or cutmix.")
     assert recommend(found).startswith("Use label-mix: +7.0 points over none (")
 
 
