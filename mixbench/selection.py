@@ -219,10 +219,12 @@ def _cell_value(value: Any) -> Any:
 
 def _frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | None = None) -> pd.DataFrame:
     """One tidy row for each run; a key that a run does not have is None."""
-    records = []
+    records, rows = [], {}
     for m in found:
         cell = cell_hash(m["identity"])
-        record = {"id": m.get("id")} | identity_row(m["identity"])
+        if cell not in rows:  # repetitions differ in the seeds alone
+            rows[cell] = identity_row(m["identity"])
+        record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}
         record |= {"resolved_precision": m.get("precision"), "per_class_accuracy": m.get("per_class_accuracy")}

@@ -1,5 +1,6 @@
 """What the metrics of a stored run must be so that every reader can rely on them. No torch."""
 
+from functools import lru_cache
 from typing import Any
 
 ACCURACIES = ("final_accuracy", "median10_accuracy", "best_accuracy")  # percent; every finished run has them
@@ -61,7 +62,12 @@ def _number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> bool:
 
 def _text(value: Any) -> bool:
     """Fit for a line of a table, and for a plot, where $ would begin a formula."""
-    return isinstance(value, str) and value.isprintable() and "$" not in value
+    return isinstance(value, str) and _plain(value)
+
+
+@lru_cache(maxsize=10_000)  # thousands of runs say the same few words
+def _plain(text: str) -> bool:
+    return text.isprintable() and "$" not in text
 
 
 def _scalar(value: Any) -> bool:

@@ -9,6 +9,7 @@ while it trains             provenance.json  history.csv  checkpoint.pt;  failed
 """
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -214,6 +215,23 @@ def scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
     Each returned dict also has `folder`, where the run lies. A damaged run has a line of its own, what is not finished
     and what is no run share one each.
     """
+    with _without_collecting():
+        return _scan(runs)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """While 10,000 runs are read, Python's garbage collector would walk all of them again and again, for nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems, unfinished, foreign = [], [], [], []
     for name in _folders(runs):
         if name.endswith((FORCE, REPLACED)):
