@@ -16,7 +16,7 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import metrics, provenance, store
+from mixbench import load, metrics, provenance, store
 from mixbench.data import Dataset, Split, split
 from mixbench.device import PRECISION_NAMES, choose_device, choose_precision, device_name, peak_memory, use_precision
 from mixbench.identity import Job
@@ -148,14 +148,19 @@ def _train_and_commit(job: Job, images: Split, folder: Path, stop: StopRequest, 
         progress.row(history[-1])
         store.write_text(folder / "history.csv", _csv(history))
 
+    resumed = (folder / "checkpoint.pt").exists()
+    before = load.read()
     try:
         outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, Reporter(on_step, on_row))
     finally:
         progress.close()
-    return _commit(job, images, outcome, folder, source)
+    others = None if resumed else load.of_others(before, load.read())  # of earlier parts nobody knows
+    return _commit(job, images, outcome, folder, source, others)
 
 
-def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dict[str, Any]) -> dict[str, Any]:
+def _commit(
+    job: Job, images: Split, outcome: Outcome, folder: Path, source: dict[str, Any], others: float | None
+) -> dict[str, Any]:
     """Write what a finished run leaves; the metrics, which say that it is one, last."""
     cfg = job.cfg
     measured = {
@@ -173,6 +178,7 @@ def _commit(job: Job, images: Split, outcome: Outcome, folder: Path, source: dic
         "steps_per_second": cfg.train.steps / outcome.seconds,
         "images_seen": cfg.train.steps * cfg.train.batch_size,
         "peak_memory_bytes": peak_memory(next(outcome.model.parameters()).device),
+        "other_load": others,
     }
     kept = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in NOT_STORED])
     store.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))

@@ -35,6 +35,7 @@ METRICS = (
     "seconds",
     "steps_per_second",
     "peak_memory_bytes",
+    "other_load",
     "device",
     "mixbench",
     "code_sha256",

@@ -18,6 +18,7 @@ NUMBERS = (
     "images_seen",
     "steps_per_second",
     "peak_memory_bytes",
+    "other_load",
 )
 TEXTS = ("id", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
 LARGEST = 1e100  # beyond, axes and standard deviations overflow

@@ -265,12 +265,38 @@ def test_stored_calibration_is_taken_as_it_is(report, results):
 def test_cost_is_beside_the_baselines(report, results):
     for folder in (results / "runs").glob("digits-n20-*"):
         slow = "label-mix" in folder.name
-        change(folder, steps_per_second=10.0 if slow else 20.0, seconds=15.0 if slow else 7.5)
+        change(folder, steps_per_second=10.0 if slow else 20.0, seconds=15.0 if slow else 7.5, other_load=0.01)
     page, _ = report("demo", "n=20")
     rows = {row["method"]: row for row in page.table("setting", "method", "runs")}
     assert rows["none"]["ms a step"] == "50.0"
     assert rows["label-mix"]["against none"] == "+100 %"
     assert rows["label-mix"]["seconds a run"] == "15"
+
+
+@pytest.mark.parametrize("load", [None, 0.4])
+def test_times_beside_other_work_are_left_out(report, results, load):
+    for folder in (results / "runs").glob("digits-n20-*"):
+        busy = "label-mix" in folder.name
+        change(folder, steps_per_second=10.0 if busy else 20.0, other_load=load if busy else 0.01)
+    page, _ = report("demo", "n=20")
+    rows = {row["method"]: row for row in page.table("setting", "method", "runs")}
+    assert [rows["label-mix"][key] for key in ("seconds a run", "ms a step", "against none")] == ["–"] * 3
+    assert rows["none"]["ms a step"] == "50.0"
+
+
+def test_a_method_is_not_timed_against_a_baseline_beside_other_work(report, results):
+    for folder in (results / "runs").glob("digits-n20-*"):
+        change(folder, steps_per_second=20.0, other_load=0.5 if "none" in folder.name else 0.0)
+    page, _ = report("demo", "n=20")
+    rows = {row["method"]: row for row in page.table("setting", "method", "runs")}
+    assert (rows["label-mix"]["ms a step"], rows["label-mix"]["against none"]) == ("50.0", "–")
+
+
+def test_runs_that_never_said_how_busy_the_machine_was_have_no_times(report, results):
+    page, _ = report("demo", "n=20")
+    columns = page.table("setting", "method", "runs")[0]
+    assert "ms a step" not in columns
+    assert columns["memory (GiB)"] == "0.0"
 
 
 def test_provenance_lists_what_runs_share_and_what_not(report, results):

@@ -35,7 +35,12 @@ from mixbench.train import Engine
 
 NAMES = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
 STEPS = 14  # of the tiny run
-TIMES = ("seconds", "steps_per_second", "peak_memory_bytes")  # what may differ between two trainings of one run
+TIMES = (
+    "seconds",
+    "steps_per_second",
+    "peak_memory_bytes",
+    "other_load",
+)  # what may differ between two trainings of one run
 PATIENCE = 120  # seconds until a process that should have ended counts as hanging
 
 

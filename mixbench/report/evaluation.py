@@ -9,6 +9,7 @@ import yaml
 
 from mixbench import metrics
 from mixbench.comparison import Experiment, Setting
+from mixbench.load import IDLE_BELOW
 from mixbench.progress import duration
 from mixbench.report.blocks import Section, Table, Text
 from mixbench.selection import Selection
@@ -142,27 +143,47 @@ def _calibrated(selection: Selection) -> list[dict[str, Any]]:
 
 
 def cost(selection: Selection, settings: Sequence[Setting]) -> Section:
-    """Seconds, steps and memory of each experiment's runs, and the time of a step beside the baseline's."""
+    """Steps and memory of each experiment's runs; their times alone where the machine had nothing else to do."""
     frame = selection.frame
+    steps, memory = (frame[key].astype(float).to_numpy() for key in ("steps", "peak_memory_bytes"))
+    seconds, devices = frame["seconds"].astype(float).to_numpy(), frame["device"].tolist()
     step_ms = 1000 / frame["steps_per_second"].astype(float).to_numpy()
-    seconds, steps = (frame[key].astype(float).to_numpy() for key in ("seconds", "steps"))
-    memory, devices = frame["peak_memory_bytes"].astype(float).to_numpy(), frame["device"].tolist()
-    lines = []
+    idle = [load is not None and load <= IDLE_BELOW for load in _per_run(selection, "other_load")]
+    lines, timed = [], False
     for setting, experiment in _each(settings):
         places = experiment.places
-        own, beside = fmean(step_ms[places]), "–"
-        if setting.baseline is not None and experiment is not setting.baseline:
-            beside = f"{100 * (own / fmean(step_ms[setting.baseline.places]) - 1):+.0f} %"
-        numbers = [f"{len(places)}", f"{fmean(steps[places]):,.0f}", f"{fmean(seconds[places]):,.0f}", f"{own:,.1f}"]
+        times = ["–"] * 3
+        if all(idle[place] for place in places):
+            timed, own = True, fmean(step_ms[places])
+            times = [f"{fmean(seconds[places]):,.0f}", f"{own:,.1f}", _beside(setting, experiment, own, step_ms, idle)]
         on = ", ".join(sorted({str(devices[place]) for place in places}))
-        lines.append([setting.name, experiment.name, *numbers, beside, f"{np.max(memory[places]) / 2**30:.1f}", on])
-    headers = ["setting", "method", "runs", "steps", "seconds a run", "ms a step", "against none", "memory (GiB)"]
-    total = (
-        f"All {len(frame)} runs together: {duration(float(np.nansum(seconds)))} and {np.nansum(steps):,.0f} steps. "
-        "Seconds include evaluations; runs that shared a machine with other work took longer, so small differences "
-        "mean nothing."
-    )
-    return Section("Training cost", [Text(total), Table([*headers, "device"], lines, left=2)])
+        largest = f"{np.max(memory[places]) / 2**30:.1f}"
+        lines.append(
+            [setting.name, experiment.name, f"{len(places)}", f"{fmean(steps[places]):,.0f}", largest, *times, on]
+        )
+    headers = ["setting", "method", "runs", "steps", "memory (GiB)", "seconds a run", "ms a step", "against none"]
+    told = f"All {len(frame)} runs together took {np.nansum(steps):,.0f} steps."
+    if not timed:
+        headers, lines = headers[:5], [[*line[:5], line[-1]] for line in lines]
+        told += (
+            " Times are left out: no method's runs are all known to have had the machine to themselves, and beside "
+            "other work a step's time says nothing about the method. scripts/bench methods measures what a method adds."
+        )
+    else:
+        told += (
+            f" They computed for {duration(float(np.nansum(seconds)))}, evaluations included. Times are of runs during "
+            f"which other processes used at most {100 * IDLE_BELOW:.0f} % of the machine's cores; of others there is a "
+            "dash, since they say nothing about the method."
+        )
+    return Section("Training cost", [Text(told), Table([*headers, "device"], lines, left=2)])
+
+
+def _beside(setting: Setting, experiment: Experiment, own: float, step_ms: np.ndarray, idle: Sequence[bool]) -> str:
+    """How much longer a step takes than the baseline's, where that was measured on an idle machine too."""
+    baseline = setting.baseline
+    if baseline is None or experiment is baseline or not all(idle[place] for place in baseline.places):
+        return "–"
+    return f"{100 * (own / fmean(step_ms[baseline.places]) - 1):+.0f} %"
 
 
 def _each(settings: Sequence[Setting]) -> list[tuple[Setting, Experiment]]:
