@@ -33,9 +33,10 @@ NEUTRAL: dict[str, Any] = {
     "protect": [],
     "loss.label_smoothing": 0,
     "augment.padding": "zero",
+    "model.shortcut": "plain",
 }
 # Those that only runs of one option of a group have.
-ONLY_OF = {"augment.padding": ("augment", "standard")}
+ONLY_OF = {"augment.padding": ("augment", "standard"), "model.shortcut": ("model", "preact_resnet18")}
 
 
 @dataclass(frozen=True)

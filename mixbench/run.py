@@ -16,7 +16,7 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import load, metrics, provenance, store
+from mixbench import load, metrics, models, provenance, store
 from mixbench.data import Dataset, Split, split
 from mixbench.device import PRECISION_NAMES, choose_device, choose_precision, device_name, peak_memory, use_precision
 from mixbench.identity import Job
@@ -70,7 +70,9 @@ def prepare(job: Job, dataset: Dataset) -> Split:
     """The job's images, after all checks that need more than its configuration. Raises UserError; writes nothing."""
     check(job.cfg)
     choose_device(job.cfg.device)
-    return split(dataset, job.cfg)
+    images = split(dataset, job.cfg)
+    models.check_batch(job.cfg.model, job.cfg.train.batch_size, *images.train_images.shape[1:3])
+    return images
 
 
 def find(job: Job, results: Store) -> Result | None:

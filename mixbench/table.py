@@ -162,7 +162,8 @@ def _accuracy_frame(table: Table) -> pd.DataFrame:
 def preamble(selection: Selection, table: Table) -> list[str]:
     """What the numbers are and how the runs were made, above the table."""
     counts = "mean ± standard deviation (runs)"
-    lines = [f"Percent, {counts}{_of_intervals(table)}; {RULES[selection.rule].meaning}."]
+    lines = precisions(selection.frame)
+    lines.append(f"Percent, {counts}{_of_intervals(table)}; {RULES[selection.rule].meaning}.")
     if selection.study is not None:
         chosen, settings = selection.study, selection.study.settings
         lines += [text for text in (settings.protocol, settings.note) if text]
@@ -175,6 +176,15 @@ def preamble(selection: Selection, table: Table) -> list[str]:
             rule = RULES[study.published_rule(settings, selection.rule)]
             lines.append(f"Published: {settings.source}; {rule.meaning}.")
     return [" ".join(line.split()) for line in lines]
+
+
+def precisions(frame: pd.DataFrame) -> list[str]:
+    """A line that stands first where runs computed in different precisions; none where they did not."""
+    counts = Counter(frame["resolved_precision"].dropna()) if len(frame) else Counter()
+    if len(counts) < 2:
+        return []
+    parts = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
+    return [f"These runs computed in different precisions ({parts}): some of their differences may come from that."]
 
 
 def _of_intervals(table: Table) -> str:
@@ -208,11 +218,7 @@ def notes(selection: Selection, table: Table) -> list[str]:
             f"In {far} of {len(frame)} runs the best accuracy on the test images is more than {FAR:g} points above the "
             f"final one (by up to {gaps.max():.1f}): a rule that takes the best would flatter them."
         )
-    for key, what in (
-        ("resolved_precision", "precisions"),
-        ("code_sha256", "versions of the code"),
-        ("device", "devices"),
-    ):
+    for key, what in (("code_sha256", "versions of the code"), ("device", "devices")):
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
             lines.append(f"These runs mix {what}: {', '.join(kinds)}.")

@@ -9,6 +9,8 @@ from mixbench.functions import check_bounds
 from mixbench.mixing.library import standalone
 from mixbench.mixing.operations import blend, ranks
 
+Spectrum = Literal["complex", "published", "interleaved"]
+
 
 @standalone(p=1.0, per_sample=False)
 def smoothmix(
@@ -50,7 +52,7 @@ def fmix(
     noise: Tensor,
     coin: Tensor,
     decay_power: float = 3.0,
-    spectrum: Literal["complex", "interleaved"] = "complex",
+    spectrum: Spectrum = "complex",
     correct_lambda: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The top λ of the pixels of a random field of low frequency stay, the others are the partner's.
@@ -58,8 +60,10 @@ def fmix(
     Harris et al. 2020 ("FMix"), section 4.1. images: float [B, C, H, W]. targets: float [B, K], label weights.
     partner: int64 [B], the permutation π. lam: float [B]. noise: float [B or 1, H, W // 2 + 1, 2], standard normal.
     coin: bool [B], whether λHW is rounded up. decay_power: the field's amplitude falls with frequency to this power.
-    spectrum: "complex", as the paper has it; "interleaved", as its code has it (see `low_frequency`).
+    spectrum: "complex", as the paper describes it; "published", as its code computes it; "interleaved", as an earlier
+    state of that code did (see `low_frequency`).
     correct_lambda: weigh the labels by the share of pixels, or by the λ that was drawn (the paper's code).
+    Raises ValueError where decay_power is not from 0 to 10, or the image too small for the published spectrum.
     """
     height, width = images.shape[2:]
     pixels = height * width
@@ -80,16 +84,20 @@ def low_frequency(
     height: int,
     width: int,
     decay_power: float,
-    spectrum: Literal["complex", "interleaved"] = "complex",
+    spectrum: Spectrum = "complex",
 ) -> Tensor:
     """float64 [M, H, W]: the inverse real Fourier transform of noise divided by max(f, 1/max(H, W))^decay_power.
 
     noise: float [M, H, W // 2 + 1, 2], standard normal; f is the distance from frequency 0, in cycles per pixel.
-    spectrum: "complex" takes the last axis for real and imaginary part. "interleaved" does as the published code: the
-    two parts become neighbouring columns of a real spectrum, of which the first W // 2 + 1 are kept. So column k falls
-    as column k // 2 should, and each field is symmetric about a point. (Of an odd width the published code keeps one
-    column more than it needs.)
+    spectrum: "complex" takes the last axis for real and imaginary part, as the paper describes it.
+    "published" does as fmix.py of ecs-vlc/FMix since 17 February 2020 (see `_published`).
+    "interleaved" does as that file did four days earlier (commit 247adc5): the two parts become neighbouring columns of
+    a real spectrum, of which the first W // 2 + 1 are kept. So column k falls as column k // 2 should, and each field
+    is symmetric about a point.
+    Raises ValueError where the image is too small for the published spectrum.
     """
+    if spectrum == "published":
+        return _published(noise, height, width, decay_power)
     down = torch.fft.fftfreq(height, device=noise.device, dtype=torch.float64)
     across = torch.fft.rfftfreq(width, device=noise.device, dtype=torch.float64)
     frequency = (down[:, None] ** 2 + across**2).sqrt().clamp(min=1 / max(height, width))
@@ -98,4 +106,25 @@ def low_frequency(
         half = torch.view_as_complex(drawn.contiguous())
     else:
         half = drawn.flatten(2)[..., : width // 2 + 1].to(torch.complex128)
+    return torch.fft.irfft2(half, s=(height, width))
+
+
+def _published(noise: Tensor, height: int, width: int, decay_power: float) -> Tensor:
+    """The field of FMix's published code, which indexes the rows of the spectrum where it means its two parts.
+
+    Row 0 of the noise becomes the real part and row 1 the imaginary part. What is left, [columns, 2], is taken for the
+    spectrum: its columns for rows, and the noise's two parts for the column frequencies 0 and 1. So a field has one
+    period along its rows at most, falls along its columns as it should, and mostly splits an image into bands.
+    Of an odd width the code has a column more than the noise; the numbers come from the noise's other rows.
+    """
+    columns = width // 2 + 1 + width % 2
+    values = noise.flatten(1)[:, : 4 * columns]
+    if height < 2 or values.shape[1] < 4 * columns:
+        raise ValueError(f"spectrum=published: images of {height}x{width} are too small, 3x2 is the least")
+    across = torch.fft.fftfreq(width, device=noise.device, dtype=torch.float64)[:columns]
+    down = torch.tensor([0, 1 / height], device=noise.device, dtype=torch.float64)
+    # Of height 2 the code's row 1 has frequency -1/2, which is as far from 0.
+    frequency = (down[:, None] ** 2 + across**2).sqrt().clamp(min=1 / max(height, width))
+    drawn = values.double().view(-1, 2, columns, 2) / (frequency**decay_power)[..., None]
+    half = torch.complex(drawn[:, 0], drawn[:, 1])
     return torch.fft.irfft2(half, s=(height, width))

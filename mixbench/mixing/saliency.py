@@ -30,7 +30,8 @@ def saliencymix(
     permutation π. lam: float [B]. The most salient pixel is the first in reading order where several are.
     saliency: "official" looks at one partner, that of the first image that is mixed, for the whole batch, as the
     published code does; "per-image" at each image's own partner, as the paper has it. Either way it is the
-    saliency of the image: the published code hands OpenCV normalised floats, which it reads as bytes, and gets noise.
+    saliency of the image as OpenCV computes it of BGR bytes. The published code hands OpenCV normalised floats in the
+    order RGB instead: OpenCV reads them as bytes, and gets noise.
     correct_lambda: weigh the labels by the true area after clipping (the paper's code), or by the λ that was drawn.
     """
     height, width = images.shape[2:]
@@ -53,9 +54,10 @@ def fine_grained_saliency(images: Tensor) -> Tensor:
     Each pixel of the smoothed grey image is compared with the mean of the others in six squares around it. Where it is
     brighter, the differences add up to the "on" map, where it is darker, to the "off" map; each map is scaled to 255
     and so is their sum by the larger maximum.
-    images: [B, C, H, W]; three channels are red, green and blue, others are averaged. uint8 images of 1 or 3 channels
-    give OpenCV's StaticSaliencyFineGrained to the last bit, 255 times its result, with OpenCV's truncation to integers
-    at every stage (even the sum of both maps, modulo 256). Float images, of any range, go through without truncation.
+    images: [B, C, H, W]; three channels are red, green and blue (RGB), others are averaged. uint8 images of 1 or 3
+    channels give OpenCV's StaticSaliencyFineGrained to the last bit, 255 times its result, with OpenCV's truncation to
+    integers at every stage (even the sum of both maps, modulo 256). OpenCV expects BGR: the results are equal where it
+    gets the same image with its channels in that order. Float images, of any range, go through without truncation.
     """
     whole = images.dtype == torch.uint8
     grey = _smooth(_grey(images), whole)

@@ -14,7 +14,7 @@ from mixbench.models.wide_resnet import WideResNet
 
 MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "wrn": WideResNet}
 
-__all__ = ["MODELS", "build", "check", "layers"]
+__all__ = ["MODELS", "build", "check", "check_batch", "layers"]
 
 
 def check(cfg: DictConfig) -> None:
@@ -22,6 +22,20 @@ def check(cfg: DictConfig) -> None:
     for name, value in _options(cfg).items():
         if isinstance(value, int) and value < 1:
             raise UserError(f"model.{name}={value}: must be at least 1")
+
+
+def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> None:
+    """Raises UserError where batch normalisation cannot train: one value for each channel has no spread.
+
+    cfg: the group model. height, width: of the images, which every stage but the first halves, rounding up.
+    """
+    halvings = len(MODELS[cfg.name].LAYERS) - 1
+    rows, columns = (-(-side // 2**halvings) for side in (height, width))
+    if batch_size * rows * columns == 1:
+        raise UserError(
+            f"train.batch_size={batch_size}: batch normalisation needs more than one value for each channel, and "
+            f"model={cfg.name} makes 1x1 features of {height}x{width} images; train.batch_size must be at least 2"
+        )
 
 
 def layers(cfg: DictConfig) -> tuple[str, ...]:

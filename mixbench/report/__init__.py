@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mixbench import plot, store
+from mixbench import plot, store, table
 from mixbench.advice import recommend
 from mixbench.comparison import compare
 from mixbench.report.content import sections
@@ -13,8 +13,9 @@ __all__ = ["advice", "write"]
 
 
 def advice(selection: Selection) -> list[str]:
-    """The recommendation for each setting, a line each, for the terminal."""
-    return [f"{setting.name}: {recommend(setting)}" for setting in compare(selection)]
+    """The recommendation for each setting, a line each, for the terminal; first where precisions differ."""
+    settings = [f"{setting.name}: {recommend(setting)}" for setting in compare(selection)]
+    return [*table.precisions(selection.frame), *settings]
 
 
 def write(selection: Selection) -> list[Path]:

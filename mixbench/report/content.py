@@ -18,7 +18,7 @@ def sections(selection: Selection, plots: Sequence[str]) -> list[Section]:
     """The report of a selection with at least one run. plots: the names of the charts that were drawn of it."""
     settings, built = compare(selection), table.build(selection)
     return [
-        _recommendation(settings),
+        _recommendation(selection, settings),
         _accuracy(selection, built, settings, plots),
         _gains(settings, plots),
         _equivalents(settings),
@@ -30,7 +30,7 @@ def sections(selection: Selection, plots: Sequence[str]) -> list[Section]:
     ]
 
 
-def _recommendation(settings: Sequence[Setting]) -> Section:
+def _recommendation(selection: Selection, settings: Sequence[Setting]) -> Section:
     meaning = (
         "A gain is the mean of the differences to the run without mixing on the same images and seed, in points of "
         "percent. It counts as shown where p < 0.05 in a paired t test, after Holm's correction over the methods of "
@@ -38,7 +38,8 @@ def _recommendation(settings: Sequence[Setting]) -> Section:
         "about other images than these. The largest of several gains is likely to be somewhat smaller when measured "
         "anew."
     )
-    return Section("What to use", [Points([(s.name, recommend(s)) for s in settings]), Text(meaning)])
+    first = [Text(text) for text in table.precisions(selection.frame)]
+    return Section("What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(meaning)])
 
 
 def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]) -> Section:
