@@ -7,7 +7,7 @@ import torch
 
 from mixbench import store
 from mixbench.augment import AUGMENTS
-from mixbench.bench import loops, main, methods, report, stored
+from mixbench.bench import loops, main, methods, rates, report, stored
 from mixbench.bench.loops import Effort, MixbenchLoop, PlainLoop
 from mixbench.config import Composer
 from mixbench.functions import settings_of
@@ -34,8 +34,10 @@ def measured() -> dict:
         "machine": main.machine(CPU),
         "minutes": 0.1,
         "plain": {"16": loops.beside_plain(WIDTH, CPU, work, workers=(0,))},
-        "parts": {"16": [loops.parts(WIDTH, CPU, work, precision) for precision in ("fp32", "auto")]},
-        "memory": {"16": {kind: memory for kind in ("plain", "fp32", "auto")}},
+        "gflop": {"16": rates.step_gflop(WIDTH, CPU)},
+        "matrix_rates": {"fp32": 80.0, "bf16": 40.0},
+        "parts": {"16": [loops.parts(WIDTH, CPU, work, precision) for precision in ("fp32", "bf16")]},
+        "memory": {"16": {kind: memory for kind in ("plain", "fp32", "bf16")}},
         "growth": memory | {"width": 16},
     }
 
@@ -78,7 +80,8 @@ def test_the_report_has_a_row_for_every_loop(measured):
     first_cells = [line.split("|")[1:3] for line in report.markdown(measured).splitlines() if "|" in line]
     cells = [cell.strip() for row in first_cells for cell in row]
     default = measured["machine"]["default_precision"]
-    assert {"plain, 0 workers", "mixbench, fp32", f"mixbench, {default} (its default)"} <= set(cells)
+    own = {f"mixbench, {name}" + " (its default)" * (name == default) for name in ("fp32", "bf16")}
+    assert {"plain, 0 workers", *own} <= set(cells)
 
 
 def test_the_report_says_which_targets_were_missed(measured):
@@ -90,9 +93,62 @@ def test_the_report_says_which_targets_were_missed(measured):
 
 
 def test_without_width_16_its_targets_are_left_out(measured):
-    wide = {key: {"64": measured[key]["16"]} for key in ("plain", "parts", "memory")}
+    wide = {key: {"64": measured[key]["16"]} for key in ("plain", "gflop", "parts", "memory")}
     assert not [one for one in report.targets(measured | wide) if "width 16" in one["target"]]
+    assert [one for one in report.targets(measured | wide) if "width 64" in one["target"]]
     assert "| 64 " in report.markdown(measured | wide)
+
+
+@pytest.mark.parametrize("default", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("of_default", "of_other", "reached"),
+    [
+        ([1.0, 1.1, 1.0], [0.8, 0.9, 0.7], False),  # the slower in every round
+        ([1.0, 1.1, 1.0], [0.9, 1.2, 0.9], True),  # now ahead, now behind: noise
+        ([1.0, 1.1, 1.0], [2.0, 2.0, 2.0], True),
+    ],
+)
+def test_a_default_precision_that_is_the_slower_misses_its_target(measured, default, of_default, of_other, reached):
+    other = "bf16" if default == "fp32" else "fp32"
+    seconds = {"plain, 0 workers": [3.0] * 3, default: of_default, other: of_other}
+    of = measured | {
+        "machine": measured["machine"] | {"default_precision": default},
+        "plain": {"16": loops.relative(seconds, "plain, 0 workers")},
+    }
+    (found,) = (one for one in report.targets(of) if "as the other one" in one["target"])
+    assert found["reached"] is reached
+
+
+def test_a_steps_rate_stands_beside_the_machines(measured):
+    speeds = {"plain, 0 workers": [1.0], "fp32": [0.5], "bf16": [0.25]}
+    of = measured | {"plain": {"16": loops.relative(speeds, "plain, 0 workers")}, "gflop": {"16": 10.0}}
+    lines = report.markdown(of).split("## Beside the machine's limit")[1].split("##")[0].splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[3:-1]] for line in lines if line.startswith("| 16 ")]
+    assert cells == [["10.0", "20", "80", "25 %"], ["10.0", "40", "40", "100 %"]]
+
+
+def test_the_arithmetic_of_a_step_counted_by_hand():
+    """Two operations a multiplication; the backward pass has each product twice, but for the stem's input gradient."""
+
+    def convolution(channels_in, channels, side, kernel=3):
+        return 2 * channels_in * channels * kernel**2 * side**2
+
+    forward, stem = 2 * 8 * WIDTH * 10, convolution(3, WIDTH, 32)
+    before = WIDTH
+    for stage, side in enumerate((32, 16, 8, 4)):
+        now = WIDTH * 2**stage
+        forward += convolution(before, now, side) + 3 * convolution(now, now, side)
+        forward += convolution(before, now, side, kernel=1) if before != now else 0
+        before = now
+    assert rates.step_gflop(WIDTH, CPU) * 1e9 == 128 * (3 * forward + 2 * stem)
+
+
+def test_rates_of_matrix_products_are_measured(monkeypatch):
+    monkeypatch.setitem(rates.SIDE, "cpu", 64)
+    monkeypatch.setattr(rates, "SECONDS", 0.01)
+    found = rates.matrix_rates(CPU)
+    assert set(found) == {"fp32", "bf16"}
+    assert all(0 < rate < 1e5 for rate in found.values())
 
 
 def test_what_is_measured_can_be_kept_as_json(measured):

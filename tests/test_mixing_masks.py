@@ -59,7 +59,9 @@ def test_smoothmix_names_widths_that_are_none(low, high):
 
 
 def numpys_field(noise, height, width, decay_power, spectrum="complex"):
-    """[H, W] from noise [H, W // 2 + 1, 2]; "interleaved" is the published recipe, a reshape of real numbers."""
+    """[H, W] from noise [H, W // 2 + 1, 2]; "interleaved" was the recipe of 13 February 2020, a reshape of numbers."""
+    if spectrum == "published":
+        return numpys_published_field(noise, height, width, decay_power)
     across = np.abs(np.fft.fftfreq(width)[: width // 2 + 1])
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], across)
     scaled = noise.double().numpy() / np.maximum(frequency, 1 / max(height, width))[..., None] ** decay_power
@@ -67,9 +69,22 @@ def numpys_field(noise, height, width, decay_power, spectrum="complex"):
     return np.fft.irfftn(half, (height, width), axes=(0, 1))
 
 
+def numpys_published_field(noise, height, width, decay_power):
+    """The recipe of FMix's fmix.py since 17 February 2020: real and imaginary part are two rows of the spectrum.
+
+    Its columns of numbers, [columns, 2], are what the inverse transform gets, which pads them to height and half width.
+    """
+    columns = width // 2 + (2 if width % 2 else 1)
+    numbers = np.zeros((height, columns, 2))  # of which it uses two rows
+    numbers[:2] = noise.double().numpy().ravel()[: 4 * columns].reshape(2, columns, 2)
+    frequency = np.sqrt(np.fft.fftfreq(width)[:columns] ** 2 + np.fft.fftfreq(height)[:, None] ** 2)
+    spectrum = numbers / np.maximum(frequency, 1 / max(height, width))[:, :, None] ** decay_power
+    return np.real(np.fft.irfftn(spectrum[0] + 1j * spectrum[1], (height, width), axes=(0, 1)))
+
+
 @every_size
 @pytest.mark.parametrize("masks", [1, 6])
-@pytest.mark.parametrize("spectrum", ["complex", "interleaved"])
+@pytest.mark.parametrize("spectrum", ["complex", "published", "interleaved"])
 @pytest.mark.parametrize("decay_power", [3.0, 1.0])
 def test_fmix_by_numpys_fourier_transform_and_sort(height, width, masks, spectrum, decay_power):
     images = normal(6, 3, height, width)
@@ -119,8 +134,22 @@ def test_the_power_of_the_field_falls_with_frequency_to_minus_twice_the_decay(de
     assert slope == pytest.approx(-2 * decay_power, abs=0.05)
 
 
-def test_a_field_of_the_published_code_is_symmetric_about_a_point_and_the_papers_is_not():
-    for spectrum in ("interleaved", "complex"):
+def test_a_field_of_the_published_code_has_one_period_along_its_rows_at_most():
+    for spectrum, wanted in (("published", 2), ("complex", 17), ("interleaved", 17)):
+        field = low_frequency(normal(1, 32, 17, 2), 32, 32, 3.0, spectrum)[0]
+        powers = torch.fft.rfft(field, dim=1).abs().amax(dim=0)
+        assert (powers > 1e-9 * powers.max()).sum() == wanted
+
+
+def test_the_published_spectrum_needs_three_rows():
+    for height, width in ((1, 32), (2, 7), (1, 1)):
+        with pytest.raises(ValueError, match=r"^spectrum=published: .*too small"):
+            low_frequency(normal(1, height, width // 2 + 1, 2), height, width, 3.0, "published")
+    assert low_frequency(normal(1, 3, 4, 2), 3, 7, 3.0, "published").shape == (1, 3, 7)
+
+
+def test_a_field_of_the_earlier_code_is_symmetric_about_a_point_and_the_others_are_not():
+    for spectrum in ("interleaved", "complex", "published"):
         field = low_frequency(normal(1, 32, 17, 2), 32, 32, 3.0, spectrum)[0]
         turned = field.flip(0, 1).roll((1, 1), (0, 1))
         assert torch.allclose(field, turned, atol=1e-9 * field.abs().max()) == (spectrum == "interleaved")

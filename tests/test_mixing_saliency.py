@@ -41,7 +41,7 @@ def examples(height, width):
 
 
 def opencvs(image):
-    """int [H, W], 0 to 255, of a uint8 image whose red comes first."""
+    """int [H, W], 0 to 255, of a uint8 image whose red comes first: OpenCV gets it in the order BGR, as it expects."""
     bgr = np.ascontiguousarray(image[..., ::-1]) if image.ndim == 3 else image
     done, saliency = cv2.saliency.StaticSaliencyFineGrained_create().computeSaliency(bgr)
     assert done
@@ -58,6 +58,17 @@ def test_saliency_of_uint8_images_is_opencvs_to_the_last_bit(height, width):
         ours = fine_grained_saliency(as_batch(image))
         assert (ours.shape, ours.dtype) == ((1, height, width), torch.float64)
         np.testing.assert_array_equal(ours[0].numpy(), opencvs(image))
+
+
+def test_opencv_must_get_bgr_to_see_what_we_see_in_rgb():
+    """OpenCV weighs the first channel as blue: of an image in the order RGB it computes another saliency."""
+    image = smooth(np.random.default_rng(0), 32, 32)
+    swapped = np.ascontiguousarray(image[..., ::-1])
+    ours = fine_grained_saliency(as_batch(image))[0].numpy()
+    detector = cv2.saliency.StaticSaliencyFineGrained_create()
+    found = {order: np.rint(255 * detector.computeSaliency(i)[1]) for order, i in (("bgr", swapped), ("rgb", image))}
+    np.testing.assert_array_equal(ours, found["bgr"])
+    assert (ours != found["rgb"]).mean() > 0.1
 
 
 @every_size

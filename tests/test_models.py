@@ -60,12 +60,12 @@ def test_the_published_network_has_11_171_146_parameters():
         assert count(PreActResNet(3, 10)) == count_by_hand(3, 10, 18, 64) == 11_171_146
 
 
-def forward_by_hand(weights, x, depth, stem):
+def forward_by_hand(weights, x, depth, stem, activated=False):
     """The paper's residual units in evaluation mode, written out over the state dict."""
     x = F.conv2d(x, weights["stem.0.weight"], padding=1)
     if stem == "bn":
         x = bn_relu(x, weights, "stem.1")
-    return classified(units(x, weights, STAGES[depth]), weights)
+    return classified(units(x, weights, STAGES[depth], activated), weights)
 
 
 def bn_relu(x, weights, name):
@@ -73,8 +73,12 @@ def bn_relu(x, weights, name):
     return F.batch_norm(x, *(weights[f"{name}.{key}"] for key in names)).relu()
 
 
-def units(x, weights, stages):
-    """Pre-activation residual units; a 1x1 convolution leaves behind the first BN and ReLU where shapes change."""
+def units(x, weights, stages, activated=False):
+    """Pre-activation residual units; a 1x1 convolution leaves behind the first BN and ReLU where shapes change.
+
+    activated: every shortcut leaves there. So it is in mixup-cifar10 and FMix, whose blocks compute
+    shortcut(relu(bn1(x))) where shortcut is an empty nn.Sequential, which hands on what it gets.
+    """
     block = 0
     for stage, blocks in enumerate(stages):
         for stride in [1 if stage == 0 else 2] + [1] * (blocks - 1):
@@ -83,6 +87,8 @@ def units(x, weights, stages):
             inside = bn_relu(F.conv2d(before, weights[f"{name}.conv1.weight"], None, stride, 1), weights, f"{name}.bn2")
             if f"{name}.shortcut.weight" in weights:
                 x = F.conv2d(before, weights[f"{name}.shortcut.weight"], None, stride)
+            elif activated:
+                x = before
             x = x + F.conv2d(inside, weights[f"{name}.conv2.weight"], padding=1)
             block += 1
     return x
@@ -102,6 +108,23 @@ def test_logits_computed_by_hand(depth, shape, stem):
         logits = model(x)
         torch.testing.assert_close(logits, forward_by_hand(model.state_dict(), x, depth, stem))
     assert logits.shape == (shape[0], 10)
+
+
+@pytest.mark.parametrize(("depth", "shape"), [(18, (3, 3, 32, 32)), (10, (2, 1, 8, 8))])
+@pytest.mark.parametrize("stem", ["plain", "bn"])
+def test_logits_of_the_published_shortcuts(depth, shape, stem):
+    """stem=bn and shortcut=activated is the network of mixup-cifar10 and FMix; equal weights tell it from the other."""
+    torch.manual_seed(0)
+    options = {"depth": depth, "width": 4, "stem": stem}
+    plain = as_after_training(PreActResNet(shape[1], 10, **options).double())
+    published = PreActResNet(shape[1], 10, shortcut="activated", **options).double().eval()
+    published.load_state_dict(plain.state_dict())  # the same names
+    x = torch.randn(shape, dtype=torch.float64)
+    with torch.no_grad():
+        logits = published(x)
+        expected = forward_by_hand(plain.state_dict(), x, depth, stem, activated=True)
+        torch.testing.assert_close(logits, expected, rtol=1e-10, atol=1e-10)
+        assert (logits - plain(x)).abs().max() > 1e-3
 
 
 # ResNet
@@ -195,7 +218,8 @@ def test_a_small_image_trains_and_the_input_stays(make):
 
 
 def config(**changes):
-    return OmegaConf.create({"name": "preact_resnet18", "depth": 18, "width": 4, "stem": "plain"} | changes)
+    known = {"name": "preact_resnet18", "depth": 18, "width": 4, "stem": "plain", "shortcut": "plain"}
+    return OmegaConf.create(known | changes)
 
 
 def test_build_follows_the_configuration():
@@ -208,7 +232,7 @@ def test_build_follows_the_configuration():
 
 @pytest.mark.parametrize(
     ("key", "value", "choice"),
-    [("name", "resnet", "preact_resnet18"), ("depth", 50, "34"), ("stem", "bm", "bn")],
+    [("name", "resnet", "preact_resnet18"), ("depth", 50, "34"), ("stem", "bm", "bn"), ("shortcut", "x", "activated")],
 )
 def test_check_names_the_key_the_value_and_the_choices(key, value, choice):
     with pytest.raises(UserError, match=rf"model\.{key} '{value}'.*{choice}"):
@@ -271,3 +295,40 @@ def test_features_can_be_replaced_behind_each_stage(depth):
     assert torch.equal(last, model.classifier.bias.expand(2, 10))
     swapped = model(x, lambda name, features: features.flip(0) if name == "stage2" else features)
     torch.testing.assert_close(swapped, model(x).flip(0))
+
+
+@pytest.mark.parametrize(
+    ("cfg", "batch", "height", "width", "trains"),
+    [
+        (config(), 1, 8, 8, False),
+        (config(), 2, 8, 8, True),
+        (config(), 1, 8, 9, True),
+        (config(), 1, 16, 16, True),
+        (config(), 1, 3, 5, False),
+        ({"name": "resnet18", "depth": 18, "width": 4}, 1, 8, 8, False),
+        ({"name": "wrn", "depth": 10, "widen": 1}, 1, 8, 8, True),
+        ({"name": "wrn", "depth": 10, "widen": 1}, 1, 4, 4, False),
+    ],
+)
+def test_a_batch_that_batch_norm_cannot_train_on_is_refused(cfg, batch, height, width, trains):
+    cfg = OmegaConf.create(cfg)
+    model, images = models.build(cfg, 3, 10), torch.randn(batch, 3, height, width)
+    if trains:
+        models.check_batch(cfg, batch, height, width)
+        model(images)
+    else:
+        with pytest.raises(UserError, match=r"^train.batch_size=1: .*at least 2$"):
+            models.check_batch(cfg, batch, height, width)
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            model(images)
+    model.eval()(images)  # an evaluation may come to a last batch of one image
+
+
+def test_a_batch_of_one_small_image_is_refused_before_anything_is_written(mixbench, tmp_path):
+    words = ["dataset=digits", "n=10", "device=cpu", "model.width=2", "model.depth=10", "train.steps=1"]
+    found = mixbench("run", *words, "train.batch_size=1")
+    assert found.status == 2
+    assert len(found.err.splitlines()) == 1
+    assert "train.batch_size=1" in found.err
+    assert list(tmp_path.iterdir()) == []
+    assert mixbench("run", *words, "train.batch_size=2").status == 0

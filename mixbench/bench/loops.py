@@ -21,7 +21,7 @@ from torchvision import transforms
 
 from mixbench import data, identity, models
 from mixbench.config import Composer
-from mixbench.device import choose_precision
+from mixbench.device import PRECISION_NAMES, choose_precision
 from mixbench.train import PLAN_STEPS, Engine, learning_rate
 
 N, HELD_OUT, SEED = 5000, 500, 0  # images of the subset, images beside it, of the synthetic data set
@@ -123,7 +123,7 @@ class MixbenchLoop:
     def __init__(self, width: int, device: torch.device, precision: str, overrides: Sequence[str] = (METHOD,)):
         cfg = settled(width, overrides, precision)
         dtype = choose_precision(precision, device)
-        self.precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+        self.precision = PRECISION_NAMES[dtype]
         self.tf32 = dtype != torch.float32  # as in run.py
         self.engine = Engine(cfg, data.split(images(), cfg), device, dtype)
         self.model = self.engine.model
@@ -194,9 +194,9 @@ def relative(seconds: dict[str, list[float]], baseline: str) -> list[dict[str, A
 def beside_plain(
     width: int, device: torch.device, work: Effort, workers: tuple[int, ...] = WORKERS
 ) -> list[dict[str, Any]]:
-    """Rows of the plain loop, first the one with the best number of workers, then of mixbench: `fp32` and `auto`."""
+    """Rows of the plain loop, first the one with the best number of workers, then of mixbench: `fp32` and `bf16`."""
     plain = {f"plain, {count} workers": PlainLoop(width, device, count) for count in workers}
-    own = {"fp32": MixbenchLoop(width, device, "fp32"), "auto": MixbenchLoop(width, device, "auto")}
+    own = {precision: MixbenchLoop(width, device, precision) for precision in PRECISION_NAMES.values()}
     seconds = interleaved(plain | own, work, device)
     rows = relative({name: seconds[name] for name in plain}, next(iter(plain)))
     best_first = [row["name"] for row in sorted(rows, key=lambda row: -row["relative_speed"])]

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from mixbench import __version__, provenance, store
-from mixbench.bench import loops, methods, report, stored
+from mixbench.bench import loops, methods, rates, report, stored
 from mixbench.bench.loops import Effort
-from mixbench.device import choose_device, choose_precision
+from mixbench.device import PRECISION_NAMES, choose_device, choose_precision
 from mixbench.errors import UserError
 
 OUT = Path("results/bench")
@@ -85,17 +85,20 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
     """All that the report shows, as plain JSON values; says on stderr what it is doing."""
     measured: dict[str, Any] = {"machine": machine(device)}
     started = time.perf_counter()
-    for kind in ("plain", "parts", "memory"):
+    for kind in ("plain", "gflop", "parts", "memory"):
         measured[kind] = {}
+    _say("products of matrices")
+    measured["matrix_rates"] = rates.matrix_rates(device)
     for width in widths:
         work, key = effort(device, width, quick), str(width)
         _say(f"width {width}: beside a plain loop, {work.rounds} rounds of {work.steps} steps")
         measured["plain"][key] = loops.beside_plain(width, device, work)
+        measured["gflop"][key] = rates.step_gflop(width, device)
         _say(f"width {width}: the parts of a step")
-        measured["parts"][key] = [loops.parts(width, device, work, precision) for precision in ("fp32", "auto")]
+        measured["parts"][key] = [loops.parts(width, device, work, precision) for precision in PRECISION_NAMES.values()]
         _say(f"width {width}: memory")
         measured["memory"][key] = {
-            kind: loops.memory(kind, width, device, steps=5) for kind in ("plain", "fp32", "auto")
+            kind: loops.memory(kind, width, device, steps=5) for kind in ("plain", *PRECISION_NAMES.values())
         }
     _say("memory over many steps")
     steps = 100 if quick else 350
@@ -115,13 +118,12 @@ def effort(device: torch.device, width: int, quick: bool) -> Effort:
 
 def machine(device: torch.device) -> dict[str, Any]:
     """What was measured, where and when."""
-    precision = choose_precision("auto", device)
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.cpu_name(),
         "device_type": device.type,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "default_precision": "bf16" if precision == torch.bfloat16 else "fp32",
+        "default_precision": PRECISION_NAMES[choose_precision("auto", device)],
         "torch": torch.__version__,
         "python": platform.python_version(),
         "mixbench": __version__,

@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# The x86 CPU library of torch (oneDNN) works in blocks of 8 (AVX2) or 16 channels (AVX-512). The backward pass of its
-# 1x1 convolution with a stride writes beyond a buffer where the input has fewer channels than a block: it ends in a
-# segmentation fault or an abort, in wrong gradients, or in nothing at all. See docs/upstream/torch-strided-conv-segfault.md.
+# The CPU library of torch (oneDNN) works in blocks of 8 (AVX2) or 16 channels (AVX-512). The backward pass of its 1x1
+# convolution with a stride writes beyond a buffer where the input has fewer channels than a block: a crash, a wrong
+# gradient of the weights, or no harm, as it happens. See docs/upstream/torch-strided-conv-segfault.md.
 BLOCK = 16
 
 
