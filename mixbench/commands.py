@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixbench.errors import unknown
+from mixbench.errors import one_line, unknown
 from mixbench.help import (
     CLEAN_HELP,
     EXPORT_HELP,
@@ -34,20 +34,23 @@ GROUP_OF = {
 
 def run(words: list[str], multirun: bool = False) -> int:
     """mixbench run: one run, or with --multirun several."""
-    from mixbench.config import Composer, expand
+    from mixbench.combinations import collapsed, combine
+    from mixbench.config import Composer
     from mixbench.hydra_flags import read, show
     from mixbench.identity import job
+    from mixbench.overrides import LIMIT, readable
     from mixbench.study import of_run
 
     flags = read(words)
     with Composer(flags.config_dir) as composer:
-        combinations = expand(flags.overrides) if multirun or flags.multirun else [flags.overrides]
-        if not flags.help:
-            combinations = [of_run(composer, combination) for combination in combinations]
-        if not flags.shows:
-            jobs = [job(composer.compose(combination)) for combination in combinations]
-    if flags.shows:
-        return show(flags, combinations[0])
+        combinations = [readable(flags.overrides)]
+        if multirun or flags.multirun:
+            combinations = combine(composer, flags.overrides, None if flags.yes else LIMIT)
+        if flags.shows:
+            return show(flags, combinations[0] if flags.help else of_run(composer, combinations[0]))
+        jobs = [job(composer.compose(of_run(composer, combination))) for combination in combinations]
+    if fewer := collapsed(combinations, jobs):
+        _say(f"warning: {fewer}")
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir)
     from mixbench.sweep import run_jobs
@@ -65,6 +68,7 @@ def study(words: list[str]) -> int:
     from mixbench import selection
     from mixbench.config import Composer
     from mixbench.hydra_flags import read, show
+    from mixbench.overrides import LIMIT, quoted
     from mixbench.study import combinations, plan
 
     flags = read(words)
@@ -75,10 +79,14 @@ def study(words: list[str]) -> int:
         name, overrides, options = selection.read_words(flags.overrides)
         if name is None:
             raise unknown("study", flags.overrides[0], composer.options("study"))
-        results_dir = f"results_dir={options['results_dir']}"
+        results_dir = f"results_dir={quoted(options['results_dir'])}"
         if flags.shows:
             return show(flags, combinations(composer, name, overrides)[0])
-        made = plan(composer, name, [*overrides, results_dir]).jobs
+        planned = plan(composer, name, [*overrides, results_dir], None if flags.yes else LIMIT)
+        selection.check_shown(planned, options)
+        made = planned.jobs
+        if planned.fewer:
+            _say(f"warning: {planned.fewer}")
         if flags.dry_run:
             return _dry_run(made, options["results_dir"])
         from mixbench.sweep import EXIT_INTERRUPTED, run_jobs
@@ -290,10 +298,14 @@ def _write_report(chosen: "Selection") -> int:
 
 
 def _nothing_stored(chosen: "Selection") -> int:
-    print(f"no run of this selection is stored in {chosen.source}/", file=sys.stderr)
+    _say(f"no run of this selection is stored in {chosen.source}/{f': {chosen.why}' if chosen.why else ''}")
     return 1
 
 
 def _warn(chosen: "Selection") -> None:
     for problem in chosen.problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        _say(f"warning: {problem}")
+
+
+def _say(line: str) -> None:
+    print(one_line(line), file=sys.stderr)
