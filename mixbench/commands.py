@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixbench.errors import one_line, unknown
+from mixbench.errors import UserError, one_line, unknown
 from mixbench.help import (
     CLEAN_HELP,
     EXPORT_HELP,
@@ -34,18 +34,18 @@ GROUP_OF = {
 
 def run(words: list[str], multirun: bool = False) -> int:
     """mixbench run: one run, or with --multirun several."""
+    from mixbench import overrides
     from mixbench.combinations import collapsed, combine
     from mixbench.config import Composer
     from mixbench.hydra_flags import read, show
     from mixbench.identity import job
-    from mixbench.overrides import LIMIT, readable
     from mixbench.study import of_run
 
     flags = read(words)
     with Composer(flags.config_dir) as composer:
-        combinations = [readable(flags.overrides)]
+        combinations = [overrides.readable(flags.overrides)]
         if multirun or flags.multirun:
-            combinations = combine(composer, flags.overrides, None if flags.yes else LIMIT)
+            combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
         if flags.shows:
             return show(flags, combinations[0] if flags.help else of_run(composer, combinations[0]))
         jobs = [job(composer.compose(of_run(composer, combination))) for combination in combinations]
@@ -154,7 +154,7 @@ def gallery(words: list[str]) -> int:
 
 def list_command(words: list[str]) -> int:
     """mixbench list: what a group offers, a line each."""
-    from mixbench.catalogue import describe
+    from mixbench.catalogue import describe, unfit
 
     config_dir, words = _config_dir(words)
     if _wants_help(words) or not words:
@@ -162,7 +162,12 @@ def list_command(words: list[str]) -> int:
         return 0 if words else 2
     if len(words) != 1 or words[0] not in GROUP_OF:
         raise unknown("list", " ".join(words), GROUP_OF)
-    described = describe(GROUP_OF[words[0]], config_dir)
+    if config_dir and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir {config_dir}: no such folder")
+    group = GROUP_OF[words[0]]
+    described = describe(group, config_dir)
+    for name, reason in (unfit(group, config_dir) if config_dir else {}).items():
+        described[name] = f"cannot be run: {reason}"
     width = max(map(len, described), default=0)
     for name, text in described.items():
         print(f"{name:{width}}  {text}")
