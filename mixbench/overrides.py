@@ -48,7 +48,9 @@ def readable(overrides: Sequence[str]) -> list[str]:
 
 def values(override: Override, limit: int | None = LIMIT) -> list[Any]:
     """The values that an override gives its key; one where it is no sweep. Raises UserError beyond `limit`."""
-    return list(override.sweep_iterator()) if _several(override, limit) else [override.value()]
+    if not _several(override, limit):
+        return [override.value()]
+    return [value.text if isinstance(value, QuotedString) else value for value in override.sweep_iterator()]
 
 
 def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str]]:

@@ -18,11 +18,11 @@ DIGITS = ["dataset=digits", "n=20", "model.width=2", "train.steps=2"]
     [
         (["sweep", "seed=range(0,100000)"], "100,000"),
         (["sweep", "seed=range(0,1000000000)"], "1,000,000,000"),
-        (["sweep", "train.lr=range(0.1,1,0.0000001)"], "9,000,000"),
+        (["sweep", "train.lr=range(0.1,1,0.0000001)"], "9,000,00"),
         (["sweep", "seed=range(0,1000)", "n=range(1,1001)"], "1,000,000"),
         (["run", "--multirun", "seed=" + ",".join(map(str, range(101))), "n=range(1,101)"], "10,100"),
         (["study", "demo", "seed=range(0,1000000)"], "1,000,000"),
-        (["study", "demo", "seed=range(0,1000)", "subset_seed=range(0,1000)"], "1,000,000"),
+        (["study", "demo", "seed=range(0,1000)", "subset_seed=range(0,1000)"], "12,000,000"),
         (["table", "demo", "seed=range(0,1000000000)"], "1,000,000,000"),
         (["table", "seed=range(0,1000000000)"], "1,000,000,000"),
         (["gallery", "method.alpha=range(0,1000000000)", "method=mixup"], "1,000,000,000"),
@@ -153,6 +153,6 @@ def test_one_method_must_have_the_key(mixbench):
 
 def test_a_study_gives_a_methods_key_to_the_methods_that_have_it():
     with Composer() as composer:
-        jobs = plan(composer, "demo", ["method.alpha=0.2,1", "n=20", "subset_seed=0"]).jobs
+        jobs = plan(composer, "demo", ["method.alpha=0.2,1", "n=20", "subset_seed=0", "seed=0"]).jobs
     found = sorted((j.identity["method"], str(j.identity.get("method.alpha"))) for j in jobs)
     assert found == [(m, a) for m in ("data-mix", "label-mix") for a in ("0.2", "1")] + [("none", "None")]

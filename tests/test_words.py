@@ -15,8 +15,8 @@ from mixbench.overrides import parse, values
 STORE = Path(__file__).parent / "fixtures" / "store"
 NAMES = [
     "my.npz", "a b.npz", "a, b.npz", "a,b.npz", "it's.npz", 'say "x".npz', "a=b.npz", "$home.npz", "a$b.npz",
-    "x (1).npz", "é.npz", "写真.npz", "[1].npz", "{a}.npz", "a;b.npz", "#1.npz", "100%.npz", "null.npz", "-.npz", "a\\b.npz",
-    " a.npz", "1e3", "true", "007", "1_000", "a:b.npz", "~x.npz", "choice(a).npz", "glob(*)", "&.npz", "*.npz",
+    "x (1).npz", "é.npz", "写真.npz", "[1].npz", "{a}.npz", "a;b.npz", "#1.npz", "100%.npz", "null.npz", "-.npz",
+    "a\\b.npz", " a.npz", "1e3", "true", "007", "1_000", "a:b.npz", "~x.npz", "choice(a).npz", "glob(*)", "*.npz",
 ]  # fmt: skip
 
 
