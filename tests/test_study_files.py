@@ -268,7 +268,7 @@ def test_published_numbers_stay_with_the_sources_methods(results, monkeypatch, t
 
 
 def test_a_further_method_trains_and_is_tabled(mixbench, tmp_path):
-    call = mixbench("study", "demo", "scale=smoke", "method=cutmix", "device=cpu")
+    call = mixbench("study", "demo", "scale=smoke", "method=cutmix", "device=cpu", "model.width=16")
     assert call.status == 0, call.err
     assert len(list(tmp_path.glob("results/runs/*-cutmix-*/metrics.json"))) == 1
     assert "cutmix" in call.out

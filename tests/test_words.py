@@ -106,7 +106,7 @@ def test_paths_of_all_kinds_serve_a_run_and_its_readers(mixbench, tmp_path, monk
     (own / "mine.yaml").write_text("# Mine\ndefaults: [cutmix]\nalpha: 3\n")
     words = [
         "--config-dir", "my configs, (old)", "run", "dataset=npz", "dataset.path=~/my (1), é.npz", "dataset.name=mine",
-        "results_dir=my results, (new)", "n=4", "subset=balanced", "model.width=2", "model.depth=10", "train.steps=2",
+        "results_dir=my results, (new)", "n=4", "subset=balanced", "model.width=16", "model.depth=10", "train.steps=2",
         "train.batch_size=4", "device=cpu", "precision=fp32", "method=mine",
     ]  # fmt: skip
     assert "name: mine" in mixbench(*words, "--cfg", "job").out
@@ -238,6 +238,6 @@ def test_own_defaults_of_a_data_set_know_the_home_folder(mixbench, tmp_path, mon
     (tmp_path / "own" / "dataset" / "mine.yaml").write_text(yaml.safe_dump(own))
     archive(tmp_path / "mine.npz")
     assert text.path is None
-    words = ["dataset=mine", "n=3", "model.width=2", "train.steps=2", "--config-dir", "own"]
+    words = ["dataset=mine", "n=3", "model.width=16", "train.steps=2", "--config-dir", "own"]
     assert mixbench("run", *words, "--dry-run").status == 0
     assert mixbench("run", *words, "device=cpu", "train.batch_size=4", "model.depth=10").status == 0
