@@ -1,7 +1,10 @@
 """What each group of the configuration offers, read off its YAML files. No torch, no Hydra."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from mixbench.errors import UserError, one_line
 
 
 def names(group: str, config_dir: str | None = None) -> list[str]:
@@ -17,8 +20,36 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
         if folder.is_dir():
             for file in sorted(folder.iterdir(), key=lambda file: file.name):
                 if file.name.endswith(".yaml"):
-                    found.setdefault(file.name.removesuffix(".yaml"), _first_comment(file.read_text(encoding="utf-8")))
+                    found.setdefault(file.name.removesuffix(".yaml"), _first_comment(_text(file)))
     return found
+
+
+def unfit(group: str, config_dir: str) -> dict[str, str]:
+    """Option of the user's own folder -> why it cannot be run, of those that cannot."""
+    from mixbench import selection, study, train
+    from mixbench.config import Composer
+    from mixbench.identity import job
+
+    reasons = {}
+    with Composer(config_dir) as composer:
+        for file in sorted((Path(config_dir) / group).glob("*.yaml")):
+            try:
+                if group == "study":
+                    selection.check_shown(study.plan(composer, file.stem), selection.OPTIONS)
+                elif group == "dataset":  # its images are looked at when they are used
+                    composer.compose([f"dataset={file.stem}"])
+                else:
+                    train.check(job(composer.compose([f"{group}={file.stem}"])).cfg)
+            except UserError as error:
+                reasons[file.stem] = one_line(str(error))
+    return reasons
+
+
+def _text(file: Traversable) -> str:
+    try:
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _first_comment(text: str) -> str:

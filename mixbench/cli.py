@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mixbench import __version__
 from mixbench.commands import COMMANDS
-from mixbench.errors import UserError, unknown
+from mixbench.errors import UserError, one_line, unknown
 from mixbench.help import HELP
 
 
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except UserError as error:
-        print(f"mixbench: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"mixbench: {one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mixbench: interrupted", file=sys.stderr)
@@ -39,6 +39,16 @@ def _dispatch(words: list[str]) -> int:
         from mixbench.completion import complete
 
         return complete(words, list(COMMANDS))
+    words = _command_first(words)
     if words[0] not in COMMANDS:
         raise unknown("command", words[0], COMMANDS)
     return COMMANDS[words[0]](words[1:])
+
+
+def _command_first(words: list[str]) -> list[str]:
+    """`--config-dir X run …` as `run --config-dir X …`: where a flag stands does not matter."""
+    name, equals, _ = words[0].partition("=")
+    length = 1 if equals else 2
+    if name in ("--config-dir", "-cd") and len(words) > length:
+        return [words[length], *words[:length], *words[length + 1 :]]
+    return words

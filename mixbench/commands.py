@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixbench.errors import unknown
+from mixbench.errors import UserError, one_line, unknown
 from mixbench.help import (
     CLEAN_HELP,
     EXPORT_HELP,
@@ -34,20 +34,23 @@ GROUP_OF = {
 
 def run(words: list[str], multirun: bool = False) -> int:
     """mixbench run: one run, or with --multirun several."""
-    from mixbench.config import Composer, expand
+    from mixbench import overrides
+    from mixbench.combinations import collapsed, combine
+    from mixbench.config import Composer
     from mixbench.hydra_flags import read, show
     from mixbench.identity import job
     from mixbench.study import of_run
 
     flags = read(words)
     with Composer(flags.config_dir) as composer:
-        combinations = expand(flags.overrides) if multirun or flags.multirun else [flags.overrides]
-        if not flags.help:
-            combinations = [of_run(composer, combination) for combination in combinations]
-        if not flags.shows:
-            jobs = [job(composer.compose(combination)) for combination in combinations]
-    if flags.shows:
-        return show(flags, combinations[0])
+        combinations = [overrides.readable(flags.overrides)]
+        if multirun or flags.multirun:
+            combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
+        if flags.shows:
+            return show(flags, combinations[0] if flags.help else of_run(composer, combinations[0]))
+        jobs = [job(composer.compose(of_run(composer, combination))) for combination in combinations]
+    if fewer := collapsed(combinations, jobs):
+        _say(f"warning: {fewer}")
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir)
     from mixbench.sweep import run_jobs
@@ -65,6 +68,7 @@ def study(words: list[str]) -> int:
     from mixbench import selection
     from mixbench.config import Composer
     from mixbench.hydra_flags import read, show
+    from mixbench.overrides import LIMIT, quoted
     from mixbench.study import combinations, plan
 
     flags = read(words)
@@ -75,10 +79,14 @@ def study(words: list[str]) -> int:
         name, overrides, options = selection.read_words(flags.overrides)
         if name is None:
             raise unknown("study", flags.overrides[0], composer.options("study"))
-        results_dir = f"results_dir={options['results_dir']}"
+        results_dir = f"results_dir={quoted(options['results_dir'])}"
         if flags.shows:
             return show(flags, combinations(composer, name, overrides)[0])
-        made = plan(composer, name, [*overrides, results_dir]).jobs
+        planned = plan(composer, name, [*overrides, results_dir], None if flags.yes else LIMIT)
+        selection.check_shown(planned, options)
+        made = planned.jobs
+        if planned.fewer:
+            _say(f"warning: {planned.fewer}")
         if flags.dry_run:
             return _dry_run(made, options["results_dir"])
         from mixbench.sweep import EXIT_INTERRUPTED, run_jobs
@@ -146,7 +154,7 @@ def gallery(words: list[str]) -> int:
 
 def list_command(words: list[str]) -> int:
     """mixbench list: what a group offers, a line each."""
-    from mixbench.catalogue import describe
+    from mixbench.catalogue import describe, unfit
 
     config_dir, words = _config_dir(words)
     if _wants_help(words) or not words:
@@ -154,7 +162,12 @@ def list_command(words: list[str]) -> int:
         return 0 if words else 2
     if len(words) != 1 or words[0] not in GROUP_OF:
         raise unknown("list", " ".join(words), GROUP_OF)
-    described = describe(GROUP_OF[words[0]], config_dir)
+    if config_dir and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir {config_dir}: no such folder")
+    group = GROUP_OF[words[0]]
+    described = describe(group, config_dir)
+    for name, reason in (unfit(group, config_dir) if config_dir else {}).items():
+        described[name] = f"cannot be run: {reason}"
     width = max(map(len, described), default=0)
     for name, text in described.items():
         print(f"{name:{width}}  {text}")
@@ -290,10 +303,14 @@ def _write_report(chosen: "Selection") -> int:
 
 
 def _nothing_stored(chosen: "Selection") -> int:
-    print(f"no run of this selection is stored in {chosen.source}/", file=sys.stderr)
+    _say(f"no run of this selection is stored in {chosen.source}/{f': {chosen.why}' if chosen.why else ''}")
     return 1
 
 
 def _warn(chosen: "Selection") -> None:
     for problem in chosen.problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        _say(f"warning: {problem}")
+
+
+def _say(line: str) -> None:
+    print(one_line(line), file=sys.stderr)

@@ -1,112 +1,43 @@
-"""The configuration: the types of its keys, and composing it from YAML files and overrides by Hydra. No torch."""
+"""The configuration, composed from YAML files and overrides by Hydra. No torch."""
 
 import copy
-import itertools
+import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException, OverrideParseException
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from mixbench import own_files
 from mixbench.errors import UserError, unknown
+from mixbench.overrides import home, parse, quoted, told
+from mixbench.schema import Config
 
 CONFIG_MODULE = "mixbench.configs"
 CONFIG_NAME = "run"
 OF_THE_FILE = ("name", "version")  # what an option of a group is, not how
+# What Hydra and OmegaConf raise on a file or a value that does not fit, beside their own errors.
+UNFIT = (
+    HydraException,
+    OmegaConfBaseException,
+    yaml.YAMLError,
+    RecursionError,
+    OverflowError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    AssertionError,
+)
 GROUPS = ("dataset", "method", "augment", "model", "train", "loss", "study")
-
-
-@dataclass
-class DatasetConfig:
-    name: str | None = MISSING
-    source: str = MISSING
-    root: str = MISSING
-    path: str | None = None
-    mean: list[float] | None = None
-    std: list[float] | None = None
-    pad: int = MISSING
-    flip: bool = MISSING
-    holdout: float = MISSING
-    label_noise: float = 0.0
-    classes: list[str] | None = None
-
-
-@dataclass
-class TrainConfig:
-    protocol: str | None = None
-    steps: int | None = None
-    epochs: float | None = None
-    batch_size: int = MISSING
-    lr: float = MISSING
-    momentum: float = MISSING
-    weight_decay: float = MISSING
-    nesterov: bool = MISSING
-    schedule: str = MISSING
-    milestones: list[float] | None = None
-    gamma: float = 0.1
-    warmup: int = MISSING
-    eval_every: int | None = None
-    checkpoint_every: int = MISSING
-
-
-@dataclass
-class StudyConfig:
-    """A list of grids over the keys of a run, and the published numbers that it is compared with.
-
-    grids: key -> value or list of values; `a,b: [[1, 2], [3, 4]]` sets two keys together, `variant: NAME` names the
-    runs of a grid. published: rows of numbers, each `method: accuracy` or `method: [accuracy, sd]` in percent beside
-    the keys that say of which runs (each with a value, or a list of such), and `rule` where it is not published_rule.
-    """
-
-    name: str = MISSING
-    title: str = MISSING
-    source: str | None = None  # where the published numbers were read
-    protocol: str | None = None  # how they were made, as far as the source says
-    note: str | None = None  # what a reader of the tables must know
-    rule: str = "final"  # which accuracy the tables show: stats.RULES
-    rows: str = "n"  # the keys that its tables show
-    columns: str = "method"
-    published_rule: str | None = None  # which one the source prints
-    scale: str = "paper"  # what the settings of the file are: study.SCALES
-    scales: dict[str, dict[str, Any]] = field(default_factory=dict)  # another scale: key -> value or values in place
-    grids: list[dict[str, Any]] = field(default_factory=list)
-    published: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass
-class Config:
-    """Every key of a run. Groups without a type are free-form: the signatures of what they name say what they take."""
-
-    n: int = MISSING
-    subset: str = MISSING
-    subset_seed: int = MISSING
-    seed: int = MISSING
-    protect: Any = MISSING  # a list of class names or numbers, or one of them
-    eval: str = MISSING
-    device: str = MISSING
-    precision: str = MISSING
-    results_dir: str = MISSING
-    force: bool = MISSING
-    progress: str = MISSING
-    save_model: bool = MISSING
-    dataset: DatasetConfig = MISSING
-    method: dict[str, Any] = MISSING
-    augment: dict[str, Any] = MISSING
-    model: dict[str, Any] = MISSING
-    train: TrainConfig = MISSING
-    loss: dict[str, Any] = MISSING
-    study: StudyConfig | None = None
 
 
 ConfigStore.instance().store(name="schema", node=Config)
@@ -119,9 +50,11 @@ class Composer:
     """
 
     def __init__(self, config_dir: str | None = None):
-        if config_dir is not None and not Path(config_dir).is_dir():
+        folder = None if config_dir is None else Path(home(config_dir))
+        if folder is not None and not folder.is_dir():
             raise UserError(f"--config-dir {config_dir}: no such folder")
-        self._search = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+        self._own = folder
+        self._search = [f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"] if folder else []
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._options: dict[str, list[str]] = {}
 
@@ -137,8 +70,8 @@ class Composer:
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration under these overrides. Raises UserError, naming the override that does not fit.
 
-        Hydra composes each choice of group options once (0.1 s) and its own routine then sets the values on a copy,
-        which gives what composing anew would give at a tenth of the time: a study is hundreds of jobs.
+        Hydra composes each choice of group options once (0.1 s); the values are then set on a copy, which gives what
+        composing anew would give at a tenth of the time: a study is hundreds of jobs.
         """
         parsed = parse(overrides)
         for override in parsed:
@@ -152,12 +85,9 @@ class Composer:
                 raise _unknown_key(cfg, override.key_or_group)
             _check_of_file(cfg, override)
             try:
-                if of_part:
-                    OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
-                else:
-                    ConfigLoaderImpl._apply_overrides_to_config([override], cfg)
-            except (HydraException, OmegaConfBaseException) as error:
-                raise UserError(f"{override.input_line}: {_first_line(error.__cause__ or error)}") from error
+                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True, force_add=of_part)
+            except UNFIT as error:
+                raise UserError(f"{override.input_line}: {told(error)}") from error
         if "parts" in cfg.method:
             self._complete_parts(cfg.method)
         return cfg
@@ -192,10 +122,12 @@ class Composer:
 
     def _with_options(self, chosen: tuple[str, ...]) -> DictConfig:
         if chosen not in self._composed:
+            if self._own is not None:
+                own_files.check(self._own, chosen)
             try:
                 self._composed[chosen] = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
-            except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-                raise UserError(f"{' '.join(chosen)}: {_first_line(error)}") from error
+            except UNFIT as error:
+                raise _of_file(" ".join(chosen), error) from error
         return self._composed[chosen]
 
     def options(self, group: str) -> list[str]:
@@ -205,6 +137,13 @@ class Composer:
             names = loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)
             self._options[group] = sorted(set(names))
         return self._options[group]
+
+    def has(self, group: str, option: str, key: str) -> bool:
+        """Whether an option of a group has a key, such as method.alpha; one that is not there has all."""
+        if option not in self.options(group):
+            return True
+        cfg = self._with_options((f"{group}={option}",))
+        return _has(cfg, key) or (key.startswith("method.parts.") and "parts" in cfg.method)
 
     def method_name(self, option: str) -> str:
         """The method that an option stands for: its own name, or for an alias another's."""
@@ -222,36 +161,6 @@ class Composer:
             options = self.options(key)
             if override.value() not in options and not (key == "study" and override.value() is None):
                 raise unknown(key, override.value(), options)
-
-
-def parse(overrides: Sequence[str]) -> list[Override]:
-    """Hydra's own reading of the overrides. Raises UserError for what is not of the form key=value."""
-    parser = OverridesParser.create()
-    parsed = []
-    for text in overrides:
-        try:
-            parsed += parser.parse_overrides([text])
-        except OverrideParseException as error:
-            raise UserError(
-                f"{text!r} is not an override; write key=value, as in n=500 ({_first_line(error)})"
-            ) from error
-    return parsed
-
-
-def expand(overrides: Sequence[str]) -> list[list[str]]:
-    """Every combination of the values of a sweep, the last override turning fastest, as Hydra's sweeper orders them."""
-    axes = []
-    for override in parse(overrides):
-        if not override.is_sweep_override():
-            axes.append([override.input_line])
-        elif override.is_discrete_sweep():
-            key = override.get_key_element()
-            axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            raise UserError(
-                f"{override.input_line}: an interval has no end of values; list them, or use range(a,b,step)"
-            )
-    return [list(combination) for combination in itertools.product(*axes)]
 
 
 def without_paths(text: str) -> str:
@@ -276,21 +185,39 @@ def _check_of_file(cfg: DictConfig, override: Override) -> None:
 
 def _has(cfg: DictConfig, key: str) -> bool:
     marker = object()
-    return OmegaConf.select(cfg, key, default=marker, throw_on_missing=False) is not marker
+    try:
+        return OmegaConf.select(cfg, key, default=marker, throw_on_missing=False) is not marker
+    except UNFIT:  # a key that is none, such as a..b
+        return False
 
 
 def _unknown_key(cfg: DictConfig, key: str) -> UserError:
     parent, _, last = key.rpartition(".")
-    below = [f"{group}.{key}" for group in GROUPS for key in cfg.get(group) or () if key == last]
-    if not parent and below:  # the name is right, its group is missing
-        return UserError(f"unknown key {key!r} (did you mean {' or '.join(below)}?)")
-    node = OmegaConf.select(cfg, parent) if parent else cfg
-    if not isinstance(node, DictConfig):
+    if not parent and key not in cfg:  # the name may be right or nearly so, and its group missing
+        below = {f"{group}.{key}": key for group in GROUPS for key in cfg.get(group) or () if group != "study"}
+        near = difflib.get_close_matches(last, [*map(str, cfg), *below.values()], n=1, cutoff=0.75)
+        meant = [whole for whole, name in below.items() if name in near and name not in (*OF_THE_FILE, *cfg)]
+        if meant:
+            return UserError(f"unknown key {key!r} (did you mean {' or '.join(meant)}?)")
+    node = OmegaConf.select(cfg, parent) if parent and _has(cfg, parent) else None
+    if parent and not isinstance(node, DictConfig):
         return unknown("key", key, [str(k) for k in cfg])
+    node = node if parent else cfg
     prefix = f"{parent}." if parent else ""
     name = f" ({parent}={node.get('name')})" if parent and "name" in node else ""
     return unknown(f"key{name}", key, [f"{prefix}{k}" for k in node])
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+def _of_file(chosen: str, error: BaseException) -> UserError:
+    """The error for files that do not compose: Hydra wraps the cause, which alone names the key."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.full_key:
+            known = [] if cause.parent_node is None else [str(key) for key in cause.parent_node]
+            parent = str(cause.full_key).rpartition(".")[0]
+            wrong = unknown("key", str(cause.full_key), [f"{parent}.{key}" if parent else key for key in known])
+            return UserError(f"{chosen}: {wrong}")
+        if isinstance(cause, OmegaConfBaseException):
+            return UserError(f"{chosen}: {f'{cause.full_key}: ' if cause.full_key else ''}{told(cause)}")
+        cause = cause.__cause__
+    return UserError(f"{chosen}: {told(error)}")

@@ -15,10 +15,11 @@ from omegaconf import DictConfig
 from mixbench import data, store
 from mixbench.catalogue import describe
 from mixbench.charts.style import STYLE, save
-from mixbench.config import Composer, expand, parse
+from mixbench.config import Composer
 from mixbench.errors import UserError
 from mixbench.identity import Job, job
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
+from mixbench.overrides import expand, parse
 from mixbench.scene import Picture, Scene
 from mixbench.table import label
 from mixbench.train import check

@@ -35,6 +35,7 @@ Examples:
   mixbench study demo
   mixbench study small-data n=100,250,500 seed=0,1,2     # other values in place of the study's
   mixbench study small-data method=none,label-mix        # some of its methods
+  mixbench study small-data method=none,mixup,cutmix     # and others, at its settings; tables mark them
   mixbench study small-data --dry-run                    # what would be trained and what it would cost
   mixbench study small-data scale=cpu                    # smaller; scale=smoke: one cell, to see that it works
   mixbench study cifar10-cpu model.width=32              # another key, for all runs: kept and tabled by itself
@@ -60,7 +61,10 @@ Options:
   results_dir=FOLDER      where the runs are (results)
   out=FOLDER              where to write (results/NAME for a study, else results/selection,KEY=VALUE…)
 
-Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs.
+  dataset.classes=[A,B]   names of the classes, in the order of the labels, for the report
+
+Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs. Runs of other
+methods at the study's settings are shown too, and marked; method=A,B chooses.
 Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
 """
 

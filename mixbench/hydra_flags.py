@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ SHOWS = (
     "--version",
 )  # flags that show something and train nothing
 DRY_RUN = "--dry-run"  # ours: what would be trained, and what it would cost
-BARE = (DRY_RUN, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
+YES = "--yes"  # ours: go on where a command asks for more runs than overrides.LIMIT
+BARE = (DRY_RUN, YES, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
 KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)
 
 
@@ -39,6 +41,7 @@ class Flags:
     multirun: bool = False
     help: bool = False
     dry_run: bool = False
+    yes: bool = False
     shows: bool = False
 
 
@@ -64,12 +67,13 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
             if name in flag and value not in choices:
                 raise unknown(name, value, choices)
         if name in ("--config-dir", "-cd"):
-            flags.config_dir = value
+            flags.config_dir = value = os.path.expanduser(value)
         flags.multirun |= name in ("--multirun", "-m")
         flags.help |= name in ("--help", "-h")
         flags.shows |= name in SHOWS
         flags.dry_run |= name == DRY_RUN
-        if name not in ("--multirun", "-m", "--run", "-r", DRY_RUN):
+        flags.yes |= name == YES
+        if name not in ("--multirun", "-m", "--run", "-r", DRY_RUN, YES):
             flags.for_hydra += [name, value] if value else [name]
     return flags
 
@@ -79,7 +83,9 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     import hydra
 
     from mixbench.config import CONFIG_MODULE, CONFIG_NAME, Composer
+    from mixbench.overrides import readable
 
+    overrides = readable(overrides)
     if not flags.help:
         with Composer(flags.config_dir) as composer:
             composer.compose(overrides)  # for its messages

@@ -1,17 +1,20 @@
 """Which stored runs a table or plot shows: those of a study, or those whose keys have given values. No torch."""
 
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mixbench import store, study
-from mixbench.config import Composer, StudyConfig, parse
+from mixbench.config import Composer
 from mixbench.errors import UserError, unknown
+from mixbench.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
 from mixbench.identity import INERT, Job, cell_hash, completed
+from mixbench.overrides import home, parse, values
+from mixbench.schema import StudyConfig
 from mixbench.stats import RULES
 from mixbench.store import Store
 from mixbench.study import Study
@@ -55,6 +58,7 @@ class Selection:
     and `folder`; of a study whose grids have names also `variant`.
     study: with the runs that it should have. kept: where its records are.
     out: where tables and plots go. problems: a line for each folder that was left out.
+    class_names: the names of the classes, where the command gives them. why: what to say where there is no run.
     """
 
     frame: pd.DataFrame
@@ -67,6 +71,8 @@ class Selection:
     study: Study | None = None
     kept: Path | None = None
     problems: list[str] = field(default_factory=list)
+    class_names: list[str] | None = None
+    why: str = ""
 
     @property
     def jobs(self) -> list[Job]:
@@ -74,7 +80,7 @@ class Selection:
 
     def wanted(self) -> pd.DataFrame:
         """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""
-        return _frame([{"identity": job.identity} for job in self.jobs], self.study.variants if self.study else {})
+        return _wanted(self.study) if self.study else _frame([])
 
 
 def read_words(words: Sequence[str]) -> tuple[str | None, list[str], dict[str, Any]]:
@@ -89,7 +95,7 @@ def read_words(words: Sequence[str]) -> tuple[str | None, list[str], dict[str, A
     for word in words:
         key, equals, value = word.partition("=")
         if equals and key in OPTIONS:
-            options[key] = value
+            options[key] = home(value) if key in ("results_dir", "out") else value
         elif equals:
             filters.append(word)
     if options["rule"] is not None and options["rule"] not in RULES:
@@ -116,10 +122,11 @@ def of_study(
     sources: where to look, the first that holds any of the runs.
     """
     chosen = study.plan(composer, name, overrides)
+    check_shown(chosen, options)
     settings = chosen.settings
-    cells = {cell_hash(job.identity) for job in chosen.jobs}
     parsed = parse(overrides)
-    ids = {job.id for job in chosen.jobs} if any(override.key_or_group in SEEDS for override in parsed) else None
+    given = {override.key_or_group for override in parsed}
+    by_seed = not given.isdisjoint(SEEDS)
     results = Store(options["results_dir"])
     # What is not the whole study has a folder of its own: it must not take the place of the study's tables.
     name_of_runs = _folder_name(name, chosen.changes)
@@ -128,13 +135,21 @@ def of_study(
     places = {OWN: results.runs, KEPT: results.root / name_of_runs / "runs"}
     problems: list[str] = []
     for source in (places[which] for which in sources):
-        found, left_out = store.scan(source)
+        every, left_out = store.scan(source, of_jobs(chosen.jobs))
         problems += left_out
-        found = [m for m in found if (m["id"] in ids if ids is not None else cell_hash(m["identity"]) in cells)]
+        found = list(filter(_belongs(chosen.jobs, by_seed), every))
         if found:
             break
     else:
         source = places[sources[0]]
+    if found and "method" not in given:
+        more = _further(composer, name, overrides, chosen, every)
+        others = [] if more is None else list(filter(_belongs(more.jobs, by_seed), every))
+        if others:
+            further = sorted({m["identity"]["method"] for m in others} - {m["identity"]["method"] for m in found})
+            chosen = replace(chosen, variants=more.variants | chosen.variants, further=further)
+            ids = {m["id"] for m in found}
+            found += [m for m in others if m["id"] not in ids]
     return Selection(
         _frame(found, chosen.variants),
         options["rows"] or settings.rows,
@@ -146,7 +161,43 @@ def of_study(
         chosen,
         places[KEPT],
         problems,
+        class_names(parsed, found),
     )
+
+
+def check_shown(chosen: Study, options: Mapping[str, Any]) -> None:
+    """Raises UserError where the rows or columns that a study's tables are to show are keys of none of its runs."""
+    keys = set(_wanted(chosen).columns) - {*NOT_KEYS, "id"}
+    for what in ("rows", "columns"):
+        key = options[what] or getattr(chosen.settings, what)
+        if key not in keys:
+            raise unknown(f"key in {what}={key} of study {chosen.settings.name}", key, keys)
+
+
+def _belongs(jobs: Sequence[Job], by_seed: bool) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a stored run is one of these, or where no seeds are named a further seed of one."""
+    wanted = {job.id if by_seed else cell_hash(job.identity) for job in jobs}
+    return lambda found: (found["id"] if by_seed else cell_hash(found["identity"])) in wanted
+
+
+def _further(
+    composer: Composer, name: str, overrides: Sequence[str], chosen: Study, stored: Sequence[Mapping[str, Any]]
+) -> Study | None:
+    """The study with the methods beside its own of which runs at its settings are stored; None where there are none."""
+
+    def rest(identity: Mapping[str, Any]) -> str:
+        return cell_hash({key: value for key, value in identity.items() if key.split(".")[0] != "method"})
+
+    own, settings = {job.identity["method"] for job in chosen.jobs}, {rest(job.identity) for job in chosen.jobs}
+    others = {m["identity"]["method"] for m in stored} - own
+    others = {
+        m["identity"]["method"] for m in stored if m["identity"]["method"] in others and rest(m["identity"]) in settings
+    }
+    options = [option for option in composer.options("method") if others and composer.method_name(option) in others]
+    if not options:
+        return None
+    made = study.plan(composer, name, [*overrides, f"method={','.join(options)}"])
+    return made if made.further else None
 
 
 def _folder_name(name: str, overrides: Sequence[str]) -> str:
@@ -157,21 +208,24 @@ def _folder_name(name: str, overrides: Sequence[str]) -> str:
 
 def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, Any]) -> Selection:
     results = Store(options["results_dir"])
-    found, problems = store.scan(results.runs)
-    frame = _frame(found)
     parsed = parse(filters)
-    for override in parsed:
-        if len(frame) and (override.key_or_group not in frame.columns or override.key_or_group in NOT_KEYS):
-            raise unknown("key", override.key_or_group, set(frame.columns) - set(NOT_KEYS))
-    for override in parsed:
-        key, values = override.key_or_group, _values(override)
-        if key == "method":
-            values = [composer.method_name(value) for value in values]
+    wanted = {o.key_or_group: [_cell_value(value) for value in values(o)] for o in parsed if o.key_or_group != CLASSES}
+    if "method" in wanted:
+        wanted["method"] = [composer.method_name(name) if isinstance(name, str) else name for name in wanted["method"]]
+    found, problems = store.scan(results.runs, of_values(wanted))
+    frame = _frame(found)
+    for key in wanted:
+        if len(frame) and (key not in frame.columns or key in NOT_KEYS):
+            raise unknown("key", key, set(frame.columns) - set(NOT_KEYS))
+    why = what_there_is(frame, wanted)
+    for key, its_values in wanted.items():
         if len(frame):
-            frame = frame[frame[key].isin([_cell_value(value) for value in values])]
+            frame = frame[frame[key].isin(its_values)]
     if len(frame):  # without the columns that only other runs have
         always = (*METRICS, *SEEDS, *NOT_KEYS)
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
+    ids = set(frame["id"])
+    filters = [o.input_line for o in parsed if o.key_or_group != CLASSES]
     out = Path(options["out"] or results.root / _folder_name("selection", filters))
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
@@ -183,11 +237,9 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
         title,
         results.runs,
         problems=problems,
+        class_names=class_names(parsed, [m for m in found if m["id"] in ids]),
+        why="" if len(frame) else why,
     )
-
-
-def _values(override: Any) -> list[Any]:
-    return list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
 
 
 def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,6 +268,10 @@ def identity_keys(frame: pd.DataFrame) -> list[str]:
 
 def _cell_value(value: Any) -> Any:
     return str(value) if isinstance(value, list) else value
+
+
+def _wanted(chosen: Study) -> pd.DataFrame:
+    return _frame([{"identity": job.identity} for job in chosen.jobs], chosen.variants)
 
 
 def _frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """Checks a composed configuration and settles what it leaves open. No torch."""
 
+import math
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +18,9 @@ PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of train that schedule=step alone reads, with their defaults
 PROTOCOLS = ("small-data",)
+LARGEST = 10**9  # steps, images, pixels …: no run has more, and what allocates memory by such a number ends there
+SEEDS = ("seed", "subset_seed")
+NAMED = ("method", "augment", "model", "loss")  # groups whose YAML file names a function
 NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
 
@@ -29,9 +34,16 @@ def settle(cfg: DictConfig) -> DictConfig:
         OmegaConf.resolve(cfg)
         missing = sorted(OmegaConf.missing_keys(cfg))
     except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
+        raise UserError(f"{f'{error.full_key}: ' if error.full_key else ''}{str(error).splitlines()[0]}") from error
+    except (RecursionError, ValueError, TypeError) as error:  # ${…} that names itself, or asks what does not fit
+        raise UserError(f"a reference ${{…}} cannot be followed ({type(error).__name__})") from error
     if missing:
         raise UserError(f"{missing[0]} is not set; give {missing[0]}=VALUE")
+    check_values({key: cfg[key] for key in cfg if key != "study"})
+    for key in ("dataset.path", "dataset.root", "results_dir"):
+        OmegaConf.update(cfg, key, _home(OmegaConf.select(cfg, key)))
+    for group in NAMED:
+        _require(isinstance(cfg[group].get("name"), str), f"{group}.name", cfg[group].get("name"), "a name")
     _check_top(cfg)
     _settle_dataset(cfg)
     cfg.method = _settled_method(cfg.method, "method")
@@ -39,6 +51,27 @@ def settle(cfg: DictConfig) -> DictConfig:
     _settle_loss(cfg.loss)
     _settle_train(cfg)
     return cfg
+
+
+def check_values(value: Any, key: str = "") -> None:
+    """Raises UserError for a number that is not finite, and a whole number beyond LARGEST (a seed: beyond 2^64).
+
+    value: a configuration, or what stands at `key` in one.
+    """
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            check_values(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for inner in value:
+            check_values(inner, key)
+    elif isinstance(value, float):
+        _require(math.isfinite(value), key, value, "a finite number")
+    elif isinstance(value, int) and key not in SEEDS:
+        _require(abs(value) <= LARGEST, key, value, f"at most {LARGEST:,}, as every whole number but a seed")
+
+
+def _home(path: str | None) -> str | None:
+    return None if path is None else os.path.expanduser(path)
 
 
 def small_data_steps(n: int) -> int:
@@ -62,7 +95,7 @@ def _require(fits: bool, key: str, value: Any, needed: str) -> None:
 
 def _check_top(cfg: DictConfig) -> None:
     _require(cfg.n >= 1, "n", cfg.n, "at least 1")
-    for key in ("seed", "subset_seed"):
+    for key in SEEDS:
         _require(0 <= cfg[key] < 2**64, key, cfg[key], "0 or more, and below 2^64, for it is half a key of Philox")
     _choice("subset", cfg.subset, SUBSETS)
     _choice("eval", cfg.eval, EVALS)
@@ -222,8 +255,14 @@ def _settle_train(cfg: DictConfig) -> None:
             "(train.steps=null takes the epochs)"
         )
     if train.epochs is not None:
-        _require(train.epochs > 0, "train.epochs", train.epochs, "above 0")
-        train.steps = max(1, int(train.epochs * cfg.n // train.batch_size))
+        steps = int(min(train.epochs * cfg.n, 2.0 * LARGEST * train.batch_size) // train.batch_size)
+        _require(
+            train.epochs > 0 and steps <= LARGEST,
+            "train.epochs",
+            train.epochs,
+            f"above 0, and at most {LARGEST:,} steps",
+        )
+        train.steps = max(1, steps)
     elif train.steps is None:
         if train.protocol is None:
             raise UserError("how long to train is not set; give train.steps=NUMBER or train.epochs=NUMBER")

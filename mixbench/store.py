@@ -209,14 +209,16 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def scan(runs: Path, concerns: Callable[[str], bool] = lambda name: True) -> tuple[list[dict[str, Any]], list[str]]:
     """The metrics of the finished runs in a folder, and lines on what had to be left out.
+
+    concerns: whether a folder of that name is worth a word where it cannot be used.
 
     Each returned dict also has `folder`, where the run lies. A damaged run has a line of its own, what is not finished
     and what is no run share one each.
     """
     with _without_collecting():
-        return _scan(runs)
+        return _scan(runs, concerns)
 
 
 @contextmanager
@@ -231,7 +233,7 @@ def _without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def _scan(runs: Path, concerns: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems, unfinished, foreign = [], [], [], []
     for name in _folders(runs):
         if name.endswith((FORCE, REPLACED)):
@@ -240,9 +242,11 @@ def _scan(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
         try:
             found.append(read_metrics(folder) | {"folder": folder})
         except FileNotFoundError:
-            (unfinished if _looks_like_run(runs, name) else foreign).append(name)
+            if concerns(name):
+                (unfinished if _looks_like_run(runs, name) else foreign).append(name)
         except (OSError, ValueError) as error:
-            problems.append(printable(f"{folder}: left out ({error})"))
+            if concerns(name):
+                problems.append(printable(f"{folder}: left out ({error})"))
     for names, what in ((unfinished, "not finished; mixbench status tells more"), (foreign, "no run")):
         if names:
             more = f" and {len(names) - NAMED} more" * (len(names) > NAMED)

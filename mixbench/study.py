@@ -1,20 +1,23 @@
 """A study: a list of grids over the keys of a run, at one of several scales, turned into jobs. No torch."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.config import Composer, StudyConfig, expand, parse
+from mixbench.combinations import collapsed, fitting
+from mixbench.config import Composer
 from mixbench.errors import UserError, unknown
-from mixbench.identity import INERT, Job, cell_hash, job
-from mixbench.stats import RULES
+from mixbench.identity import INERT, Job, cell_hash, completed, job
+from mixbench.overrides import LIMIT, check_count, expand, parse, text
+from mixbench.schema import StudyConfig
+from mixbench.study_file import RULE, SCALE, SCALES, VARIANT, check, check_published, check_published_keys
 
-SCALES = ("paper", "cpu", "smoke")  # as published; less of it, for a CPU; one cell in seconds, to see that it works
-SCALE, VARIANT, RULE = "scale", "variant", "rule"
+__all__ = ["RULE", "SCALE", "SCALES", "VARIANT"]
 
 Overrides = tuple[str, ...]
 
@@ -37,6 +40,8 @@ class Study:
     jobs: its runs, the first seed's first and small subsets first. variants: cell hash -> the name of its grid, where
     grids have one. scale: the one chosen; scaled: what it sets, as overrides, in place of the file's own scale.
     changes: overrides that make the runs other than the study's, beyond the choice of cells; scale=NAME among them.
+    further: methods among the jobs' that the study's file does not have, at its settings but for the method's own.
+    fewer: a line where values that were given make fewer runs than they are.
     """
 
     settings: StudyConfig
@@ -45,6 +50,8 @@ class Study:
     scale: str
     scaled: list[str]
     changes: list[str]
+    further: list[str] = field(default_factory=list)
+    fewer: str | None = None
 
 
 def load(composer: Composer, name: str) -> StudyConfig:
@@ -56,52 +63,48 @@ def load(composer: Composer, name: str) -> StudyConfig:
         study = OmegaConf.to_object(cfg)
     except OmegaConfBaseException as error:
         raise UserError(f"study {name}: {str(error).splitlines()[0]}") from error
-    if study is None or not study.grids:
-        raise UserError(f"study {name}: its YAML has no study.grids")
-    for rule in (
-        study.rule,
-        study.published_rule or study.rule,
-        *(row[RULE] for row in study.published if RULE in row),
-    ):
-        if rule not in RULES:
-            raise unknown(f"rule of study {name}", rule, RULES)
-    for scale in (study.scale, *study.scales):
-        if scale not in SCALES:
-            raise unknown(f"scale of study {name}", scale, SCALES)
-    if study.published and study.published_rule is None:
-        raise UserError(f"study {name}: study.published needs study.published_rule, one of {', '.join(RULES)}")
+    check(name, study)
+    check_published(name, study, composer.options("method"))
     return study
 
 
-def plan(composer: Composer, name: str, overrides: Sequence[str] = ()) -> Study:
-    """The study's runs under the overrides, which are as in `combinations`."""
+def plan(composer: Composer, name: str, overrides: Sequence[str] = (), limit: int | None = LIMIT) -> Study:
+    """The study's runs under the overrides, which are as in `combinations`. Raises UserError beyond `limit` runs."""
     settings = load(composer, name)
     scale, scaled, given = _scaled(settings, overrides)
-    jobs, variants = {}, {}
-    for variant, words in _combinations(composer, settings, scaled, given):
-        made = job(composer.compose([f"study={name}", *words]))
-        jobs[made.id] = made
-        if variant is not None:
-            variants[cell_hash(made.identity)] = variant
-    ordered = sorted(jobs.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
+    every = _combinations(composer, settings, scaled, given, limit)
+    made = [job(composer.compose([f"study={name}", *words])) for _, words in every]
+    variants = {
+        cell_hash(one.identity): variant for one, (variant, _) in zip(made, every, strict=True) if variant is not None
+    }
+    unique = {one.id: one for one in made}
+    ordered = sorted(unique.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
     axes = {key for grid in settings.grids for keys in grid for key in keys.split(",")}
     if any("dataset" in row for row in settings.published):  # which say themselves of which data they are
         axes.add("dataset.name")
     changes = [f"{SCALE}={scale}"] * (scale != settings.scale)
-    changes += [o.input_line for o in parse(given) if o.key_or_group not in axes | INERT]
-    return Study(settings, ordered, variants, scale, scaled, changes)
+    parsed = parse(given)
+    changes += [o.input_line for o in parsed if o.key_or_group not in axes | INERT]
+    if not changes and not {o.key_or_group for o in parsed} - INERT:  # of all that is published some run must be
+        keys = {key for one in ordered for key in completed(one.identity)}
+        check_published_keys(name, settings, keys, composer.options("method"))
+    own = _own_methods(composer, name, settings)
+    further = list(dict.fromkeys(one.identity["method"] for one in ordered if one.identity["method"] not in own))
+    said = {o.key_or_group for o in parsed}
+    fewer = collapsed([[w for w in words if w.partition("=")[0] in said] for _, words in every], made)
+    return Study(settings, ordered, variants, scale, scaled, changes, further, fewer)
 
 
 def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[list[str]]:
     """The overrides of each run, `study=NAME` first.
 
-    overrides: `scale` chooses a scale of the study, `method` among its methods, a key that a grid sets together with
-    another among its values; another key of a grid gets the values given in place of the grid's; any other key is set
-    for all runs. Raises UserError where one of them does not fit.
+    overrides: `scale` chooses a scale of the study, `method` among its methods and further ones, a key that a grid sets
+    together with another among its values; another key of a grid gets the values given in place of the grid's; any
+    other key is set for all runs that have it. Raises UserError where one of them does not fit.
     """
     settings = load(composer, name)
     _, scaled, given = _scaled(settings, overrides)
-    return [[f"study={name}", *words] for _, words in _combinations(composer, settings, scaled, given)]
+    return [[f"study={name}", *words] for _, words in _combinations(composer, settings, scaled, given, LIMIT)]
 
 
 def of_run(composer: Composer, overrides: Sequence[str]) -> list[str]:
@@ -145,25 +148,39 @@ def _scaled(study: StudyConfig, overrides: Sequence[str]) -> tuple[str, list[str
     if scale != study.scale and scale not in study.scales:
         raise unknown(f"scale of study {study.name}", scale, {study.scale, *study.scales})
     settings = {} if scale == study.scale else study.scales[scale]
-    scaled = [f"{key}={','.join(map(_text, _list(value)))}" for key, value in settings.items()]
+    scaled = [f"{key}={','.join(map(text, _list(value)))}" for key, value in settings.items()]
     return scale, scaled, given
 
 
+def _own_methods(composer: Composer, name: str, study: StudyConfig) -> set[str]:
+    """The methods of the study's file, whatever scale and cells are chosen."""
+    options = {option for grid in study.grids for option in _list(grid.get("method", []))}
+    return {composer.method_name(option) for option in options} or {composer.compose([f"study={name}"]).method.name}
+
+
 def _combinations(
-    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str]
-) -> Iterable[tuple[str | None, list[str]]]:
-    """For each run the name of its grid, where it has one, and its overrides."""
-    for variant, axes in _axes(composer, study, scaled, given):
-        for values in itertools.product(*axes.values()):
-            yield variant, list(itertools.chain.from_iterable(values))
+    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str], limit: int | None
+) -> list[tuple[str | None, list[str]]]:
+    """For each run the name of its grid, where it has one, and its overrides. Counted before they are made."""
+    grids = _axes(composer, study, scaled, given, limit)
+    check_count(sum(math.prod(map(len, axes.values())) for _, axes in grids), limit)
+    named = [
+        (variant, list(itertools.chain.from_iterable(values)))
+        for variant, axes in grids
+        for values in itertools.product(*axes.values())
+    ]
+    # Each is kept with the name of its grid, so that `fitting` tells apart what two grids share.
+    kept = fitting(composer, [[f"{VARIANT}={variant}", *words] for variant, words in named])
+    names = {f"{VARIANT}={variant}": variant for variant, _ in named}
+    return [(names[first], words) for first, *words in kept]
 
 
 def _axes(
-    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str]
+    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str], limit: int | None
 ) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
     """For each grid its name, and key -> its values, each as the overrides that set it."""
     set_for_all = {
-        o.key_or_group: [tuple(values) for values in expand([o.input_line])] for o in parse([*scaled, *given])
+        o.key_or_group: [tuple(values) for values in expand([o.input_line], limit)] for o in parse([*scaled, *given])
     }
     if "study" in set_for_all:
         raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
@@ -172,18 +189,49 @@ def _axes(
         (grid.get(VARIANT), {key: _settings(study, key, value) for key, value in grid.items() if key != VARIANT})
         for grid in study.grids
     ]
+    further: list[tuple[str | None, dict[str, list[Overrides]]]] = []
     if wanted is not None:
         known = {value[0].partition("=")[2] for _, grid in grids for value in grid.get("method", [])}
-        names = [composer.method_name(value[0].partition("=")[2]) for value in wanted]
-        for name in names:
-            if name not in known:
-                raise unknown(f"method in study {study.name}", name, known)
-        chosen = [(f"method={name}",) for name in names]
+        options = [value[0].partition("=")[2] for value in wanted]
+        chosen = {option: _among(composer, option, known) for option in options}
+        further = _further(grids, [option for option, own in chosen.items() if own is None], set_for_all)
+        own = [(f"method={name}",) for name in chosen.values()]
         grids = [
-            (variant, grid | {"method": [value for value in grid.get("method", []) if value in chosen]})
+            (variant, grid | {"method": [value for value in grid.get("method", []) if value in own]})
             for variant, grid in grids
         ]
-    return [(variant, grid) for variant, grid in _set_in_grids(study, grids, set_for_all) if all(grid.values())]
+        if further and not any(all(grid.values()) for _, grid in grids):
+            return further
+    return [*((name, grid) for name, grid in _set_in_grids(study, grids, set_for_all) if all(grid.values())), *further]
+
+
+def _among(composer: Composer, option: str, known: set[str]) -> str | None:
+    """Which of the study's methods an option is, itself or by another name; None where it is a further one."""
+    if option not in composer.options("method"):
+        raise unknown("method", option, composer.options("method"))
+    settings = composer.compose([f"method={option}"]).method
+    same = (name for name in sorted(known - {option}) if composer.compose([f"method={name}"]).method == settings)
+    return option if option in known else next(same, None)
+
+
+def _further(
+    grids: list[tuple[str | None, dict[str, list[Overrides]]]], options: list[str], given: dict[str, list[Overrides]]
+) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
+    """Grids of methods that the study does not have: its own grids without what these set of their methods."""
+    made = []
+    for option in options:
+        for variant, grid in grids:
+            axes: dict[str, list[Overrides]] = {"method": [(f"method={option}",)]}
+            for keys, values in grid.items():
+                # Of keys that a grid sets together those of the method go, and the others stay together.
+                kept = [
+                    tuple(word for word in value if not word.startswith(("method=", "method."))) for value in values
+                ]
+                if any(kept):
+                    others = [key for key in keys.split(",") if key != "method" and not key.startswith("method.")]
+                    axes[",".join(others)] = list(dict.fromkeys(kept))
+            made.append((None if variant is None else option, axes | given))
+    return made
 
 
 def _set_in_grids(
@@ -226,18 +274,9 @@ def _settings(study: StudyConfig, keys: str, values: Any) -> list[Overrides]:
         parts = _list(value) if len(names) > 1 else [value]
         if len(parts) != len(names):
             raise UserError(f"study {study.name}: {keys} needs lists of {len(names)} values; got {value}")
-        settings.append(tuple(f"{key}={_text(part)}" for key, part in zip(names, parts, strict=True)))
+        settings.append(tuple(f"{key}={text(part)}" for key, part in zip(names, parts, strict=True)))
     return settings
 
 
 def _list(values: Any) -> list[Any]:
     return values if isinstance(values, list) else [values]
-
-
-def _text(value: Any) -> str:
-    """A YAML value in Hydra's override grammar."""
-    if value is None:
-        return "null"
-    if isinstance(value, list):
-        return f"[{','.join(map(_text, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -172,6 +172,9 @@ def preamble(selection: Selection, table: Table) -> list[str]:
         if chosen.changes:
             absent = " Published numbers are not shown: they are of the study itself." * bool(settings.published)
             lines.append(f"Changed from that: {_changes(chosen)}.{absent}")
+        if chosen.further:
+            whose = "source" if settings.source else "study"
+            lines.append(f"Not in the {whose}, run at its settings: {', '.join(chosen.further)}.")
         if settings.published and not chosen.changes:
             rule = RULES[study.published_rule(settings, selection.rule)]
             lines.append(f"Published: {settings.source}; {rule.meaning}.")

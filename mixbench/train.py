@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from mixbench import models
 from mixbench.augment import AUGMENTS
-from mixbench.config import TrainConfig
 from mixbench.data import Split
 from mixbench.errors import UserError, unknown
 from mixbench.functions import Configured
@@ -24,6 +23,7 @@ from mixbench.losses import LOSSES, one_hot
 from mixbench.mixing.runner import At, Mixed, build
 from mixbench.plan import Plan
 from mixbench.rng import Purpose, words
+from mixbench.schema import TrainConfig
 
 PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together,
 PLAN_BYTES = 32 * 2**20  # or fewer where a method draws a mask for each image

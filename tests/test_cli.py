@@ -129,7 +129,7 @@ MISTAKES = {
     "two studies": ("table demo small-data", ["demo small-data", "one study"]),
     "key without its group": ("run label_noise=0.2", ["'label_noise'", "did you mean dataset.label_noise?"]),
     "key of a study": ("study demo sed=3", ["'sed'", "did you mean seed?"]),
-    "method not in the study": ("study demo method=cutmix", ["'cutmix'", "study demo", "choices: data-mix"]),
+    "method of a study": ("study demo method=cutmixx", ["'cutmixx'", "did you mean cutmix?"]),
     "study named twice": ("study demo study=small-data", ["study"]),
     "rule": ("table demo rule=finale", ["'finale'", "did you mean final?", "choices: best, final, median10"]),
     "list": ("list method", ["'method'", "did you mean methods?", "choices: augments, datasets"]),
@@ -686,6 +686,4 @@ def test_a_study_that_is_no_study_is_a_mistake(mixbench, tmp_path, text, told):
 
 def test_a_studys_methods_may_be_chosen_by_an_alias(mixbench):
     assert mixbench("status", "demo", "method=mixup").out.startswith("study demo in results/runs/: 12 missing\n")
-    call = mixbench("status", "demo", "method=cutmix")
-    assert call.status == 2
-    assert "data-mix, label-mix, none" in call.err
+    assert mixbench("status", "demo", "method=cutmix").out.startswith("study demo in results/runs/: 12 missing\n")

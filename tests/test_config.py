@@ -11,13 +11,14 @@ from hydra import compose
 from mixbench import functions
 from mixbench.augment import AUGMENTS
 from mixbench.catalogue import describe, names
-from mixbench.config import Composer, expand
+from mixbench.config import Composer
 from mixbench.errors import UserError
 from mixbench.identity import job
 from mixbench.losses import LOSSES
 from mixbench.mixing import METHODS
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
 from mixbench.models import MODELS
+from mixbench.overrides import expand
 from mixbench.train import check
 
 

@@ -89,7 +89,9 @@ def _mean_recall(recalls: Sequence[Any], experiment: Experiment) -> list[float |
 
 
 def _class_names(selection: Selection) -> list[str] | None:
-    """The names that the first run's settings give the classes, in the order of their numbers."""
+    """The names of the classes in the order of their numbers: the command's, else those of the first run's settings."""
+    if selection.class_names is not None:
+        return selection.class_names
     try:
         with open(selection.frame["folder"].iloc[0] / "config.yaml", encoding="utf-8") as file:
             names = yaml.safe_load(file)["dataset"].get("classes")

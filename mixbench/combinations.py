@@ -1,0 +1,76 @@
+"""The runs that a sweep asks for: every combination of its values, less what an option does not have. No torch."""
+
+from collections.abc import Sequence
+
+from mixbench.config import GROUPS, Composer
+from mixbench.identity import Job
+from mixbench.overrides import LIMIT, expand
+
+Combination = list[str]  # of overrides
+SHOWN = 3  # reasons that a warning gives
+
+
+def combine(composer: Composer, overrides: Sequence[str], limit: int | None = LIMIT) -> list[Combination]:
+    """Every combination of the values, each once; a key that a method does not have stays out of that method's.
+
+    Raises UserError where there are more than `limit`.
+    """
+    return fitting(composer, expand(overrides, limit))
+
+
+def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Combination]:
+    """The combinations without the keys that belong to another option of a swept group, each once.
+
+    `method=none,mixup method.alpha=0.2,1` is three runs: none has no α. A key that no option has stays, and is told
+    when it is composed.
+    """
+    chosen = [_options(words) for words in combinations]
+    named = {group: {options[group] for options in chosen if group in options} for group in GROUPS}
+    swept = {group for group, options in named.items() if len(options) > 1}
+    there: dict[tuple[str, str, str], bool] = {}
+
+    def has(group: str, option: str, key: str) -> bool:
+        place = (group, option, key)
+        if place not in there:
+            there[place] = composer.has(group, option, key)
+        return there[place]
+
+    def fits(word: str, options: dict[str, str]) -> bool:
+        key = word.partition("=")[0]
+        group, dot, _ = key.partition(".")
+        if not dot or group not in swept or group not in options or has(group, options[group], key):
+            return True
+        return not any(has(group, option, key) for option in named[group])
+
+    kept = (tuple(w for w in words if fits(w, o)) for words, o in zip(combinations, chosen, strict=True))
+    return [list(words) for words in dict.fromkeys(kept)]
+
+
+def collapsed(combinations: Sequence[Combination], jobs: Sequence[Job]) -> str | None:
+    """A line that says why combinations are fewer runs than they are; None where each is a run of its own."""
+    first: dict[str, Combination] = {}
+    reasons: dict[str, None] = {}
+    for words, job in zip(combinations, jobs, strict=True):
+        other = first.setdefault(job.id, words)
+        if other != words:
+            reasons[_reason(other, words, job)] = None
+    if not reasons:
+        return None
+    more = f"; and {len(reasons) - SHOWN} more" * (len(reasons) > SHOWN)
+    runs = f"{len(first)} different run{'s' * (len(first) > 1)}"
+    return f"{len(combinations)} combinations make {runs} ({'; '.join(list(reasons)[:SHOWN])}{more})"
+
+
+def _options(words: Combination) -> dict[str, str]:
+    """Group -> the option that the words choose."""
+    return {key: value for key, _, value in (word.partition("=") for word in words) if key in GROUPS}
+
+
+def _reason(one: Combination, other: Combination, job: Job) -> str:
+    mine, theirs = (" ".join(w for w in a if w not in b) for a, b in ((one, other), (other, one)))
+    keys = {word.partition("=")[0] for word in f"{mine} {theirs}".split()}
+    if keys == {"subset_seed"} and job.cfg.subset == "head":
+        return "subset_seed does nothing with subset=head"
+    if not mine or not theirs:
+        return f"{mine or theirs} changes nothing"
+    return f"{theirs} is the same run as {mine}"

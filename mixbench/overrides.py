@@ -1,0 +1,205 @@
+"""The words KEY=VALUE of a command: read by Hydra's grammar, paths as they stand, several values counted. No torch.
+
+Rule for keys that take a text (TEXTS): what is in quotes, and what Hydra's grammar reads, means what Hydra says;
+anything else (blanks with parentheses, commas, `=`, `~`, letters beyond ASCII) is the text itself. A path comes first
+as it stands: `dataset.path=a,b.npz` is one file where there is one of that name, else the two files `a` and `b.npz`.
+"""
+
+import decimal
+import itertools
+import math
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Override,
+    OverrideType,
+    Quote,
+    QuotedString,
+    RangeSweep,
+    ValueType,
+)
+from hydra.errors import HydraException
+
+from mixbench.errors import UserError
+
+LIMIT = 10_000  # runs of one command without --yes: more are a slip more often than a wish
+PATHS = ("dataset.path", "dataset.root", "results_dir", "out")
+TEXTS = (*PATHS, "dataset.name")
+TAKEN = (ValueType.ELEMENT, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
+# What Hydra's parser raises beside its own errors: on nesting without end, or numbers of thousands of digits.
+UNREADABLE = (HydraException, RecursionError, ValueError, OverflowError, decimal.DecimalException)
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """The overrides; their `input_line` is what Hydra reads. Raises UserError for what is not of the form key=value."""
+    return [_parsed(text) for text in overrides]
+
+
+def readable(overrides: Sequence[str]) -> list[str]:
+    """The overrides as Hydra's own program reads them. Raises UserError as `parse`."""
+    return [override.input_line for override in parse(overrides)]
+
+
+def values(override: Override, limit: int | None = LIMIT) -> list[Any]:
+    """The values that an override gives its key; one where it is no sweep. Raises UserError beyond `limit`."""
+    if not _several(override, limit):
+        return [override.value()]
+    return [value.text if isinstance(value, QuotedString) else value for value in override.sweep_iterator()]
+
+
+def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str]]:
+    """Every combination of the values of a sweep, the last override turning fastest, as Hydra's sweeper orders them.
+
+    They are counted first. Raises UserError where there are more than `limit`, or none.
+    """
+    parsed = parse(overrides)
+    check_count(math.prod(map(count, parsed)), limit)
+    axes = []
+    for override in parsed:
+        if _several(override, limit):
+            key = override.get_key_element()
+            axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            axes.append([override.input_line])
+    return [list(combination) for combination in itertools.product(*axes)]
+
+
+def check_count(number: int, limit: int | None) -> None:
+    """Raises UserError where a command asks for more than `limit` runs; None: the user has said --yes."""
+    if limit is not None and number > limit:
+        many = f"{number:,}" if number < 10**15 else f"about 10^{math.log10(number):.0f}"
+        raise UserError(f"these are {many} combinations, and more than {limit:,} are taken for a slip; --yes goes on")
+
+
+def count(override: Override) -> int:
+    """How many values an override gives its key, without making them. Raises UserError where there is none."""
+    if not override.is_sweep_override():
+        return 1
+    sweep = override.value()
+    if isinstance(sweep, RangeSweep):
+        steps = decimal.Decimal(sweep.stop) - decimal.Decimal(sweep.start)
+        number = max(0, math.ceil(steps / decimal.Decimal(sweep.step)))
+    else:
+        number = len(sweep.list)
+    if number == 0:
+        raise UserError(f"{override.input_line}: gives {override.key_or_group} no value")
+    return number
+
+
+def text(value: Any) -> str:
+    """A value of a YAML file in the grammar of overrides. Raises UserError where it has keys."""
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return f"[{','.join(map(text, value))}]"
+    if isinstance(value, dict):
+        raise UserError(f"{value}: must be a value or a list of values")
+    if isinstance(value, str):
+        return value if _reads_as_element(f"key={value}") else quoted(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def quoted(value: str) -> str:
+    """A text in the grammar of overrides, whatever signs it holds."""
+    return QuotedString(value, Quote.single).with_quotes()
+
+
+def home(path: str) -> str:
+    """The path with ~ replaced by the home folder, which a shell does not do behind KEY=."""
+    return os.path.expanduser(path)
+
+
+def told(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+
+
+def _several(override: Override, limit: int | None) -> bool:
+    check_count(count(override), limit)
+    return override.is_sweep_override()
+
+
+def _parsed(word: str) -> Override:
+    key, _, value = word.partition("=")
+    line = _text_override(key, value) if key in TEXTS else word
+    try:
+        override = _read(line)
+    except UNREADABLE as error:
+        raise UserError(f"{word!r} is not an override; write key=value, as in n=500 ({told(error)})") from error
+    _check_taken(override)
+    return override
+
+
+@lru_cache(maxsize=10_000)  # a sweep says the same words again and again, and the grammar takes a millisecond a word
+def _read(line: str) -> Override:
+    (override,) = OverridesParser.create().parse_overrides([line])
+    return override
+
+
+def _text_override(key: str, value: str) -> str:
+    """The override of a key that takes a text, in quotes where Hydra would read another text, or none at all."""
+    line = f"{key}={value}"
+    if re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
+        return line
+    try:
+        override = _read(line)
+    except UNREADABLE:
+        override = None
+    if key in PATHS:
+        whole = home(value)
+        as_element = override is not None and override.value_type == ValueType.ELEMENT
+        if as_element and override.value() in (None, whole):
+            return line
+        if _exists(whole) or (as_element and not isinstance(override.value(), str)):
+            return f"{key}={quoted(whole)}"
+        pieces = [home(piece.strip()) for piece in value.split(",")]
+        if override is None and len(pieces) > 1 and all(map(_exists, pieces)):
+            return f"{key}={','.join(map(quoted, pieces))}"
+        value = whole
+    return f"{key}={quoted(value)}" if override is None else line
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.exists(path)
+    except ValueError:  # a character that no file system takes
+        return False
+
+
+def _reads_as_element(line: str) -> bool:
+    try:
+        override = _read(line)
+    except UNREADABLE:
+        return False
+    return override.value_type == ValueType.ELEMENT and _plain(override.value())
+
+
+def _check_taken(override: Override) -> None:
+    """Raises UserError for what Hydra's grammar knows and a run has no use for."""
+    word, value = override.input_line, override.value()
+    if override.type == OverrideType.DEL or override.value_type is None:
+        return  # Composer tells what may not be removed
+    if override.value_type == ValueType.INTERVAL_SWEEP:
+        raise UserError(f"{word}: an interval has no end of values; list them, or use range(a,b,step)")
+    several = value.list if isinstance(value, ChoiceSweep) else [value]
+    of_range = isinstance(value, RangeSweep)
+    shuffled = override.is_sweep_override() and (getattr(value, "shuffle", False) or getattr(value, "tags", False))
+    if override.value_type not in TAKEN or shuffled or not (of_range or all(map(_plain, several))):
+        raise UserError(f"{word}: glob, tag and shuffle mean nothing here; list the values, or use range(a,b,step)")
+    if of_range and (not all(map(math.isfinite, (value.start, value.stop, value.step))) or value.step == 0):
+        raise UserError(f"{word}: has no end of values; list them, or use range(a,b,step) with finite numbers")
+
+
+def _plain(value: Any) -> bool:
+    """Whether this is a number, a text, a truth value, null, or a list or dictionary of such."""
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    if isinstance(value, dict):
+        return all(map(_plain, value.values()))
+    return value is None or isinstance(value, str | int | float | bool | QuotedString)

@@ -1,0 +1,85 @@
+"""A user's own YAML files (--config-dir), looked at before Hydra composes them. No torch, no Hydra."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mixbench.errors import UserError
+
+MOST_BYTES = 1_000_000  # of a file: a study of a thousand published rows has a tenth of it
+MOST_NODES = 100_000  # values of a file with all aliases written out: ten lines of aliases can stand for billions
+
+
+def check(config_dir: Path, chosen: Sequence[str]) -> None:
+    """Look at the user's files that these choices (`group=option`) load, with those that their defaults name.
+
+    Raises UserError for a file that is no text, no YAML, not a list of keys, or too large.
+    """
+    waiting = [tuple(choice.partition("=")[::2]) for choice in chosen]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        group, option = waiting.pop()
+        path = config_dir / group / f"{option}.yaml"
+        if (group, option) not in seen and path.exists():
+            seen.add((group, option))
+            waiting += list(_defaults(group, read(path)))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The keys of a YAML file. Raises UserError where it cannot be one of a configuration."""
+    if not path.is_file():
+        raise UserError(f"{path}: is not a file")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: is larger than {MOST_BYTES:,} bytes")
+        content = path.read_text(encoding="utf-8")
+        node = yaml.compose(content, Loader=yaml.SafeLoader)
+        if node is None:
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            raise UserError(f"{path}: must be keys with values, as in `name: cutmix`, not a single value or a list")
+        if _size(node) > MOST_NODES:
+            raise UserError(f"{path}: holds more than {MOST_NODES:,} values, with all aliases written out")
+        return yaml.safe_load(content)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not a text in UTF-8") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: is nested without end") from error
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: is no YAML ({' '.join(str(error).split())})") from error
+
+
+def _size(root: yaml.Node) -> int:
+    """How many values the document has once each alias is written out. Raises RecursionError for one inside itself."""
+    known: dict[int, int] = {}
+
+    def size(node: yaml.Node, above: frozenset[int]) -> int:
+        if id(node) in above:
+            raise RecursionError
+        if id(node) not in known:
+            inside = above | {id(node)}
+            below = node.value if isinstance(node, yaml.CollectionNode) else []
+            pairs = isinstance(node, yaml.MappingNode)
+            parts = [part for pair in below for part in pair] if pairs else below
+            known[id(node)] = 1 + sum(size(part, inside) for part in parts)
+        return known[id(node)]
+
+    return size(root, frozenset())
+
+
+def _defaults(group: str, content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The files that a file's defaults list names, as (group, option)."""
+    listed = content.get("defaults")
+    for entry in listed if isinstance(listed, list) else []:
+        if isinstance(entry, str):
+            yield group, entry.split("@")[0]
+        elif isinstance(entry, dict):
+            for key, option in entry.items():
+                words = str(key).split("@")[0].split()
+                if words and isinstance(option, str):
+                    name = words[-1]
+                    yield (name.strip("/") if name.startswith("/") else f"{group}/{name}"), option

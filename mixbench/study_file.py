@@ -1,0 +1,75 @@
+"""Whether a study's YAML fits together, told before anything of it is trained. No torch."""
+
+import math
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from mixbench.errors import UserError, unknown
+from mixbench.schema import StudyConfig
+from mixbench.stats import RULES
+
+SCALES = ("paper", "cpu", "smoke")  # as published; less of it, for a CPU; one cell in seconds, to see that it works
+SCALE, VARIANT, RULE = "scale", "variant", "rule"
+
+
+def check(name: str, study: StudyConfig | None) -> None:
+    """What can be told from the file alone. Raises UserError."""
+    if study is None or not study.grids:
+        raise UserError(f"study {name}: its YAML has no study.grids")
+    for rule in (
+        study.rule,
+        study.published_rule or study.rule,
+        *(row.get(RULE, study.rule) for row in study.published),
+    ):
+        if rule not in RULES:
+            raise unknown(f"rule of study {name}", rule, RULES)
+    for scale in (study.scale, *study.scales):
+        if scale not in SCALES:
+            raise unknown(f"scale of study {name}", scale, SCALES)
+    if study.published and study.published_rule is None:
+        raise UserError(f"study {name}: study.published needs study.published_rule, one of {', '.join(RULES)}")
+    for grid in study.grids:
+        _check_settings(f"study {name}: study.grids", grid)
+        if not isinstance(grid.get(VARIANT, ""), str):
+            raise UserError(f"study {name}: variant: {grid[VARIANT]}: must be a name")
+    for scale, settings in study.scales.items():
+        _check_settings(f"study {name}: study.scales.{scale}", settings)
+
+
+def _check_settings(where: str, settings: dict[str, Any]) -> None:
+    for key, value in settings.items():
+        if value == [] or any(isinstance(item, dict) for item in _leaves(value)):
+            raise UserError(f"{where}: {key}: {value}: must be a value, or a list of values")
+
+
+def check_published(name: str, study: StudyConfig, methods: Collection[str]) -> None:
+    """Raises UserError for a published number that is none. methods: the names of all methods."""
+    for row in study.published:
+        for key, value in row.items():
+            where = f"study {name}: study.published: {key}: {value}"
+            numbers = value if isinstance(value, list) else [value]
+            if key in methods and not (1 <= len(numbers) <= 2 and all(map(_percent, numbers))):
+                raise UserError(f"{where}: must be an accuracy in percent, or [accuracy, sd]")
+            if any(isinstance(item, dict) for item in _leaves(value)):
+                raise UserError(f"{where}: must be a value, or a list of values")
+
+
+def check_published_keys(name: str, study: StudyConfig, keys: Collection[str], methods: Collection[str]) -> None:
+    """Raises UserError for a published row with a key that no run of the study has. keys: of its runs."""
+    for row in study.published:
+        for key in row:
+            if key not in (*keys, *methods, RULE):
+                raise unknown(f"method or key in study.published of study {name}", key, [*methods, *keys])
+
+
+def _percent(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and 0 <= value <= 100
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
