@@ -87,21 +87,17 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
                     f"dataset.name={name}: {job.cfg.dataset.path} holds other images than {where}, which has that name "
                     "too; give one of them a dataset.name of its own"
                 )
-        if 0 in images.class_counts:
-            lacking = [str(k) for k, count in enumerate(images.class_counts) if count == 0]
-            yield (
-                f"{name} n={job.cfg.n} subset={job.cfg.subset}: no image of class {', '.join(lacking)}; "
-                "a list sorted by class wants subset=random or balanced, and shuffling before eval=holdout"
-            )
+        yield from data.warnings(images, job.cfg)
 
 
 def _dataset(job: Job) -> data.Dataset:
-    return _load(job.cfg.dataset.source, job.cfg.dataset.root, job.cfg.dataset.path)
+    dataset = job.cfg.dataset
+    return _load(dataset.source, dataset.root, dataset.path, with_test=job.cfg.eval == "test" or not dataset.path)
 
 
 @cache
-def _load(source: str, root: str, path: str | None) -> data.Dataset:
-    return data.load(source, root, path, say=lambda line: print(line, file=sys.stderr, flush=True))
+def _load(source: str, root: str, path: str | None, with_test: bool) -> data.Dataset:
+    return data.load(source, root, path, lambda line: print(line, file=sys.stderr, flush=True), with_test)
 
 
 def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -> Iterator[Result]:
