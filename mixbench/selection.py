@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench import store, study
+from mixbench import evaluated, store, study
 from mixbench.config import Composer, StudyConfig, parse
 from mixbench.errors import UserError, unknown
 from mixbench.identity import INERT, Job, cell_hash, completed
@@ -70,6 +70,12 @@ class Selection:
     @property
     def jobs(self) -> list[Job]:
         return self.study.jobs if self.study else []
+
+    @property
+    def on(self) -> str:
+        """What the images are called that its runs are evaluated on: test, held-out or, where both, evaluation."""
+        frame = self.frame if len(self.frame) else self.wanted()
+        return evaluated.images(frame.get("eval", []))
 
     def wanted(self) -> pd.DataFrame:
         """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""

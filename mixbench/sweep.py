@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from mixbench import data
+from mixbench import data, evaluated
 from mixbench.errors import UserError
 from mixbench.identity import Job
 from mixbench.run import Result, StopRequest, execute, find, prepare
@@ -129,9 +129,10 @@ def _line(result: Result, number: int, count: int, results: Store) -> str:
     if result.status == "failed":
         return f"{place}{result.job}: failed"
     found = result.metrics
+    best = evaluated.rule("best", evaluated.images([result.job.identity["eval"]]))
     line = (
         f"{place}{result.job}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
-        f"of last 10, {found['best_accuracy']:.2f} best on test; {found['seconds']:.0f} s"
+        f"of last 10, {found['best_accuracy']:.2f} {best.short}; {found['seconds']:.0f} s"
     )
     if result.status == "finished":
         line += f" (finished before{f'; {result.note}' if result.note else ''})"
