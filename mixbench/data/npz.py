@@ -69,8 +69,8 @@ def _check_place(path: str, file: str) -> None:
             f"numpy.savez_compressed, as {' and '.join(TRAIN_KEYS)} (uint8 [N, H, W, C] and integers from 0)"
         )
     if not os.path.isfile(file):
-        there = os.path.exists(file)
-        raise UserError(f"dataset.path={path}: {'not a file' if there else 'no such file'}; give an .npz archive")
+        what = "not a file; give an .npz archive" if os.path.exists(file) else "no such file"
+        raise UserError(f"dataset.path={path}: {what}")
 
 
 def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict[str, zipfile.ZipInfo]:
