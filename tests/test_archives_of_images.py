@@ -210,6 +210,11 @@ def test_hold_outs_need_no_test_arrays_and_do_not_read_them(tmp_path):
     refused(broken)
 
 
+def test_a_gallery_needs_no_test_arrays(mixbench, tmp_path):
+    written("my.npz", test_images=None, test_labels=None)
+    assert mixbench("gallery", "dataset=npz", "dataset.path=my.npz", "method=cutmix", "n=8").status == 0
+
+
 @pytest.mark.parametrize("key", ["train_images", "train_labels"])
 def test_training_arrays_are_always_needed(tmp_path, key):
     path = written(tmp_path / "my.npz", **{key: None})

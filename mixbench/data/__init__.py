@@ -89,7 +89,10 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         mean=mean,
         std=std,
         indices=indices,
-        checksums={"data_sha256": dataset.sha256(cfg.eval == "test"), "train_sha256": dataset.train_sha256},
+        checksums={
+            "data_sha256": dataset.sha256(with_test=cfg.eval == "test" and evaluated),
+            "train_sha256": dataset.train_sha256,
+        },
         true_labels=true_labels,
         replaced=replaced,
         label_noise=noise,
