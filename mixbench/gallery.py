@@ -52,14 +52,14 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list
             raise UserError(f"protect={one.cfg.protect}: a gallery shows images that are mixed; leave protect out")
         check(one.cfg)
     source = first.cfg.dataset
-    dataset = data.load(source.source, source.root, source.path, say=print)
+    dataset = data.load(source.source, source.root, source.path, say=print, with_test=False)
     augments = sorted({one.cfg.augment.name for one in jobs})
     scenes = []
     for one, words in made:
         if "n" not in given:
             one.cfg.n = min(one.cfg.n, len(dataset.train_images))
         note = [*_note(one.cfg), *_changed(composer, one, words), *_augmented(one, jobs)]
-        scenes.append(Scene(one, data.split(dataset, one.cfg), ", ".join(note)))
+        scenes.append(Scene(one, data.split(dataset, one.cfg, evaluated=False), ", ".join(note)))
     stem = scenes[0].name if len(scenes) == 1 else "methods"
     if augments != [DEFAULTS["augment"]]:
         stem += f"-{'-'.join(augments)}"

@@ -57,7 +57,7 @@ Examples:
 
 Options:
   rows=KEY, columns=KEY   any two keys of a run (n and method)
-  rule=final|median10|best   which accuracy: after the last step, median of the last 10 evaluations, best on test
+  rule=final|median10|best   which accuracy: after the last step, median of the last 10 evaluations, best evaluation
   results_dir=FOLDER      where the runs are (results)
   out=FOLDER              where to write (results/NAME for a study, else results/selection,KEY=VALUE…)
 

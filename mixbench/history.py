@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-COLUMNS = ["step", "train_loss", "test_loss", "test_accuracy"]
+from mixbench.metrics import OLDER
+
+COLUMNS = ["step", "train_loss", "eval_loss", "eval_accuracy"]
 
 
 def read(folders: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
     """The rows of every folder's history.csv, and a line for each that cannot be used.
 
-    Columns: step, train_loss, test_loss, test_accuracy, and `run`, the folder's place in `folders`.
+    Columns: step, train_loss, eval_loss, eval_accuracy (test_loss and test_accuracy in older runs), and `run`, the
+    folder's place in `folders`.
     """
     bodies: dict[bytes, list[tuple[int, bytes]]] = {}
     problems = []
@@ -46,7 +49,8 @@ def _parse(header: bytes, of_runs: Sequence[tuple[int, bytes]]) -> pd.DataFrame:
     whole = all(body.endswith(b"\n") for _, body in of_runs)
     if not whole or commas != [count * header.count(b",") for count in counts]:
         raise ValueError("it has no line, or one that is cut off or too long")
-    text = header + b"\n" + b"".join(body for _, body in of_runs)
+    names = (OLDER.get(name, name) for name in header.decode("utf-8").rstrip("\r").split(","))
+    text = ",".join(names).encode() + b"\n" + b"".join(body for _, body in of_runs)
     frame = pd.read_csv(io.BytesIO(text), usecols=COLUMNS, low_memory=False)[COLUMNS]
     if len(frame) != sum(counts) or not all(np.isfinite(frame[key].astype(float)).all() for key in COLUMNS):
         raise ValueError("it is no table of finite numbers")

@@ -97,9 +97,9 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "dataset.std": dataset.std,
         "n": cfg.n,
         "subset": cfg.subset,
-        "subset_seed": None if cfg.subset == "head" and dataset.label_noise == 0 else cfg.subset_seed,
+        "subset_seed": cfg.subset_seed if _drawn_by_subset_seed(cfg) else None,
         "eval": cfg.eval,
-        "dataset.holdout": dataset.holdout if cfg.eval == "holdout" else None,
+        "dataset.holdout": dataset.holdout if cfg.eval != "test" else None,
         "dataset.label_noise": dataset.label_noise,
         "seed": cfg.seed,
         "protect": cfg.protect,
@@ -110,6 +110,11 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     identity |= {f"train.{key}": train[key] for key in (*outcome, "warmup", "eval_every")}
     return {key: _plain(value) for key, value in identity.items()}
+
+
+def _drawn_by_subset_seed(cfg: DictConfig) -> bool:
+    """Whether subset_seed decides which images are trained on, which are held out, or which labels are wrong."""
+    return cfg.subset != "head" or cfg.eval == "stratified" or cfg.dataset.label_noise != 0
 
 
 def _flat(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

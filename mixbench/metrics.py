@@ -1,7 +1,7 @@
 """What stored logits say about a classifier: accuracy, recall of each class, NLL, calibration error. No torch."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 
 MEDIAN_OF = 10  # evaluations whose median is reported (Zhang et al. 2018, section 3.2)
 ECE_BINS = 15  # Guo et al. 2017, section 4.1
+OLDER = {"test_loss": "eval_loss", "test_accuracy": "eval_accuracy"}  # columns of histories, whatever was evaluated on
 TEMPERATURES = (0.01, 100.0)  # where the best one is looked for; a half without mistakes would have it go to 0
 
 
@@ -69,9 +70,14 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float | Non
     }
 
 
+def current(row: Mapping[str, float]) -> dict[str, float]:
+    """An evaluation of a run of any version under the names that columns have today."""
+    return {OLDER.get(key, key): value for key, value in row.items()}
+
+
 def of_history(history: Sequence[dict[str, float]]) -> dict[str, float]:
     """The accuracies in percent of a run's evaluations: of the last, the best, and the median of the last ten."""
-    accuracies = [row["test_accuracy"] for row in history]
+    accuracies = [current(row)["eval_accuracy"] for row in history]
     return {
         "final_accuracy": accuracies[-1],
         "best_accuracy": max(accuracies),

@@ -66,7 +66,7 @@ class RunProgress:
                 self._say(f"{self.label}: about {duration(left)} to go at this speed; {self.advise}")
 
     def row(self, row: dict[str, float]) -> None:
-        self.loss, self.accuracy = row["train_loss"], row["test_accuracy"]
+        self.loss, self.accuracy = row["train_loss"], row["eval_accuracy"]
 
     def close(self) -> None:
         if self.bar is not None:

@@ -36,6 +36,7 @@ class Purpose(IntEnum):
     LAYER = 18
     CHOICE = 19
     LABEL_NOISE = 20
+    HELD_OUT = 21
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

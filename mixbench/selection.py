@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench import store, study
+from mixbench import evaluated, store, study
 from mixbench.config import Composer
 from mixbench.errors import UserError, unknown
 from mixbench.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
@@ -77,6 +77,12 @@ class Selection:
     @property
     def jobs(self) -> list[Job]:
         return self.study.jobs if self.study else []
+
+    @property
+    def on(self) -> str:
+        """What the images are called that its runs are evaluated on: test, held-out or, where both, evaluation."""
+        frame = self.frame if len(self.frame) else self.wanted()
+        return evaluated.images(frame.get("eval", []))
 
     def wanted(self) -> pd.DataFrame:
         """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""

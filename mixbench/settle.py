@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mixbench.errors import UserError, unknown
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
-EVALS = ("test", "holdout")
+EVALS = ("test", "holdout", "stratified")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of train that schedule=step alone reads, with their defaults
@@ -110,7 +110,7 @@ def _settle_dataset(cfg: DictConfig) -> None:
     if dataset.source == "npz" and not dataset.path:
         raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz")
     if dataset.name is None:
-        dataset.name = re.sub(r"\.npz$", "", re.split(r"[/\\]", dataset.path)[-1])
+        dataset.name = _name_of(dataset.path)
     _require(
         re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None,
         "dataset.name",
@@ -118,17 +118,31 @@ def _settle_dataset(cfg: DictConfig) -> None:
         "of letters, digits and . _ + - alone, since it names folders (set dataset.name)",
     )
     _require(dataset.pad >= 0, "dataset.pad", dataset.pad, "0 or more")
-    _require(dataset.holdout > 0, "dataset.holdout", dataset.holdout, "a share below 1 or a number of images")
+    held = dataset.holdout
+    whole = 0 < held < 1 or (held >= 1 and float(held).is_integer())  # not inf, not nan
+    _require(whole, "dataset.holdout", held, "a share above 0 and below 1, or a whole number of images")
+    if cfg.eval == "stratified" and cfg.subset == "disjoint":
+        raise UserError(
+            "subset=disjoint eval=stratified: each subset_seed holds out other images, so the subsets would share "
+            "images; use eval=holdout or eval=test, or subset=balanced"
+        )
     for key in ("mean", "std"):
         if (dataset.mean is None) != (dataset.std is None):
             raise UserError("dataset.mean and dataset.std go together: give both, or null for both")
         if dataset[key] is not None:
             _require(len(dataset[key]) in (1, 3), f"dataset.{key}", dataset[key], "one number for each channel")
+            _require(all(map(math.isfinite, dataset[key])), f"dataset.{key}", dataset[key], "finite numbers")
     if dataset.std is not None:
         _require(min(dataset.std) > 0, "dataset.std", dataset.std, "above 0")
     _require(0 <= dataset.label_noise <= 1, "dataset.label_noise", dataset.label_noise, "a share, from 0 to 1")
     names = list(dataset.classes or [])
     _require(len(set(names)) == len(names), "dataset.classes", names, "names that all differ")
+
+
+def _name_of(path: str) -> str:
+    """The archive's file name without .npz, and with - for what cannot stand in the name of a folder."""
+    name = re.sub(r"\.npz$", "", re.split(r"[/\\]", path)[-1])
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).lstrip("._+-")
 
 
 def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:

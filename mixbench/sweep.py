@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from mixbench import data
+from mixbench import data, evaluated
 from mixbench.errors import UserError
 from mixbench.identity import Job
 from mixbench.run import Result, StopRequest, execute, find, prepare
@@ -87,21 +87,17 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
                     f"dataset.name={name}: {job.cfg.dataset.path} holds other images than {where}, which has that name "
                     "too; give one of them a dataset.name of its own"
                 )
-        if 0 in images.class_counts:
-            lacking = [str(k) for k, count in enumerate(images.class_counts) if count == 0]
-            yield (
-                f"{name} n={job.cfg.n} subset={job.cfg.subset}: no image of class {', '.join(lacking)}; "
-                "a list sorted by class wants subset=random or balanced, and shuffling before eval=holdout"
-            )
+        yield from data.warnings(images, job.cfg)
 
 
 def _dataset(job: Job) -> data.Dataset:
-    return _load(job.cfg.dataset.source, job.cfg.dataset.root, job.cfg.dataset.path)
+    dataset = job.cfg.dataset
+    return _load(dataset.source, dataset.root, dataset.path, with_test=job.cfg.eval == "test" or not dataset.path)
 
 
 @cache
-def _load(source: str, root: str, path: str | None) -> data.Dataset:
-    return data.load(source, root, path, say=lambda line: print(line, file=sys.stderr, flush=True))
+def _load(source: str, root: str, path: str | None, with_test: bool) -> data.Dataset:
+    return data.load(source, root, path, lambda line: print(line, file=sys.stderr, flush=True), with_test)
 
 
 def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -> Iterator[Result]:
@@ -133,9 +129,10 @@ def _line(result: Result, number: int, count: int, results: Store) -> str:
     if result.status == "failed":
         return f"{place}{result.job}: failed"
     found = result.metrics
+    best = evaluated.rule("best", evaluated.images([result.job.identity["eval"]]))
     line = (
         f"{place}{result.job}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
-        f"of last 10, {found['best_accuracy']:.2f} best on test; {found['seconds']:.0f} s"
+        f"of last 10, {found['best_accuracy']:.2f} {best.short}; {found['seconds']:.0f} s"
     )
     if result.status == "finished":
         line += f" (finished before{f'; {result.note}' if result.note else ''})"

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from mixbench import store, study
+from mixbench import evaluated, store, study
 from mixbench.errors import unknown
 from mixbench.selection import NOT_KEYS, Selection, identity_keys, telling_apart
 from mixbench.stats import RULES, Summary, summarise
 from mixbench.study import Published
 
 BASELINE_FIRST = ("none",)
-FAR = 2.0  # points between best-on-test and final accuracy that a reader must know of
+FAR = 2.0  # points between the best and the final accuracy that a reader must know of
 
 
 @dataclass
@@ -163,7 +163,9 @@ def preamble(selection: Selection, table: Table) -> list[str]:
     """What the numbers are and how the runs were made, above the table."""
     counts = "mean ± standard deviation (runs)"
     lines = precisions(selection.frame)
-    lines.append(f"Percent, {counts}{_of_intervals(table)}; {RULES[selection.rule].meaning}.")
+    meaning = evaluated.rule(selection.rule, selection.on).meaning
+    lines.append(f"Percent, {counts}{_of_intervals(table)}; {meaning}.")
+    lines += _of_images(selection.on)
     if selection.study is not None:
         chosen, settings = selection.study, selection.study.settings
         lines += [text for text in (settings.protocol, settings.note) if text]
@@ -188,6 +190,13 @@ def precisions(frame: pd.DataFrame) -> list[str]:
         return []
     parts = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
     return [f"These runs computed in different precisions ({parts}): some of their differences may come from that."]
+
+
+def _of_images(on: str) -> list[str]:
+    """A line on what images the accuracies are on, where these are not simply the test images."""
+    held_out = "Accuracies are on held-out images: a part of the training list that no run trains on."
+    mixed = "Some runs are evaluated on test images, others on held-out images of the training list."
+    return {evaluated.HELD_OUT: [held_out], evaluated.MIXED: [mixed]}.get(on, [])
 
 
 def _of_intervals(table: Table) -> str:
@@ -218,8 +227,8 @@ def notes(selection: Selection, table: Table) -> list[str]:
     gaps = frame[RULES["best"].key].astype(float) - frame[RULES["final"].key].astype(float)
     if (far := int((gaps > FAR).sum())) > 0:
         lines.append(
-            f"In {far} of {len(frame)} runs the best accuracy on the test images is more than {FAR:g} points above the "
-            f"final one (by up to {gaps.max():.1f}): a rule that takes the best would flatter them."
+            f"In {far} of {len(frame)} runs the best accuracy on the {selection.on} images is more than {FAR:g} points "
+            f"above the final one (by up to {gaps.max():.1f}): a rule that takes the best would flatter them."
         )
     for key, what in (("code_sha256", "versions of the code"), ("device", "devices")):
         kinds = sorted({str(value) for value in frame[key].dropna()})

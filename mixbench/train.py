@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mixbench import models
+from mixbench import metrics, models
 from mixbench.augment import AUGMENTS
 from mixbench.data import Split
 from mixbench.errors import UserError, unknown
@@ -264,8 +264,8 @@ def _row(engine: Engine, step: int, lr: float, train_loss: float, logits: Tensor
         "epoch": step * engine.plan.batch_size / engine.plan.n,
         "lr": lr,
         "train_loss": train_loss,
-        "test_loss": F.cross_entropy(logits, labels).item(),
-        "test_accuracy": 100 * (logits.argmax(dim=1) == labels).sum().item() / len(labels),
+        "eval_loss": F.cross_entropy(logits, labels).item(),
+        "eval_accuracy": 100 * (logits.argmax(dim=1) == labels).sum().item() / len(labels),
         "seconds": seconds,
     }
 
@@ -294,4 +294,6 @@ def _resume(engine: Engine, checkpoint: Path) -> Progress:
         return Progress()
     engine.model.load_state_dict(state["model"])
     engine.optimizer.load_state_dict(state["optimizer"])
-    return Progress(**state["progress"])
+    progress = Progress(**state["progress"])
+    progress.history = [metrics.current(row) for row in progress.history]
+    return progress

@@ -153,7 +153,7 @@ MISTAKES = {
         f"{DIGITS} subset=balancd",
         ["'balancd'", "did you mean balanced?", "choices: balanced, disjoint, head, random"],
     ),
-    "eval": (f"{DIGITS} eval=tests", ["'tests'", "did you mean test?", "choices: holdout, test"]),
+    "eval": (f"{DIGITS} eval=tests", ["'tests'", "did you mean test?", "choices: holdout, stratified, test"]),
     "holdout": (f"{DIGITS} eval=holdout dataset.holdout=5000", ["dataset.holdout=5000", "1297"]),
     "precision": (f"{DIGITS} precision=fp16", ["'fp16'", "choices: auto, bf16, fp32"]),
     "seed": (f"{DIGITS} seed=-1", ["seed=-1", "0 or more"]),
@@ -226,7 +226,7 @@ MISTAKES = {
     "results of no readable schema": (DIGITS, ["results/runs"], partial(files_of_schema, '{"sche')),
     "npz without path": ("run dataset=npz n=4", ["dataset.path"]),
     "npz not there": (NPZ, ["my.npz", "no such file"]),
-    "npz a folder": (NPZ, ["my.npz"], lambda: Path("my.npz").mkdir()),
+    "npz a folder": (NPZ, ["my.npz", "folder"], lambda: Path("my.npz").mkdir()),
     "npz a text": (NPZ, ["my.npz", "archive"], lambda: Path("my.npz").write_text("images\n")),
     "npz empty": (NPZ, ["my.npz", "archive"], lambda: Path("my.npz").touch()),
     "npz an npy": (NPZ, ["my.npz", "archive"], partial(plain_array, "my.npz")),
@@ -234,7 +234,7 @@ MISTAKES = {
     "npz encrypted": (NPZ, ["my.npz", "archive", "encrypted"], partial(encrypted_archive, "my.npz")),
     "npz lacks a key": (
         NPZ,
-        ["my.npz", "no test_labels", "train_images, train_labels, test_images, test_labels"],
+        ["my.npz", "no test_labels", "test_images and test_labels", "eval=stratified"],
         partial(archive, "my.npz", test_labels=None),
     ),
     "npz images not uint8": (
@@ -294,7 +294,7 @@ MISTAKES = {
     ),
     "npz of pickled objects": (
         NPZ,
-        ["my.npz", "pickled"],
+        ["my.npz", "train_labels", "Python objects"],
         partial(archive, "my.npz", train_labels=np.array([{"label": 0}] * 12, dtype=object)),
     ),
     "npz without images": (
@@ -646,7 +646,7 @@ def test_version(mixbench):
 def test_an_archive_that_changed_is_refused_also_under_another_evaluation(mixbench):
     words = [*NPZ.split(), "device=cpu"]
     archive("my.npz")
-    assert mixbench(*words, "eval=holdout").status == 0
+    assert mixbench(*words, "eval=holdout", "dataset.holdout=3").status == 0
     archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
     call = mixbench(*words, "eval=test")
     assert call.status == 2

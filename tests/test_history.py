@@ -6,7 +6,7 @@ import pytest
 
 from mixbench import history
 
-HEADER = "step,epoch,lr,train_loss,test_loss,test_accuracy,seconds"
+HEADER = "step,epoch,lr,train_loss,eval_loss,eval_accuracy,seconds"
 OLDER = "test_accuracy,step,test_loss,train_loss"
 GOOD = "10,1.5,0.1,2.25,2.5,11.5,0.5\n20,3.0,0.1,1.75,2.0,22.5,1.0\n"
 
@@ -17,7 +17,7 @@ DAMAGED = {
     "header cut off": HEADER[:20],
     "no header": GOOD,
     "another table": "a,b\n1,2\n",
-    "a column missing": "step,train_loss,test_loss\n1,2.0,3.0\n",
+    "a column missing": "step,train_loss,eval_loss\n1,2.0,3.0\n",
     "last line cut in a number": f"{HEADER}\n{GOOD}30,4.5,0.1,1.5,1.7",
     "last line cut in its last number": f"{HEADER}\n{GOOD}30,4.5,0.1,1.5,1.75,33.5,1",
     "last line without its end": f"{HEADER}\n{GOOD}30,4.5,0.1,1.5,1.75,33.5,1.5",
@@ -63,7 +63,8 @@ def written(seed, header=HEADER):
 
 
 def alone(folder):
-    return pd.read_csv(folder / "history.csv")[history.COLUMNS]
+    older = {"test_loss": "eval_loss", "test_accuracy": "eval_accuracy"}
+    return pd.read_csv(folder / "history.csv").rename(columns=older)[history.COLUMNS]
 
 
 def of_run(rows, i):

@@ -219,7 +219,7 @@ def test_a_run_leaves_one_folder(mixbench, tiny, tmp_path):
     rows = history(folder)
     assert [row["step"] for row in rows] == ["4", "8", "12", "14"]
     assert [float(row["epoch"]) for row in rows] == [step * 8 / 20 for step in (4, 8, 12, 14)]
-    accuracies = [float(row["test_accuracy"]) for row in rows]
+    accuracies = [float(row["eval_accuracy"]) for row in rows]
     assert found["final_accuracy"] == accuracies[-1]
     assert found["best_accuracy"] == max(accuracies)
     assert found["median10_accuracy"] == np.median(accuracies)

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from mixbench import evaluated
 from mixbench.charts.style import LINES, MARKERS, colours, fitted, marker
 from mixbench.selection import Selection
-from mixbench.stats import RULES, Summary
+from mixbench.stats import Summary
 from mixbench.table import BASELINE_FIRST, Table, label
 
 DODGE = 0.012  # of the axis between neighbouring methods' marks, so that their bars do not hide one another
@@ -160,5 +161,4 @@ def _label_axes(axes: Axes, selection: Selection, table: Table, log: bool) -> No
 
 
 def _accuracy_label(selection: Selection) -> str:
-    images = "held-out" if set(selection.frame.get("eval", [])) == {"holdout"} else "test"
-    return f"{images} accuracy (%), {RULES[selection.rule].short}"
+    return f"{selection.on} accuracy (%), {evaluated.rule(selection.rule, selection.on).short}"

@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mixbench import evaluated
 from mixbench.charts.style import fitted
 from mixbench.comparison import Setting
 from mixbench.selection import Selection
-from mixbench.stats import RULES
 from mixbench.table import Table, label
 
 COLOUR_MAP = "cividis"  # runs from dark to light evenly: it reads in grey, and without red and green
@@ -45,7 +45,8 @@ def heatmap(selection: Selection, table: Table, settings: list[Setting]) -> Figu
         axes.set_title(fitted(name), fontsize=10)
         axes.grid(visible=False)
     grid[0].set_ylabel(table.row_keys[0])
-    shade = "gain over none (points)" if baseline else f"accuracy (%), {RULES[selection.rule].short}"
+    rule = evaluated.rule(selection.rule, selection.on)
+    shade = "gain over none (points)" if baseline else f"{selection.on} accuracy (%), {rule.short}"
     figure.colorbar(image, ax=list(grid), label=shade, pad=0.02)
     return figure
 

@@ -1,4 +1,4 @@
-"""Loss curves: training and test loss against the step, a panel for each cell, or one for many columns. No torch."""
+"""Loss curves: training and evaluation loss by step, a panel for each cell, or one for many columns. No torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,16 +23,16 @@ LOSS_FLOOR = 1e-4  # on the logarithmic axis; a memorised subset's loss goes to 
 
 
 def loss_curves(selection: Selection, table: Table) -> Figure | None:
-    """Training and test loss against the step, a panel for each cell with runs; None where no history can be read."""
-    histories = _histories(selection, table)
+    """Training and evaluation loss by step, a panel for each cell with runs; None where no history can be read."""
+    histories, on = _histories(selection, table), selection.on
     rows = [r for r in table.rows if any((r, c) in histories for c in table.columns)][:GRID_LIMIT]
     columns = [c for c in table.columns if any((r, c) in histories for r in rows)][:GRID_LIMIT]
     if not rows:
         return None
     if len(columns) == 1 and len(rows) > PANELS_ABREAST:
-        return _loss_panels(table, rows, columns[0], histories)
+        return _loss_panels(table, rows, columns[0], histories, on)
     if len(columns) > COLUMNS_ABREAST:
-        return _losses_together(table, rows, columns, histories)
+        return _losses_together(table, rows, columns, histories, on)
     lengths = {losses.index.max() for losses in histories.values()}
     figure, grid = _grid(len(rows), len(columns), sharex=True if len(lengths) == 1 else "row")
     _scale(grid[0, 0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
@@ -46,11 +46,13 @@ def loss_curves(selection: Selection, table: Table) -> Figure | None:
         axes.set_title(table.heading(column), fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("step")
-    _loss_legend(figure, ncols=2 if len(columns) > 1 else 1)
+    _loss_legend(figure, on, ncols=2 if len(columns) > 1 else 1)
     return figure
 
 
-def _loss_panels(table: Table, rows: Sequence[tuple], column: Any, histories: dict[tuple, pd.DataFrame]) -> Figure:
+def _loss_panels(
+    table: Table, rows: Sequence[tuple], column: Any, histories: dict[tuple, pd.DataFrame], on: str
+) -> Figure:
     """Several panels abreast, where below one another they would be a strip."""
     lines = -(-len(rows) // PANELS_ABREAST)
     figure, grid = _grid(lines, PANELS_ABREAST, sharex=False, titles=0.5)
@@ -65,14 +67,14 @@ def _loss_panels(table: Table, rows: Sequence[tuple], column: Any, histories: di
         axes.set_ylabel("loss")
     for axes in grid.flat[max(0, len(rows) - PANELS_ABREAST) : len(rows)]:
         axes.set_xlabel("step")
-    _loss_legend(figure, ncols=2)
+    _loss_legend(figure, on, ncols=2)
     return figure
 
 
 def _losses_together(
-    table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: dict[tuple, pd.DataFrame]
+    table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: dict[tuple, pd.DataFrame], on: str
 ) -> Figure:
-    """For each row the training losses of all columns in one panel and their test losses in the other: means alone."""
+    """For each row all columns' training losses in one panel and evaluation losses in the other: means alone."""
     palette = colours(table.columns)
     looks = {c: {"color": palette[c], "ls": LINES[i % len(LINES)]} for i, c in enumerate(columns)}
     lines = -(-len(columns) // LEGEND_COLUMNS)
@@ -81,13 +83,13 @@ def _losses_together(
     for row, of_row in zip(rows, grid, strict=True):
         there = [column for column in columns if (row, column) in histories]
         of_row[0].set_xlim(0, max(histories[row, column].index.max() for column in there))
-        for axes, key in zip(of_row, ("train_loss", "test_loss"), strict=True):
+        for axes, key in zip(of_row, ("train_loss", "eval_loss"), strict=True):
             _prepare(axes)
             for column in there:
                 means = histories[row, column][key]["mean"].clip(lower=LOSS_FLOOR)
                 axes.plot(means.index, means, lw=1.2, **looks[column])
         of_row[0].set_ylabel(f"{_row_name(table, row)}\nloss")
-    for axes, title in zip(grid[0], ("training loss, as trained", "test loss"), strict=True):
+    for axes, title in zip(grid[0], ("training loss, as trained", f"{on} loss"), strict=True):
         axes.set_title(title, fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("step")
@@ -143,15 +145,15 @@ def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
     if losses is None:
         axes.text(0.5, 0.5, "no run", transform=axes.transAxes, ha="center", color="#777777")
         return
-    for key, style in (("train_loss", "-"), ("test_loss", "--")):
+    for key, style in (("train_loss", "-"), ("eval_loss", "--")):
         steps = losses[key].clip(lower=LOSS_FLOOR)
         axes.plot(steps.index, steps["mean"], style, color=colour, lw=1.4)
         axes.fill_between(steps.index, steps["min"], steps["max"], color=colour, alpha=0.15, lw=0)
 
 
-def _loss_legend(figure: Figure, ncols: int) -> None:
+def _loss_legend(figure: Figure, on: str, ncols: int) -> None:
     kinds = [Line2D([], [], ls=style, color="#333333") for style in ("-", "--")]
-    names = ["training loss, as trained (mixed images and labels)", "test loss"]
+    names = ["training loss, as trained (mixed images and labels)", f"{on} loss"]
     figure.legend(kinds, names, loc="lower center", ncols=ncols, fontsize=9)
 
 
@@ -169,5 +171,5 @@ def _histories(selection: Selection, table: Table) -> dict[tuple, pd.DataFrame]:
     places = list(dict.fromkeys(table.places))
     of_run = np.array([places.index(place) for place in table.places]) if places else np.array([], dtype=int)
     rows["place"] = of_run[rows["run"].to_numpy(dtype=int)]
-    losses = rows.groupby(["place", "step"])[["train_loss", "test_loss"]].agg(["mean", "min", "max"])
+    losses = rows.groupby(["place", "step"])[["train_loss", "eval_loss"]].agg(["mean", "min", "max"])
     return {places[i]: losses.loc[i] for i in losses.index.unique("place")}

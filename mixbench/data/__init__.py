@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from omegaconf import DictConfig
 
+from mixbench.data.holdout import held_out, named
 from mixbench.data.noise import corrupt
 from mixbench.data.sources import CIFAR_TEST, Dataset, load
 from mixbench.data.subsets import choose
 from mixbench.errors import UserError
 
-__all__ = ["Dataset", "Split", "load", "split"]
+__all__ = ["Dataset", "Split", "load", "split", "warnings"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Split:
     bool [n]: which, those among them whose random label is the true one.
     protected: bool [n], images that are never mixed, by their given label, which is all that a user of wrong labels
     knows; None where no class is protected.
+    list_counts: int64 [K], how many images of each class the whole training list has.
     checksums: data_sha256 of the whole training list with, where they are used, the test images; train_sha256 of the
     training list alone, which runs evaluated on other images have in common.
     """
@@ -42,6 +44,7 @@ class Split:
     replaced: np.ndarray
     label_noise: float
     protected: np.ndarray | None
+    list_counts: np.ndarray
 
     @property
     def class_counts(self) -> list[int]:
@@ -58,21 +61,21 @@ class Split:
         return _sha256(self.train_labels)
 
 
-def split(dataset: Dataset, cfg: DictConfig) -> Split:
-    """Take the run's subset and evaluation images out of its data set. Raises UserError where they cannot be had."""
+def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
+    """Take the run's subset and evaluation images out of its data set. Raises UserError where they cannot be had.
+
+    evaluated: false where nothing will be evaluated, so that there need be no test images.
+    """
     images, labels = dataset.train_images, dataset.train_labels
-    eval_images, eval_labels = dataset.test_images, dataset.test_labels
-    if cfg.eval == "holdout":
-        held = _held_out(len(images), cfg.dataset.holdout)
-        images, eval_images = images[:-held], images[-held:]
-        labels, eval_labels = labels[:-held], labels[-held:]
-    elif cfg.dataset.source.startswith("cifar") and len(eval_images) != CIFAR_TEST:
-        raise UserError(
-            f"eval=test: {cfg.dataset.path} has {len(eval_images)} test images where {cfg.dataset.source} has "
-            f"{CIFAR_TEST}; use eval=holdout"
-        )
+    if cfg.eval != "test":
+        held = held_out(labels, cfg.eval, cfg.dataset.holdout, cfg.subset_seed)
+        free = np.flatnonzero(~held)
+        eval_images, eval_labels = images[held], labels[held]
+    else:
+        free = np.arange(len(labels))
+        eval_images, eval_labels = _test_images(dataset, cfg) if evaluated else (images[:0], labels[:0])
     _check_classes(cfg, dataset.num_classes)
-    indices = choose(labels, cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes)
+    indices = free[choose(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes)]
     subset, true_labels = images[indices], labels[indices]
     noise = cfg.dataset.label_noise
     given_labels, replaced = corrupt(true_labels, indices, noise, cfg.subset_seed, dataset.num_classes)
@@ -86,12 +89,56 @@ def split(dataset: Dataset, cfg: DictConfig) -> Split:
         mean=mean,
         std=std,
         indices=indices,
-        checksums={"data_sha256": dataset.sha256(cfg.eval == "test"), "train_sha256": dataset.train_sha256},
+        checksums={
+            "data_sha256": dataset.sha256(with_test=cfg.eval == "test" and evaluated),
+            "train_sha256": dataset.train_sha256,
+        },
         true_labels=true_labels,
         replaced=replaced,
         label_noise=noise,
         protected=np.isin(given_labels, cfg.protect) if cfg.protect else None,
+        list_counts=np.bincount(labels, minlength=dataset.num_classes),
     )
+
+
+def warnings(images: Split, cfg: DictConfig) -> list[str]:
+    """What a user should know of a run's images before it trains: the classes that are missing, a line each."""
+    name = cfg.dataset.name
+    in_list = images.list_counts > 0
+    in_subset = np.array(images.class_counts) > 0
+    evaluated = np.bincount(images.eval_labels, minlength=images.num_classes) > 0
+    lines = []
+    if not in_list.all():
+        lines.append(
+            f"{name}: no image of {_named(~in_list)} in the whole training list, though the network has an output for "
+            "it; number the labels 0, 1, 2 … without gaps"
+        )
+    if (in_list & ~in_subset).any():
+        lines.append(
+            f"{name} n={cfg.n} subset={cfg.subset}: no image of {_named(in_list & ~in_subset)}; a list sorted by "
+            "class wants subset=random or balanced"
+        )
+    if (in_list & ~evaluated).any():
+        lines.append(
+            f"{name} eval=test: no test image of {_named(in_list & ~evaluated)}: accuracies are of the other classes "
+            "alone; eval=stratified evaluates on all"
+        )
+    return lines
+
+
+def _named(classes: np.ndarray) -> str:
+    return named(np.flatnonzero(classes).tolist())
+
+
+def _test_images(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:
+    if dataset.test_images is None or dataset.test_labels is None:
+        raise UserError(f"eval=test: {cfg.dataset.name} has no test images; eval=stratified works without")
+    if cfg.dataset.source.startswith("cifar") and len(dataset.test_images) != CIFAR_TEST:
+        raise UserError(
+            f"eval=test: {cfg.dataset.path} has {len(dataset.test_images)} test images where {cfg.dataset.source} has "
+            f"{CIFAR_TEST}; use eval=stratified"
+        )
+    return dataset.test_images, dataset.test_labels
 
 
 def _check_classes(cfg: DictConfig, num_classes: int) -> None:
@@ -109,13 +156,6 @@ def _check_classes(cfg: DictConfig, num_classes: int) -> None:
 
 def _sha256(numbers: np.ndarray) -> str:
     return hashlib.sha256(numbers.astype("<i8").tobytes()).hexdigest()
-
-
-def _held_out(count: int, holdout: float) -> int:
-    held = round(holdout * count) if holdout < 1 else int(holdout)
-    if not 0 < held < count:
-        raise UserError(f"dataset.holdout={holdout:g}: leaves no training or no held-out image of {count}")
-    return held
 
 
 def _normalisation(images: np.ndarray, dataset: DictConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,6 @@
 import contextlib
 import hashlib
 import itertools
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +12,11 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from mixbench.data import npz
 from mixbench.errors import UserError, unknown
 from mixbench.rng import Purpose, permutations
 
 SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz")
-NPZ_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
-LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
-# What NumPy and zipfile raise on contents that are damaged, encrypted or compressed in a way they do not know.
-DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, zipfile.BadZipFile, zlib.error)
-SMALLEST_SIDE = 8  # three halvings leave one pixel
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
 DIGITS_TRAIN = 1297  # the other 500 of the 1,797 test
 # Squares of a photograph, cut at these steps from the corner where each one's subject first is inside, and their size.
@@ -32,12 +26,12 @@ PHOTOS_TRAIN = 64  # of 98
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images uint8 [N, H, W, C], labels int64 [N] in 0 … num_classes - 1."""
+    """Images uint8 [N, H, W, C], labels int64 [N] in 0 … num_classes - 1; those of the test None where not needed."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
+    test_images: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
 
     @property
     def num_classes(self) -> int:
@@ -59,15 +53,16 @@ class Dataset:
         return _sha256(self.test_images, self.test_labels)
 
 
-def load(source: str, root: str, path: str | None, say: Callable[[str], None]) -> Dataset:
+def load(source: str, root: str, path: str | None, say: Callable[[str], None], with_test: bool = True) -> Dataset:
     """The images of a source, from the archive at `path` where one is given. `root`: where downloads are kept.
 
-    say: called with a line before anything that takes long. Raises UserError where the images cannot be had.
+    say: called with a line before anything that takes long. with_test: whether an archive must have test images; else
+    it need not, and they are not read. Raises UserError where the images cannot be had.
     """
     if source not in SOURCES:
         raise unknown("dataset.source", source, SOURCES)
     if path:
-        dataset = _npz(path)
+        dataset = Dataset(**npz.read(path, with_test))
         if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
             raise UserError(
                 f"{path}: {len(dataset.train_images)} training images where {source} has {CIFAR_TRAIN}; "
@@ -135,78 +130,3 @@ def _photos() -> Dataset:
     shuffled = permutations(1, Purpose.DIGITS, 0, 1, len(images))[0]
     train, test = shuffled[:PHOTOS_TRAIN], shuffled[PHOTOS_TRAIN:]
     return Dataset(images[train], labels[train], images[test], labels[test])
-
-
-def _npz(path: str) -> Dataset:
-    arrays = _read_archive(Path(path).expanduser())
-    for part in ("train", "test"):
-        arrays[f"{part}_images"] = _checked_images(path, f"{part}_images", arrays[f"{part}_images"])
-        arrays[f"{part}_labels"] = _checked_labels(path, f"{part}_labels", arrays[f"{part}_labels"])
-        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-        if len(images) != len(labels):
-            raise UserError(f"{path}: {len(images)} {part}_images but {len(labels)} {part}_labels")
-    dataset = Dataset(**arrays)
-    if dataset.train_images.shape[1:] != dataset.test_images.shape[1:]:
-        raise UserError(
-            f"{path}: train_images are {dataset.train_images.shape[1:]}, "
-            f"test_images {dataset.test_images.shape[1:]} (H, W, C)"
-        )
-    if dataset.test_labels.max() >= dataset.num_classes:
-        raise UserError(
-            f"{path}: test_labels go up to {dataset.test_labels.max()}, train_labels only to {dataset.num_classes - 1}"
-        )
-    return dataset
-
-
-def _read_archive(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise UserError(f"dataset.path={path}: no such file")
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path}: not an .npz archive")
-    try:
-        # Pickled objects could run code: they stay refused.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            missing = [key for key in NPZ_KEYS if key not in archive]
-            if missing:
-                raise UserError(
-                    f"{path}: no {missing[0]}; an archive has {', '.join(NPZ_KEYS)}, "
-                    f"this one {', '.join(archive.files) or 'nothing'}"
-                )
-            arrays = {key: archive[key] for key in NPZ_KEYS}
-    except DAMAGE as error:
-        reason = "pickled objects are not read" if "allow_pickle" in str(error) else str(error).splitlines()[0]
-        raise UserError(f"{path}: not a readable .npz archive ({reason})") from error
-    for key, array in arrays.items():
-        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no array
-            raise UserError(f"{path}: {key} is not an array")
-    return arrays
-
-
-def _checked_images(path: str, key: str, images: np.ndarray) -> np.ndarray:
-    if images.dtype != np.uint8:
-        raise UserError(f"{path}: {key} is {images.dtype}, must be uint8")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise UserError(f"{path}: {key} has shape {images.shape}, must be [N, H, W] or [N, H, W, C] with C 1 or 3")
-    if len(images) == 0:
-        raise UserError(f"{path}: {key} is empty")
-    if min(images.shape[1:3]) < SMALLEST_SIDE:
-        raise UserError(
-            f"{path}: {key} are {images.shape[1]}x{images.shape[2]}, must be {SMALLEST_SIDE}x{SMALLEST_SIDE} or larger"
-        )
-    return images
-
-
-def _checked_labels(path: str, key: str, labels: np.ndarray) -> np.ndarray:
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(f"{path}: {key} is {labels.dtype}, must be integers")
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]")
-    if len(labels) and labels.min() < 0:
-        raise UserError(f"{path}: {key} has a label {labels.min()}, labels start at 0")
-    if len(labels) and labels.max() > LARGEST_LABEL:
-        raise UserError(f"{path}: {key} has a label {labels.max()}, labels go up to {LARGEST_LABEL}")
-    return labels.astype(np.int64)

@@ -22,7 +22,7 @@ def sections(selection: Selection, plots: Sequence[str]) -> list[Section]:
         _accuracy(selection, built, settings, plots),
         _gains(settings, plots),
         _equivalents(settings),
-        *_losses(plots),
+        *_losses(selection, plots),
         *classes(selection, settings),
         *calibration(selection, settings),
         cost(selection, settings),
@@ -103,7 +103,8 @@ def _equivalents(settings: Sequence[Setting]) -> Section:
     return Section(title, [Text(meaning), Table(headers, lines, left=2)])
 
 
-def _losses(plots: Sequence[str]) -> list[Section]:
+def _losses(selection: Selection, plots: Sequence[str]) -> list[Section]:
     if "loss" not in plots:
         return []
-    return [Section("Loss curves", [Picture("loss", "Training and test loss against the step.", wide=True)])]
+    caption = f"Training loss and {selection.on} loss against the step."
+    return [Section("Loss curves", [Picture("loss", caption, wide=True)])]

@@ -1,0 +1,190 @@
+"""Images and labels from an .npz archive, whose headers are checked before any array is given memory."""
+
+import math
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib import format as npy
+
+from mixbench import memory
+from mixbench.errors import UserError
+
+TRAIN_KEYS, TEST_KEYS = ("train_images", "train_labels"), ("test_images", "test_labels")
+LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
+SMALLEST_SIDE = 8  # three halvings leave one pixel
+# What zipfile and NumPy raise on contents that are damaged, encrypted or compressed in a way they do not know.
+DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Array:
+    """What the head of an array says, and where it lies in the archive. bytes: of the array, without its head."""
+
+    member: zipfile.ZipInfo
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    bytes: int
+
+
+def read(path: str, with_test: bool) -> dict[str, np.ndarray]:
+    """train_images uint8 [N, H, W, C] and train_labels int64 [N] and, `with_test`, test_images and test_labels.
+
+    Only these are read. First every head must fit its member's size in the zip file, and all arrays together must fit
+    the memory that is free (memory.available). Raises UserError, naming the array, where the archive cannot be used.
+    """
+    keys = (*TRAIN_KEYS, *TEST_KEYS) if with_test else TRAIN_KEYS
+    file = os.path.expanduser(path)
+    _check_place(path, file)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            found = {key: _head(path, archive, member) for key, member in _members(path, archive, keys).items()}
+            for key, array in found.items():
+                (_check_images if key.endswith("images") else _check_labels)(path, key, array)
+            _check_together(path, found)
+            arrays = {key: _read(archive, array) for key, array in found.items()}
+    except zipfile.BadZipFile as error:
+        readable = zipfile.is_zipfile(file)
+        told = f"not a readable .npz archive ({_first_line(error)})" if readable else "not an .npz archive"
+        raise UserError(f"{path}: {told}") from error
+    except DAMAGE as error:
+        raise UserError(f"{path}: not a readable .npz archive ({_first_line(error)})") from error
+    except MemoryError as error:
+        needed = sum(array.bytes for array in found.values())
+        raise UserError(f"{path}: its arrays take {memory.size(needed)} of memory, which cannot be had") from error
+    for key in keys:
+        arrays[key] = _images(arrays[key]) if key.endswith("images") else _labels(path, key, arrays[key])
+    _check_numbering(path, arrays)
+    return arrays
+
+
+def _check_place(path: str, file: str) -> None:
+    if os.path.isdir(file):
+        raise UserError(
+            f"dataset.path={path}: a folder, where an .npz archive is needed; put its images into one with "
+            f"numpy.savez_compressed, as {' and '.join(TRAIN_KEYS)} (uint8 [N, H, W, C] and integers from 0)"
+        )
+    if not os.path.isfile(file):
+        what = "not a file; give an .npz archive" if os.path.exists(file) else "no such file"
+        raise UserError(f"dataset.path={path}: {what}")
+
+
+def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict[str, zipfile.ZipInfo]:
+    there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    for key in keys:
+        if key in there:
+            continue
+        if key in TEST_KEYS and all(train in there for train in TRAIN_KEYS):
+            raise UserError(
+                f"{path}: no {key}; eval=test needs {' and '.join(TEST_KEYS)}; eval=stratified works without, it "
+                "evaluates on a part of the training list that no run trains on"
+            )
+        raise UserError(
+            f"{path}: no {key}; an archive has {', '.join((*TRAIN_KEYS, *TEST_KEYS))}, "
+            f"this one {', '.join(there) or 'nothing'}"
+        )
+    return {key: there[key] for key in keys}
+
+
+def _head(path: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    """Raises UserError where it is no array, or one of another size than its member has."""
+    key = member.filename.removesuffix(".npy")
+    with archive.open(member) as file:
+        try:
+            version = npy.read_magic(file)
+            readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+            shape, _, dtype = readers[version](file)
+        except DAMAGE:
+            raise
+        except Exception as error:  # NumPy evaluates the head's text, which fails in any way on what is none
+            raise UserError(f"{path}: {key} is not an array of numbers") from error
+        there = member.file_size - file.tell()
+    if dtype.hasobject:  # reading them could run code
+        needed = (
+            "images of different sizes, or other Python objects; resize all to one size and save uint8 [N, H, W, C]"
+            if key.endswith("images")
+            else "Python objects; save integers from 0"
+        )
+        raise UserError(f"{path}: {key} holds {needed}")
+    claimed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or claimed != there:
+        raise UserError(
+            f"{path}: {key} says that it is {dtype} of shape {shape}, {memory.size(claimed)}, and has "
+            f"{memory.size(there)}: the archive is damaged; save it again"
+        )
+    return Array(member, shape, dtype, claimed)
+
+
+def _check_images(path: str, key: str, images: Array) -> None:
+    shape = images.shape if len(images.shape) != 3 else (*images.shape, 1)
+    if images.dtype != np.uint8:
+        raise UserError(f"{path}: {key} is {images.dtype}, must be uint8")
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise UserError(f"{path}: {key} has shape {shape}, must be [N, H, W] or [N, H, W, C] with C 1 or 3")
+    if shape[0] == 0:
+        raise UserError(f"{path}: {key} is empty")
+    if min(shape[1:3]) < SMALLEST_SIDE:
+        raise UserError(f"{path}: {key} are {shape[1]}x{shape[2]}, must be {SMALLEST_SIDE}x{SMALLEST_SIDE} or larger")
+
+
+def _check_labels(path: str, key: str, labels: Array) -> None:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(f"{path}: {key} is {labels.dtype}, must be integers")
+    if len(labels.shape) != 1 and labels.shape[1:] != (1,):
+        raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]")
+
+
+def _check_together(path: str, found: Mapping[str, Array]) -> None:
+    for images, labels in (TRAIN_KEYS, TEST_KEYS):
+        if images in found and found[images].shape[0] != found[labels].shape[0]:
+            raise UserError(f"{path}: {found[images].shape[0]} {images} but {found[labels].shape[0]} {labels}")
+    sizes = {key: (*found[key].shape[1:], 1)[:3] for key in ("train_images", "test_images") if key in found}
+    if len(set(sizes.values())) > 1:
+        raise UserError(
+            f"{path}: train_images are {sizes['train_images']}, test_images {sizes['test_images']} (H, W, C)"
+        )
+    needed, free = sum(array.bytes for array in found.values()), memory.available()
+    if free is not None and needed > free:
+        raise UserError(
+            f"{path}: its arrays take {memory.size(needed)} of memory, and {memory.size(free)} are free; "
+            "use fewer or smaller images"
+        )
+
+
+def _read(archive: zipfile.ZipFile, array: Array) -> np.ndarray:
+    with archive.open(array.member) as file:
+        return npy.read_array(file, allow_pickle=False)
+
+
+def _images(images: np.ndarray) -> np.ndarray:
+    return images[..., None] if images.ndim == 3 else images
+
+
+def _labels(path: str, key: str, labels: np.ndarray) -> np.ndarray:
+    labels = labels.reshape(len(labels))
+    if labels.min() < 0:
+        raise UserError(f"{path}: {key} has a label {labels.min()}, labels start at 0")
+    if labels.max() > LARGEST_LABEL:
+        raise UserError(f"{path}: {key} has a label {labels.max()}, labels go up to {LARGEST_LABEL}")
+    return labels.astype(np.int64)
+
+
+def _check_numbering(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """A class that no training image has still gets an output of the network, and shifts every class's number."""
+    labels, of_test = arrays["train_labels"], arrays.get("test_labels")
+    first, last = labels.min(), labels.max()
+    if first > 0:
+        also = " (and of test_labels)" * (of_test is not None)
+        raise UserError(
+            f"{path}: train_labels start at {first}, must start at 0; save train_labels - {first}{also} in their place"
+        )
+    if of_test is not None and of_test.max() > last:
+        raise UserError(f"{path}: test_labels go up to {of_test.max()}, train_labels only to {last}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
