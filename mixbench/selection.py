@@ -159,16 +159,7 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
     results = Store(options["results_dir"])
     found, problems = store.scan(results.runs)
     frame = _frame(found)
-    parsed = parse(filters)
-    for override in parsed:
-        if len(frame) and (override.key_or_group not in frame.columns or override.key_or_group in NOT_KEYS):
-            raise unknown("key", override.key_or_group, set(frame.columns) - set(NOT_KEYS))
-    for override in parsed:
-        key, values = override.key_or_group, _values(override)
-        if key == "method":
-            values = [composer.method_name(value) for value in values]
-        if len(frame):
-            frame = frame[frame[key].isin([_cell_value(value) for value in values])]
+    frame = _matching(composer, frame, filters)
     if len(frame):  # without the columns that only other runs have
         always = (*METRICS, *SEEDS, *NOT_KEYS)
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
@@ -184,6 +175,27 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
         results.runs,
         problems=problems,
     )
+
+
+def having(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filters: Sequence[str]) -> set[str]:
+    """The names of those identities whose keys have the given values. Raises UserError for a key that none has."""
+    frame = _frame([{"id": name, "identity": identity} for name, identity in identities.items()])
+    return set(_matching(composer, frame, filters)["id"])
+
+
+def _matching(composer: Composer, frame: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
+    """The rows whose keys have the given values. Raises UserError for a key that no row has."""
+    parsed = parse(filters)
+    for override in parsed:
+        if len(frame) and (override.key_or_group not in frame.columns or override.key_or_group in NOT_KEYS):
+            raise unknown("key", override.key_or_group, set(frame.columns) - set(NOT_KEYS))
+    for override in parsed:
+        key, values = override.key_or_group, _values(override)
+        if key == "method":
+            values = [composer.method_name(value) for value in values]
+        if len(frame):
+            frame = frame[frame[key].isin([_cell_value(value) for value in values])]
+    return frame
 
 
 def _values(override: Any) -> list[Any]:
