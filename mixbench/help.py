@@ -110,13 +110,13 @@ Examples:
   mixbench status dataset=digits method=mixup,none       # stored runs whose keys have these values
   mixbench status results_dir=elsewhere
 
-Of what did not finish the settings are known too; of a run that an older version began only dataset, n, method and seed.
+Of runs that did not finish the keys are known too; of one that an older version began dataset, n, method and seed alone.
 """
 
 CLEAN_HELP = """\
 Drop failed runs, interrupted runs with their checkpoints, and files that a crash left: in finished runs, beside tables,
-plots and reports, and in the current folder. Finished runs stay, and so does what another process trains or writes at the
-moment. Of a run's folder that is a link only the link goes. Shows what it would drop and asks; --yes does not ask.
+plots and reports, and in the current folder. Finished runs stay, and so does what another process trains or writes now.
+Where a run's folder is a link the link alone is dropped. Shows what it would drop and asks; --yes does not ask.
 
 Examples:
   mixbench clean
