@@ -35,8 +35,8 @@ FILES = ("metrics.json", "provenance.json", "history.csv", "config.yaml", "label
 PREDICTIONS, WEIGHTS = "predictions.npz", "weights.pt"
 COMPACT = (PREDICTIONS, WEIGHTS)  # zipping makes them no smaller
 TEXT_LIMIT = files.LARGEST_TEXT  # of any other file: these are read whole
-# A few bytes of a zip may promise a thousand times as many. What is larger than SMALL may have RATIO times the bytes that
-# it has in the archive: zipping made no text of our runs more than 5 times smaller, and no predictions or weights.
+# A few bytes of a zip may promise a thousand times as many. What is larger than SMALL may have RATIO times the bytes
+# that it has in the archive: zipping made no text of our runs more than 5 times smaller, and no predictions or weights.
 RATIO, SMALL = 50, 2**20
 NAME_LIMIT = 100  # characters of an archive's name that follow from the selection
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that the same runs make the same file

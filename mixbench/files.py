@@ -153,7 +153,7 @@ class _Target(io.FileIO):
         if self.given_up:  # closing a buffer would write the rest of it
             return len(data)
         try:
-            return super().write(data)
+            return os.write(self.fileno(), data)
         except OSError as error:
             self.failure = error
             raise

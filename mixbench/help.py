@@ -110,7 +110,7 @@ Examples:
   mixbench status dataset=digits method=mixup,none       # stored runs whose keys have these values
   mixbench status results_dir=elsewhere
 
-Of runs that did not finish the keys are known too; of one that an older version began dataset, n, method and seed alone.
+Of runs that did not finish the keys are known too; of those that an older version began only dataset, n, method, seed.
 """
 
 CLEAN_HELP = """\

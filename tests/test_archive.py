@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mixbench import archive, files, merge, store
+from mixbench import archive, merge, store
 from mixbench.store import INCOMING, Store
 
 STORE = Path(__file__).parent / "fixtures" / "store"
@@ -538,7 +539,7 @@ def test_a_full_disk_is_told_once_for_all_runs(bring, elsewhere, packed, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files._Target, "write", full)
+    monkeypatch.setattr(os, "write", full)
     monkeypatch.setattr(store.Store, "open", lambda self: self.runs.mkdir(parents=True))
     call = bring()
     assert call.status == 1

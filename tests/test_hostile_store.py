@@ -21,7 +21,7 @@ STORE = Path(__file__).parent / "fixtures" / "store"
 RUN, OTHER = "digits-n20-none-s0-60107ed3fa", "digits-n20-none-s1-afcd4a2ba1"
 THIRD = "digits-n50-label-mix-s0-9f2a246abb"
 UNFINISHED = "digits-n20-none-s7-0123456789"
-SECONDS = 60  # a command that takes longer waits for something
+SECONDS = 100  # a command that takes longer waits for something
 FILES = ("history.csv", "config.yaml", "provenance.json", "predictions.npz", "failed.json", "label_noise.csv")
 
 
@@ -29,7 +29,10 @@ FILES = ("history.csv", "config.yaml", "provenance.json", "predictions.npz", "fa
 def impatient():
     """Blocking calls of the system end with an error, in place of the test's waiting for ever."""
 
+    waits = []
+
     def waited(*_):
+        waits.append(1)
         raise TimeoutError("a command waits")
 
     before = signal.signal(signal.SIGALRM, waited)
@@ -37,6 +40,7 @@ def impatient():
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    assert not waits  # a command may take the error for that of a damaged file
 
 
 @pytest.fixture
