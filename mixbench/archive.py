@@ -7,21 +7,24 @@ A zip, since its directory tells what is in it before anything is unpacked, and 
 """
 
 import contextlib
+import errno
 import hashlib
-import io
 import json
+import os
+import re
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
-from mixbench import __version__, store
+from mixbench import __version__, files, store
 from mixbench.config import without_paths
-from mixbench.errors import UserError
+from mixbench.errors import CannotWrite, UserError
 from mixbench.identity import run_id
 from mixbench.selection import Selection
 from mixbench.store import UNREADABLE, printable
@@ -31,7 +34,11 @@ MANIFEST = "manifest.json"
 FILES = ("metrics.json", "provenance.json", "history.csv", "config.yaml", "label_noise.csv")
 PREDICTIONS, WEIGHTS = "predictions.npz", "weights.pt"
 COMPACT = (PREDICTIONS, WEIGHTS)  # zipping makes them no smaller
-TEXT_LIMIT = 2**26  # bytes of any other file: these are read whole, and a zip may promise a thousand times its size
+TEXT_LIMIT = files.LARGEST_TEXT  # of any other file: these are read whole
+# A few bytes of a zip may promise a thousand times as many. What is larger than SMALL may have RATIO times the bytes
+# that it has in the archive: zipping made no text of our runs more than 5 times smaller, and no predictions or weights.
+RATIO, SMALL = 50, 2**20
+NAME_LIMIT = 100  # characters of an archive's name that follow from the selection
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that the same runs make the same file
 
 
@@ -69,11 +76,21 @@ def read_words(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
     return rest, options["out"], [*FILES, *chosen]
 
 
-def pack(chosen: Selection, path: Path, files: Sequence[str]) -> int:
+def default_name(chosen: Selection) -> str:
+    """The archive's name unless it is given: another selection has another, of characters that any shell takes."""
+    of_filters = chosen.out.name.removeprefix("selection")
+    name = chosen.out.name if chosen.study else f"runs{of_filters}"
+    plain = re.sub(r"[^A-Za-z0-9._+=,-]", "_", name)
+    if plain != name or len(plain) > NAME_LIMIT:
+        plain = f"{plain[:NAME_LIMIT]}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+    return f"{plain}.mixbench.zip"
+
+
+def pack(chosen: Selection, path: Path, names: Sequence[str]) -> int:
     """Write the selection's runs to the archive `path`, whole or not at all; nothing where there are none.
 
-    files: which files of a run go in, where it has them. Returns the number of runs; those that had to be left out are
-    told in the selection's `problems`. Raises UserError where the archive cannot be written.
+    names: which files of a run go in, where it has them. Returns the number of runs; those that had to be left out are
+    told in the selection's `problems`. Raises UserError where `path` is no place for it, CannotWrite.
     """
     sound = []
     for folder in chosen.frame["folder"] if len(chosen.frame) else ():
@@ -85,11 +102,9 @@ def pack(chosen: Selection, path: Path, files: Sequence[str]) -> int:
     if not sound:
         return 0
     _check_free(path)
-    store.make_folder(path.parent)
-    try:
-        store.write(path, lambda file: _fill(file, sound, files))
-    except OSError as error:
-        raise UserError(f"out={path}: cannot be written ({error.strerror or error})") from error
+    files.check_writable(path.parent, "out")
+    with files.folder_for(path):
+        files.write(path, lambda file: _fill(file, sound, names))
     return len(sound)
 
 
@@ -111,39 +126,65 @@ def _check_free(path: Path) -> None:
             raise UserError(f"out={path}: is another file, no archive of runs; choose another name") from error
 
 
-def _fill(file: io.BufferedWriter, folders: Sequence[Path], files: Sequence[str]) -> None:
+def _fill(file: BinaryIO, folders: Sequence[Path], names: Sequence[str]) -> None:
     runs: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(file, "w") as packed:
         for folder in folders:
-            contents = _contents(folder, files)
-            for name, content in contents.items():
-                _add(packed, f"{folder.name}/{name}", content, compress=name not in COMPACT)
-            runs[folder.name] = {
-                name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-                for name, content in contents.items()
-            }
+            try:
+                runs[folder.name] = _add_run(packed, folder, names)
+            except CannotWrite:
+                raise
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise UserError(f"{folder}: cannot be packed ({reason})") from error
         manifest = {"schema": SCHEMA, "mixbench": __version__, "runs": runs}
-        _add(packed, MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode(), compress=True)
+        packed.writestr(_member(MANIFEST), json.dumps(manifest, indent=1) + "\n", zipfile.ZIP_DEFLATED)
 
 
-def _contents(folder: Path, files: Sequence[str]) -> dict[str, bytes]:
-    """The run's files. Raises UserError where they are not those of one training."""
+def _add_run(packed: zipfile.ZipFile, folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Pack the run's files; their sizes and checksums. Raises OSError or ValueError where one cannot be read."""
+    facts = {}
+    texts = {name: files.read_bytes(folder / name) for name in FILES if name in names and (folder / name).exists()}
+    if "config.yaml" in texts:
+        texts["config.yaml"] = portable(texts["config.yaml"])
+    for name in names:
+        member = _member(f"{folder.name}/{name}")
+        if name in texts:
+            packed.writestr(member, texts[name], zipfile.ZIP_DEFLATED)
+            facts[name] = {"bytes": len(texts[name]), "sha256": hashlib.sha256(texts[name]).hexdigest()}
+        elif name in COMPACT and (folder / name).exists():
+            with files.open_regular(folder / name) as source:
+                member.file_size = os.fstat(source.fileno()).st_size
+                with packed.open(member, "w") as target:
+                    facts[name] = _copy(source, target)
+    if files.read_bytes(folder / "metrics.json") != texts["metrics.json"]:
+        raise ValueError("it was trained again meanwhile")
+    return facts
+
+
+def portable(config: bytes) -> bytes:
+    """A run's config.yaml without the paths of one machine; what is damaged stays as it is."""
     try:
-        contents = {name: (folder / name).read_bytes() for name in files if (folder / name).exists()}
-        with contextlib.suppress(KeyError, UnicodeDecodeError):  # damaged: handed on as it is
-            contents["config.yaml"] = without_paths(contents["config.yaml"].decode()).encode()
-        if (folder / "metrics.json").read_bytes() == contents.get("metrics.json"):
-            return contents
-        reason = "it was trained again meanwhile"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    raise UserError(f"{folder}: cannot be packed ({reason})")
+        text = config.decode()
+        files.parse_yaml(text)
+        return without_paths(text).encode()
+    except (ValueError, RecursionError):
+        return config
 
 
-def _add(packed: zipfile.ZipFile, name: str, content: bytes, compress: bool) -> None:
+def _copy(source: BinaryIO, target: IO[bytes]) -> dict[str, Any]:
+    digest, count = hashlib.sha256(), 0
+    while piece := source.read(2**20):
+        digest.update(piece)
+        target.write(piece)
+        count += len(piece)
+    return {"bytes": count, "sha256": digest.hexdigest()}
+
+
+def _member(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, EPOCH)
     member.external_attr = 0o644 << 16
-    packed.writestr(member, content, zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED)
+    return member
 
 
 def check(folder: Path) -> dict[str, Any]:
@@ -160,19 +201,22 @@ def check(folder: Path) -> dict[str, Any]:
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
     """Raises UserError where the file is no archive that this version can read."""
-    if not path.exists():
-        raise UserError(
-            f"{path}: no such file; import takes archives that mixbench export made, and results_dir=FOLDER"
-        )
     with contextlib.ExitStack() as stack:
         try:
-            opened = stack.enter_context(zipfile.ZipFile(path))
+            opened = stack.enter_context(zipfile.ZipFile(stack.enter_context(files.open_regular(path))))
             if opened.getinfo(MANIFEST).file_size > TEXT_LIMIT:
                 raise ValueError("its manifest is too large")
+            _check_ratio(opened.getinfo(MANIFEST))
+            if sum(member.compress_size for member in opened.infolist()) > path.stat().st_size:
+                raise ValueError("its files lie over one another")
             manifest = json.loads(opened.read(MANIFEST))
             schema, runs = manifest["schema"], manifest["runs"]
             if schema == SCHEMA and not isinstance(runs, dict):
                 raise ValueError("its manifest lists no runs")
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{path}: no such file; import takes archives that mixbench export made, and results_dir=FOLDER"
+            ) from error
         except (*UNREADABLE, KeyError, TypeError) as error:  # RecursionError is a RuntimeError
             reason = getattr(error, "strerror", None) or error
             raise UserError(printable(f"{path}: is no archive that mixbench export made ({reason})")) from error
@@ -188,28 +232,50 @@ def strangers(archive: Archive) -> list[str]:
     return sorted(set(archive.zip.namelist()) - named - folders - {MANIFEST})
 
 
-def unpack(packed: zipfile.ZipFile, name: str, files: Any, folder: Path) -> None:
-    """Raises one of UNREADABLE where the run's files are not what the manifest says."""
-    if not isinstance(files, dict):
+def unpack(packed: zipfile.ZipFile, name: str, facts: Any, folder: Path) -> None:
+    """Raises one of UNREADABLE where the run's files are not what the manifest says, or too large."""
+    if not isinstance(facts, dict):
         raise ValueError("the manifest lists no files of it")
-    for file in files:
+    for file in facts:
         if file not in (*FILES, *COMPACT):
             raise ValueError(f"{file!r} is no file of a finished run")
-    folder.mkdir()
-    for file, facts in files.items():
-        try:
-            member = packed.getinfo(f"{name}/{file}")
-            size, checksum = facts["bytes"], facts["sha256"]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{file} is missing, or its size and checksum are") from error
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise ValueError(f"{file} is a link")
-        if member.file_size != size:
-            raise ValueError(f"{file} is of {member.file_size} bytes, the manifest says {size}")
-        if file not in COMPACT and size > TEXT_LIMIT:
-            raise ValueError(f"{file} is of {size} bytes, more than any such file has")
+    members = {file: _look(packed, f"{name}/{file}", file, of_file) for file, of_file in facts.items()}
+    needed, free = sum(member.file_size for member in members.values()), shutil.disk_usage(folder.parent).free
+    if needed > free:
+        if free < SMALL:  # nor has it room for any other run
+            raise CannotWrite(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        raise ValueError(f"it takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB of the disk are free")
+    with files.writing(folder):
+        folder.mkdir()
+    for file, member in members.items():
         with packed.open(member) as source:  # gives no more than the size that was looked at
-            store.write(folder / file, lambda target, source=source: shutil.copyfileobj(source, target))
+            files.write(folder / file, lambda target, source=source: shutil.copyfileobj(source, target))
         with open(folder / file, "rb") as copy:
-            if hashlib.file_digest(copy, "sha256").hexdigest() != checksum:
+            if hashlib.file_digest(copy, "sha256").hexdigest() != facts[file]["sha256"]:
                 raise ValueError(f"{file} is damaged: its checksum is not the manifest's")
+
+
+def _look(packed: zipfile.ZipFile, path: str, file: str, facts: Any) -> zipfile.ZipInfo:
+    """The archive's member for a file of a run, before it is unpacked. Raises ValueError where it is not to be."""
+    try:
+        member = packed.getinfo(path)
+        size, _ = facts["bytes"], facts["sha256"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is missing, or its size and checksum are") from error
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise ValueError(f"{file} is a link")
+    if member.file_size != size:
+        raise ValueError(f"{file} is of {member.file_size} bytes, the manifest says {size}")
+    if file not in COMPACT and size > TEXT_LIMIT:
+        raise ValueError(f"{file} is of {size} bytes, more than any such file has")
+    _check_ratio(member)
+    return member
+
+
+def _check_ratio(member: zipfile.ZipInfo) -> None:
+    """Raises ValueError for a few bytes that unpack to very many."""
+    if member.file_size > max(SMALL, RATIO * member.compress_size):
+        raise ValueError(
+            f"{member.filename.rpartition('/')[2]} is of {member.compress_size:,} bytes that unpack to "
+            f"{member.file_size:,}, as no file of a run does"
+        )

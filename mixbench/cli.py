@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mixbench import __version__
 from mixbench.commands import COMMANDS
-from mixbench.errors import UserError, one_line, unknown
+from mixbench.errors import CannotWrite, UserError, one_line, unknown
 from mixbench.help import HELP
 
 
@@ -20,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"mixbench: {one_line(str(error))}", file=sys.stderr)
         return 2
+    except CannotWrite as error:
+        print(f"mixbench: {one_line(str(error))}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("mixbench: interrupted", file=sys.stderr)
         return 130

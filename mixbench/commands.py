@@ -176,24 +176,24 @@ def list_command(words: list[str]) -> int:
 
 def status(words: list[str]) -> int:
     """mixbench status: how the runs of the store, or of a study, stand."""
-    from mixbench import upkeep
+    from mixbench.status import status
 
     if _wants_help(words):
         print(STATUS_HELP, end="")
         return 0
     config_dir, words = _config_dir(words)
-    print("\n".join(upkeep.status(words, config_dir)))
+    print("\n".join(status(words, config_dir)))
     return 0
 
 
 def clean(words: list[str]) -> int:
     """mixbench clean: drop what is not finished."""
-    from mixbench import upkeep
+    from mixbench.cleanup import clean
 
     if _wants_help(words):
         print(CLEAN_HELP, end="")
         return 0
-    return upkeep.clean([word for word in words if word != "--yes"], yes="--yes" in words)
+    return clean([word for word in words if word != "--yes"], yes="--yes" in words)
 
 
 def export(words: list[str]) -> int:
@@ -205,7 +205,7 @@ def export(words: list[str]) -> int:
 
     words, out, files = archive.read_words(words)
     chosen = _select(words)
-    path = Path(out or f"{chosen.out.name if chosen.study else 'runs'}.mixbench.zip")
+    path = Path(out or archive.default_name(chosen))
     count = archive.pack(chosen, path, files)
     if count:
         print(f"{path}: {count} run{'s' * (count > 1)}, {archive.size(path)}")

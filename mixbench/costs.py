@@ -2,15 +2,17 @@
 
 import contextlib
 import csv
+import io
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mixbench import store
+from mixbench import files, store
 from mixbench.identity import Job, completed
 from mixbench.progress import duration
+from mixbench.sound import LARGEST, WIDEST
 from mixbench.store import Store
 
 SHOWN = 40  # lines of a dry run before "and so many more"
@@ -87,9 +89,11 @@ def last_row(run_id: str, results: Store) -> tuple[int, float]:
     if not (results.locked(run_id) or os.path.exists(folder / "checkpoint.pt")):
         return 0, 0.0
     try:
-        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
-            rows = [(int(row["step"]), float(row.get("seconds") or 0)) for row in csv.DictReader(file)]
-        return max(rows, default=(0, 0.0))
+        text = io.StringIO(files.read_text(folder / "history.csv"), newline="")
+        rows = [(int(row["step"]), float(row.get("seconds") or 0)) for row in csv.DictReader(text)]
+        steps, seconds = max(rows, default=(0, 0.0))
+        # Absurd numbers of a damaged file would end every estimate.
+        return (steps, seconds) if 0 <= steps < WIDEST and 0 <= seconds <= LARGEST else (0, 0.0)
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return 0, 0.0
 

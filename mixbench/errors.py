@@ -10,6 +10,13 @@ class UserError(Exception):
     """A mistake of the user's. The command line prints it as one line and exits with 2; nothing was written."""
 
 
+class CannotWrite(OSError):
+    """A file or folder that could not be written or removed, and why: the disk is full, say. Exits with 1."""
+
+    def __str__(self) -> str:
+        return f"{self.filename}: cannot be written ({self.strerror})"
+
+
 def unknown(kind: str, value: str, choices: Iterable[str]) -> UserError:
     """The error for a name that is not among `choices`, with the nearest of them."""
     choices = sorted(choices)

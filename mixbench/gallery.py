@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from omegaconf import DictConfig
 
-from mixbench import data, store
+from mixbench import data, files
 from mixbench.catalogue import describe
-from mixbench.charts.style import STYLE, save
+from mixbench.charts.style import STYLE, rendered
 from mixbench.config import Composer
 from mixbench.errors import UserError
 from mixbench.identity import Job, job
@@ -64,11 +64,12 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list
     if augments != [DEFAULTS["augment"]]:
         stem += f"-{'-'.join(augments)}"
     folder = out or Path(first.cfg.results_dir) / "gallery" / first.cfg.dataset.name
-    store.make_folder(folder)
+    files.check_writable(folder, "out")
     with mpl.rc_context(STYLE | {"axes.grid": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # of a class name: the SVG has it all the same
         figure = _at_length(scenes[0]) if len(scenes) == 1 else _overview(scenes)
-        return save(figure, folder / stem)
+        drawn = rendered(figure, folder / stem)
+    return files.write_all(drawn)
 
 
 def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tuple[Job, list[str]]]:

@@ -11,7 +11,7 @@ mixbench: with n labelled images, which mixing augmentation helps, by how much, 
   mixbench report NAME | KEY=A,B … what to use, and why: one page (HTML and Markdown) with the tables and plots
   mixbench gallery [KEY=VALUE …]  pictures of what the methods do
   mixbench list WHAT              methods, datasets, models, augments, losses or studies
-  mixbench status [NAME]          which runs are finished, running, interrupted, failed or missing
+  mixbench status [NAME] …        which runs are finished, running, interrupted, failed or missing
   mixbench clean                  drop failed runs and left-over checkpoints, after showing them
   mixbench export [NAME] …        finished runs in one file, to hand them on
   mixbench import FILE …          put the runs of such files beside one's own
@@ -111,16 +111,22 @@ take, at the rates of stored runs that are like them.
 Examples:
   mixbench status
   mixbench status small-data n=100,500
+  mixbench status dataset=digits method=mixup,none       # stored runs whose keys have these values
   mixbench status results_dir=elsewhere
+
+Of runs that did not finish the keys are known too; of those that an older version began only dataset, n, method, seed.
 """
 
 CLEAN_HELP = """\
-Drop failed runs, interrupted runs with their checkpoints, and files that a crash left in finished runs. Finished runs
-stay, and so does what another process trains at the moment. Shows what it would drop and asks; --yes does not ask.
+Drop failed runs, interrupted runs with their checkpoints, and files that a crash left: in finished runs, beside tables,
+plots and reports, and in the current folder. Finished runs stay, and so does what another process trains or writes now.
+Where a run's folder is a link the link alone is dropped. Shows what it would drop and asks; --yes does not ask.
 
 Examples:
   mixbench clean
   mixbench clean --yes results_dir=elsewhere
+
+Exit status: 0 done, 1 something could not be dropped, 2 a mistake in what was asked.
 """
 
 EXPORT_HELP = """\
@@ -130,11 +136,13 @@ study, those whose keys have the given values, or all. The runs stay as they are
 Examples:
   mixbench export small-data                             # small-data.mixbench.zip
   mixbench export small-data n=100,250 predictions=false
+  mixbench export dataset=cifar10                        # runs,dataset=cifar10.mixbench.zip
   mixbench export dataset=cifar10 method=label-mix,cutmix out=mixing.zip
   mixbench export                                        # all finished runs: runs.mixbench.zip
 
 Options:
-  out=FILE                the archive; one that is there is replaced
+  out=FILE                the archive; one that is there is replaced. Unless given, its name follows from the selection,
+                          in the current folder
   predictions=false       without predictions.npz, most of the bytes; tables and plots need none
   weights=true            with weights.pt, of runs with save_model
   results_dir=FOLDER      where the runs are (results)
@@ -146,6 +154,7 @@ Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
 IMPORT_HELP = """\
 Put the runs of archives that `mixbench export` made into results/runs, after checking each. A finished run that is
 there is never replaced: the same results are passed over, other results are told. One that is not finished gives way.
+What is too large for the disk, or unpacks to absurdly much, is told before it is unpacked, and left out.
 
 Examples:
   mixbench import small-data.mixbench.zip

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mixbench import files
 from mixbench.metrics import OLDER
+from mixbench.sound import LARGEST
 
 COLUMNS = ["step", "train_loss", "eval_loss", "eval_accuracy"]
 
@@ -22,8 +24,8 @@ def read(folders: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
     problems = []
     for i, folder in enumerate(folders):
         try:
-            header, _, body = (folder / "history.csv").read_bytes().partition(b"\n")
-        except OSError as error:
+            header, _, body = files.read_bytes(folder / "history.csv").partition(b"\n")
+        except (OSError, ValueError) as error:
             problems.append(_problem(folder, error))
             continue
         bodies.setdefault(header, []).append((i, body))
@@ -52,8 +54,8 @@ def _parse(header: bytes, of_runs: Sequence[tuple[int, bytes]]) -> pd.DataFrame:
     names = (OLDER.get(name, name) for name in header.decode("utf-8").rstrip("\r").split(","))
     text = ",".join(names).encode() + b"\n" + b"".join(body for _, body in of_runs)
     frame = pd.read_csv(io.BytesIO(text), usecols=COLUMNS, low_memory=False)[COLUMNS]
-    if len(frame) != sum(counts) or not all(np.isfinite(frame[key].astype(float)).all() for key in COLUMNS):
-        raise ValueError("it is no table of finite numbers")
+    if len(frame) != sum(counts) or not all((frame[key].astype(float).abs() <= LARGEST).all() for key in COLUMNS):
+        raise ValueError("it is no table of finite numbers that a plot can show")
     frame.insert(0, "run", np.repeat([i for i, _ in of_runs], counts))
     return frame
 

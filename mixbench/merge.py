@@ -12,9 +12,9 @@ from typing import Any
 
 from filelock import Timeout
 
-from mixbench import store
+from mixbench import files, store
 from mixbench.archive import Archive, check, open_archive, strangers, unpack
-from mixbench.errors import UserError
+from mixbench.errors import CannotWrite, UserError
 from mixbench.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike, printable
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run; settle holds dataset.name to it, so no path leads out of the store
@@ -23,22 +23,22 @@ TOLD = ("final_accuracy", "code_sha256", "device")  # what a conflict between tw
 
 def read_words(words: Sequence[str]) -> tuple[list[Path], str]:
     """The archives and the results_dir that `import` is given; a file's name may hold an equals sign."""
-    files = [Path(word) for word in words if not word.startswith("results_dir=")]
+    paths = [Path(word) for word in words if not word.startswith("results_dir=")]
     folders = [word.removeprefix("results_dir=") for word in words if word.startswith("results_dir=")]
-    if not files:
+    if not paths:
         raise UserError("import takes at least one archive, as in mixbench import demo.mixbench.zip")
-    return files, (folders or ["results"])[-1]
+    return paths, (folders or ["results"])[-1]
 
 
-def merge(files: Sequence[Path], results_dir: str | Path) -> int:
+def merge(paths: Sequence[Path], results_dir: str | Path) -> int:
     """Put the runs of archives into a store; a finished run that is there stays. Returns 1 where a run was refused.
 
     What was refused and why goes to stderr, a line each. Raises UserError, before anything is written, where one of
-    the files is no archive or the store cannot be written.
+    the files is no archive or the store cannot be written; CannotWrite where the disk is full.
     """
     results = Store(results_dir)
     with contextlib.ExitStack() as stack:
-        archives = [stack.enter_context(open_archive(file)) for file in files]
+        archives = [stack.enter_context(open_archive(file)) for file in paths]
         results.check_writable()
         results.repair()
         results.open()
@@ -50,12 +50,12 @@ def merge(files: Sequence[Path], results_dir: str | Path) -> int:
 def _merge(archive: Archive, results: Store, incoming: Path, known: dict[tuple, tuple[str, Path]]) -> int:
     counts: Counter[str] = Counter()
     problems = [f"{name!r}: left out (the manifest does not name it)" for name in strangers(archive)]
-    for name, files in archive.runs.items():
+    for name, facts in archive.runs.items():
         folder = incoming / name if re.fullmatch(NAME, name) else None
         try:
             if folder is None:
                 raise ValueError("no name of a run")
-            unpack(archive.zip, name, files, folder)
+            unpack(archive.zip, name, facts, folder)
             outcome, detail = _place(results, folder, check(folder), known)
             counts[outcome] += 1
             if detail:
@@ -63,6 +63,10 @@ def _merge(archive: Archive, results: Store, incoming: Path, known: dict[tuple, 
         except Timeout:
             problems.append(f"{name}: not imported (another process trains it here)")
         except UNREADABLE as error:
+            if isinstance(error, CannotWrite) and error.errno in files.NO_ROOM:  # nor will the others
+                left = len(archive.runs) - list(archive.runs).index(name) - 1
+                problems.append(f"{name}{f' and {left} more' * (left > 0)}: not imported ({error.strerror})")
+                break
             problems.append(f"{name}: not imported ({getattr(error, 'strerror', None) or error})")
         finally:
             if folder is not None:
@@ -82,8 +86,9 @@ def _incoming(results: Store) -> Iterator[Path]:
         print(f"another process imports into {results.runs}/; waiting", file=sys.stderr, flush=True)
     with results.lock(INCOMING, wait=-1):
         folder = results.folder(INCOMING)
-        shutil.rmtree(folder, ignore_errors=True)  # of an import that was killed
-        folder.mkdir()
+        files.remove(folder)  # of an import that was killed
+        with files.writing(folder):
+            folder.mkdir()
         try:
             yield folder
         finally:
@@ -126,11 +131,12 @@ def _complete(here: Path, folder: Path) -> str:
     differ = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
     told = [f"{key} {ours.get(key)} here, {theirs.get(key)} in the archive" for key in TOLD if key in differ]
     histories = [path / "history.csv" for path in (here, folder) if (path / "history.csv").exists()]
-    if not differ and len({path.read_bytes() for path in histories}) > 1:
+    if not differ and len({files.read_bytes(path) for path in histories}) > 1:
         differ = ["history.csv"]
     if differ:
         raise ValueError(f"conflict: the run here has other results, and stays: {'; '.join(told) or ', '.join(differ)}")
     added = sorted(path.name for path in folder.iterdir() if not (here / path.name).exists())
     for name in added:
-        (folder / name).rename(here / name)
+        with files.writing(here / name):
+            (folder / name).rename(here / name)
     return f"gets {', '.join(added)}" if added else ""

@@ -1,15 +1,16 @@
 """Plots of stored runs: which charts a selection allows, as PNG and SVG. No torch."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib as mpl
 
-from mixbench import store
+from mixbench import files
 from mixbench.charts.accuracy import accuracy, numbers
 from mixbench.charts.gains import gains
 from mixbench.charts.heatmap import heatmap
 from mixbench.charts.losses import loss_curves
-from mixbench.charts.style import STYLE, paths, save
+from mixbench.charts.style import STYLE, paths, rendered
 from mixbench.comparison import compare
 from mixbench.selection import Selection
 from mixbench.table import build
@@ -20,8 +21,19 @@ FIGURES = ("accuracy", "accuracy-log", f"accuracy-to-{SMALL}", "gains", "heatmap
 
 def write(selection: Selection) -> list[Path]:
     """Draw what the selection allows into its folder; returns the files. It must hold at least one run."""
+    files.check_writable(selection.out, "out")
+    drawn = draw(selection)
+    return files.write_all(drawn, without=outdated(selection, drawn))
+
+
+def outdated(selection: Selection, drawn: Mapping[Path, bytes]) -> list[Path]:
+    """Plots of an earlier, larger selection, which would not fit the others."""
+    return [path for name in FIGURES for path in paths(selection.out / name) if path not in drawn]
+
+
+def draw(selection: Selection) -> dict[Path, bytes]:
+    """The contents of the files of every plot that the selection allows; nothing is written."""
     table = build(selection)
-    store.make_folder(selection.out)
     with mpl.rc_context(STYLE):
         figures = {"accuracy": accuracy(selection, table)}
         values = numbers(table)
@@ -35,8 +47,5 @@ def write(selection: Selection) -> list[Path]:
             "heatmap": heatmap(selection, table, settings),
             "loss": loss_curves(selection, table),
         }
-        figures = {name: figure for name, figure in figures.items() if figure is not None}
-        for name in set(FIGURES) - set(figures):  # of an earlier, larger selection: they would not fit the others
-            for path in paths(selection.out / name):
-                path.unlink(missing_ok=True)
-        return [path for name, figure in figures.items() for path in save(figure, selection.out / name)]
+        made = [rendered(figure, selection.out / name) for name, figure in figures.items() if figure is not None]
+    return {path: content for of_figure in made for path, content in of_figure.items()}

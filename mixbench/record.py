@@ -1,12 +1,12 @@
 """Keep a study's finished runs as its records: python -m mixbench.record STUDY [KEY=VALUE …] (scripts/record)."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 
-from mixbench import report, selection, store, table
-from mixbench.config import Composer, without_paths
-from mixbench.errors import UserError
+from mixbench import files, report, selection, table
+from mixbench.archive import portable
+from mixbench.config import Composer
+from mixbench.errors import CannotWrite, UserError
 from mixbench.selection import KEPT, OWN
 
 # The rest of a run's folder, logits and weights, is too large to keep under version control.
@@ -24,13 +24,15 @@ def record(words: Sequence[str]) -> None:
         own = selection.of_study(composer, name, overrides, options, sources=(OWN,))
         for folder in own.frame["folder"]:
             copy = own.kept / folder.name
-            copy.mkdir(parents=True, exist_ok=True)
-            for file in RECORDED:
-                shutil.copy2(folder / file, copy / file)
-            noise = folder / RECORDED_IF_SMALL
-            if noise.exists() and noise.stat().st_size <= SMALL:
-                shutil.copy2(noise, copy / noise.name)
-            store.write_text(copy / "config.yaml", without_paths((folder / "config.yaml").read_text(encoding="utf-8")))
+            try:
+                contents = {copy / file: files.read_bytes(folder / file) for file in RECORDED}
+                noise = folder / RECORDED_IF_SMALL
+                if noise.exists() and noise.stat().st_size <= SMALL:
+                    contents[copy / noise.name] = files.read_bytes(noise)
+            except (OSError, ValueError) as error:
+                raise UserError(f"{folder}: cannot be recorded ({error})") from error
+            contents[copy / "config.yaml"] = portable(contents[copy / "config.yaml"])
+            files.write_all(contents)
         kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
     for path in [*table.write(kept), *report.write(kept)]:
         print(path)
@@ -39,5 +41,5 @@ def record(words: Sequence[str]) -> None:
 if __name__ == "__main__":
     try:
         record(sys.argv[1:])
-    except UserError as error:
+    except (UserError, CannotWrite) as error:
         sys.exit(f"mixbench: {error}")

@@ -134,7 +134,7 @@ def _train_and_commit(job: Job, images: Split, folder: Path, stop: StopRequest, 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     source = provenance.collect(images, device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
-    of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"]}
+    of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"], "identity": job.identity}
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
     store.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
     if images.label_noise > 0:

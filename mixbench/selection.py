@@ -214,19 +214,11 @@ def _folder_name(name: str, overrides: Sequence[str]) -> str:
 
 def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, Any]) -> Selection:
     results = Store(options["results_dir"])
-    parsed = parse(filters)
-    wanted = {o.key_or_group: [_cell_value(value) for value in values(o)] for o in parsed if o.key_or_group != CLASSES}
-    if "method" in wanted:
-        wanted["method"] = [composer.method_name(name) if isinstance(name, str) else name for name in wanted["method"]]
+    wanted = _wanted_values(composer, parsed := parse(filters))
     found, problems = store.scan(results.runs, of_values(wanted))
     frame = _frame(found)
-    for key in wanted:
-        if len(frame) and (key not in frame.columns or key in NOT_KEYS):
-            raise unknown("key", key, set(frame.columns) - set(NOT_KEYS))
-    why = what_there_is(frame, wanted)
-    for key, its_values in wanted.items():
-        if len(frame):
-            frame = frame[frame[key].isin(its_values)]
+    why = what_there_is(frame, _known(frame, wanted))
+    frame = _matching(frame, wanted)
     if len(frame):  # without the columns that only other runs have
         always = (*METRICS, *SEEDS, *NOT_KEYS)
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
@@ -246,6 +238,36 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
         class_names=class_names(parsed, [m for m in found if m["id"] in ids]),
         why="" if len(frame) else why,
     )
+
+
+def having(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filters: Sequence[str]) -> set[str]:
+    """The names of those identities whose keys have the given values. Raises UserError for a key that none has."""
+    frame = _frame([{"id": name, "identity": identity} for name, identity in identities.items()])
+    return set(_matching(frame, _wanted_values(composer, parse(filters)))["id"])
+
+
+def _wanted_values(composer: Composer, parsed: Sequence[Any]) -> dict[str, list[Any]]:
+    """Key -> the values that it may have; an alias of a method as the method."""
+    wanted = {o.key_or_group: [_cell_value(value) for value in values(o)] for o in parsed if o.key_or_group != CLASSES}
+    if "method" in wanted:
+        wanted["method"] = [composer.method_name(name) if isinstance(name, str) else name for name in wanted["method"]]
+    return wanted
+
+
+def _known(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+    """Raises UserError for a key that no row has."""
+    for key in wanted:
+        if len(frame) and (key not in frame.columns or key in NOT_KEYS):
+            raise unknown("key", key, set(frame.columns) - set(NOT_KEYS))
+    return wanted
+
+
+def _matching(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """The rows whose keys have the given values. Raises UserError for a key that no row has."""
+    for key, its_values in _known(frame, wanted).items():
+        if len(frame):
+            frame = frame[frame[key].isin(its_values)]
+    return frame
 
 
 def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:

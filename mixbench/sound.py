@@ -31,7 +31,21 @@ def check(metrics: dict[str, Any]) -> None:
 
     The identity's values are scalars or lists of scalars; metrics are numbers, or null where a run has none.
     """
-    identity = metrics.get("identity")
+    check_identity(metrics.get("identity"))
+    measured = {key: _number(metrics.get(key), 0, 100) for key in ACCURACIES}
+    measured["seconds"] = _number(metrics.get("seconds"))
+    measured |= {key: metrics.get(key) is None or _number(metrics[key]) for key in NUMBERS}
+    measured |= {key: metrics.get(key) is None or _text(metrics[key]) for key in TEXTS}
+    classes = metrics.get("per_class_accuracy", [])
+    numbers = isinstance(classes, list) and all(value is None or _number(value, 0, 100) for value in classes)
+    measured["per_class_accuracy"] = classes is None or numbers
+    for key, good in measured.items():
+        if not good:
+            raise ValueError(f"metrics.json has no usable {key}")
+
+
+def check_identity(identity: Any) -> None:
+    """Raises ValueError for the first of its keys that a reader could stumble over."""
     identity = identity if isinstance(identity, dict) else {}
     usable = {
         "dataset": _text(identity.get("dataset")),
@@ -43,16 +57,6 @@ def check(metrics: dict[str, Any]) -> None:
     for key, good in usable.items():
         if not good:
             raise ValueError(f"the identity in metrics.json has no usable {key}")
-    measured = {key: _number(metrics.get(key), 0, 100) for key in ACCURACIES}
-    measured["seconds"] = _number(metrics.get("seconds"))
-    measured |= {key: metrics.get(key) is None or _number(metrics[key]) for key in NUMBERS}
-    measured |= {key: metrics.get(key) is None or _text(metrics[key]) for key in TEXTS}
-    classes = metrics.get("per_class_accuracy", [])
-    numbers = isinstance(classes, list) and all(value is None or _number(value, 0, 100) for value in classes)
-    measured["per_class_accuracy"] = classes is None or numbers
-    for key, good in measured.items():
-        if not good:
-            raise ValueError(f"metrics.json has no usable {key}")
 
 
 def _number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> bool:

@@ -1,4 +1,4 @@
-"""The folder of runs: one folder each, finished when it holds metrics.json; locks, atomic writes, scans. No torch.
+"""The folder of runs: one folder each, finished when it holds metrics.json; states, locks, scans. No torch.
 
 <results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json
                             with label noise: label_noise.csv;  with save_model: weights.pt
@@ -10,13 +10,9 @@ while it trains             provenance.json  history.csv  checkpoint.pt;  failed
 
 import contextlib
 import gc
-import io
-import json
 import os
 import re
-import shutil
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,10 +22,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from mixbench import sound
-from mixbench.errors import UserError
+from mixbench import files, locks, sound
+from mixbench.errors import CannotWrite, UserError
+
+# Also by these names: many modules write and read JSON and texts through the store.
+from mixbench.files import read_json, write, write_json, write_text
+
+__all__ = [
+    "SCHEMA",
+    "State",
+    "Store",
+    "alike",
+    "printable",
+    "read_json",
+    "read_metrics",
+    "read_predictions",
+    "scan",
+    "write",
+    "write_json",
+    "write_text",
+]
 
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
 FORCE, REPLACED, LOCKS, INCOMING = ".force", ".replaced", ".locks", ".incoming"
@@ -47,7 +61,9 @@ UNREADABLE = (
     OSError,
     ValueError,
 )
+LONGEST = 500  # characters of a failure's reason
 NAMED = 3  # folders that a warning names, before "and so many more"
+LARGEST_PREDICTIONS = 2**30  # bytes unpacked: 500,000 images of 1,000 classes
 CHECKSUMS = ("data_sha256", "train_sha256")  # of all images that a run touches, and of those that it may train on
 
 
@@ -71,7 +87,7 @@ class Store:
         self.runs = self.root / "runs"
 
     def check_writable(self) -> None:
-        """Raises UserError where runs cannot be written; leaves nothing behind."""
+        """Raises UserError or CannotWrite where runs cannot be written; leaves nothing behind."""
         marker = self.runs / "schema.json"
         if marker.exists():
             try:
@@ -83,20 +99,14 @@ class Store:
                     f"{self.runs} is of schema {schema}, this version writes schema {SCHEMA}; "
                     "choose another results_dir"
                 )
-        existing = next(p for p in (self.runs, *self.runs.absolute().parents) if p.exists())
-        try:
-            if not existing.is_dir():
-                raise NotADirectoryError(f"{existing} is not a folder")
-            with tempfile.TemporaryFile(dir=existing):
-                pass
-        except OSError as error:
-            raise UserError(f"results_dir={self.root}: cannot be written ({error.strerror or error})") from error
+        files.check_writable(self.runs, "results_dir")
 
     def open(self) -> None:
-        """Make the folder and mark its schema."""
-        self.runs.mkdir(parents=True, exist_ok=True)
-        if not (self.runs / "schema.json").exists():
-            write_json(self.runs / "schema.json", {"schema": SCHEMA})
+        """Make the folder and mark its schema. Raises CannotWrite, and leaves nothing behind then."""
+        marker = self.runs / "schema.json"
+        with files.folder_for(marker):
+            if not marker.exists():
+                write_json(marker, {"schema": SCHEMA})
 
     def folder(self, run_id: str) -> Path:
         return self.runs / run_id
@@ -127,22 +137,23 @@ class Store:
 
     def locked(self, run_id: str) -> bool:
         """Whether a process holds the run's lock now."""
-        if not self._lock_file(run_id).exists():
-            return False
-        try:
-            with self.lock(run_id):
-                return False
-        except Timeout:
-            return True
-        except OSError:  # a store that may only be read: nobody here trains in it
-            return False
+        return locks.is_held(self._lock_file(run_id))
 
     @contextmanager
     def lock(self, run_id: str, wait: float = 0) -> Iterator[None]:
-        """Hold the run's lock. Raises filelock.Timeout where another process has it for `wait` more seconds."""
+        """Hold the run's lock. Raises filelock.Timeout where another process has it for `wait` more seconds.
+
+        Raises CannotWrite where the lock's file cannot be made.
+        """
         path = self._lock_file(run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path, timeout=wait):
+        with contextlib.ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locks.hold(path, wait))
+            except Timeout:  # an OSError too
+                raise
+            except OSError as error:
+                raise CannotWrite(error.errno, error.strerror or str(error), str(path)) from error
             yield
 
     def _lock_file(self, run_id: str) -> Path:
@@ -152,19 +163,27 @@ class Store:
         """Let a run that was trained again, or the one in the folder `new`, take the place of the old one.
 
         The caller holds the run's lock. Two renames cannot be one step, so this also finishes what a crash between them
-        left half done.
+        left half done. Raises CannotWrite.
         """
         final, again, old = (self.folder(run_id + suffix) for suffix in ("", FORCE, REPLACED))
         new = new or again
         if (new / "metrics.json").exists():
-            if final.exists():
-                shutil.rmtree(old, ignore_errors=True)
-                final.rename(old)
-            new.rename(final)
+            with files.writing(final):
+                if os.path.lexists(final):
+                    files.remove(old)
+                    final.rename(old)
+                try:
+                    new.rename(final)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        old.rename(final)
+                    raise
         if final.exists():
-            shutil.rmtree(old, ignore_errors=True)
+            with contextlib.suppress(OSError):  # the next call or `clean` removes it
+                files.remove(old)
         elif old.exists():
-            old.rename(final)
+            with files.writing(final):
+                old.rename(final)
 
     def repair(self) -> None:
         """Finish every replacement that a crash interrupted."""
@@ -274,63 +293,22 @@ def read_predictions(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """Logits float16 [N, K] and labels [N] of the evaluation images; None where they were not kept or are damaged."""
     try:
         # Opened here, since NumPy leaves a file open that it cannot read.
-        with open(folder / "predictions.npz", "rb") as file, np.load(file, allow_pickle=False) as stored:
+        with files.open_regular(folder / "predictions.npz") as file, np.load(file, allow_pickle=False) as stored:
+            if sum(member.file_size for member in stored.zip.infolist()) > LARGEST_PREDICTIONS:
+                return None
             logits, labels = np.asarray(stored["logits"]), np.asarray(stored["labels"])
-    except (*UNREADABLE, KeyError, TypeError):
+    except (*UNREADABLE, KeyError, TypeError, AttributeError, MemoryError):  # the last where a head claims too much
         return None
     return (logits, labels) if logits.ndim == 2 and labels.shape == logits.shape[:1] else None
 
 
 def _failure(folder: Path) -> str:
     try:
-        return str(read_json(folder / "failed.json").get("error", ""))
+        return str(read_json(folder / "failed.json").get("error", ""))[:LONGEST]
     except (OSError, ValueError):
         return ""
-
-
-def make_folder(path: Path) -> None:
-    """Raises UserError where tables and plots cannot be written to `path`."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise UserError(f"out={path}: cannot be written ({error.strerror or error})") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Raises ValueError where the file is not a JSON object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise ValueError(f"{path.name} is nested too deep") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path.name} is not a JSON object")
-    return value
 
 
 def printable(text: str) -> str:
     """On one line, and in characters that every terminal takes: names of folders may be any bytes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    write(path, lambda file: file.write(text.encode()))
-
-
-def write(path: Path, fill: Callable[[io.BufferedWriter], Any]) -> None:
-    """Write a file whole or not at all: fill a temporary one beside it, flush it to the disk, rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from mixbench import evaluated, store, study
+from mixbench import evaluated, files, study
 from mixbench.errors import unknown
 from mixbench.selection import NOT_KEYS, Selection, identity_keys, telling_apart
 from mixbench.stats import RULES, Summary, summarise
@@ -130,16 +130,14 @@ def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> st
 def write(selection: Selection) -> list[Path]:
     """Write accuracy.csv, accuracy.md and runs.csv into the selection's folder; returns their paths."""
     table = build(selection)
-    store.make_folder(selection.out)
     runs = selection.frame
     texts = {
         "accuracy.csv": _accuracy_frame(table).to_csv(index=False, lineterminator="\n"),
         "accuracy.md": markdown(selection, table),
         "runs.csv": runs.drop(columns=list(NOT_KEYS)).sort_values("id").to_csv(index=False, lineterminator="\n"),
     }
-    for name, text in texts.items():
-        store.write_text(selection.out / name, text)
-    return [selection.out / name for name in texts]
+    files.check_writable(selection.out, "out")
+    return files.write_all({selection.out / name: text for name, text in texts.items()})
 
 
 def _accuracy_frame(table: Table) -> pd.DataFrame:

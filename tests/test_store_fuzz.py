@@ -300,7 +300,7 @@ def test_foreign_folders(results):
 AS_NOBODY = """
 import os, sys
 import matplotlib
-from mixbench import plot, table, upkeep
+from mixbench import cleanup, plot, table
 from mixbench.cli import main
 if os.getuid() == 0:
     os.setgid(65534), os.setuid(65534)

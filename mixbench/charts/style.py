@@ -1,5 +1,6 @@
-"""What all charts share: colours, marks, fonts, and writing a figure to files. No torch."""
+"""What all charts share: colours, marks, fonts, and a figure as files. No torch."""
 
+import io
 import textwrap
 import zlib
 from collections.abc import Sequence
@@ -76,14 +77,17 @@ def paths(stem: Path) -> list[Path]:
     return [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write the figure as stem.png and stem.svg; returns both."""
-    files = paths(stem)
+def rendered(figure: Figure, stem: Path) -> dict[Path, bytes]:
+    """The contents of stem.png and stem.svg: files.write_all writes them, whole or not at all."""
+    made = {}
     dpi = min(DPI, WIDEST / figure.get_figwidth())
-    for path in files:
-        figure.savefig(path, dpi=dpi, metadata={"Date": None} if path.suffix == ".svg" else None)
+    for path in paths(stem):
+        file = io.BytesIO()
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(file, format=path.suffix[1:], dpi=dpi, metadata=metadata)
         figure.set_layout_engine("none")  # it has found the places of all; again it would cost as much as drawing
-    return files
+        made[path] = file.getvalue()
+    return made
 
 
 def fitted(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mixbench import plot, store, table
+from mixbench import files, plot, table
 from mixbench.advice import recommend
 from mixbench.comparison import compare
 from mixbench.report.content import sections
@@ -23,12 +23,12 @@ def write(selection: Selection) -> list[Path]:
 
     It must hold at least one run.
     """
-    plots = plot.write(selection)
-    found = sections(selection, [path.stem for path in plots if path.suffix == ".svg"])
+    files.check_writable(selection.out, "out")
+    plots = plot.draw(selection)
+    pictures = {path.stem: content.decode() for path, content in plots.items() if path.suffix == ".svg"}
+    found = sections(selection, list(pictures))
     texts = {
-        "report.html": html(selection.title, found, selection.out),
-        "report.md": markdown(selection.title, found),
+        selection.out / "report.html": html(selection.title, found, pictures),
+        selection.out / "report.md": markdown(selection.title, found),
     }
-    for name, text in texts.items():
-        store.write_text(selection.out / name, text)
-    return [*(selection.out / name for name in texts), *plots]
+    return files.write_all(texts | plots, without=plot.outdated(selection, plots))

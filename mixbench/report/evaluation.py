@@ -5,9 +5,8 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import yaml
 
-from mixbench import metrics
+from mixbench import files, metrics
 from mixbench.comparison import Experiment, Setting
 from mixbench.load import IDLE_BELOW
 from mixbench.progress import duration
@@ -93,9 +92,9 @@ def _class_names(selection: Selection) -> list[str] | None:
     if selection.class_names is not None:
         return selection.class_names
     try:
-        with open(selection.frame["folder"].iloc[0] / "config.yaml", encoding="utf-8") as file:
-            names = yaml.safe_load(file)["dataset"].get("classes")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        text = files.read_text(selection.frame["folder"].iloc[0] / "config.yaml", files.LARGEST_YAML)
+        names = files.parse_yaml(text)["dataset"].get("classes")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
 

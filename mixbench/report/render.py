@@ -1,9 +1,8 @@
 """A report's blocks as one self-contained HTML file, and as Markdown beside its pictures. No torch."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 
 from jinja2 import Environment
 from tabulate import tabulate
@@ -14,12 +13,12 @@ from mixbench.report.blocks import Picture, Points, Section, Table, Text
 LIGHTER = 0.55  # of the way to white that a dark colour goes on a dark page
 
 
-def html(title: str, sections: Sequence[Section], folder: Path) -> str:
-    """One file that needs no other: the pictures' SVGs, from `folder`, stand in it."""
+def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -> str:
+    """One file that needs no other: the SVGs of the pictures, by name, stand in it."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {
         "kind": lambda block: type(block).__name__,
-        "picture": lambda block: _inline((folder / f"{block.name}.svg").read_text(encoding="utf-8"), block),
+        "picture": lambda block: _inline(pictures[block.name], block),
         "anchor": lambda words: re.sub(r"\W+", "-", words.lower()),
     }
     template = environment.from_string(files("mixbench.report").joinpath("report.html").read_text(encoding="utf-8"))

@@ -1,0 +1,169 @@
+"""Dropping what is left of runs that did not finish, and what killed processes left beside other files. No torch."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import Timeout
+
+from mixbench import files, selection
+from mixbench.errors import CannotWrite, UserError
+from mixbench.store import FORCE, INCOMING, REPLACED, Store, printable
+
+LEFT_OVER = ("checkpoint.pt", "failed.json")  # in a finished run: a crash came between its commit and its clean-up
+ABANDONED = "left by a process that was killed"
+OLD = 60  # seconds without a write: another machine's process, which cannot be asked for, has ended
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Something that `clean` would remove, and why.
+
+    owner: the run whose lock guards it; None for a file of no run.
+    """
+
+    path: Path
+    owner: str | None
+    why: str
+    bytes: int
+
+
+def clean(words: Sequence[str], yes: bool) -> int:
+    """Show what did not finish and drop it: at once with `yes`, after a question on a terminal, else not at all.
+
+    Returns 1 where something could not be dropped, which is told in one line.
+    """
+    name, overrides, options = selection.read_words(words)
+    if name is not None or overrides:
+        raise UserError(f"{(name or overrides[0])}: clean takes results_dir=FOLDER and --yes alone")
+    results = Store(options["results_dir"])
+    results.repair()
+    drops = to_drop(results)
+    if not drops:
+        print(f"{results.runs}/: nothing to drop")
+        return 0
+    for drop in drops:
+        print(printable(f"{drop.path}  ({drop.why}, {drop.bytes / 1e6:.1f} MB)"))
+    if not yes and not _agreed(len(drops)):
+        return 0
+    dropped, refused = 0, []
+    for drop in drops:
+        try:
+            dropped += _drop(results, drop)
+        except CannotWrite as error:
+            refused.append((drop, error))
+    print(f"dropped {dropped}")
+    if refused:
+        drop, error = refused[0]
+        more = f", nor can {len(refused) - 1} more" if len(refused) > 1 else ""
+        print(printable(f"mixbench: {drop.path}: cannot be dropped ({error.strerror}){more}"), file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _agreed(count: int) -> bool:
+    """The user's answer; without a terminal there is none. Says that nothing is dropped."""
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        print("nothing dropped; mixbench clean --yes drops these")
+        return False
+    with contextlib.suppress(EOFError):
+        if input(f"drop these {count}? [y/N] ").strip().lower() in ("y", "yes"):
+            return True
+    print("nothing dropped")
+    return False
+
+
+def to_drop(results: Store) -> list[Drop]:
+    """Runs that are neither finished nor running, left-over files in finished ones, and files of killed processes."""
+    drops = []
+    incoming = results.folder(INCOMING)
+    if os.path.lexists(incoming) and not results.locked(INCOMING):
+        drops.append(Drop(incoming, INCOMING, "left by an import", _size(incoming)))
+    for run_id in results.ids(copies=True):
+        owner = run_id.removesuffix(FORCE).removesuffix(REPLACED)
+        if not results.locked(owner):
+            drops += _of_run(results, run_id, owner)
+    return [*drops, *_abandoned(results)]
+
+
+def _of_run(results: Store, run_id: str, owner: str) -> Iterator[Drop]:
+    folder = results.folder(run_id)
+    state = results.at_rest(run_id)
+    linked = os.path.islink(folder)
+    if state.name == "damaged":
+        return  # may be another version's run: a person decides
+    if state.name != "finished" or run_id != owner:
+        why = "left by training again" if run_id != owner else state.name
+        yield Drop(folder, owner, f"{why}; the link alone, not what it leads to" if linked else why, _size(folder))
+    elif not linked:
+        for entry in _entries(folder):
+            process = files.writer(entry.name)
+            ended = process is not None and not files.is_alive(process)
+            if (entry.name in LEFT_OVER or ended) and not entry.is_dir(follow_symlinks=False):
+                yield Drop(folder / entry.name, owner, "left over", _size(folder / entry.name))
+
+
+def _abandoned(results: Store) -> Iterator[Drop]:
+    """The temporary files of killed processes beside the runs, and where tables, plots and archives go."""
+    places = [results.root, results.runs, *_folders(results.root), *_folders(results.root / "gallery")]
+    if os.path.realpath(".") not in map(os.path.realpath, places):
+        places.append(Path())  # where `export` puts archives
+    for place in dict.fromkeys(places):
+        for path in (place / entry.name for entry in _entries(place)):
+            if _is_abandoned(path):
+                yield Drop(path, None, ABANDONED, _size(path))
+
+
+def _is_abandoned(path: Path) -> bool:
+    process = files.writer(path.name)
+    if process is None or files.is_alive(process):
+        return False
+    with contextlib.suppress(OSError):
+        return path.is_file() and time.time() - os.lstat(path).st_mtime > OLD
+    return False
+
+
+def _drop(results: Store, drop: Drop) -> bool:
+    """Remove it, unless a process has taken the run up since it was shown. Raises CannotWrite."""
+    if drop.owner is None:
+        if not _is_abandoned(drop.path):
+            return False
+        files.remove(drop.path)
+        return True
+    with contextlib.suppress(Timeout), results.lock(drop.owner):
+        if not drop.path.name.endswith(REPLACED) and (drop.path / "metrics.json").exists():
+            return False
+        files.remove(drop.path)
+        return True
+    return False
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [folder / entry.name for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
+
+
+def _size(path: str | Path) -> int:
+    """Bytes of a file, or of all in a folder; of a link, which is all that would go, none."""
+    try:
+        if os.path.islink(path):
+            return 0
+        with os.scandir(path) as entries:
+            return sum(
+                _size(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+                for entry in entries
+            )
+    except NotADirectoryError:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
