@@ -31,7 +31,7 @@ def write(selection: Selection) -> list[Path]:
             figures[f"accuracy-to-{SMALL}"] = accuracy(selection, table, limit=SMALL)
         settings = compare(selection)
         figures |= {
-            "gains": gains(settings),
+            "gains": gains(settings, selection.title),
             "heatmap": heatmap(selection, table, settings),
             "loss": loss_curves(selection, table),
         }
