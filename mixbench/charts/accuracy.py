@@ -143,7 +143,7 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
     """A panel for each series but the baselines, which stand in the others' panels."""
     own = [s for s in found if s.column not in BASELINE_FIRST] or found
     drawn = own[:MOST_PANELS]
-    width, height, left, across = 1.75, 1.4, 0.7, 0.15
+    width, height, left, across = 1.7, 1.4, 0.7, 0.35
     wide = left + ABREAST * width + (ABREAST - 1) * across + 0.2
     title, top = title_of(selection.title, wide)
     names = [wrapped(s.name, width, SMALL) for s in drawn]
@@ -236,7 +236,7 @@ def _set_scale(axes: Axes, shown: list[float], log: bool, width: float) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.set_xlim(low, high)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=max(3, int(width / 0.75))))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=max(3, int(width / 0.75)), steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
 
 

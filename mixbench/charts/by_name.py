@@ -25,6 +25,7 @@ from mixbench.selection import Selection
 from mixbench.stats import Summary
 from mixbench.table import Table, shown_interval
 
+MOST = 150  # lines; more would be a scroll
 WIDTH, LONGEST = 3.9, 2.6  # inches of the axes, and of a name before it is wrapped
 
 
@@ -48,6 +49,7 @@ class Line:
 
 def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], beside: str = "") -> Figure:
     """A line of marks for each name, on top the first; beside: what all have in common, for the title."""
+    lines, count = lines[:MOST], len(lines)
     names = [wrapped(line.name, LONGEST, SMALL) for line in lines]
     left = max((text_width(part, SMALL) for name in names for part in name.split("\n")), default=0) + 0.1 + EDGE
     abreast = max((len(line.marks) for line in lines), default=1)
@@ -57,7 +59,10 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
     summaries = [mark.summary for mark in marks if mark.summary]
     low, high = limits(summaries, [mark.published for mark in marks if mark.published is not None])
     beyond = any(i and (i[0] < low or i[1] > high) for i in map(shown_interval, summaries))
-    legend = _legend(table, abreast, lines, left + WIDTH + 0.2, beyond)
+    note = f"{len(lines)} of {count} are shown: the table has all" * (len(lines) < count)
+    legend = _legend(
+        table, abreast, lines, left + WIDTH + 0.2, "; ".join(filter(None, [interval_title(table, beyond), note]))
+    )
     figure, ((axes,),) = panels([(0, sum(heights))], 1, WIDTH, left=left, top=top, bottom=0.55 + legend.height)
     axes.set_xlim(low, high)
     axes.set_ylim(sum(heights), 0)
@@ -90,7 +95,7 @@ def _draw(axes, mark: Mark, place: float) -> None:
         arrows(axes, place, interval, mark.look["color"], vertical=False)
 
 
-def _legend(table: Table, abreast: int, lines: Sequence[Line], width: float, beyond: bool) -> Legend:
+def _legend(table: Table, abreast: int, lines: Sequence[Line], width: float, title: str) -> Legend:
     """The columns, where a line has a mark for each; one mark needs no name but its line's."""
     handles, names = [], []
     if abreast > 1:
@@ -100,4 +105,4 @@ def _legend(table: Table, abreast: int, lines: Sequence[Line], width: float, bey
     if table.published:
         handles.append(Line2D([], [], ls="None", color="#555555", marker="o", mfc="none"))
         names.append("published")
-    return Legend(handles, names, width, interval_title(table, beyond))
+    return Legend(handles, names, width, title or None)

@@ -36,13 +36,13 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 def wrapped(text: str, inches: float, size: float, lines: int = 3, weight: str = "normal") -> str:
     """The text in at most so many lines, none of them wider; the table has the whole of it."""
-    text = " ".join(text.split())
+    text = " ".join(text.split()).replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")  # n = 100 stays in one line
     whole = text_width(text, size, weight)
     letters = len(text) if whole <= inches else max(1, round(1.2 * len(text) * inches / whole))
     while True:
         found = textwrap.wrap(text, max(letters, 5), max_lines=lines, placeholder=" …") or [""]
         if letters <= 5 or max(text_width(line, size, weight) for line in found) <= inches:
-            return "\n".join(found)
+            return "\n".join(found).replace("\N{NO-BREAK SPACE}", " ")
         letters -= 1
 
 
