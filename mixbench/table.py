@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
+from mixbench import markdown as md
 from mixbench import store, study
 from mixbench.errors import unknown
 from mixbench.selection import NOT_KEYS, Selection, identity_keys, telling_apart
@@ -93,8 +93,14 @@ def build(selection: Selection) -> Table:
 def markdown(selection: Selection, table: Table) -> str:
     """The table with all that a reader needs to judge it."""
     headers, lines = grid(table)
-    body = tabulate(lines, headers, tablefmt="github", disable_numparse=True, stralign="right")
-    return "\n\n".join([f"# {selection.title}", *preamble(selection, table), body, *notes(selection, table)]) + "\n"
+    above, below = preamble(selection, table), notes(selection, table)
+    parts = [
+        md.heading(1, selection.title),
+        *map(md.paragraph, above),
+        md.table(headers, lines),
+        *map(md.paragraph, below),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def grid(table: Table) -> tuple[list[str], list[list[str]]]:
