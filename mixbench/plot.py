@@ -43,7 +43,7 @@ def draw(selection: Selection) -> dict[Path, bytes]:
             figures[f"accuracy-to-{SMALL}"] = accuracy(selection, table, limit=SMALL)
         settings = compare(selection)
         figures |= {
-            "gains": gains(settings),
+            "gains": gains(settings, selection.title),
             "heatmap": heatmap(selection, table, settings),
             "loss": loss_curves(selection, table),
         }

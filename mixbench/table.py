@@ -1,20 +1,22 @@
 """Tables of stored runs: accuracy by any two keys as CSV and Markdown, and one tidy row for each run. No torch."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from mixbench import evaluated, files, study
+from mixbench import markdown as md
 from mixbench.errors import unknown
 from mixbench.selection import NOT_KEYS, Selection, identity_keys, telling_apart
 from mixbench.stats import RULES, Summary, summarise
 from mixbench.study import Published
 
 BASELINE_FIRST = ("none",)
+NAMES = ("method", "variant")  # keys whose value alone says what a row is
 FAR = 2.0  # points between the best and the final accuracy that a reader must know of
 
 
@@ -91,8 +93,14 @@ def build(selection: Selection) -> Table:
 def markdown(selection: Selection, table: Table) -> str:
     """The table with all that a reader needs to judge it."""
     headers, lines = grid(table)
-    body = tabulate(lines, headers, tablefmt="github", disable_numparse=True, stralign="right")
-    return "\n\n".join([f"# {selection.title}", *preamble(selection, table), body, *notes(selection, table)]) + "\n"
+    above, below = preamble(selection, table), notes(selection, table)
+    parts = [
+        md.heading(1, selection.title),
+        *map(md.paragraph, above),
+        md.table(headers, lines),
+        *map(md.paragraph, below),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def grid(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -123,8 +131,21 @@ def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> st
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
     text = f"{summary.mean:.2f}{spread} ({count})"
     if summary.interval:
-        text += " [{:.1f}, {:.1f}]".format(*summary.interval) + "†" * (mixed and summary.over == "seeds")
+        text += " [{:.1f}, {:.1f}]".format(*shown_interval(summary)) + "†" * (mixed and summary.over == "seeds")
     return text
+
+
+def shown_interval(summary: Summary) -> tuple[float, float] | None:
+    """The interval of an accuracy as readers see it: a t interval of two or three runs may go beyond 0 and 100 %.
+
+    What is left, such as 0 to 100, says that nothing is known, which is true. accuracy.csv has the interval itself.
+    """
+    return within(summary.interval, 0, 100)
+
+
+def within(interval: tuple[float, float] | None, low: float, high: float) -> tuple[float, float] | None:
+    """The interval cut off at the bounds of what it is of; None for None."""
+    return interval and (max(interval[0], low), min(interval[1], high))
 
 
 def write(selection: Selection) -> list[Path]:
@@ -232,6 +253,11 @@ def notes(selection: Selection, table: Table) -> list[str]:
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
             lines.append(f"These runs mix {what}: {', '.join(kinds)}.")
+    if any(summary.interval != shown_interval(summary) for summary in table.cells.values()):
+        lines.append(
+            "Intervals are cut off at 0 and 100 %: so few runs, so far apart, would give one beyond what can be. "
+            "accuracy.csv has the whole of them."
+        )
     if len(table.row_keys) > 1:
         lines.append(f"Rows are told apart by {', '.join(table.row_keys[1:])} too, since the runs differ in it.")
     first = frame.iloc[0]
@@ -248,6 +274,20 @@ def order(value: Any) -> tuple:
     if isinstance(value, (int, float)):
         return (0, value, "")
     return (1, value not in BASELINE_FIRST, str(value))
+
+
+def name_of(keys: Sequence[str], values: Sequence[Any], equals: str = "=") -> str:
+    """What a row, or a series of a chart, is called, such as `cutmix, alpha=0.2, n=100`: its method first.
+
+    A key that it does not have is not spoken of. A name in the first key's place stands for itself.
+    """
+    pairs = [(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
+    pairs.sort(key=lambda pair: pair[0] not in NAMES)
+    told = []
+    for key, value in pairs:
+        bare = isinstance(value, str) and key in (*NAMES, keys[0])
+        told.append(label(value) if bare else f"{key.removeprefix('method.')}{equals}{label(value)}")
+    return ", ".join(told) or "–"
 
 
 def label(value: Any) -> str:

@@ -1,164 +1,244 @@
 """Accuracy against the table's rows: lines over numbers such as n, marks one below the other for names. No torch."""
 
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from mixbench import evaluated
-from mixbench.charts.style import LINES, MARKERS, colours, fitted, marker
+from mixbench.charts.by_name import Line, Mark, accuracy_by_name
+from mixbench.charts.intervals import accuracy_label, interval_title, limits
+from mixbench.charts.layout import (
+    SMALL,
+    Legend,
+    arrows,
+    draw_title,
+    fitting_ticks,
+    heading,
+    panels,
+    text_height,
+    title_of,
+    wrapped,
+)
+from mixbench.charts.style import FAINT, LINES, colours, marker
 from mixbench.selection import Selection
 from mixbench.stats import Summary
-from mixbench.table import BASELINE_FIRST, Table, label
+from mixbench.table import BASELINE_FIRST, Table, name_of, shown_interval
 
-DODGE = 0.012  # of the axis between neighbouring methods' marks, so that their bars do not hide one another
-REACH = 0.5  # of the means' range that an interval may stick out of it; a longer one runs out of the picture
+DODGE = 0.012  # of the axis between neighbouring series' marks, so that their bars do not hide one another
+SPREAD = 0.35  # of the smallest gap between two numbers of the axis, which all series' marks together may take
+TOGETHER = 6  # series in one panel; of more each gets a panel of its own, before the others in grey
+ABREAST, MOST_PANELS = 4, 48
+
+
+@dataclass
+class Series:
+    """One line of a chart: a column of the table in rows that agree in all but the first key.
+
+    cells, published: by that key's number.
+    """
+
+    name: str
+    column: Any
+    variant: tuple
+    look: dict[str, Any]
+    style: str
+    cells: dict[float, Summary]
+    published: dict[float, float]
 
 
 def accuracy(selection: Selection, table: Table, log: bool = False, limit: float | None = None) -> Figure:
     """Accuracy against the first row key, a line for each column: mean of the runs and its 95 % interval.
 
-    Where the rows are names, they stand below one another, and between them there is nothing to draw a line through.
+    Where the rows are names or one number alone, there is nothing to draw a line through: they stand below one another.
+    Of more than a few series each has a panel of its own, with the baseline and, in grey, the others.
     log: logarithmic axis. limit: leave out what lies beyond. Published numbers are hollow marks on a dotted line.
     Colour tells columns apart, the kind of line and mark what else rows differ in.
     """
-    if not numbers(table):
-        return _accuracy_by_name(selection, table)
-    figure = Figure(figsize=(5.4, 4.0), layout="constrained")
-    axes = figure.add_subplot()
-    variants = list(dict.fromkeys(row[1:] for row in table.rows))
-    palette = colours(table.columns)
     shown = [n for n in numbers(table) if limit is None or n <= limit]
-    for i, column in enumerate(table.columns):
-        for j, variant in enumerate(variants):
-            rows = [row for row in table.rows if row[1:] == variant and row[0] in shown]
-            ours = {row[0]: table.cell(row, column) for row in rows if table.cell(row, column).count}
-            theirs = {row[0]: table.published[row, column].accuracy for row in rows if (row, column) in table.published}
-            if ours or theirs:
-                mark = marker(column, i) if j == 0 else MARKERS[(i + j) % len(MARKERS)]
-                look = {"color": palette[column], "marker": mark}
-                places = [_dodged(n, i - (len(table.columns) - 1) / 2, shown, log) for n in ours]
-                means = [s.mean for s in ours.values()]
-                name = _series(table, column, variant)
-                axes.plot(places, means, ls=LINES[j % len(LINES)], ms=5, label=name, **look)
-                if theirs:
-                    axes.plot(list(theirs), list(theirs.values()), ls=":", ms=6, mfc="none", lw=1, **look)
-                low, high = _ends(ours.values())
-                axes.vlines(places, low, high, color=palette[column], lw=1)
-    axes.set_ylim(_limits(table, [row for row in table.rows if row[0] in shown]))
-    _label_axes(axes, selection, table, log)
-    _legend(axes, table, ":")
-    return figure
-
-
-def _dodged(n: float, steps: float, shown: list[float], log: bool) -> float:
-    """Moved sideways by so many steps on the axis, which shows these numbers."""
-    if len(shown) < 2:
-        return n
-    if log:
-        return n * (max(shown) / min(shown)) ** (DODGE * steps)
-    return n + (max(shown) - min(shown)) * DODGE * steps
-
-
-def _ends(summaries: Iterable[Summary]) -> tuple[list[float], list[float]]:
-    """The ends of the intervals; the mean itself where there is none."""
-    intervals = [s.interval or (s.mean, s.mean) for s in summaries]
-    return [low for low, _ in intervals], [high for _, high in intervals]
-
-
-def _limits(table: Table, rows: list[tuple]) -> tuple[float, float]:
-    """The range of the means and published numbers, and of the intervals as far as they stay near it.
-
-    Two runs can have an interval of a hundred points; next to it nothing else would be seen.
-    """
-    cells = [table.cell(row, c) for row in rows for c in table.columns if table.cell(row, c).count]
-    points = [cell.mean for cell in cells]
-    points += [table.published[row, c].accuracy for row in rows for c in table.columns if (row, c) in table.published]
-    if not points:
-        return 0, 100
-    low, high = min(points), max(points)
-    reach = max(REACH * (high - low), 1.0)
-    ends = [end for cell in cells if cell.interval for end in cell.interval]
-    low, high = max(low - reach, min([low, *ends])), min(high + reach, max([high, *ends]))
-    margin = 0.05 * (high - low) or 1.0
-    return low - margin, high + margin
-
-
-def _accuracy_by_name(selection: Selection, table: Table) -> Figure:
-    """A line of marks for each row, one mark for each column; the baseline's mean runs through all rows."""
-    figure = Figure(figsize=(5.8, 1.4 + 0.32 * len(table.rows)), layout="constrained")
-    axes = figure.add_subplot()
-    palette = colours(table.columns)
-    baselines = [row for row in table.rows if row[0] in BASELINE_FIRST]
-    for i, column in enumerate(table.columns):
-        # Side by side within the row's line, so that equal accuracies do not hide one another.
-        place = {row: k + 0.6 * ((i + 0.5) / len(table.columns) - 0.5) for k, row in enumerate(table.rows)}
-        ours = {place[row]: table.cell(row, column) for row in table.rows if table.cell(row, column).count}
-        beside = [row for row in table.rows if (row, column) in table.published]
-        theirs = {place[row]: table.published[row, column].accuracy for row in beside}
-        look = {"color": palette[column], "marker": marker(column, i), "ls": "None"}
-        axes.plot([s.mean for s in ours.values()], list(ours), ms=5, label=_series(table, column, ()), **look)
-        axes.plot(list(theirs.values()), list(theirs), ms=6, mfc="none", **look)
-        low, high = _ends(ours.values())
-        axes.hlines(list(ours), low, high, color=palette[column], lw=1.2)
-        if len(baselines) == 1 and table.cell(baselines[0], column).count:
-            axes.axvline(table.cell(baselines[0], column).mean, color=palette[column], lw=0.8, ls=":")
-    names = [fitted(", ".join([label(row[0]), *_extra(table, row[1:])])) for row in table.rows]
-    axes.set_yticks(range(len(table.rows)), names)
-    axes.set_ylim(len(table.rows) - 0.5, -0.5)
-    axes.set_xlim(_limits(table, table.rows))
-    axes.set_title(textwrap.fill(selection.title, 52), fontsize=11)
-    axes.set_xlabel(_accuracy_label(selection))
-    _legend(axes, table, "None", outside=True)
-    return figure
-
-
-def _series(table: Table, column: Any, variant: tuple) -> str:
-    return ", ".join([table.heading(column), *_extra(table, variant)])
-
-
-def _extra(table: Table, variant: tuple) -> list[str]:
-    """What a row says beside its first key."""
-    return [f"{key}={label(value)}" for key, value in zip(table.row_keys[1:], variant, strict=False)]
-
-
-def _legend(axes: Axes, table: Table, published: str, outside: bool = False) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    if table.published:
-        handles.append(Line2D([], [], ls=published, color="#555555", marker="o", mfc="none"))
-        names.append("published")
-    over = {"subsets": "over subsets", "seeds": "over seeds,\nthis subset only"}
-    title = f"bars: 95 % interval {' or '.join(over[kind] for kind in sorted(table.over, reverse=True))}"
-    look = {"title": title if table.over else None, "title_fontsize": 8, "fontsize": 9}
-    if outside or len(names) > 8:
-        axes.figure.legend(handles, names, loc="outside lower center", ncols=3, **look)
-    else:
-        axes.legend(handles, names, loc="best", **look)
+    if not shown:
+        return accuracy_by_name(selection, table, _lines_of_rows(table))
+    found = _series(table, shown)
+    if len(shown) == 1:
+        lines = [Line(s.name, [_mark(s, shown[0])], s.column in BASELINE_FIRST) for s in found]
+        return accuracy_by_name(selection, table, lines, name_of([selection.rows], shown, " = "))
+    if len(found) > TOGETHER:
+        return _in_panels(selection, table, found, shown, log)
+    return _in_one(selection, table, found, shown, log)
 
 
 def numbers(table: Table) -> list[float]:
     """The rows' values where all are numbers, else nothing."""
-    values = sorted({row[0] for row in table.rows}) if all(isinstance(r[0], (int, float)) for r in table.rows) else []
-    return values if all(value == value for value in values) else []
+    values = [row[0] for row in table.rows]
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and v == v for v in values):
+        return []
+    return sorted(set(values))
 
 
-def _label_axes(axes: Axes, selection: Selection, table: Table, log: bool) -> None:
-    axes.set_title(textwrap.fill(selection.title, 52), fontsize=11)
-    axes.set_xlabel("labelled training images n" if selection.rows == "n" else selection.rows)
-    axes.set_ylabel(_accuracy_label(selection))
+def _series(table: Table, shown: Sequence[float]) -> list[Series]:
+    variants = list(dict.fromkeys(row[1:] for row in table.rows))
+    palette = colours(table.columns)
+    made = []
+    for i, column in enumerate(table.columns):
+        count = 0  # of this column's variants: not all columns have each
+        for variant in variants:
+            rows = [row for row in table.rows if row[1:] == variant and row[0] in shown]
+            ours = {row[0]: table.cell(row, column) for row in rows if table.cell(row, column).count}
+            theirs = {row[0]: table.published[row, column].accuracy for row in rows if (row, column) in table.published}
+            if ours or theirs:
+                name = name_of([table.column_key, *table.row_keys[1:]], [column, *variant])
+                look = {"color": palette[column], "marker": marker(column, i, count)}
+                made.append(Series(name, column, variant, look, LINES[count % len(LINES)], ours, theirs))
+                count += 1
+    return made
+
+
+def _mark(series: Series, n: float) -> Mark:
+    return Mark(series.cells.get(n), series.published.get(n), series.look)
+
+
+def _lines_of_rows(table: Table) -> list[Line]:
+    palette = colours(table.columns)
+    looks = {c: {"color": palette[c], "marker": marker(c, i)} for i, c in enumerate(table.columns)}
+    lines = []
+    for row in table.rows:
+        marks = []
+        for column in table.columns:
+            cell, number = table.cell(row, column), table.published.get((row, column))
+            marks.append(Mark(cell if cell.count else None, number.accuracy if number else None, looks[column]))
+        lines.append(Line(name_of(table.row_keys, row), marks, row[0] in BASELINE_FIRST))
+    return lines
+
+
+def _in_one(selection: Selection, table: Table, found: Sequence[Series], shown: list[float], log: bool) -> Figure:
+    width, height, left = 4.6, 3.2, 0.7
+    title, top = title_of(selection.title, left + width + 0.2)
+    handles = [Line2D([], [], ls=s.style, ms=5, **s.look) for s in found]
+    names = [s.name for s in found]
+    if table.published:
+        handles.append(Line2D([], [], ls=":", color="#555555", marker="o", mfc="none"))
+        names.append("published")
+    bounds = _bounds(found)
+    low, high = limits(*bounds)
+    beyond = any(i and (i[0] < low or i[1] > high) for i in map(shown_interval, bounds[0]))
+    legend = Legend(handles, names, left + width + 0.2, interval_title(table, beyond))
+    figure, ((axes,),) = panels([(0, height)], 1, width, left=left, top=top, bottom=0.55 + legend.height)
+    axes.set_ylim(low, high)
+    _set_scale(axes, shown, log, width)
+    for i, series in enumerate(found):
+        _draw(axes, series, shown, log, i - (len(found) - 1) / 2, len(found))
+    draw_title(figure, title)
+    axes.set_xlabel(_x_label(selection))
+    axes.set_ylabel(accuracy_label(selection))
+    legend.draw(figure)
+    return figure
+
+
+def _in_panels(selection: Selection, table: Table, found: list[Series], shown: list[float], log: bool) -> Figure:
+    """A panel for each series but the baselines, which stand in the others' panels."""
+    own = [s for s in found if s.column not in BASELINE_FIRST] or found
+    drawn = own[:MOST_PANELS]
+    width, height, left, across = 1.7, 1.4, 0.7, 0.35
+    wide = left + ABREAST * width + (ABREAST - 1) * across + 0.2
+    title, top = title_of(selection.title, wide)
+    names = [wrapped(s.name, width, SMALL) for s in drawn]
+    lines = []
+    for start in range(0, len(drawn), ABREAST):
+        tallest = max(text_height(name, SMALL) for name in names[start : start + ABREAST])
+        lines.append((tallest + (0.12 if start == 0 else 0.4), height))
+    bounds = _bounds(found)
+    low, high = limits(*bounds)
+    beyond = any(i and (i[0] < low or i[1] > high) for i in map(shown_interval, bounds[0]))
+    handles, told = [], []
+    baselines = [s for s in found if s.column in BASELINE_FIRST and s not in own]
+    if baselines:
+        handles.append(Line2D([], [], ms=4, ls=baselines[0].style, **baselines[0].look))
+        told.append(table.heading(baselines[0].column))
+    handles.append(Line2D([], [], color=FAINT, lw=1))
+    told.append("the others")
+    if table.published:
+        handles.append(Line2D([], [], ls=":", color="#555555", marker="o", mfc="none"))
+        told.append("published")
+    words = interval_title(table, beyond)
+    if len(own) > len(drawn):
+        words = "; ".join([*([words] if words else []), f"{len(drawn)} of {len(own)} are shown: the table has all"])
+    legend = Legend(handles, told, wide, words)
+    figure, grid = panels(
+        lines, ABREAST, width, left=left, top=top, bottom=0.55 + legend.height, across=across, count=len(drawn)
+    )
+    flat = [axes for row in grid for axes in row]
+    flat[0].set_ylim(low, high)
+    for k, (axes, series, name) in enumerate(zip(flat, drawn, names, strict=True)):
+        _set_scale(axes, shown, log, width)
+        others = [[(n, s.mean) for n, s in other.cells.items()] for other in found if other is not series]
+        axes.add_collection(LineCollection(others, colors=FAINT, linewidths=0.8, zorder=1), autolim=False)
+        beside = _baseline(series, baselines)
+        for i, one in enumerate([*([beside] if beside else []), series]):
+            _draw(axes, one, shown, log, i - 0.5 if beside else 0, 2)
+        heading(axes, name, weight="normal")
+        axes.tick_params(labelsize=SMALL)
+        if k + ABREAST >= len(drawn):
+            axes.set_xlabel(_x_label(selection, short=True), fontsize=SMALL)
+    draw_title(figure, title)
+    figure.supylabel(accuracy_label(selection), x=0.1 / wide, ha="left", fontsize=10)
+    legend.draw(figure)
+    return figure
+
+
+def _baseline(series: Series, baselines: Sequence[Series]) -> Series | None:
+    """The baseline in the same variant, or the one that agrees in most: it has no keys of the methods' own."""
+    alike = [sum(a == b for a, b in zip(series.variant, s.variant, strict=True)) for s in baselines]
+    return baselines[int(np.argmax(alike))] if baselines else None
+
+
+def _bounds(found: Sequence[Series]) -> tuple[list[Summary], list[float]]:
+    return [cell for s in found for cell in s.cells.values()], [v for s in found for v in s.published.values()]
+
+
+def _draw(axes: Axes, series: Series, shown: list[float], log: bool, steps: float, count: int) -> None:
+    places = [_dodged(n, steps, count, shown, log) for n in series.cells]
+    means = [s.mean for s in series.cells.values()]
+    axes.plot(places, means, ls=series.style, ms=5, lw=1.5, label=series.name, zorder=2, **series.look)
+    if series.published:
+        theirs = series.published
+        axes.plot(list(theirs), list(theirs.values()), ls=":", ms=6, mfc="none", lw=1, **series.look)
+    bars = [(place, shown_interval(s)) for place, s in zip(places, series.cells.values(), strict=True)]
+    bars = [(place, interval) for place, interval in bars if interval]
+    ends = np.array([interval for _, interval in bars]).reshape(-1, 2)
+    axes.vlines([place for place, _ in bars], ends[:, 0], ends[:, 1], color=series.look["color"], lw=1, zorder=2)
+    for place, interval in bars:
+        arrows(axes, place, interval, series.look["color"], vertical=True)
+
+
+def _dodged(n: float, steps: float, count: int, shown: list[float], log: bool) -> float:
+    """Moved sideways by so many steps on the axis, which shows these numbers: never so far as half the next number."""
+    scaled = np.log(shown) if log else np.array(shown, dtype=float)
+    span = scaled[-1] - scaled[0]
+    step = min(DODGE * span, SPREAD * np.diff(scaled).min() / max(count - 1, 1))
+    moved = (np.log(n) if log else n) + step * steps
+    return float(np.exp(moved) if log else moved)
+
+
+def _set_scale(axes: Axes, shown: list[float], log: bool, width: float) -> None:
+    """The horizontal axis: of a logarithmic one the numbers themselves are its ticks, as many as have room."""
+    scaled = np.log(shown) if log else np.array(shown, dtype=float)
+    margin = 0.06 * (scaled[-1] - scaled[0])
+    low, high = scaled[0] - margin, scaled[-1] + margin
     if log:
         axes.set_xscale("log")
-        shown = numbers(table)
-        axes.xaxis.set_major_locator(FixedLocator(shown) if len(shown) <= 10 else LogLocator())
-        if len(shown) > 5:
-            axes.tick_params(axis="x", rotation=45)
+        axes.set_xlim(np.exp(low), np.exp(high))
+        axes.xaxis.set_major_locator(FixedLocator(fitting_ticks(shown, (scaled - low) / (high - low), width)))
         axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_xlim(low, high)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=max(3, int(width / 0.75)), steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
 
 
-def _accuracy_label(selection: Selection) -> str:
-    return f"{selection.on} accuracy (%), {evaluated.rule(selection.rule, selection.on).short}"
+def _x_label(selection: Selection, short: bool = False) -> str:
+    return ("n" if short else "labelled training images n") if selection.rows == "n" else selection.rows

@@ -3,67 +3,114 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mixbench.charts.style import INK, colours, fitted, marker
+from mixbench.charts.intervals import arrow_note
+from mixbench.charts.layout import (
+    EDGE,
+    LINE,
+    POINT,
+    SMALL,
+    Legend,
+    arrows,
+    draw_title,
+    heading,
+    panels,
+    text_height,
+    text_width,
+    title_of,
+    wrapped,
+)
+from mixbench.charts.style import INK, colours, marker
 from mixbench.comparison import Experiment, Setting
+from mixbench.table import within
 
 LINES = 150  # more would be a scroll
 REACH = 1.0  # of the gains' range that an interval may stick out of it; an arrow ends a longer one
+WIDTH, LONGEST = 3.9, 2.4  # inches of the axes, and of a name before it is wrapped
 
 
-def gains(settings: Sequence[Setting]) -> Figure | None:
-    """One line for each method in each setting; a filled mark where a difference is shown. None without a gain."""
-    lines = [(s, m) for s in settings for m in s.methods if m.gain][:LINES]
+def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
+    """Axes for each setting, a line for each method; a filled mark where a difference is shown. None without a gain."""
+    every = [(s, m) for s in settings for m in s.methods if m.gain]
+    lines = every[:LINES]
     if not lines:
         return None
-    heads = len({id(setting) for setting, _ in lines})
-    figure = Figure(figsize=(5.4, 1.0 + 0.24 * (len(lines) + 1.4 * heads)), layout="constrained")
-    axes = figure.add_subplot()
+    groups: dict[int, tuple[Setting, list[Experiment]]] = {}
+    for setting, method in lines:
+        groups.setdefault(id(setting), (setting, []))[1].append(method)
+    names = {id(method): wrapped(method.name, LONGEST, SMALL) for _, method in lines}
+    widest = max(text_width(part, SMALL) for name in names.values() for part in name.split("\n"))
+    left = widest + 0.15 + EDGE
+    wide = left + WIDTH + 0.2
+    title, top = title_of(title, wide)
+    heads = [wrapped(setting.name, wide - 2 * EDGE, SMALL, weight="bold") for setting, _ in groups.values()]
+    heights = [
+        [LINE * SMALL * POINT * (names[id(method)].count("\n") + 1) + 0.08 for method in methods]
+        for _, methods in groups.values()
+    ]
+    spaces = [text_height(head, SMALL) + (0.1 if k == 0 else 0.22) for k, head in enumerate(heads)]
+    low, high = _limits([method for _, method in lines])
+    words = []
+    if any(i and (i[0] < low or i[1] > high) for i in (shown_gain(method) for _, method in lines)):
+        words.append(arrow_note(True).removeprefix("; "))
+    if len(lines) < len(every):
+        words.append(f"{len(lines)} of {len(every)} gains are shown: the report's table has all")
+    kinds = [Line2D([], [], ls="None", marker="o", color=INK, mfc=face) for face in (INK, "none")]
+    told = ["shown (p < 0.05 after Holm's correction)", "not shown"]
+    legend = Legend(kinds, told, wide, "; ".join(words) or None)
+    figure, grid = panels(
+        [(space, sum(of_group)) for space, of_group in zip(spaces, heights, strict=True)],
+        1,
+        WIDTH,
+        left=left,
+        top=top,
+        bottom=0.55 + legend.height,
+        share_y=False,
+    )
     palette = colours(list(dict.fromkeys(method.method for _, method in lines)))
     marks = {name: marker(name, i) for i, name in enumerate(palette)}
-    low, high = _limits([method for _, method in lines])
-    places, names, place, before = [], [], 0.0, None
-    for setting, method in lines:
-        if setting is not before:
-            place += 1.4 if before is not None else 0.4
-            axes.text(low, place - 0.8, f" {fitted(setting.name)}", fontweight="bold", fontsize=9, va="center")
-            before = setting
-        _draw(axes, method, place, palette[method.method], marks[method.method], low, high)
-        places.append(place)
-        names.append(method.name)
-        place += 1
-    axes.axvline(0, color=INK, lw=0.8)
-    axes.set_yticks(places, names, fontsize=9)
-    axes.grid(axis="y", visible=False)
-    axes.set_ylim(place - 0.4, -0.9)
-    axes.set_xlim(low, high)
-    axes.set_xlabel("gain over none (points), 95 % interval")
-    kinds = [
-        Line2D([], [], ls="None", marker="o", color=INK),
-        Line2D([], [], ls="None", marker="o", color=INK, mfc="none"),
-    ]
-    labels = ["shown (p < 0.05 after Holm's correction)", "not shown"]
-    figure.legend(kinds, labels, loc="outside lower center", ncols=2, fontsize=9)
+    for (axes,), (_, methods), of_group, head in zip(grid, groups.values(), heights, heads, strict=True):
+        axes.set_xlim(low, high)
+        axes.set_ylim(sum(of_group), 0)
+        middles = [sum(of_group[:k]) + height / 2 for k, height in enumerate(of_group)]
+        for method, middle in zip(methods, middles, strict=True):
+            _draw(axes, method, middle, palette[method.method], marks[method.method])
+        axes.axvline(0, color=INK, lw=0.8, zorder=1)
+        axes.set_yticks(middles, [names[id(method)] for method in methods], fontsize=SMALL)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="y", visible=False)
+        heading(axes, head, left=left - EDGE)
+        if axes is not grid[-1][0]:
+            axes.spines["bottom"].set_visible(False)
+            axes.tick_params(axis="x", length=0, labelbottom=False)
+    grid[-1][0].set_xlabel("gain over none (points), 95 % interval")
+    draw_title(figure, title)
+    legend.draw(figure)
     return figure
 
 
-def _draw(axes, method: Experiment, place: float, colour: str, mark: str, low: float, high: float) -> None:
-    gain = method.gain
-    if gain.interval:
-        start, end = gain.interval
-        axes.hlines(place, max(start, low), min(end, high), color=colour, lw=1.4)
-        for beyond, at, arrow in ((start < low, low, "<"), (end > high, high, ">")):
-            if beyond:
-                axes.plot(at, place, marker=arrow, color=colour, ms=6, clip_on=False)
-    axes.plot(gain.mean, place, marker=mark, ms=6, color=colour, mfc=colour if method.shown else "none", ls="None")
+def shown_gain(method: Experiment) -> tuple[float, float] | None:
+    """The interval of a difference of two accuracies, which is from -100 to 100 points whatever a t interval says."""
+    return within(method.gain.interval, -100, 100)
+
+
+def _draw(axes: Axes, method: Experiment, place: float, colour: str, mark: str) -> None:
+    interval = shown_gain(method)
+    if interval:
+        axes.hlines(place, *interval, color=colour, lw=1.4, zorder=2)
+        arrows(axes, place, interval, colour, vertical=False)
+    face = colour if method.shown else "none"
+    axes.plot(method.gain.mean, place, marker=mark, ms=6, color=colour, mfc=face, ls="None", zorder=3)
 
 
 def _limits(methods: Sequence[Experiment]) -> tuple[float, float]:
     """The range of the gains and 0, and of the intervals as far as they stay near it."""
     means = [0.0, *(method.gain.mean for method in methods)]
-    ends = [end for method in methods if method.gain.interval for end in method.gain.interval]
+    ends = [end for method in methods if (interval := shown_gain(method)) for end in interval]
     reach = max(REACH * (max(means) - min(means)), 1.0)
     low = max(min(means) - reach, min([*means, *ends]))
     high = min(max(means) + reach, max([*means, *ends]))

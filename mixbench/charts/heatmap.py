@@ -5,16 +5,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mixbench import evaluated
-from mixbench.charts.style import fitted
+from mixbench.charts.intervals import accuracy_label
+from mixbench.charts.layout import SMALL, draw_title, heading, panels, text_height, text_width, title_of, wrapped
 from mixbench.comparison import Setting
 from mixbench.selection import Selection
 from mixbench.table import Table, label
 
 COLOUR_MAP = "cividis"  # runs from dark to light evenly: it reads in grey, and without red and green
-CELL = (0.85, 0.42)  # inches
+CELL = (0.72, 0.36)  # inches
+WIDEST = 9.0  # inches of panels abreast, before they go on below
 
 
 def heatmap(selection: Selection, table: Table, settings: list[Setting]) -> Figure | None:
@@ -22,57 +25,72 @@ def heatmap(selection: Selection, table: Table, settings: list[Setting]) -> Figu
 
     The shade is the gain over the baseline's mean at the same n, or where that has not been run the accuracy.
     """
-    panels = _panels(table)
-    if panels is None:
+    found = _panels(table)
+    if found is None:
         return None
     baseline = {s.n: s.baseline.summary.mean for s in settings if s.baseline}
     if len(baseline) < len({s.n for s in settings}) or len(settings) > len(baseline):
         baseline = {}
-    ns = sorted({n for cells in panels.values() for n, _ in cells})
-    values = sorted({value for cells in panels.values() for _, value in cells})
-    shades = {name: _shades(cells, ns, values, baseline) for name, cells in panels.items()}
+    ns = sorted({n for cells in found.values() for n, _ in cells})
+    values = sorted({value for cells in found.values() for _, value in cells})
+    shades = {name: _shades(cells, ns, values, baseline) for name, cells in found.items()}
     every = np.concatenate([shade.ravel() for shade in shades.values()])
     low, high = float(np.nanmin(every)), float(np.nanmax(every))
-    across, down = max(1.9, CELL[0] * len(ns)), max(1.2, CELL[1] * len(values))
-    figure = Figure(figsize=(1.6 + (across + 0.25) * len(panels), 1.2 + down), layout="constrained")
-    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (name, cells) in zip(grid, panels.items(), strict=True):
-        image = axes.pcolormesh(shades[name], cmap=COLOUR_MAP, vmin=low, vmax=max(high, low + 1e-9), rasterized=False)
+    width, height = max(1.9, CELL[0] * len(ns)), max(1.2, CELL[1] * len(values))
+    across, right = 0.25, 1.1
+    abreast = max(1, min(len(found), int(WIDEST / (width + across))))
+    left = max(text_width(label(value), 10) for value in values) + 0.55
+    wide = left + abreast * width + (abreast - 1) * across + right
+    names = [wrapped(name, width, SMALL) if name else "" for name in found]
+    lines = []
+    for start in range(0, len(names), abreast):
+        tallest = max(text_height(name, SMALL) if name else 0.0 for name in names[start : start + abreast])
+        lines.append((tallest + (0.12 if start == 0 else 0.6), height))
+    title, top = title_of(selection.title, wide)
+    figure, grid = panels(
+        lines, abreast, width, left=left, top=top, bottom=0.6, right=right, across=across, count=len(found)
+    )
+    flat = [axes for row in grid for axes in row]
+    scale = Normalize(low, max(high, low + 1e-9))
+    for axes, (name, cells), head in zip(flat, found.items(), names, strict=True):
+        axes.pcolormesh(shades[name], cmap=COLOUR_MAP, norm=scale, rasterized=False)
         _write_numbers(axes, cells, ns, values, shades[name], (low + high) / 2)
         axes.set_xticks(np.arange(len(ns)) + 0.5, [f"{n:,}" for n in ns])
         axes.set_yticks(np.arange(len(values)) + 0.5, [label(value) for value in values])
         axes.set_xlabel("n")
-        axes.set_title(fitted(name), fontsize=10)
         axes.grid(visible=False)
-    grid[0].set_ylabel(table.row_keys[0])
-    rule = evaluated.rule(selection.rule, selection.on)
-    shade = "gain over none (points)" if baseline else f"{selection.on} accuracy (%), {rule.short}"
-    figure.colorbar(image, ax=list(grid), label=shade, pad=0.02)
+        if head:
+            heading(axes, head, weight="normal")
+    for row in grid:
+        row[0].set_ylabel(table.row_keys[0])
+    high_inches = figure.get_figheight()
+    tall = high_inches - top - lines[0][0] - 0.6
+    place = (1 - (right - 0.2) / wide, 0.6 / high_inches, 0.15 / wide, tall / high_inches)
+    shade = "gain over none (points)" if baseline else accuracy_label(selection)
+    bar = figure.colorbar(ScalarMappable(scale, COLOUR_MAP), cax=figure.add_axes(place))
+    bar.set_label(wrapped(shade, tall, SMALL), fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+    draw_title(figure, title)
     return figure
 
 
 def _panels(table: Table) -> dict[str, dict[tuple[int, float], Any]] | None:
-    """Panel -> (n, number) -> summary, where the table has n and one other number as its keys; else None."""
-    if table.row_keys[1:] == ["n"] and table.column_key != "n":
-        panels: dict[str, dict] = {table.heading(column): {} for column in table.columns}
-        for (row, column), cell in table.cells.items():
-            if row[0] is not None and cell.count:
-                panels[table.heading(column)][row[1], row[0]] = cell
-        panels = {name: cells for name, cells in panels.items() if cells}
-    elif len(table.row_keys) == 1 and table.column_key == "n" and table.row_keys[0] != "n":
-        cells = {(c, row[0]): cell for (row, c), cell in table.cells.items() if row[0] is not None and cell.count}
-        panels = {"": cells}
-    else:
-        return None
-    numbers = {value for cells in panels.values() for _, value in cells}
+    """Panel -> (n, number) -> summary, where the table is over n and one other number; else None."""
+    keys, column_key = table.row_keys, table.column_key
+    found: dict[str, dict] = {}
+    for (row, column), cell in table.cells.items():
+        if row[0] is None or not cell.count:
+            continue
+        if keys[1:] == ["n"] and column_key != "n":
+            found.setdefault(table.heading(column), {})[row[1], row[0]] = cell
+        elif column_key == "n" and keys[0] != "n" and keys[1:] in ([], ["method"]):
+            found.setdefault(label(row[1]) if keys[1:] else "", {})[column, row[0]] = cell
+        else:
+            return None
+    numbers = {value for cells in found.values() for _, value in cells}
+    ns = {n for cells in found.values() for n, _ in cells}
     number = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in numbers)
-    return (
-        panels if number and len(numbers) > 1 and len({n for cells in panels.values() for n, _ in cells}) > 1 else None
-    )
-
-
-def _number_key(table: Table) -> str:
-    return table.row_keys[0]
+    return found if number and len(numbers) > 1 and len(ns) > 1 else None
 
 
 def _shades(cells: dict, ns: list[int], values: list[float], baseline: dict[int, float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Loss curves: training and evaluation loss by step, a panel for each cell, or one for many columns. No torch."""
+"""Loss curves: training and evaluation loss against the step, a panel for each cell, or two for a row. No torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,138 +6,258 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from mixbench import history
-from mixbench.charts.style import LINES, colours, fitted
+from mixbench.charts.layout import (
+    SMALL,
+    Legend,
+    apart,
+    draw_title,
+    heading,
+    panels,
+    text_height,
+    text_width,
+    title_of,
+    wrapped,
+)
+from mixbench.charts.style import LINES, colours
 from mixbench.selection import Selection
-from mixbench.table import Table, label
+from mixbench.table import Table, name_of
 
-GRID_LIMIT = 16  # rows and columns of panels that stay readable
-PANELS_ABREAST = 4  # where there is one column alone
+GRID_LIMIT, MOST_PANELS = 16, 48  # rows and columns, and single panels, that stay readable
+PANELS_ABREAST = 4  # where panels follow one another
 COLUMNS_ABREAST = 6  # more columns share a panel: side by side they would be wider than a page, and slow to draw
-LEGEND_LINE, LEGEND_COLUMNS = 0.22, 4  # inches; names abreast
-LOSS_FLOOR = 1e-4  # on the logarithmic axis; a memorised subset's loss goes to 0
+FULL = 0.7  # a grid of which a smaller share has runs would be mostly empty: its panels follow one another
+LOSS_FLOOR, LOSS_CEILING = (
+    1e-4,
+    1e6,
+)  # on the logarithmic axis; a memorised subset's loss goes to 0, a diverged one's up
+TRAINED, EVALUATED = history.COLUMNS[1:3]
+AS_TRAINED = "training loss, as trained (mixed images and labels)"
+LEFT, BOTTOM = 0.75, 0.55  # inches for numbers and what they are
+
+Histories = dict[tuple, pd.DataFrame]
 
 
 def loss_curves(selection: Selection, table: Table) -> Figure | None:
-    """Training and evaluation loss by step, a panel for each cell with runs; None where no history can be read."""
-    histories, on = _histories(selection, table), selection.on
-    rows = [r for r in table.rows if any((r, c) in histories for c in table.columns)][:GRID_LIMIT]
-    columns = [c for c in table.columns if any((r, c) in histories for r in rows)][:GRID_LIMIT]
+    """Training and evaluation loss against the step; None where no history can be read."""
+    histories = _histories(selection, table)
+    every = [r for r in table.rows if any((r, c) in histories for c in table.columns)]
+    rows = every[:GRID_LIMIT]
+    columns = [c for c in table.columns if any((r, c) in histories for r in rows)]
     if not rows:
         return None
-    if len(columns) == 1 and len(rows) > PANELS_ABREAST:
-        return _loss_panels(table, rows, columns[0], histories, on)
+    cells = [(r, c) for r in every for c in columns if (r, c) in histories]
     if len(columns) > COLUMNS_ABREAST:
-        return _losses_together(table, rows, columns, histories, on)
-    lengths = {losses.index.max() for losses in histories.values()}
-    figure, grid = _grid(len(rows), len(columns), sharex=True if len(lengths) == 1 else "row")
-    _scale(grid[0, 0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
+        left_out = max(len(every) - GRID_LIMIT, 0), max(len(columns) - GRID_LIMIT, 0)
+        return _losses_together(selection, table, rows, columns[:GRID_LIMIT], histories, _missing(left_out))
+    full = len(cells) >= FULL * len(every) * len(columns)
+    if full and (len(columns) > 1 or len(rows) <= PANELS_ABREAST):
+        left_out = max(len(every) - GRID_LIMIT, 0), 0
+        return _loss_grid(selection, table, rows, columns, histories, _missing(left_out))
+    firsts = list(dict.fromkeys(row[0] for row in every))
+    cells.sort(key=lambda cell: (firsts.index(cell[0][0]), columns.index(cell[1])))
+    return _loss_panels(selection, table, cells, histories)
+
+
+def _missing(left_out: tuple[int, int]) -> str:
+    told = [f"{count} more {what}" for count, what in zip(left_out, ("rows", "columns"), strict=True) if count]
+    return f"{' and '.join(told)} of the table are not shown" if told else ""
+
+
+def _loss_grid(
+    selection: Selection, table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: Histories, note: str
+) -> Figure:
+    """Rows and columns as the table has them."""
+    abreast, width, height = len(columns), (2.2 if len(columns) > 1 else 3.9), (1.5 if len(rows) <= 5 else 1.15)
+    wide = LEFT + abreast * width + (abreast - 1) * 0.3 + 0.2
+    heads = [wrapped(name_of(table.row_keys, row, " = "), wide - 0.2, SMALL, weight="bold") for row in rows]
+    names = [wrapped(table.heading(column), width, 10) for column in columns] if abreast > 1 or table.columns else []
+    above = max(text_height(name, 10) for name in names) + 0.08
+    spaces = [text_height(head, SMALL) + (above if k == 0 else 0.42) + 0.06 for k, head in enumerate(heads)]
+    title, top = title_of(selection.title, wide)
+    legend = _legend(selection, wide, note)
+    figure, grid = panels(
+        [(space, height) for space in spaces], abreast, width, left=LEFT, top=top, bottom=BOTTOM + legend.height
+    )
+    _scale(grid[0][0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
     palette = colours(table.columns)
-    for row, of_row in zip(rows, grid, strict=True):
-        of_row[0].set_xlim(0, max(histories[row, c].index.max() for c in columns if (row, c) in histories))
+    for row, of_row, head in zip(rows, grid, heads, strict=True):
+        last = max(histories[row, c].index.max() for c in columns if (row, c) in histories)
         for column, axes in zip(columns, of_row, strict=True):
+            axes.set_xlim(0, last)
             _draw_losses(axes, histories.get((row, column)), palette[column])
-        of_row[0].set_ylabel(f"{_row_name(table, row)}\nloss")
-    for axes, column in zip(grid[0], columns, strict=True):
-        axes.set_title(table.heading(column), fontsize=10)
+        of_row[0].set_ylabel("loss")
+        heading(of_row[0], head, left=LEFT - 0.1)
+    head_height = text_height(heads[0], SMALL) + 0.06
+    for axes, name in zip(grid[0], names, strict=True):
+        offset = (0, 72 * head_height + 5)
+        axes.annotate(
+            name,
+            (0.5, 1),
+            xycoords="axes fraction",
+            xytext=offset,
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=10,
+            annotation_clip=False,
+        )
     for axes in grid[-1]:
         axes.set_xlabel("step")
-    _loss_legend(figure, on, ncols=2 if len(columns) > 1 else 1)
+    draw_title(figure, title)
+    legend.draw(figure)
     return figure
 
 
-def _loss_panels(
-    table: Table, rows: Sequence[tuple], column: Any, histories: dict[tuple, pd.DataFrame], on: str
-) -> Figure:
-    """Several panels abreast, where below one another they would be a strip."""
-    lines = -(-len(rows) // PANELS_ABREAST)
-    figure, grid = _grid(lines, PANELS_ABREAST, sharex=False, titles=0.5)
-    for axes in grid.flat[len(rows) :]:
-        axes.set_axis_off()
-    _scale(grid[0, 0], [histories[row, column] for row in rows])
-    for axes, row in zip(grid.flat, rows, strict=False):
-        axes.set_xlim(0, histories[row, column].index.max())
-        _draw_losses(axes, histories[row, column], colours([row[0]])[row[0]])
-        axes.set_title(_row_name(table, row), fontsize=10)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("loss")
-    for axes in grid.flat[max(0, len(rows) - PANELS_ABREAST) : len(rows)]:
+def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histories: Histories) -> Figure:
+    """Panels one after the other, each with its whole name."""
+    drawn = cells[:MOST_PANELS]
+    several = len({column for _, column in cells}) > 1
+    keys = [*([table.column_key] if several else []), *table.row_keys]
+    abreast, width, height, across = min(PANELS_ABREAST, len(drawn)), 2.0, 1.3, 0.3
+    wide = LEFT + abreast * width + (abreast - 1) * across + 0.2
+    names = [
+        wrapped(name_of(keys, [*([column] if several else []), *row]), width + across - 0.1, SMALL)
+        for row, column in drawn
+    ]
+    lines = []
+    for start in range(0, len(drawn), abreast):
+        tallest = max(text_height(name, SMALL) for name in names[start : start + abreast])
+        lines.append((tallest + (0.12 if start == 0 else 0.42), height))
+    title, top = title_of(selection.title, wide)
+    note = f"{len(drawn)} of {len(cells)} are shown" * (len(drawn) < len(cells))
+    legend = _legend(selection, wide, note)
+    figure, grid = panels(
+        lines, abreast, width, left=LEFT, top=top, bottom=BOTTOM + legend.height, across=across, count=len(drawn)
+    )
+    flat = [axes for row in grid for axes in row]
+    _scale(flat[0], [histories[cell] for cell in drawn])
+    palette = _colours_of(table)
+    for axes, cell, name in zip(flat, drawn, names, strict=True):
+        axes.set_xlim(0, histories[cell].index.max())
+        _draw_losses(axes, histories[cell], palette[cell])
+        heading(axes, name, weight="normal")
+    for of_row in grid:
+        of_row[0].set_ylabel("loss")
+    for axes in flat[-abreast:]:
         axes.set_xlabel("step")
-    _loss_legend(figure, on, ncols=2)
+    draw_title(figure, title)
+    legend.draw(figure)
     return figure
 
 
 def _losses_together(
-    table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: dict[tuple, pd.DataFrame], on: str
+    selection: Selection, table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: Histories, note: str
 ) -> Figure:
-    """For each row all columns' training losses in one panel and evaluation losses in the other: means alone."""
+    """For each row the training losses of all columns in one panel and their evaluation losses in the other.
+
+    Means alone; each line's name stands at its end, since no reader tells so many colours apart.
+    """
     palette = colours(table.columns)
     looks = {c: {"color": palette[c], "ls": LINES[i % len(LINES)]} for i, c in enumerate(columns)}
-    lines = -(-len(columns) // LEGEND_COLUMNS)
-    figure, grid = _grid(len(rows), 2, sharex="row", width=3.4, legend=LEGEND_LINE * lines)
-    _scale(grid[0, 0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
-    for row, of_row in zip(rows, grid, strict=True):
+    names = {c: wrapped(table.heading(c), 1.2, SMALL - 1, lines=1) for c in columns}
+    room = max(text_width(name, SMALL - 1) for name in names.values()) + 0.3
+    width, gap = 2.6, 0.125
+    height = max(1.5, gap * len(columns))
+    wide = LEFT + 2 * width + 2 * room + 0.1
+    heads = [wrapped(name_of(table.row_keys, row, " = "), wide - 0.2, SMALL, weight="bold") for row in rows]
+    spaces = [text_height(head, SMALL) + (0.36 if k == 0 else 0.42) for k, head in enumerate(heads)]
+    title, top = title_of(selection.title, wide)
+    legend = Legend([], [], wide, note or None)
+    figure, grid = panels(
+        [(space, height) for space in spaces],
+        2,
+        width,
+        left=LEFT,
+        right=room,
+        top=top,
+        bottom=BOTTOM + legend.height * bool(note),
+        across=room + 0.1,
+    )
+    _scale(grid[0][0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
+    bottom, high = grid[0][0].get_ylim()
+    for row, of_row, head in zip(rows, grid, heads, strict=True):
         there = [column for column in columns if (row, column) in histories]
-        of_row[0].set_xlim(0, max(histories[row, column].index.max() for column in there))
-        for axes, key in zip(of_row, ("train_loss", "eval_loss"), strict=True):
+        last = max(histories[row, column].index.max() for column in there)
+        for axes, key in zip(of_row, (TRAINED, EVALUATED), strict=True):
             _prepare(axes)
+            axes.set_xlim(0, last)
+            ends = []
             for column in there:
-                means = histories[row, column][key]["mean"].clip(lower=LOSS_FLOOR)
+                means = histories[row, column][key]["mean"].clip(LOSS_FLOOR, LOSS_CEILING)
                 axes.plot(means.index, means, lw=1.2, **looks[column])
-        of_row[0].set_ylabel(f"{_row_name(table, row)}\nloss")
-    for axes, title in zip(grid[0], ("training loss, as trained", f"{on} loss"), strict=True):
-        axes.set_title(title, fontsize=10)
+                ends.append(np.log(means.iloc[-1] / bottom) / np.log(high / bottom) * height)
+            places = apart(ends, gap, 0, height)
+            _name_lines(axes, [names[c] for c in there], [palette[c] for c in there], ends, places)
+        of_row[0].set_ylabel("loss")
+        heading(of_row[0], head, left=LEFT - 0.1)
+    for axes, name in zip(grid[0], ("training loss, as trained", f"{selection.on} loss"), strict=True):
+        offset = (0, 72 * (text_height(heads[0], SMALL) + 0.06) + 5)
+        axes.annotate(
+            name,
+            (0.5, 1),
+            xycoords="axes fraction",
+            xytext=offset,
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=10,
+            annotation_clip=False,
+        )
     for axes in grid[-1]:
         axes.set_xlabel("step")
-    handles = [Line2D([], [], **look) for look in looks.values()]
-    names = [table.heading(column) for column in columns]
-    figure.legend(handles, names, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=9)
+    draw_title(figure, title)
+    legend.draw(figure)
     return figure
 
 
-def _grid(
-    lines: int, abreast: int, sharex: str | bool, titles: float = 0.1, width: float = 2.2, legend: float = LEGEND_LINE
-) -> tuple[Figure, np.ndarray]:
-    """Panels of one size with room for labels, titles and legend, all in inches.
-
-    Reckoned by hand: matplotlib's layout engines measure every label of every panel, which takes seconds. titles: room
-    for titles above every line of panels, beyond the first. width: of a panel. legend: height of the legend.
-    """
-    width = 3.9 if abreast == 1 else width  # the legend needs as much
-    height = 1.5 if lines <= 5 else 1.1
-    left, right, top, bottom, across = 0.95, 0.2, 0.4, 0.73 + legend, 0.3
-    down = (0.1 if sharex is True else 0.3) + titles  # numbers below the last line of panels alone, or below each
-    size = (left + abreast * width + (abreast - 1) * across + right, top + lines * (height + down) - down + bottom)
-    figure = Figure(figsize=size)
-    grid = figure.subplots(lines, abreast, sharey=True, sharex=sharex, squeeze=False)
-    figure.subplots_adjust(
-        left / size[0], bottom / size[1], 1 - right / size[0], 1 - top / size[1], across / width, down / height
-    )
-    return figure, grid
+def _name_lines(
+    axes: Axes, names: Sequence[str], palette: Sequence[str], ends: Sequence[float], places: Sequence[float]
+) -> None:
+    """Names right of the panel, joined to the lines' ends; ends, places: of both in inches above the panel's foot."""
+    wide, high = axes.figure.get_size_inches() * axes.get_position().size
+    joints = [[(1.01, end / high), (1 + 0.14 / wide, place / high)] for end, place in zip(ends, places, strict=True)]
+    lines = LineCollection(joints, colors=palette, linewidths=0.6, transform=axes.transAxes, clip_on=False)
+    axes.add_collection(lines, autolim=False)
+    look = {"fontsize": SMALL - 1, "va": "center", "transform": axes.transAxes}
+    for name, colour, place in zip(names, palette, places, strict=True):
+        axes.text(1 + 0.17 / wide, place / high, name, color=colour, **look)
 
 
 def _scale(axes: Axes, shown: Sequence[pd.DataFrame]) -> None:
     """Give all panels, which share this one's vertical axis, its limits at once: each would look for them anew."""
     low = min(losses.xs("min", axis=1, level=1).to_numpy().min() for losses in shown)
     high = max(losses.xs("max", axis=1, level=1).to_numpy().max() for losses in shown)
-    low, high = max(low, LOSS_FLOOR), max(high, 10 * LOSS_FLOOR)
+    low, high = max(low, LOSS_FLOOR), min(max(high, 10 * LOSS_FLOOR), LOSS_CEILING)
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
-    within_a_decade = high / low < 30  # powers of ten alone would leave one number or none
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if within_a_decade else (1,), numticks=6))
+    axes.yaxis.set_major_locator(FixedLocator(log_ticks(low / 1.15, high * 1.15)))
     axes.yaxis.set_minor_locator(NullLocator())
-    if within_a_decade:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Three to six round numbers from low to high, which are above 0; fewer only where there are no more."""
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    stride = max(1, -(-len(decades) // 6))
+    for of_decade in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        ticks = [10.0**d * k for d in decades[::stride] for k in of_decade]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= 3:
+            return ticks
+    return [tick for tick in MaxNLocator(4).tick_values(low, high).tolist() if low <= tick <= high]
 
 
 def _prepare(axes: Axes) -> None:
     axes.set_autoscale_on(False)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    axes.tick_params(labelsize=SMALL)
 
 
 def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
@@ -145,31 +265,35 @@ def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
     if losses is None:
         axes.text(0.5, 0.5, "no run", transform=axes.transAxes, ha="center", color="#777777")
         return
-    for key, style in (("train_loss", "-"), ("eval_loss", "--")):
-        steps = losses[key].clip(lower=LOSS_FLOOR)
+    for key, style in ((TRAINED, "-"), (EVALUATED, "--")):
+        steps = losses[key].clip(LOSS_FLOOR, LOSS_CEILING)
         axes.plot(steps.index, steps["mean"], style, color=colour, lw=1.4)
         axes.fill_between(steps.index, steps["min"], steps["max"], color=colour, alpha=0.15, lw=0)
 
 
-def _loss_legend(figure: Figure, on: str, ncols: int) -> None:
+def _legend(selection: Selection, width: float, note: str) -> Legend:
     kinds = [Line2D([], [], ls=style, color="#333333") for style in ("-", "--")]
-    names = ["training loss, as trained (mixed images and labels)", f"{on} loss"]
-    figure.legend(kinds, names, loc="lower center", ncols=ncols, fontsize=9)
+    return Legend(kinds, [AS_TRAINED, f"{selection.on} loss"], width, note or None)
 
 
-def _row_name(table: Table, row: tuple) -> str:
-    """`n = 500`; a name, such as a method's, stands for itself."""
-    pairs = zip(table.row_keys, row, strict=True)
-    words = (label(v) if isinstance(v, str) and k == table.row_keys[0] else f"{k} = {label(v)}" for k, v in pairs)
-    return fitted(", ".join(words))
+def _colours_of(table: Table) -> dict[tuple, str]:
+    """Place -> colour: that of its method where a key of the table says it, else of its column."""
+    keys = [table.column_key, *table.row_keys]
+    at = keys.index("method") if "method" in keys else 0
+    told = {(row, column): (column, *row)[at] for row in table.rows for column in table.columns}
+    if at == 0 and len(table.columns) == 1:
+        told = {(row, column): row[0] for row, column in told}
+    palette = colours(list(dict.fromkeys(told.values())))
+    return {place: palette[value] for place, value in told.items()}
 
 
-def _histories(selection: Selection, table: Table) -> dict[tuple, pd.DataFrame]:
+def _histories(selection: Selection, table: Table) -> Histories:
     """Place -> mean, lowest and highest loss of its runs at each step."""
     rows, problems = history.read(list(selection.frame["folder"]))
     selection.problems += problems
     places = list(dict.fromkeys(table.places))
     of_run = np.array([places.index(place) for place in table.places]) if places else np.array([], dtype=int)
     rows["place"] = of_run[rows["run"].to_numpy(dtype=int)]
-    losses = rows.groupby(["place", "step"])[["train_loss", "eval_loss"]].agg(["mean", "min", "max"])
+    rows[[TRAINED, EVALUATED]] = rows[[TRAINED, EVALUATED]].astype(float).clip(-LOSS_CEILING, LOSS_CEILING)
+    losses = rows.groupby(["place", "step"])[[TRAINED, EVALUATED]].agg(["mean", "min", "max"])
     return {places[i]: losses.loc[i] for i in losses.index.unique("place")}

@@ -1,13 +1,14 @@
 """What all charts share: colours, marks, fonts, and a figure as files. No torch."""
 
 import io
-import textwrap
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from mixbench.charts import fonts
 
 INK, FAINT = "#1B1E21", "#D5D9DD"  # of text and axes, and of grids
 
@@ -32,7 +33,8 @@ COLOURS = {
 # Tol's "muted" scheme, for methods that have no colour yet and for other columns (Tol 2021, Colour Schemes, figure 4).
 SPARE_COLOURS = ("#332288", "#44AA99", "#882255", "#999933", "#88CCEE", "#AA4499", "#117733", "#CC6677", "#DDCC77")
 MARKERS = "osD^vPXhpd*8"  # without < and >, which mean "beyond"
-DPI, WIDEST = 150, 3000  # pixels an inch, and in all: more is not seen and takes long to compress
+DPI = 150  # pixels an inch
+WIDEST, TALLEST = 3000, 12_000  # pixels in all: more is not seen and takes long to compress
 LINES = ("-", "--", "-.", ":")
 
 
@@ -53,7 +55,9 @@ STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "mixbench",  # the same runs give the same file
     "svg.fonttype": "none",
-    "font.sans-serif": ["DejaVu Sans", "Noto Sans CJK JP", "sans-serif"],
+    "text.parse_math": False,  # a class or a study may be called $x$
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "sans-serif"],  # a browser takes what the first lacks from the second
 }
 
 
@@ -67,10 +71,10 @@ def colours(names: Sequence[Any]) -> dict[Any, str]:
     return chosen
 
 
-def marker(name: Any, place: int) -> str:
-    """A known method's own mark, the same in every chart; another series' by its place."""
+def marker(name: Any, place: int, variant: int = 0) -> str:
+    """A known method's own mark, the same in every chart; another series' by its place. variant: of several of one."""
     known = list(COLOURS)
-    return MARKERS[(known.index(name) if name in known else place) % len(MARKERS)]
+    return MARKERS[((known.index(name) if name in known else place) + variant) % len(MARKERS)]
 
 
 def paths(stem: Path) -> list[Path]:
@@ -79,17 +83,18 @@ def paths(stem: Path) -> list[Path]:
 
 def rendered(figure: Figure, stem: Path) -> dict[Path, bytes]:
     """The contents of stem.png and stem.svg: files.write_all writes them, whole or not at all."""
-    made = {}
-    dpi = min(DPI, WIDEST / figure.get_figwidth())
-    for path in paths(stem):
+    dpi = min(DPI, WIDEST / figure.get_figwidth(), TALLEST / figure.get_figheight())
+    return {path: _rendered(figure, path.suffix.removeprefix("."), dpi) for path in paths(stem)}
+
+
+def _rendered(figure: Figure, kind: str, dpi: float) -> bytes:
+    contents = b""
+
+    def draw() -> None:
+        nonlocal contents
         file = io.BytesIO()
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(file, format=path.suffix[1:], dpi=dpi, metadata=metadata)
-        figure.set_layout_engine("none")  # it has found the places of all; again it would cost as much as drawing
-        made[path] = file.getvalue()
-    return made
+        figure.savefig(file, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None)
+        contents = file.getvalue()
 
-
-def fitted(name: str) -> str:
-    """In at most three lines; the table has the whole of it."""
-    return textwrap.fill(name, 36, max_lines=3, placeholder=" …", break_long_words=False)
+    fonts.drawn(figure, draw)
+    return contents

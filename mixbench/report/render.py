@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from jinja2 import Environment
-from tabulate import tabulate
 
+from mixbench import markdown as md
 from mixbench.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
 from mixbench.report.blocks import Picture, Points, Section, Table, Text
 
@@ -28,22 +28,22 @@ def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
     """The same for readers of text; pictures are files beside it."""
-    parts = [f"# {title}"]
+    parts = [md.heading(1, title)]
     for section in sections:
-        parts.append(f"## {section.title}")
+        parts.append(md.heading(2, section.title))
         parts += [_as_markdown(block) for block in section.blocks]
     return "\n\n".join(parts) + "\n"
 
 
 def _as_markdown(block: Text | Points | Table | Picture) -> str:
     if isinstance(block, Text):
-        return block.text
+        return md.paragraph(block.text)
     if isinstance(block, Points):
-        return "\n".join(f"- **{term}**: {text}" for term, text in block.points)
+        return "\n".join(f"- **{md.escaped(term)}**: {md.escaped(text)}" for term, text in block.points)
     if isinstance(block, Picture):
         return f"![{block.alternative}]({block.name}.png)"
     align = ["left" if i < block.left else "right" for i in range(len(block.headers))]
-    return tabulate(block.lines, block.headers, tablefmt="github", disable_numparse=True, colalign=align)
+    return md.table(block.headers, block.lines, align)
 
 
 def _inline(svg: str, block: Picture) -> str:
