@@ -45,7 +45,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         if not flags.help:
             combinations = [of_run(composer, combination) for combination in combinations]
         if not flags.shows:
-            jobs = [job(composer.compose(combination)) for combination in combinations]
+            jobs = [job(composer.compose(combination), _method(combination)) for combination in combinations]
     if flags.shows:
         return show(flags, combinations[0])
     if flags.dry_run:
@@ -237,6 +237,11 @@ def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
 
     flags = read(words, known=("--config-dir", "-cd", "--help", "-h"))
     return flags.config_dir, flags.overrides + ["--help"] * flags.help
+
+
+def _method(overrides: Sequence[str]) -> str | None:
+    """The method as the overrides name it, where they do."""
+    return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str) -> int:
