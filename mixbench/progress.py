@@ -33,9 +33,9 @@ class TimeLeft:
     belongs to a run beside its steps (loading, evaluations, writing).
     """
 
-    def __init__(self, steps: int, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, steps: int, clock: Callable[[], float] | None = None):
         """steps: of all runs that are to be made."""
-        self._waiting, self._clock = steps, clock
+        self._waiting, self._clock = steps, clock or time.monotonic
         self._done, self._seconds = 0, 0.0  # steps of the runs that have ended, and what they took
         self._run: int | None = None  # steps of the run that trains
 
