@@ -180,7 +180,7 @@ def test_a_folder_whose_name_is_no_text_is_no_failure(copy):
     folder = copy / os.fsdecode(b"caf\xe9")
     os.rename(copy / "results", folder)
     for environment in ({"PYTHONIOENCODING": "utf-8"}, {"PYTHONIOENCODING": "ascii"}):
-        done = shell("", ["table", f"results_dir={folder.name}"], copy, **environment)
+        done = shell("", ["status", f"results_dir={folder.name}"], copy, **environment)
         assert done.returncode == 0, done.stderr
         assert b"caf\xe9/" in done.stdout  # the bytes that the file system knows it by
 
