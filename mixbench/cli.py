@@ -1,22 +1,38 @@
 """The command line: argv -> command and its words; one-line errors."""
 
-import os
 import sys
 from collections.abc import Sequence
 
-from mixbench import __version__
+from mixbench import __version__, output
 from mixbench.commands import COMMANDS
 from mixbench.errors import CannotWrite, UserError, one_line, unknown
 from mixbench.help import HELP
+from mixbench.hydra_flags import DRY_RUN, SHOWS
+
+WORKS = ("run", "sweep", "study", "clean", "export", "import")  # commands that do more than write to standard output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 1 (a run failed), 2 (a user's mistake) or 130 (Ctrl-C)."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Run the command line and return its exit status: 0, 1 (a run failed), 2 (a user's mistake) or 130 (Ctrl-C).
+
+    argv: the words after the program's name; None for those of this process, whose output is then made safe: what
+    cannot be written ends nothing. It is a failure (1) of commands that only show something, where the device is
+    full, say, but not where the reader went away.
+    """
+    if argv is not None:
+        return _status(list(argv))
+    output.protect()
+    words = sys.argv[1:]
+    status = _status(words)
+    failure = output.lost()
+    if failure is not None:
+        print(f"mixbench: standard output cannot be written ({failure.strerror})", file=sys.stderr)
+    return 1 if failure is not None and status == 0 and _only_shows(words) else status
+
+
+def _status(words: list[str]) -> int:
     try:
-        status = _dispatch(words)
-        sys.stdout.flush()
-        return status
+        return _dispatch(words)
     except UserError as error:
         print(f"mixbench: {one_line(str(error))}", file=sys.stderr)
         return 2
@@ -26,9 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("mixbench: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (head, say) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _only_shows(words: list[str]) -> bool:
+    flags = {word.partition("=")[0] for word in words}
+    return not words or words[0] not in WORKS or not flags.isdisjoint((*SHOWS, DRY_RUN))
 
 
 def _dispatch(words: list[str]) -> int:

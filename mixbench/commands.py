@@ -48,7 +48,7 @@ def run(words: list[str], multirun: bool = False) -> int:
             combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
         if flags.shows:
             return show(flags, combinations[0] if flags.help else of_run(composer, combinations[0]))
-        jobs = [job(composer.compose(of_run(composer, combination))) for combination in combinations]
+        jobs = [job(composer.compose(of_run(composer, one)), _method(one)) for one in combinations]
     if fewer := collapsed(combinations, jobs):
         _say(f"warning: {fewer}")
     if flags.dry_run:
@@ -250,6 +250,11 @@ def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
 
     flags = read(words, known=("--config-dir", "-cd", "--help", "-h"))
     return flags.config_dir, flags.overrides + ["--help"] * flags.help
+
+
+def _method(overrides: Sequence[str]) -> str | None:
+    """The method as the overrides name it, where they do."""
+    return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str) -> int:

@@ -3,7 +3,6 @@
 import contextlib
 import difflib
 import io
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -89,7 +88,6 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     if not flags.help:
         with Composer(flags.config_dir) as composer:
             composer.compose(overrides)  # for its messages
-    logging.raiseExceptions = False  # `| head` closes the pipe that Hydra logs to
     before = sys.argv
     # What a part of a mixture takes is known only after composing (Composer._complete_parts): Hydra has to add it.
     words = [f"++{text}" if text.startswith("method.parts.") else text for text in overrides]

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mixbench.errors import UserError
 from mixbench.settle import settle
 
 # Keys that do not bear on what a run computes, only on where and how.
@@ -38,6 +39,8 @@ NEUTRAL: dict[str, Any] = {
 # Those that only runs of one option of a group have.
 ONLY_OF = {"augment.padding": ("augment", "standard"), "model.shortcut": ("model", "preact_resnet18")}
 
+LONGEST_ID = 255 - len(".replaced")  # bytes: what file systems take, less the longest ending that a run's folder gets
+
 
 @dataclass(frozen=True)
 class Job:
@@ -46,21 +49,34 @@ class Job:
     cfg: the configuration with nothing left open (steps and eval_every are numbers, an alias is what it stands for).
     identity: the flat keys that decide the outcome; never paths, device or logging.
     id: the name of the run's folder, from the identity.
+    called: the method as the command named it, which may be an alias.
     """
 
     cfg: DictConfig
     identity: dict[str, Any]
     id: str
+    called: str = ""
 
     def __str__(self) -> str:
         return self.id
 
 
-def job(cfg: DictConfig) -> Job:
-    """Check a composed configuration and settle it. Raises UserError where a value is out of range."""
-    cfg = settle(cfg)
+def job(cfg: DictConfig, called: str | None = None) -> Job:
+    """Check a composed configuration and settle it. Raises UserError where a value is out of range.
+
+    called: the method's alias where it was chosen by one.
+    """
+    composed, cfg = cfg, settle(cfg)
     identity = _identity(cfg)
-    return Job(cfg, identity, run_id(identity))
+    name = run_id(identity)
+    if len(name.encode()) > LONGEST_ID:
+        key = max(("dataset", "method"), key=lambda key: len(identity[key].encode()))
+        raise UserError(
+            f"{key}.name={identity[key][:40]}…: is too long by {len(name.encode()) - LONGEST_ID} bytes, since it names "
+            "folders; set a shorter one"
+        )
+    # With α = 0 an alias mixes nothing: it is `none` then.
+    return Job(cfg, identity, name, called if called and cfg.method.name == composed.method.name else cfg.method.name)
 
 
 def run_id(identity: Mapping[str, Any]) -> str:

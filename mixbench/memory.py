@@ -1,5 +1,6 @@
 """How much memory is free, so that what needs more is refused before it takes any. No torch."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def available() -> int | None:
     """
     left = [_left(*group) for group in CGROUPS]
     return min([number for number in [*left, *_of_machine()] if number is not None], default=None)
+
+
+def total() -> int:
+    """Bytes that the machine has, or its container may use, whichever is less; however much of it is in use."""
+    known = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for folder, limit, _, _ in CGROUPS:
+        with contextlib.suppress(OSError, ValueError):  # no such group, or "max": no limit
+            known.append(int((folder / limit).read_text()))
+    return min(known)
 
 
 def size(count: int) -> str:

@@ -21,6 +21,7 @@ OUTCOME_CODE = (
     "functions.py",
     "losses.py",
     "train.py",
+    "checkpoint.py",
     "device.py",
     "metrics.py",
     "data",

@@ -2,9 +2,10 @@
 
 import contextlib
 import csv
+import errno
 import io
+import os
 import signal
-import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import load, metrics, models, provenance, store
+from mixbench import load, metrics, models, output, provenance, step_memory, store
 from mixbench.data import Dataset, Split, split
 from mixbench.device import PRECISION_NAMES, choose_device, choose_precision, device_name, peak_memory, use_precision
 from mixbench.identity import Job
-from mixbench.progress import RunProgress
+from mixbench.progress import RunProgress, TimeLeft
 from mixbench.store import FORCE, Store
 from mixbench.train import NotFinite, Outcome, Reporter, Stopped, check, train
 
@@ -31,7 +32,7 @@ NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say noth
 class Result:
     """How a job ended: trained, finished (before), failed or busy (another process has it).
 
-    note: what is worth saying about it. record: of a failure, the file that tells more.
+    note: what is worth saying about it. record: of a failure, the file that tells more, where there is one.
     """
 
     job: Job
@@ -42,7 +43,10 @@ class Result:
 
 
 class StopRequest:
-    """Whether the user asked to stop, by Ctrl-C or SIGTERM; a second Ctrl-C does not wait for the step to end."""
+    """Whether we were asked to stop: by Ctrl-C, by SIGTERM, or by SIGHUP, since the terminal was closed.
+
+    A second Ctrl-C or SIGTERM does not wait for the step to end. A second SIGHUP does: shell and kernel both send one.
+    """
 
     def __init__(self):
         self.signal: int | None = None
@@ -53,12 +57,16 @@ class StopRequest:
     @contextlib.contextmanager
     def listening(self) -> Iterator["StopRequest"]:
         def on_signal(number: int, frame: Any) -> None:
-            if self.signal is not None:
+            if self.signal is None:
+                self.signal = number
+                output.tell_at_once("stopping after this step; again to stop at once")
+            elif number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
-            self.signal = number
-            print("\nstopping after this step; again to stop at once", file=sys.stderr, flush=True)
 
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, on_signal) for number in numbers}
         try:
             yield self
         finally:
@@ -69,10 +77,11 @@ class StopRequest:
 def prepare(job: Job, dataset: Dataset) -> Split:
     """The job's images, after all checks that need more than its configuration. Raises UserError; writes nothing."""
     check(job.cfg)
-    choose_device(job.cfg.device)
-    images = split(dataset, job.cfg)
-    models.check_batch(job.cfg.model, job.cfg.train.batch_size, *images.train_images.shape[1:3])
-    return images
+    device = choose_device(job.cfg.device)
+    height, width, channels = dataset.train_images.shape[1:]
+    step_memory.check_batch(job.cfg, height, width, channels, dataset.num_classes, device)
+    models.check_batch(job.cfg.model, job.cfg.train.batch_size, height, width)
+    return split(dataset, job.cfg)
 
 
 def find(job: Job, results: Store) -> Result | None:
@@ -83,50 +92,79 @@ def find(job: Job, results: Store) -> Result | None:
     except store.OtherSchema as error:  # a person decides
         note = f"metrics.json cannot be used ({error}); move the folder away, or force=true replaces it"
         return Result(job, "failed", note=note, record=folder / "metrics.json")
-    except (OSError, ValueError):  # not there, or damaged
+    except (FileNotFoundError, ValueError):  # not there, or damaged
         return None
+    except OSError as error:  # something is in its place that cannot be read, and could not be replaced after training
+        return Result(job, "failed", note=_told(error))
     made = found.get("code_sha256")
     same = made == provenance.code_sha256()
     return Result(job, "finished", found, "" if same else f"made by other code ({made}); force=true trains it again")
 
 
 def execute(
-    job: Job, images: Split, results: Store, stop: StopRequest, label: str, force: bool = False, wait: float = 0
+    job: Job,
+    images: Split,
+    results: Store,
+    stop: StopRequest,
+    label: str,
+    force: bool = False,
+    wait: float = 0,
+    left: TimeLeft | None = None,
 ) -> Result:
     """Make one run, or find it made. Raises KeyboardInterrupt where `stop` asks for it; other failures are recorded.
 
-    force: train it also where it is finished. wait: seconds to wait for another process that has the run.
+    force: train it also where it is finished. wait: seconds to wait for another process that has the run. left: counts
+    the time of all runs of this call.
     """
     try:
         with results.lock(job.id, wait):
+            folder = results.folder(job.id)
+            _check_place(folder)
             results.put_in_place(job.id)
             found = find(job, results)
             if found is not None and not force:
                 return found
             folder = results.folder(job.id + FORCE * (found is not None))
+            _check_place(folder)
             folder.mkdir(exist_ok=True)
-            result = _train(job, images, folder, stop, label)
+            result = _train(job, images, folder, stop, label, left)
             if result.status == "trained":
                 results.put_in_place(job.id)
             return result
     except Timeout:
         return Result(job, "busy")
+    except OSError as error:  # of the places in the store: the lock, the folder
+        return Result(job, "failed", note=_told(error))
 
 
-def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str) -> Result:
+def _check_place(folder: Path) -> None:
+    """Raises OSError where something else stands in the place of a run's folder: a file, a link that leads nowhere."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is no folder; move it away", str(folder))
+
+
+def _told(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
+def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str, left: TimeLeft | None) -> Result:
     try:
-        return Result(job, "trained", _train_and_commit(job, images, folder, stop, label))
+        return Result(job, "trained", _train_and_commit(job, images, folder, stop, label, left))
     except Stopped:
         raise KeyboardInterrupt from None
     except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
         reason = str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"
-        record = folder / "failed.json"
-        with contextlib.suppress(OSError):  # a full disk, perhaps the failure itself
+        record: Path | None = folder / "failed.json"
+        try:
             store.write_json(record, {"error": reason, "traceback": traceback.format_exc()})
+        except OSError:  # a full disk, perhaps the failure itself
+            record = None
         return Result(job, "failed", note=reason.splitlines()[0], record=record)
 
 
-def _train_and_commit(job: Job, images: Split, folder: Path, stop: StopRequest, label: str) -> dict[str, Any]:
+def _train_and_commit(
+    job: Job, images: Split, folder: Path, stop: StopRequest, label: str, left: TimeLeft | None
+) -> dict[str, Any]:
     cfg = job.cfg
     device = choose_device(cfg.device)
     dtype = choose_precision(cfg.precision, device)
@@ -139,7 +177,8 @@ def _train_and_commit(job: Job, images: Split, folder: Path, stop: StopRequest, 
     store.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
     if images.label_noise > 0:
         store.write_text(folder / "label_noise.csv", _csv(_replaced(images), ("index", "true", "given")))
-    progress = RunProgress(label, cfg.train.steps, cfg.progress, _advice(cfg) if device.type == "cpu" else None)
+    advice = _advice(cfg) if device.type == "cpu" else None
+    progress = RunProgress(label, cfg.train.steps, cfg.progress, advice, left)
 
     def on_step(k: int, loss: torch.Tensor) -> bool:
         # Reading the loss on a GPU would wait for it.
@@ -150,14 +189,18 @@ def _train_and_commit(job: Job, images: Split, folder: Path, stop: StopRequest, 
         progress.row(history[-1])
         store.write_text(folder / "history.csv", _csv(history))
 
+    def on_warning(line: str) -> None:
+        progress.say(f"warning: {line}")
+
     resumed = (folder / "checkpoint.pt").exists()
     before = load.read()
+    reporter = Reporter(on_step, on_row, on_warning)
     try:
-        outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, Reporter(on_step, on_row))
+        outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, reporter)
+        others = None if resumed else load.of_others(before, load.read())  # of earlier parts nobody knows
+        return _commit(job, images, outcome, folder, source, others)
     finally:
         progress.close()
-    others = None if resumed else load.of_others(before, load.read())  # of earlier parts nobody knows
-    return _commit(job, images, outcome, folder, source, others)
 
 
 def _commit(

@@ -193,7 +193,7 @@ class Store:
                 name.endswith(FORCE) and (self.folder(name) / "metrics.json").exists()
             )
             if half_done:
-                with contextlib.suppress(Timeout), self.lock(owner):
+                with contextlib.suppress(Timeout, OSError), self.lock(owner):  # a bad place is its own run's failure
                     self.put_in_place(owner)
 
     def checksums(self) -> dict[tuple, tuple[str, Path]]:

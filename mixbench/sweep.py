@@ -5,12 +5,14 @@ in any order.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from mixbench import data, evaluated
 from mixbench.errors import UserError
 from mixbench.identity import Job
+from mixbench.labels import labels
+from mixbench.progress import TimeLeft, duration
 from mixbench.run import Result, StopRequest, execute, find, prepare
 from mixbench.store import Store, alike
 from mixbench.train import check
@@ -38,20 +40,23 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
     finished = {result.job.id for result in before}
     results.open()
     todo = [job for job in jobs if job.id not in finished]
+    names = labels(jobs)
     if len(jobs) == 1 and before:
-        print(_line(before[0], 1, 1, results))
+        print(_line(before[0], 1, 1, names, results))
     elif len(jobs) > 1:
         others = sum(bool(result.note) for result in before)
         print(
             f"{len(jobs)} runs, {len(before)} of them finished already{f' ({others} by other code)' if others else ''}"
         )
     done: list[Result] = []
-    stop = StopRequest()
+    stop, left = StopRequest(), TimeLeft(sum(job.cfg.train.steps for job in todo))
     with stop.listening():
         try:
-            for result in _one_after_another(todo, results, stop):
+            for result in _one_after_another(todo, results, stop, names, left if len(todo) > 1 else None):
                 done.append(result)
-                print(_line(result, len(done), len(todo), results), flush=True)
+                line = _line(result, len(done), len(todo), names, results)
+                to_go = left.of_all() if len(done) < len(todo) and result.job.cfg.progress != "off" else None
+                print(line if to_go is None else f"{line}; about {duration(to_go)} left", flush=True)
         except KeyboardInterrupt:
             kept = len(before) + sum(result.status != "failed" for result in done)
             print(
@@ -64,7 +69,8 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
     if len(jobs) > 1:
         print(f"{len(jobs) - len(failed)} of {len(jobs)} runs are finished; they are kept in {results.runs}/")
     for result in failed:
-        print(f"failed: {result.job}: {result.note} (see {result.record})", file=sys.stderr)
+        see = f" (see {result.record})" if result.record else ""
+        print(f"failed: {result.job}: {result.note}{see}", file=sys.stderr)
     return EXIT_FAILED if failed else EXIT_DONE
 
 
@@ -75,9 +81,11 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
     """
     known = results.checksums()
     for job in jobs:
-        if not job.cfg.force and not job.cfg.dataset.path and find(job, results) is not None:
-            check(job.cfg)
-            continue
+        if not job.cfg.force and not job.cfg.dataset.path:
+            found = find(job, results)
+            if found is not None and found.status == "finished":
+                check(job.cfg)
+                continue
         images = prepare(job, _dataset(job))
         name = job.identity["dataset"]
         for kind, checksum in images.checksums.items():
@@ -100,14 +108,16 @@ def _load(source: str, root: str, path: str | None, with_test: bool) -> data.Dat
     return data.load(source, root, path, lambda line: print(line, file=sys.stderr, flush=True), with_test)
 
 
-def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -> Iterator[Result]:
+def _one_after_another(
+    jobs: Sequence[Job], results: Store, stop: StopRequest, names: Mapping[str, str], left: TimeLeft | None
+) -> Iterator[Result]:
     """Each job's result; what another process is training comes last, so that no one waits while there is work."""
     busy = []
     for i, job in enumerate(jobs):
         if stop:
             raise KeyboardInterrupt
-        label = f"[{i + 1}/{len(jobs)}] {job}" if len(jobs) > 1 else str(job)
-        result = execute(job, prepare(job, _dataset(job)), results, stop, label, job.cfg.force)
+        label = f"[{i + 1}/{len(jobs)}] {names[job.id]}" if len(jobs) > 1 else names[job.id]
+        result = execute(job, prepare(job, _dataset(job)), results, stop, label, job.cfg.force, left=left)
         if result.status == "busy":
             busy.append(job)
         else:
@@ -120,18 +130,18 @@ def _one_after_another(jobs: Sequence[Job], results: Store, stop: StopRequest) -
             if stop:
                 raise KeyboardInterrupt
             # Without force: what the other process has made is new enough.
-            result = execute(job, images, results, stop, str(job), wait=PATIENCE)
+            result = execute(job, images, results, stop, names[job.id], wait=PATIENCE, left=left)
         yield result
 
 
-def _line(result: Result, number: int, count: int, results: Store) -> str:
-    place = f"[{number}/{count}] " if count > 1 else ""
+def _line(result: Result, number: int, count: int, names: Mapping[str, str], results: Store) -> str:
+    label = f"[{number}/{count}] {names[result.job.id]}" if count > 1 else names[result.job.id]
     if result.status == "failed":
-        return f"{place}{result.job}: failed"
+        return f"{label}: failed"
     found = result.metrics
     best = evaluated.rule("best", evaluated.images([result.job.identity["eval"]]))
     line = (
-        f"{place}{result.job}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
+        f"{label}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
         f"of last 10, {found['best_accuracy']:.2f} {best.short}; {found['seconds']:.0f} s"
     )
     if result.status == "finished":

@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mixbench import metrics, models
+from mixbench import checkpoint as checkpoints
+from mixbench import models
 from mixbench.augment import AUGMENTS
+from mixbench.checkpoint import Progress, Row
 from mixbench.data import Split
 from mixbench.errors import UserError, unknown
 from mixbench.functions import Configured
@@ -28,8 +30,7 @@ from mixbench.schema import TrainConfig
 PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together,
 PLAN_BYTES = 32 * 2**20  # or fewer where a method draws a mask for each image
 EVAL_BATCH = 500  # images per forward pass of an evaluation
-
-Row = dict[str, float]
+KEPT_LOSSES = 4096  # losses that are kept on the device before they are added up
 
 
 class NotFinite(Exception):
@@ -53,10 +54,14 @@ class Outcome:
 
 @dataclass
 class Reporter:
-    """Whom the loop tells how it goes: `step(k, loss)` returns true to ask for a stop, `row` gets the history."""
+    """Whom the loop tells how it goes: `step(k, loss)` returns true to ask for a stop, `row` gets the history.
+
+    warn: gets a line that a person should read.
+    """
 
     step: Callable[[int, Tensor], bool] = lambda k, loss: False
     row: Callable[[list[Row]], None] = lambda history: None
+    warn: Callable[[str], None] = warnings.warn
 
 
 def check(cfg: DictConfig) -> None:
@@ -195,16 +200,6 @@ class Engine:
         return torch.from_numpy(array).to(self.device)
 
 
-@dataclass
-class Progress:
-    """How far a run has come: all that a checkpoint holds beside weights and optimizer."""
-
-    step: int = 0
-    seconds: float = 0.0
-    history: list[Row] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)  # of the steps since the last row
-
-
 def train(
     cfg: DictConfig,
     split: Split,
@@ -221,35 +216,38 @@ def train(
     """
     reporter = reporter or Reporter()
     engine = Engine(cfg, split, device, dtype)
-    progress = _resume(engine, checkpoint)
+    progress = _resume(engine, checkpoint, reporter)
     schedule = OmegaConf.to_object(
         cfg.train
     )  # plain attributes: reading a DictConfig in each step would cost a GPU dear
     steps, eval_every, checkpoint_every = schedule.steps, schedule.eval_every, schedule.checkpoint_every
-    losses = torch.zeros(eval_every, device=device)
-    losses[: len(progress.losses)] = torch.tensor(progress.losses)
+    losses, filled = torch.zeros(min(eval_every, steps, KEPT_LOSSES), device=device), 0  # not yet in progress.losses
     before = progress.seconds - time.perf_counter()
     k = progress.step
     while k < steps:
         chunk = engine.plans(k, min(engine.plan_steps, steps - k))
         for i in range(len(chunk["index"])):
             lr = learning_rate(schedule, k)
-            losses[k % eval_every] = engine.step({name: values[i] for name, values in chunk.items()}, lr)
-            k += 1
-            stop = reporter.step(k, losses[(k - 1) % eval_every])
-            if k % eval_every == 0 or k == steps:
-                since = losses[: (k - 1) % eval_every + 1].tolist()
-                train_loss = _finite(since, k)
+            losses[filled] = engine.step({name: values[i] for name, values in chunk.items()}, lr)
+            k, filled = k + 1, filled + 1
+            stop = reporter.step(k, losses[filled - 1])
+            evaluates = k % eval_every == 0 or k == steps
+            saves = k < steps and (stop or k % checkpoint_every == 0)
+            if evaluates or saves or filled == len(losses):
+                progress.losses = _added_up([*progress.losses, *_finite(losses[:filled].tolist(), k)])
+                filled = 0
+            if evaluates:
+                train_loss = math.fsum(progress.losses) / ((k - 1) % eval_every + 1)
+                progress.losses = []
                 eval_logits = engine.logits(engine.eval_images)
                 if not eval_logits.isfinite().all():  # the last update has no loss after it that would tell
                     raise NotFinite(f"the network's output is not finite after step {k}; try a lower train.lr")
                 row = _row(engine, k, lr, train_loss, eval_logits, before + time.perf_counter())
                 progress.history.append(row)
                 reporter.row(progress.history)
-            if k < steps and (stop or k % checkpoint_every == 0):
+            if saves:
                 progress.step, progress.seconds = k, before + time.perf_counter()
-                progress.losses = losses[: k % eval_every].tolist()
-                save(checkpoint, _state(engine, progress))
+                save(checkpoint, checkpoints.state(engine.model, engine.optimizer, progress))
             if stop and k < steps:
                 raise Stopped
     train_logits = engine.logits(engine.images)
@@ -270,30 +268,33 @@ def _row(engine: Engine, step: int, lr: float, train_loss: float, logits: Tensor
     }
 
 
-def _finite(losses: list[float], step: int) -> float:
-    """The mean of the losses of the steps up to `step`. Raises NotFinite, naming the first that is not a number."""
+def _finite(losses: list[float], step: int) -> list[float]:
+    """The losses of the steps up to `step`. Raises NotFinite, naming the first that is not a number."""
     for back, loss in enumerate(losses):
         if not math.isfinite(loss):
             raise NotFinite(f"the loss is {loss} at step {step - len(losses) + back + 1}; try a lower train.lr")
-    return math.fsum(losses) / len(losses)
+    return losses
 
 
-def _state(engine: Engine, progress: Progress) -> dict[str, Any]:
-    return {"model": engine.model.state_dict(), "optimizer": engine.optimizer.state_dict(), "progress": vars(progress)}
+def _added_up(numbers: list[float]) -> list[float]:
+    """A few numbers with exactly the same sum: fsum rounds it once, and again what that leaves, until nothing is left.
+
+    So the mean of millions of losses is that of math.fsum over all of them, to the last bit, without keeping them.
+    """
+    kept: list[float] = []
+    while rest := math.fsum([*numbers, *(-number for number in kept)]):
+        kept.append(rest)
+    return kept or [0.0]
 
 
-def _resume(engine: Engine, checkpoint: Path) -> Progress:
+def _resume(engine: Engine, checkpoint: Path, reporter: Reporter) -> Progress:
+    """Go on from the checkpoint where there is one that can be used; start anew, with a warning, from another."""
     if not checkpoint.exists():
         return Progress()
+    columns = _row(engine, 1, 0.0, 0.0, torch.zeros(len(engine.eval_labels), engine.classes), 0.0)
     try:
-        state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
-    except (
-        Exception
-    ) as error:  # torch raises all kinds on a damaged file; it was written whole, so the disk is at fault
-        warnings.warn(f"{checkpoint} cannot be read ({type(error).__name__}): starting anew", stacklevel=2)
+        return checkpoints.resume(checkpoint, engine.model, engine.optimizer, engine.cfg.train, columns)
+    except Exception as error:  # it was written whole, so the disk is at fault, and torch raises all kinds then
+        reason = str(error) if isinstance(error, checkpoints.Misfit) else type(error).__name__
+        reporter.warn(f"{checkpoint} cannot be used ({reason}): starting anew")
         return Progress()
-    engine.model.load_state_dict(state["model"])
-    engine.optimizer.load_state_dict(state["optimizer"])
-    progress = Progress(**state["progress"])
-    progress.history = [metrics.current(row) for row in progress.history]
-    return progress

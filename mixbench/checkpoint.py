@@ -1,0 +1,117 @@
+"""What a checkpoint holds, and whether one that was found belongs to this run."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from mixbench import metrics
+
+Row = dict[str, float]
+
+
+@dataclass
+class Progress:
+    """How far a run has come: all that a checkpoint holds beside weights and optimizer.
+
+    losses: numbers whose sum is that of the losses of the steps since the last row.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    history: list[Row] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+
+class Misfit(ValueError):
+    """A checkpoint that is not one of this run."""
+
+
+def state(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> dict[str, Any]:
+    """What to save."""
+    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(progress)}
+
+
+def resume(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, train: DictConfig, columns: Iterable[str]
+) -> Progress:
+    """Load a checkpoint into model and optimizer; all of it is checked before any of it is loaded.
+
+    train: the settled group train. columns: of a row of the history. Raises Misfit, or whatever torch raises on a file
+    that it cannot read; model and optimizer are then as before.
+    """
+    device = next(model.parameters()).device
+    found = torch.load(path, map_location=device, weights_only=True)
+    parts = _keyed("it", found, ("model", "optimizer", "progress"))
+    progress = _progress(parts["progress"], train, list(columns))
+    _check_model(parts["model"], model)
+    _check_optimizer(parts["optimizer"], optimizer)
+    model.load_state_dict(parts["model"])
+    optimizer.load_state_dict(parts["optimizer"])
+    return progress
+
+
+def _require(fits: bool, what: str) -> None:
+    if not fits:
+        raise Misfit(what)
+
+
+def _keyed(name: str, value: Any, keys: Iterable[Any]) -> dict[Any, Any]:
+    _require(isinstance(value, dict) and set(value) == set(keys), f"{name} has other keys")
+    return value
+
+
+def _progress(found: Any, train: DictConfig, columns: list[str]) -> Progress:
+    values = _keyed("progress", found, (of.name for of in fields(Progress)))
+    step, seconds, history, losses = (values[of.name] for of in fields(Progress))
+    _require(type(step) is int and 0 < step < train.steps, f"step {step} of {train.steps}")
+    _require(_number(seconds) and 0 <= seconds < math.inf, f"{seconds} seconds")
+    _require(isinstance(history, list) and isinstance(losses, list), "the history is no list")
+    history = [metrics.current(row) if isinstance(row, dict) else row for row in history]
+    for row in history:
+        _require(all(map(_number, _keyed("a row of the history", row, columns).values())), "a row has no numbers")
+    evaluated = list(range(train.eval_every, step + 1, train.eval_every))
+    _require([row["step"] for row in history] == evaluated, "the history has other steps")
+    since = step % train.eval_every
+    _require((len(losses) > 0) == (since > 0), f"{len(losses)} losses of {since} steps")
+    _require(all(_number(loss) and math.isfinite(loss) for loss in losses), "a loss is not finite")
+    return Progress(step, seconds, history, losses)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_model(found: Any, model: nn.Module) -> None:
+    ours = model.state_dict()
+    for name, theirs in _keyed("the network", found, ours).items():
+        _require(_alike(theirs, ours[name]), f"the network's {name} has another shape or type")
+
+
+def _check_optimizer(found: Any, optimizer: torch.optim.Optimizer) -> None:
+    parts = _keyed("the optimizer", found, ("state", "param_groups"))
+    theirs, ours = parts["param_groups"], optimizer.state_dict()["param_groups"]
+    _require(isinstance(theirs, list) and len(theirs) == len(ours), "the optimizer has other groups")
+    for group, own in zip(theirs, ours, strict=True):
+        # The rate changes from step to step; the others are settings of the run.
+        settings = {key: value for key, value in _keyed("a group of the optimizer", group, own).items() if key != "lr"}
+        _require(_number(group["lr"]) and settings.items() <= own.items(), "the optimizer has other settings")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    with_momentum = range(len(parameters)) if ours[0]["momentum"] else ()
+    for index, values in _keyed("the optimizer's state", parts["state"], with_momentum).items():
+        buffer = _keyed("the optimizer's state", values, ("momentum_buffer",))["momentum_buffer"]
+        _require(_alike(buffer, parameters[index]), f"momentum {index} has another shape or type")
+
+
+def _alike(found: Any, ours: Tensor) -> bool:
+    return isinstance(found, Tensor) and (found.shape, found.dtype, found.layout, found.device) == (
+        ours.shape,
+        ours.dtype,
+        ours.layout,
+        ours.device,
+    )

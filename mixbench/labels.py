@@ -1,0 +1,52 @@
+"""What the runs of one call are named by: method, n, seed, and the keys in which they differ. No torch.
+
+As in `mixup α=0.2 n=500 seed=0`; the name of the run's folder has a hash in place of most keys.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mixbench.identity import Job
+
+ALWAYS = ("method", "n", "seed")
+GREEK = {"alpha": "α", "beta": "β"}
+
+
+def labels(jobs: Sequence[Job]) -> dict[str, str]:
+    """The id of each run -> its label."""
+    swept = _telling_apart([job.identity for job in jobs])
+    own = [key for key in swept if key.startswith("method.")]
+    others = [key for key in swept if key not in own]
+    return {job.id: _label(job, [*own, *others, "n", "seed"]) for job in jobs}
+
+
+def _label(job: Job, keys: Iterable[str]) -> str:
+    shown = [f"{_short(key)}={_text(job.identity[key])}" for key in keys if job.identity.get(key) is not None]
+    return " ".join([job.called or job.identity["method"], *shown])
+
+
+def _telling_apart(identities: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys beside ALWAYS that are needed to tell the runs apart; of several that change together the first alone."""
+    told = [tuple(str(identity.get(key)) for key in ALWAYS) for identity in identities]
+    kept = []
+    for key in dict.fromkeys(key for identity in identities for key in identity):
+        values = [str(identity.get(key)) for identity in identities]
+        if len(set(values)) > 1:
+            further = [(*before, value) for before, value in zip(told, values, strict=True)]
+            if len(set(further)) > len(set(told)):
+                kept.append(key)
+                told = further
+    return kept
+
+
+def _short(key: str) -> str:
+    """Without the group, which the last word tells: method.alpha is α, model.width is width."""
+    *before, last = key.split(".")
+    parts = before[2:] if before[:2] == ["method", "parts"] else []  # of a mixture: cutmix.α
+    return ".".join([*parts, GREEK.get(last, last)])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
