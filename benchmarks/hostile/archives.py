@@ -427,7 +427,7 @@ def _of_images() -> list[Case]:
         case("an array that is empty", partial(_member, b""), 2),
         case("a bomb of 11 GB", partial(_bomb_of_images, (BOMB // 3072, 32, 32, 3), BOMB), 2),
         case("a bomb of labels", partial(_bomb_of_labels, BOMB // 8, BOMB), 2),
-        case("a bomb below a small header", partial(_bomb_of_images, (60, 8, 8), BOMB), 2),
+        case("a bomb below a small header", partial(_bomb_of_images, (60, 8, 8), BOMB), 0, 2),
         case("encrypted", partial(_npz_patched, {b"PK\x03\x04": 6, b"PK\x01\x02": 8}, 1), 2),
         case("an unknown compression", partial(_npz_patched, {b"PK\x03\x04": 8, b"PK\x01\x02": 10}, 99), 2),
         case("members that lead out", partial(_renamed_member, "../train_images.npy"), 2),

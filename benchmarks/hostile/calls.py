@@ -10,6 +10,7 @@ import faulthandler
 import gc
 import importlib
 import io
+import mmap
 import os
 import pkgutil
 import resource
@@ -71,9 +72,9 @@ class Child:
     begun: float
     limit: float
     memory: int
-    start: int
     files: dict[str, Any]
     watch: int
+    begin: mmap.mmap  # where the child puts how many bytes it has just after the fork
 
     def signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -84,9 +85,9 @@ class Child:
         return not select.select([self.watch], [], [], wait)[0]
 
     def resident(self) -> int:
-        """Bytes over what it started with."""
+        """Bytes over what it started with; pages of libraries that it touches count too."""
         try:
-            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * resource.getpagesize() - self.start
+            return _pages(self.pid, 1) - self.start
         except (OSError, IndexError):
             return 0
 
@@ -102,6 +103,10 @@ class Child:
                     self.signal(signal.SIGKILL)
                 break
         return self.reap(hung, greedy)
+
+    @property
+    def start(self) -> int:
+        return int.from_bytes(self.begin[:8], "little")
 
     def reap(self, hung: bool = False, greedy: bool = False) -> Ended:
         _, status, usage = os.wait4(self.pid, 0)
@@ -166,14 +171,14 @@ def start(
             files[name] = streams[number] = tempfile.TemporaryFile()  # noqa: SIM115
     sys.stdout.flush()
     sys.stderr.flush()
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    begin = mmap.mmap(-1, 8)  # shared with the child
     begun = time.monotonic()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKED)
     pid = os.fork()
     if pid == 0:
-        _run(words, folder, program, streams, files["stack"], dict(environment or {}), memory)
+        _run(words, folder, program, streams, files["stack"], dict(environment or {}), memory, begin)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return Child(tuple(words), pid, begun, limit, memory, resident, files, os.pidfd_open(pid))
+    return Child(tuple(words), pid, begun, limit, memory, files, os.pidfd_open(pid), begin)
 
 
 def _run(
@@ -184,16 +189,17 @@ def _run(
     stack: Any,
     environment: Mapping[str, str],
     memory: int,
+    begin: mmap.mmap,
 ) -> NoReturn:
     """The child's life. It ends as a Python process would, but without taking the interpreter apart, which is slow."""
     try:
+        begin[:8] = _pages("self", 1).to_bytes(8, "little")
         os.setsid()
         atexit._clear()
         os.chdir(folder)
         os.environ.update(environment)
         _no_network()
-        data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_DATA, (data + memory + HARD,) * 2)
+        resource.setrlimit(resource.RLIMIT_DATA, (_pages("self", 5) + memory + HARD,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable(stack)
         _set_streams(streams)
@@ -264,6 +270,11 @@ def _set_streams(streams: Mapping[int, Any]) -> None:
             stream = io.TextIOWrapper(buffer, encoding or "utf-8", handling, line_buffering=lines)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def _pages(pid: int | str, column: int) -> int:
+    """A column of /proc/PID/statm in bytes: 1 is what is resident, 5 what is data and stack."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[column]) * resource.getpagesize()
 
 
 def _no_network() -> None:

@@ -433,11 +433,11 @@ def _spoiled(rng: random.Random, key: str) -> str:
 
 def _value(rng: random.Random) -> str:
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.45:
         return rng.choice(LEGAL)
-    if kind < 0.55:
+    if kind < 0.65:
         return rng.choice(ABSURD)
-    if kind < 0.9:
+    if kind < 0.93:
         return rng.choice(HOSTILE)
     return ",".join(rng.choice((*LEGAL, *ABSURD, *HOSTILE[:40])) for _ in range(rng.choice((2, 3))))
 

@@ -214,6 +214,7 @@ SHELL = (
 def shell(scratch: Path, told: str, line: str, runs: int) -> list[Finding]:
     with _folder(scratch) as folder:
         script = f'mixbench() {{ "{sys.executable}" -m mixbench "$@"; }}\n{line}\nexit ${{PIPESTATUS[0]}}'
+        script = f"unset PYTHONUNBUFFERED; {script}"
         began = time.monotonic()
         ended = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=300)
         findings = []

@@ -11,7 +11,7 @@ from hostile.findings import Finding, judge
 from hostile.stores import TINY
 
 LIMIT = 30  # seconds until a call hangs: these take one or two
-# {run} is the folder of a finished run; {open}, with a checkpoint, and {new} are those of runs that the sweep below makes.
+# {run} is the folder of a finished run; {open}, with a checkpoint, and {new} those of runs that SWEEP makes.
 STORE = ("results", "results/runs", "results/runs/schema.json", "results/runs/.locks", "results/selection")
 OF_RUN = (
     "{run}",
