@@ -133,6 +133,45 @@ KEYS = [
 ]
 # Keys whose legal values may be more work than a campaign can wait for.
 WORK = ("n", "model", "train", "method.parts", "augment.magnitude", "dataset", "study", "device", "precision", "eval")
+# Values that fit, so that more than the first check is met.
+FITTING = {
+    "n": ("5", "20", "50"),
+    "subset": ("head", "random", "balanced", "disjoint"),
+    "subset_seed": ("0", "1"),
+    "seed": ("0", "3", "18446744073709551615"),
+    "protect": ("[]", "[1]", "['3','4']", "['0','1','2','3','4','5','6','7','8','9']"),
+    "eval": ("test", "holdout"),
+    "precision": ("auto", "fp32", "bf16"),
+    "progress": ("on", "off", "auto"),
+    "save_model": ("true", "false"),
+    "force": ("true", "false"),
+    "results_dir": ("results", "elsewhere"),
+    "dataset.holdout": ("0.2", "30"),
+    "dataset.label_noise": ("0.0", "0.5", "1"),
+    "dataset.flip": ("true",),
+    "dataset.pad": ("0", "3"),
+    "dataset.mean": ("null", "[0.5]"),
+    "dataset.std": ("null", "[0.5]"),
+    "dataset.classes": ("null", "[a,b,c]"),
+    "method.alpha": ("0", "0.2", "1", "1e-300", "1e300"),
+    "method.beta": ("null", "0", "1"),
+    "method.p": ("0", "0.5", "1"),
+    "method.per_sample": ("true", "false"),
+    "method.layers": ("[input]", "[stage1,stage4]", "[]"),
+    "method.methods": ("[cutmix,mixup]", "[none]", "[]"),
+    "method.probabilities": ("[0.5,0.5]", "[1]", "null"),
+    "augment.pad": ("0", "2", "100"),
+    "model.stem": ("plain", "bn"),
+    "train.lr": ("0", "0.1", "1e-30", "1e30"),
+    "train.momentum": ("0", "0.9", "1"),
+    "train.schedule": ("step", "cosine", "constant"),
+    "train.milestones": ("null", "[]", "[0.5]"),
+    "train.warmup": ("0", "1"),
+    "loss.label_smoothing": ("0", "0.1", "1"),
+}
+# Those of a part or a method come with one that takes them.
+WITH = {"method.alpha": "mixup", "method.beta": "mixup", "method.p": "cutmix", "method.per_sample": "mixup"}
+WITH |= {"method.layers": "manifold", "method.methods": "mixture", "method.probabilities": "mixture"}
 LEGAL = (
     "0",
     "1",
@@ -372,8 +411,9 @@ def line(rng: random.Random) -> tuple[str, ...]:
     elif command == "clean":
         words = [*_some(rng, ("--yes", "results_dir=elsewhere", *FLAGS, *WORDS, *HOSTILE), 0.8)]
     else:
-        words = [*_some(rng, WORDS, 0.3), *(_word(rng) for _ in range(rng.choice((0, 1, 1, 2, 3))))]
-        words += [f"{rng.choice(OPTIONS)}={_of_option(rng)}" for _ in range(rng.choice((0, 0, 1, 2)))]
+        words = [*_some(rng, WORDS, 0.3), *(_word(rng) for _ in range(rng.choice((0, 0, 1, 2))))]
+        words += [word for _ in range(rng.choice((0, 0, 1))) for word in _fitting(rng)]
+        words += [f"{rng.choice(OPTIONS)}={_of_option(rng)}" for _ in range(rng.choice((0, 0, 0, 1, 2)))]
         words += _some(rng, FLAGS, 0.15)
         if command == "gallery":  # one method: all of them take ten seconds
             words += [f"method={rng.choice(METHODS)}", f"dataset={rng.choice(('digits', 'photos'))}"]
@@ -381,7 +421,8 @@ def line(rng: random.Random) -> tuple[str, ...]:
 
 
 def _training(rng: random.Random, command: str) -> list[str]:
-    words = [_word(rng) for _ in range(rng.choice((0, 1, 1, 2, 2, 3)))]
+    words = [word for _ in range(rng.choice((0, 1, 2, 3, 4))) for word in _fitting(rng)]
+    words += [_word(rng) for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
     if command == "study":
         words = [
             rng.choice(("demo", "small-data", "mine", *WORDS)),
@@ -406,6 +447,15 @@ def _works_long(word: str) -> bool:
     key = word.partition("=")[0].lstrip("+~")
     sweeps = "=" in word and ("range(" in word or "glob(" in word)
     return sweeps or any(key == work or key.startswith(f"{work}.") for work in WORK)
+
+
+def _fitting(rng: random.Random) -> list[str]:
+    """A key with a value that fits it; it may still not fit the method, or the other words."""
+    if rng.random() < 0.4:
+        group = rng.choice(("method", "augment", "model", "loss", "train"))
+        return [f"{group}={rng.choice(GROUPS[group])}"]
+    key = rng.choice(list(FITTING))
+    return [*([f"method={WITH[key]}"] if key in WITH else []), f"{key}={rng.choice(FITTING[key])}"]
 
 
 def _word(rng: random.Random) -> str:

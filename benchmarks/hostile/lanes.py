@@ -1,8 +1,10 @@
 """Several cases at a time: each lane is a forked process that makes one case after another."""
 
+import contextlib
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,27 +27,41 @@ class Settings:
 
 def each(function: Callable[[Any], Any], cases: Sequence[Any], settings: Settings) -> Iterator[Any]:
     """function(case) of every case, in any order, until the time is over."""
-    cases = _until(cases, settings)
-    if settings.jobs == 1:
-        yield from map(function, cases)
-        return
-    with multiprocessing.get_context("fork").Pool(settings.jobs) as pool:
-        yield from pool.imap_unordered(_Timed(function, settings), cases)
+    with contextlib.ExitStack() as stack:
+        if settings.jobs == 1:
+            results = map(_Guarded(function, settings), cases)
+        else:
+            pool = stack.enter_context(multiprocessing.get_context("fork").Pool(settings.jobs))
+            results = pool.imap_unordered(_Guarded(function, settings), cases)
+        for result in results:
+            if isinstance(result, Broken):
+                BROKEN.append(result)
+            elif result is not None:
+                yield result
 
 
 @dataclass(frozen=True)
-class _Timed:
-    """The pool takes all cases at once, so each lane looks at the clock itself; None for what is not made any more."""
+class Broken:
+    """A case that the campaign itself could not make."""
+
+    case: str
+    traceback: str
+
+
+BROKEN: list[Broken] = []  # of this process; the script tells them
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """A lane makes no case after the time is over, and goes on after one that the campaign could not make."""
 
     function: Callable[[Any], Any]
     settings: Settings
 
     def __call__(self, case: Any) -> Any:
-        return None if self.settings.out_of_time else self.function(case)
-
-
-def _until(cases: Iterable[Any], settings: Settings) -> Iterator[Any]:
-    for case in cases:
-        if settings.out_of_time:
-            return
-        yield case
+        if self.settings.out_of_time:
+            return None
+        try:
+            return self.function(case)
+        except Exception:
+            return Broken(str(case), traceback.format_exc())

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hostile.calls import load
-from hostile.findings import Report, table
-from hostile.lanes import Settings
+from hostile.findings import Finding, Report, table
+from hostile.lanes import BROKEN, Settings
 
 CAMPAIGNS = ("kills", "events", "fuzz", "archives", "pipes")
 BEGIN, END = "<!-- figures: benchmarks/hostile.py all --write -->", "<!-- end of figures -->"
@@ -31,6 +31,8 @@ def main(argv: Sequence[str]) -> int:
     found = 0
     for name in chosen:
         report, seconds = _run(name, options)
+        report.add(Finding("campaign", "campaign", f"{name}: {one.case}", one.traceback) for one in BROKEN)
+        BROKEN.clear()
         path = report.write(Path(options.out), _about(options, seconds))
         print(report.line(), flush=True)
         print("\n".join(report.details()), file=sys.stderr, flush=True)

@@ -307,10 +307,10 @@ def _disk(scratch: Path, prepared: str) -> Iterator[Path]:
 def full_disk(scratch: Path, told: str, command: events.Command, free: int) -> list[Finding]:
     """The command on a full disk, then again on one with space: it must end as where the disk was never full."""
     with _disk(scratch, command.prepared) as folder:
-        with open(folder.parent / "filler", "wb") as filler, contextlib.suppress(OSError):
-            while filler.write(bytes(4096)):
-                filler.flush()
         filler = folder.parent / "filler"
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
         os.truncate(filler, filler.stat().st_size // 4096 * 4096 - free)
         named = f"{command.name} ({told})"
         ended = events._call(command, folder)
