@@ -23,6 +23,7 @@ COMMANDS = (
     "export",
     "import",
 )
+WEIGHTS = (9, 6, 5, 3, 2, 2, 1, 1, 2, 1, 2, 1)
 TRAINS = ("run", "sweep", "study")
 READS = ("table", "plot", "report", "export", "status")
 METHODS = [
@@ -401,7 +402,11 @@ WIDE = ("seed=range(0,100000)", "n=range(1,1001) seed=range(0,1000)", "method=gl
 
 def line(rng: random.Random) -> tuple[str, ...]:
     """One command line, without the program's name."""
-    command = rng.choice(COMMANDS) if rng.random() < 0.95 else rng.choice((*HOSTILE, *FLAGS, "help", "Run", "-sc"))
+    command = (
+        rng.choices(COMMANDS, WEIGHTS)[0]
+        if rng.random() < 0.97
+        else rng.choice((*HOSTILE, *FLAGS, "help", "Run", "-sc"))
+    )
     if command in TRAINS:
         words = _training(rng, command)
     elif command == "list":
@@ -424,11 +429,8 @@ def _training(rng: random.Random, command: str) -> list[str]:
     words = [word for _ in range(rng.choice((0, 1, 2, 3, 4))) for word in _fitting(rng)]
     words += [_word(rng) for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
     if command == "study":
-        words = [
-            rng.choice(("demo", "small-data", "mine", *WORDS)),
-            *words,
-            *_some(rng, ("--config-dir=my_configs",), 0.5),
-        ]
+        name = rng.choice(("demo", "small-data", "mine", "alpha-sweep", *_some(rng, WORDS, 0.3)))
+        words = [name, *words, *_some(rng, ("--config-dir=my_configs",), 0.5)]
     if command == "sweep" and rng.random() < 0.1:
         words += rng.choice(WIDE).split()
     words += _some(rng, FLAGS, 0.15)

@@ -26,7 +26,12 @@ TINY = (
     "train.eval_every=4",
     "train.checkpoint_every=3",
 )
-CLOCK = ("seconds", "steps_per_second", "peak_memory_bytes")  # what differs from one training to its repetition
+CLOCK = (
+    "seconds",
+    "steps_per_second",
+    "peak_memory_bytes",
+    "other_load",
+)  # what differs from one training to its repetition
 TEMPORARY = re.compile(r"^(\..+)\.\d+$")  # .history.csv.4711, written by process 4711
 
 
