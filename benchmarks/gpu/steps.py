@@ -113,7 +113,8 @@ def run(
         begun = True
         record = judged(step, launch(step, seconds), records.read(step.name))
         records.write(step.name, record)
-        say(f"{step.name}: {record['status']} after {record['seconds']:.0f} s")
+        how = "" if record["status"] != FAILED else f" with exit status {record['code']}"
+        say(f"{step.name}: {record['status']}{how} after {record['seconds']:.0f} s")
         if record["status"] == STOPPED:
             left.append(step)
     return left
