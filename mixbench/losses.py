@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def one_hot(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Targets float32 [B, K] of labels int64 [B]: onehot (1 - ε) + ε / K (Szegedy et al. 2016, section 7).
+def one_hot(labels: Tensor, classes: int, smoothing: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Targets [B, K] of labels int64 [B]: onehot (1 - ε) + ε / K (Szegedy et al. 2016, section 7).
 
     Smoothing comes before mixing: the rows of a batch are mixed as they are here, and since mixing is linear with
     weights of sum 1, smoothing the mixture would give the same.
     """
     off = smoothing / classes
-    return torch.full((len(labels), classes), off, device=labels.device).scatter_(
+    return torch.full((len(labels), classes), off, dtype=dtype, device=labels.device).scatter_(
         1, labels[:, None], 1 - smoothing + off
     )
 

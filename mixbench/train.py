@@ -115,13 +115,18 @@ class Engine:
     """Network, optimizer and images on one device, and what can be done with them: a step, an evaluation."""
 
     def __init__(self, cfg: DictConfig, split: Split, device: torch.device, dtype: torch.dtype):
-        """cfg: settled (identity.job). dtype: of the forward pass; torch.bfloat16 runs under autocast."""
+        """cfg: settled (identity.job). dtype: of the forward pass; torch.bfloat16 runs under autocast.
+
+        Weights, images, targets and loss are float32 with bfloat16 too. torch.float64 makes all of them float64: the
+        reference that executions on different devices are compared with.
+        """
         self.cfg, self.device, self.dtype = cfg, device, dtype
+        self.master = torch.float64 if dtype == torch.float64 else torch.float32  # of all that is not the forward pass
         height, width, channels = split.train_images.shape[1:]
         with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
             model = models.build(cfg.model, channels, split.num_classes)
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device, self.master, memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=cfg.train.lr,
@@ -133,7 +138,7 @@ class Engine:
         self.images, self.eval_images = (self._to_device(a) for a in (split.train_images, split.eval_images))
         self.labels, self.eval_labels = (self._to_device(a) for a in (split.train_labels, split.eval_labels))
         self.mean, self.std = (
-            torch.tensor(255 * a, dtype=torch.float32, device=device).view(1, -1, 1, 1) for a in (split.mean, split.std)
+            torch.tensor(255 * a, dtype=self.master, device=device).view(1, -1, 1, 1) for a in (split.mean, split.std)
         )
         self.classes = split.num_classes
         self.augment, self.method = Configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
@@ -165,12 +170,12 @@ class Engine:
         """
         index = decided["index"]
         images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided)
-        targets = one_hot(self.labels[index], self.classes, self.smoothing)
+        targets = one_hot(self.labels[index], self.classes, self.smoothing, self.master)
         return self.method(self.normalise(images), targets, decided)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 images, 0 to 255, to float32 of mean 0 and standard deviation 1 in each channel."""
-        return images.float().sub_(self.mean).div_(self.std)
+        """uint8 images, 0 to 255, to floats of mean 0 and standard deviation 1 in each channel."""
+        return images.to(self.master).sub_(self.mean).div_(self.std)
 
     def step(self, decided: dict[str, Tensor], lr: float) -> Tensor:
         """One weight update; the mean loss of the batch, a scalar that stays on the device."""
@@ -184,13 +189,13 @@ class Engine:
         return loss.detach()
 
     def forward(self, images: Tensor, at: At | None = None) -> Tensor:
-        """Logits, float32 [B, K]; `at` replaces the features of the network's layers."""
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return self.model(images, at).float()
+        """Logits, float32 [B, K] (with dtype float64 float64); `at` replaces the features of the network's layers."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != self.master):
+            return self.model(images, at).to(self.master)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
-        """float32 [N, K] on the host for uint8 images [N, H, W, C], as they are: neither augmented nor mixed."""
+        """As `forward`, [N, K] on the host, for uint8 images [N, H, W, C] as they are: neither augmented nor mixed."""
         self.model.eval()
         parts = [self.forward(self.normalise(part.permute(0, 3, 1, 2))) for part in images.split(EVAL_BATCH)]
         self.model.train()

@@ -1,0 +1,37 @@
+"""python -m benchmarks.gpu.machine DEVICE: what this machine is, as JSON; exit status 2 where it has no such device."""
+
+import json
+import os
+import platform
+import sys
+
+import torch
+import torchvision
+
+from mixbench import provenance
+from mixbench.device import choose_device, choose_precision, device_name
+from mixbench.errors import UserError
+
+
+def machine(requested: str) -> dict:
+    device = choose_device(requested)
+    return {
+        "device": device_name(device),
+        "device_type": device.type,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "default_precision": str(choose_precision("auto", device)).removeprefix("torch."),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
+        "python": platform.python_version(),
+        "code_sha256": provenance.code_sha256(),
+    }
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(machine(sys.argv[1])))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,34 @@
+"""What each method and augmentation adds to a step, by mixbench.bench, with as many rounds as fit one command."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mixbench.bench import main as bench
+from mixbench.bench import methods
+from mixbench.bench.loops import Effort
+from mixbench.device import choose_device
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.methods", description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--effort", type=int, nargs=3, default=(4, 10, 50), metavar=("ROUNDS", "WARM", "STEPS"))
+    parser.add_argument("--out", type=Path, help="a file for the figures, as JSON")
+    options = parser.parse_args(argv)
+    device, started = choose_device(options.device), time.perf_counter()
+    measured = {"machine": bench.machine(device)}
+    measured["methods"] = {str(options.width): methods.measure(options.width, device, Effort(*options.effort))}
+    measured["minutes"] = (time.perf_counter() - started) / 60
+    print(methods.markdown(measured))
+    if options.out:
+        options.out.write_text(json.dumps(measured, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
