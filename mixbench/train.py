@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mixbench import models
+from mixbench import files, models
 from mixbench.augment import AUGMENTS
 from mixbench.config import TrainConfig
 from mixbench.data import Split
@@ -286,7 +286,8 @@ def _resume(engine: Engine, checkpoint: Path) -> Progress:
     if not checkpoint.exists():
         return Progress()
     try:
-        state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
+        with files.open_regular(checkpoint) as file:
+            state = torch.load(file, map_location=engine.device, weights_only=True)
     except (
         Exception
     ) as error:  # torch raises all kinds on a damaged file; it was written whole, so the disk is at fault
