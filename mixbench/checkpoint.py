@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from mixbench import metrics
+from mixbench import files, metrics
 
 Row = dict[str, float]
 
@@ -46,7 +46,8 @@ def resume(
     that it cannot read; model and optimizer are then as before.
     """
     device = next(model.parameters()).device
-    found = torch.load(path, map_location=device, weights_only=True)
+    with files.open_regular(path) as file:
+        found = torch.load(file, map_location=device, weights_only=True)
     parts = _keyed("it", found, ("model", "optimizer", "progress"))
     progress = _progress(parts["progress"], train, list(columns))
     _check_model(parts["model"], model)

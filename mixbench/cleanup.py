@@ -134,7 +134,7 @@ def _drop(results: Store, drop: Drop) -> bool:
         files.remove(drop.path)
         return True
     with contextlib.suppress(Timeout), results.lock(drop.owner):
-        if not drop.path.name.endswith(REPLACED) and (drop.path / "metrics.json").exists():
+        if not drop.path.name.endswith(REPLACED) and os.path.exists(drop.path / "metrics.json"):
             return False
         files.remove(drop.path)
         return True

@@ -124,11 +124,11 @@ class Store:
             pass
         except (OSError, ValueError) as error:
             return State("damaged", str(error))
-        if (folder / "failed.json").exists():
+        if os.path.exists(folder / "failed.json"):
             return State("failed", _failure(folder))
-        if (folder / "checkpoint.pt").exists():
+        if os.path.exists(folder / "checkpoint.pt"):
             return State("interrupted", "resumes from its checkpoint")
-        return State("interrupted", "no checkpoint yet") if folder.exists() else State("missing")
+        return State("interrupted", "no checkpoint yet") if os.path.exists(folder) else State("missing")
 
     def ids(self, copies: bool = False) -> list[str]:
         """The names of all run folders; copies: also those of runs that are trained again. Other folders are none."""
@@ -148,7 +148,8 @@ class Store:
         path = self._lock_file(run_id)
         with contextlib.ExitStack() as stack:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                if not os.path.isdir(path.parent):
+                    path.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(locks.hold(path, wait))
             except Timeout:  # an OSError too
                 raise
@@ -311,4 +312,6 @@ def _failure(folder: Path) -> str:
 
 def printable(text: str) -> str:
     """On one line, and in characters that every terminal takes: names of folders may be any bytes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -233,7 +233,7 @@ def test_a_batch_that_cannot_fit_is_refused_before_anything_is_written(mixbench,
 
 
 def test_the_bound_is_named_and_holds(mixbench, tiny, monkeypatch):
-    monkeypatch.setattr(memory, "total", lambda device: 200_000)
+    monkeypatch.setattr(step_memory, "_total", lambda device: 200_000)
     call = mixbench("run", *tiny, "train.batch_size=10000")
     assert call.status == 2
     bound = int(re.search(r"at most ([\d,]+)", call.err)[1].replace(",", ""))
@@ -242,7 +242,7 @@ def test_the_bound_is_named_and_holds(mixbench, tiny, monkeypatch):
 
 
 def test_a_wider_network_and_larger_images_leave_room_for_fewer(mixbench, tiny, monkeypatch):
-    monkeypatch.setattr(memory, "total", lambda device: 10**6)
+    monkeypatch.setattr(step_memory, "_total", lambda device: 10**6)
 
     def bound(*words):
         call = mixbench("run", *tiny, "train.batch_size=100000", *words)
