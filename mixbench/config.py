@@ -219,5 +219,5 @@ def _of_file(chosen: str, error: BaseException) -> UserError:
             return UserError(f"{chosen}: {wrong}")
         if isinstance(cause, OmegaConfBaseException):
             return UserError(f"{chosen}: {f'{cause.full_key}: ' if cause.full_key else ''}{told(cause)}")
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     return UserError(f"{chosen}: {told(error)}")

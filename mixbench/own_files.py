@@ -24,7 +24,10 @@ def check(config_dir: Path, chosen: Sequence[str]) -> None:
         path = config_dir / group / f"{option}.yaml"
         if (group, option) not in seen and path.exists():
             seen.add((group, option))
-            waiting += list(_defaults(group, read(path)))
+            content = read(path)
+            if group == "study":
+                _check_lists(path, content.get("study"))
+            waiting += list(_defaults(group, content))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -69,6 +72,14 @@ def _size(root: yaml.Node) -> int:
         return known[id(node)]
 
     return size(root, frozenset())
+
+
+def _check_lists(path: Path, study: Any) -> None:
+    """Raises UserError where a study's rows are none, of which OmegaConf's errors do not name the key."""
+    for key in ("grids", "published"):
+        rows = study.get(key) if isinstance(study, dict) else None
+        if rows is not None and not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+            raise UserError(f"{path}: study.{key}: {rows}: must be a list of rows, as in [{{n: 20, none: 57.1}}]")
 
 
 def _defaults(group: str, content: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mixbench import costs, selection, sound, study
-from mixbench.config import Composer, parse
+from mixbench.config import Composer
 from mixbench.identity import Job
+from mixbench.overrides import parse
 from mixbench.store import State, Store, printable, read_json
 
 # What the name of a run tells (identity.run_id), for those whose settings are not stored yet.

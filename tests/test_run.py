@@ -27,9 +27,10 @@ from torch.optim import lr_scheduler
 from mixbench import data, models, train
 from mixbench import run as run_module
 from mixbench.cli import main
-from mixbench.config import Composer, TrainConfig
+from mixbench.config import Composer
 from mixbench.identity import job
 from mixbench.mixing import METHODS
+from mixbench.schema import TrainConfig
 from mixbench.store import Store
 from mixbench.train import Engine
 

@@ -108,7 +108,7 @@ GRIDS = "grids: [{method: [none, mixup], n: 20}]"
         (f"{GRIDS}\n  published: [{{n: 20, none: 951}}]", "none: 951"),
         (f"{GRIDS}\n  published: [{{n: 20, none: null}}]", "none: None"),
         (f"{GRIDS}\n  published: [{{n: 20, mixupp: 95}}]", "'mixupp' (did you mean mixup?)"),
-        (f"{GRIDS}\n  published: [{{nn: 20, none: 95}}]", "'nn' (did you mean n?)"),
+        (f"{GRIDS}\n  published: [{{nn: 20, none: 95}}]", "'nn'"),
         (f"{GRIDS}\n  published: [{{n: {{a: b}}, none: 95}}]", "must be a value"),
         (f"{GRIDS}\n  published: [{{n: 20, none: 95, rule: bset}}]", "did you mean best?"),
         (f"{GRIDS}\n  rows: nn", "'nn' (did you mean n?)"),
