@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mixbench.comparison import Experiment, Setting
 from mixbench.stats import ALPHA, Difference, holm, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
+from mixbench.table import shown_gain
 
 SMALLEST_P = 0.001
 LISTED = 4  # names, before "and so many others"
@@ -33,7 +34,7 @@ def gain_text(method: Experiment) -> str:
     text = f"{points(gain.mean)} points over none"
     if gain.interval is None:
         return f"{text} ({_why_no_interval(gain)})"
-    low, high = gain.interval
+    low, high = shown_gain(gain)
     told = f"p {'<' if method.p_holm < SMALLEST_P else '='} {p_text(method.p_holm).removeprefix('<')}"
     return f"{text} (95 % interval {points(low)} to {points(high)} {over_text(gain)}, {told} after Holm's correction)"
 

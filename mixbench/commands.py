@@ -107,8 +107,12 @@ def table(words: list[str]) -> int:
     if _wants_help(words):
         print(TABLE_HELP.format(what="Tables", command="table"), end="")
         return 0
+    from mixbench.table import as_stored, outdated
+
     chosen = _select(words)
+    before = as_stored(chosen)
     status = _write_table(chosen)
+    chosen.problems += outdated(chosen, before)
     _warn(chosen)
     return status
 

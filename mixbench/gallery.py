@@ -1,7 +1,6 @@
 """`mixbench gallery`: what the methods do, drawn on images of the chosen data set."""
 
 import textwrap
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,8 +64,7 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list
         stem += f"-{'-'.join(augments)}"
     folder = out or Path(first.cfg.results_dir) / "gallery" / first.cfg.dataset.name
     files.check_writable(folder, "out")
-    with mpl.rc_context(STYLE | {"axes.grid": False}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a class name: the SVG has it all the same
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = _at_length(scenes[0]) if len(scenes) == 1 else _overview(scenes)
         drawn = rendered(figure, folder / stem)
     return files.write_all(drawn)
@@ -166,7 +164,7 @@ def _show(axes: Axes, image: np.ndarray, caption: str, **how: Any) -> None:
     if image.ndim == 3 and image.shape[2] == 1:
         image, how = image[..., 0], {"cmap": "gray", "vmin": 0, "vmax": 1}
     axes.imshow(image, interpolation="nearest", **how)
-    look = {"transform": axes.transAxes, "linespacing": 1.1, "parse_math": False}  # a class may be called $x$
+    look = {"transform": axes.transAxes, "linespacing": 1.1}
     axes.text(0.5, -0.04, caption, ha="center", va="top", fontsize=7, **look)
 
 

@@ -62,10 +62,18 @@ class Scene:
         return [Picture(self._visible(images[i]), self._label(i), targets[i].numpy(), whole) for i in (0, 1)]
 
     def picture(self, pair: int = 0, draw: int = 0, lam: float | None = None) -> Picture:
-        """The first image of a pair, mixed with the second by the decisions of step `draw`, or by the λ given."""
+        """The first image of a pair, mixed with the second by the decisions of step `draw`, or by the λ given.
+
+        With a given λ a region lies in the middle: clipped by the image's edge it would be smaller than λ says.
+        """
         decided = self._decisions(draw)
         if lam is not None:
             decided["lam"] = torch.full_like(decided["lam"], lam)
+            if "centre" in decided:
+                middle = torch.tensor([self.plan.height // 2, self.plan.width // 2])
+                decided["centre"] = middle.expand_as(decided["centre"])
+            if "place" in decided:
+                decided["place"] = torch.full_like(decided["place"], 0.5)
         images, targets = self._batch(decided)
         mixed, weights, _ = self.method(images, targets, decided)
         # With its first image brighter by 1 the mixture is by that one's share: no method decides by brightness.
@@ -116,6 +124,7 @@ def _pairs(labels: np.ndarray) -> np.ndarray:
 
 
 def _short(name: str) -> str:
+    name = " ".join(name.split())
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 6]}…{name[-5:]}"
 
 

@@ -12,7 +12,7 @@ from mixbench import evaluated, files, study
 from mixbench import markdown as md
 from mixbench.errors import unknown
 from mixbench.selection import NOT_KEYS, Selection, identity_keys, telling_apart
-from mixbench.stats import RULES, Summary, summarise
+from mixbench.stats import RULES, Difference, Summary, summarise
 from mixbench.study import Published
 
 BASELINE_FIRST = ("none",)
@@ -140,12 +140,12 @@ def shown_interval(summary: Summary) -> tuple[float, float] | None:
 
     What is left, such as 0 to 100, says that nothing is known, which is true. accuracy.csv has the interval itself.
     """
-    return within(summary.interval, 0, 100)
+    return summary.interval and (max(summary.interval[0], 0.0), min(summary.interval[1], 100.0))
 
 
-def within(interval: tuple[float, float] | None, low: float, high: float) -> tuple[float, float] | None:
-    """The interval cut off at the bounds of what it is of; None for None."""
-    return interval and (max(interval[0], low), min(interval[1], high))
+def shown_gain(gain: Difference) -> tuple[float, float] | None:
+    """The same for the difference of two accuracies, which is from -100 to 100 points."""
+    return gain.interval and (max(gain.interval[0], -100.0), min(gain.interval[1], 100.0))
 
 
 def write(selection: Selection) -> list[Path]:
@@ -159,6 +159,25 @@ def write(selection: Selection) -> list[Path]:
     }
     files.check_writable(selection.out, "out")
     return files.write_all({selection.out / name: text for name, text in texts.items()})
+
+
+def as_stored(selection: Selection) -> str | None:
+    """The accuracies that the selection's folder holds, of an earlier call; None without any."""
+    try:
+        return (selection.out / "accuracy.csv").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def outdated(selection: Selection, before: str | None) -> list[str]:
+    """A line where pictures or a report of an older table lie beside the new one. before: as_stored, then.
+
+    They stay: they may be what somebody keeps, and to draw them anew takes a call.
+    """
+    old = sorted(path.name for kind in ("*.png", "report.html") for path in selection.out.glob(kind))
+    if not old or before is None or before == as_stored(selection):
+        return []
+    return [f"{selection.out}: {', '.join(old)} show an older table; mixbench report draws them anew"]
 
 
 def _accuracy_frame(table: Table) -> pd.DataFrame:

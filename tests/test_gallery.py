@@ -137,6 +137,18 @@ def test_a_given_lambda_is_what_is_drawn(lam):
     assert picture.weights[partner.label] == pytest.approx(1 - lam)
 
 
+@pytest.mark.parametrize("lam", [0, 0.25, 0.5, 0.75, 1])
+def test_with_a_given_lambda_a_box_lies_in_the_middle(lam):
+    """In a corner, where it would be cut off, less of the partner would be seen than λ says."""
+    drawn = scene("method=cutmix")
+    assert len({drawn.picture(draw=draw).own.mean() for draw in range(6)}) > 1, "places are drawn"
+    for draw in range(3):
+        picture = drawn.picture(draw=draw, lam=lam)
+        side = 2 * (int(8 * (1 - lam) ** 0.5) // 2)  # of the box, as CutMix rounds it
+        assert picture.own.mean() == pytest.approx(1 - side**2 / 64, abs=1e-6)
+        assert picture.own == pytest.approx(picture.own[::-1, ::-1], abs=1e-6)
+
+
 def test_a_method_is_shown_at_work_whatever_its_chance():
     # An image that is left alone shows nothing, and features cannot be looked at.
     erased = scene("method=random-erasing", "method.p=0")

@@ -25,7 +25,7 @@ from mixbench.charts.layout import (
 )
 from mixbench.charts.style import INK, colours, marker
 from mixbench.comparison import Experiment, Setting
-from mixbench.table import within
+from mixbench.table import shown_gain
 
 LINES = 150  # more would be a scroll
 REACH = 1.0  # of the gains' range that an interval may stick out of it; an arrow ends a longer one
@@ -54,7 +54,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     spaces = [text_height(head, SMALL) + (0.1 if k == 0 else 0.22) for k, head in enumerate(heads)]
     low, high = _limits([method for _, method in lines])
     words = []
-    if any(i and (i[0] < low or i[1] > high) for i in (shown_gain(method) for _, method in lines)):
+    if any(i and (i[0] < low or i[1] > high) for i in (shown_gain(method.gain) for _, method in lines)):
         words.append(arrow_note(True).removeprefix("; "))
     if len(lines) < len(every):
         words.append(f"{len(lines)} of {len(every)} gains are shown: the report's table has all")
@@ -93,13 +93,8 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     return figure
 
 
-def shown_gain(method: Experiment) -> tuple[float, float] | None:
-    """The interval of a difference of two accuracies, which is from -100 to 100 points whatever a t interval says."""
-    return within(method.gain.interval, -100, 100)
-
-
 def _draw(axes: Axes, method: Experiment, place: float, colour: str, mark: str) -> None:
-    interval = shown_gain(method)
+    interval = shown_gain(method.gain)
     if interval:
         axes.hlines(place, *interval, color=colour, lw=1.4, zorder=2)
         arrows(axes, place, interval, colour, vertical=False)
@@ -110,7 +105,7 @@ def _draw(axes: Axes, method: Experiment, place: float, colour: str, mark: str) 
 def _limits(methods: Sequence[Experiment]) -> tuple[float, float]:
     """The range of the gains and 0, and of the intervals as far as they stay near it."""
     means = [0.0, *(method.gain.mean for method in methods)]
-    ends = [end for method in methods if (interval := shown_gain(method)) for end in interval]
+    ends = [end for method in methods if (interval := shown_gain(method.gain)) for end in interval]
     reach = max(REACH * (max(means) - min(means)), 1.0)
     low = max(min(means) - reach, min([*means, *ends]))
     high = min(max(means) + reach, max([*means, *ends]))

@@ -74,7 +74,7 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
 
 def _gain(method: Experiment) -> list[str]:
     gain = method.gain
-    interval = " to ".join(map(points, gain.interval)) if gain.interval else "–"
+    interval = " to ".join(map(points, table.shown_gain(gain))) if gain.interval else "–"
     p = "–" if method.p_holm is None else p_text(method.p_holm)
     verdict = ("better" if gain.mean > 0 else "worse") if method.shown else "no"
     return [f"{gain.mean:+.2f}", interval, f"{gain.pairs}", p, verdict]
