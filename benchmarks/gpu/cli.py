@@ -24,7 +24,6 @@ from benchmarks.gpu.steps import FAILED, Deadline, Launcher, Records, run
 CHECKOUT = Path(__file__).resolve().parents[2]
 RESERVE = 40  # seconds at the end of a call for the archive and the page
 RUNS, STEPS, PAGE = "runs.mixbench.zip", "steps.json", "page.md"
-SOURCES = ("tiles", "npz", "cifar10")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,7 +112,7 @@ class Call:
         if before or any(records.read(step.name) for step in steps):
             _say(f"resuming: {before} runs of the study are finished, and what is done is not repeated")
         launcher = Launcher(self.work / "logs", self.environment)
-        left = run(chosen, records, deadline, launcher, _say)
+        run(chosen, records, deadline, launcher, _say)
         for step in chosen:
             figures, record = launcher.figures(step), records.read(step.name)
             if record is not None and figures is not None:
@@ -126,7 +125,6 @@ class Call:
         failed = [step.name for step in chosen if (records.read(step.name) or {}).get("status") == FAILED]
         if failed:
             _say(f"failed: {', '.join(failed)} (--again repeats them)")
-        del left
         return 1 if failed else 0
 
     def _python(self, *words: str | Path, quiet: bool = True) -> subprocess.CompletedProcess:
