@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,7 @@ class Call:
     """One call there: the steps until the deadline, then the archive and the page."""
 
     def __init__(self, options: argparse.Namespace):
-        self.options, self.started = options, time.monotonic()
+        self.options = options
         self.pack = options.folder / "pack"
         self.work = options.folder / ("quick" if options.quick else "work")
         self.site, self.results = self.work / "site", self.work / "results"
