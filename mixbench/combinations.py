@@ -48,10 +48,11 @@ def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Com
 
 def collapsed(combinations: Sequence[Combination], jobs: Sequence[Job]) -> str | None:
     """A line that says why combinations are fewer runs than they are; None where each is a run of its own."""
-    first: dict[str, Combination] = {}
+    first: dict[tuple[str, str | None], Combination] = {}
     reasons: dict[str, None] = {}
     for words, job in zip(combinations, jobs, strict=True):
-        other = first.setdefault(job.id, words)
+        # Two archives of one name are no repetition: what they hold is looked at when they are read.
+        other = first.setdefault((job.id, job.cfg.dataset.path), words)
         if other != words:
             reasons[_reason(other, words, job)] = None
     if not reasons:
@@ -67,8 +68,9 @@ def _options(words: Combination) -> dict[str, str]:
 
 
 def _reason(one: Combination, other: Combination, job: Job) -> str:
-    mine, theirs = (" ".join(w for w in a if w not in b) for a, b in ((one, other), (other, one)))
-    keys = {word.partition("=")[0] for word in f"{mine} {theirs}".split()}
+    apart = [[word for word in a if word not in b] for a, b in ((one, other), (other, one))]
+    keys = {word.partition("=")[0] for words in apart for word in words}
+    mine, theirs = map(" ".join, apart)
     if keys == {"subset_seed"} and job.cfg.subset == "head":
         return "subset_seed does nothing with subset=head"
     if not mine or not theirs:
