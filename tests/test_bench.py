@@ -143,6 +143,24 @@ def test_the_arithmetic_of_a_step_counted_by_hand():
     assert rates.step_gflop(WIDTH, CPU) * 1e9 == 128 * (3 * forward + 2 * stem)
 
 
+@pytest.mark.parametrize(
+    ("fp32", "bf16", "default", "timed"),
+    [
+        (80.0, 5.0, "fp32", ["fp32"]),  # no instructions for bf16
+        (339.0, 172.0, "fp32", ["fp32", "bf16"]),
+        (339.0, 3000.0, "bf16", ["fp32", "bf16"]),
+        (80.0, 5.0, "bf16", ["fp32", "bf16"]),  # a bad default shows
+    ],
+)
+def test_a_hopeless_precision_is_not_trained_in(measured, fp32, bf16, default, timed):
+    found = rates.worth_timing({"fp32": fp32, "bf16": bf16}, default)
+    assert sorted(found) == sorted(timed)
+    rows = [row for row in measured["plain"]["16"] if row["name"].startswith("plain") or row["name"] in found]
+    of = measured | {"plain": {"16": rows}, "machine": measured["machine"] | {"default_precision": default}}
+    assert len([one for one in report.targets(of) if "other one" in one["target"]]) == len(found) - 1
+    assert "Beside the machine's limit" in report.markdown(of)
+
+
 def test_rates_of_matrix_products_are_measured(monkeypatch):
     monkeypatch.setitem(rates.SIDE, "cpu", 64)
     monkeypatch.setattr(rates, "SECONDS", 0.01)

@@ -192,11 +192,15 @@ def relative(seconds: dict[str, list[float]], baseline: str) -> list[dict[str, A
 
 
 def beside_plain(
-    width: int, device: torch.device, work: Effort, workers: tuple[int, ...] = WORKERS
+    width: int,
+    device: torch.device,
+    work: Effort,
+    workers: tuple[int, ...] = WORKERS,
+    precisions: Sequence[str] = tuple(PRECISION_NAMES.values()),
 ) -> list[dict[str, Any]]:
-    """Rows of the plain loop, first the one with the best number of workers, then of mixbench: `fp32` and `bf16`."""
+    """Rows of the plain loop, first the one with the best number of workers, then of mixbench in each precision."""
     plain = {f"plain, {count} workers": PlainLoop(width, device, count) for count in workers}
-    own = {precision: MixbenchLoop(width, device, precision) for precision in PRECISION_NAMES.values()}
+    own = {precision: MixbenchLoop(width, device, precision) for precision in precisions}
     seconds = interleaved(plain | own, work, device)
     rows = relative({name: seconds[name] for name in plain}, next(iter(plain)))
     best_first = [row["name"] for row in sorted(rows, key=lambda row: -row["relative_speed"])]

@@ -89,17 +89,16 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
         measured[kind] = {}
     _say("products of matrices")
     measured["matrix_rates"] = rates.matrix_rates(device)
+    precisions = rates.worth_timing(measured["matrix_rates"], measured["machine"]["default_precision"])
     for width in widths:
         work, key = effort(device, width, quick), str(width)
         _say(f"width {width}: beside a plain loop, {work.rounds} rounds of {work.steps} steps")
-        measured["plain"][key] = loops.beside_plain(width, device, work)
+        measured["plain"][key] = loops.beside_plain(width, device, work, precisions=precisions)
         measured["gflop"][key] = rates.step_gflop(width, device)
         _say(f"width {width}: the parts of a step")
-        measured["parts"][key] = [loops.parts(width, device, work, precision) for precision in PRECISION_NAMES.values()]
+        measured["parts"][key] = [loops.parts(width, device, work, precision) for precision in precisions]
         _say(f"width {width}: memory")
-        measured["memory"][key] = {
-            kind: loops.memory(kind, width, device, steps=5) for kind in ("plain", *PRECISION_NAMES.values())
-        }
+        measured["memory"][key] = {kind: loops.memory(kind, width, device, steps=5) for kind in ("plain", *precisions)}
     _say("memory over many steps")
     steps = 100 if quick else 350
     measured["growth"] = loops.memory("auto", TARGET_WIDTH, device, steps) | {"width": TARGET_WIDTH}

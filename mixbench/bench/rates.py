@@ -10,6 +10,7 @@ from mixbench.device import PRECISION_NAMES, use_precision
 
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the square matrices
 FEWEST, SECONDS = 3, 2.0  # products, and how long they go on at least
+HOPELESS = 0.25  # of the default precision's rate
 
 
 def matrix_rates(device: torch.device) -> dict[str, float]:
@@ -19,6 +20,15 @@ def matrix_rates(device: torch.device) -> dict[str, float]:
     they are smaller.
     """
     return {name: _rate(dtype, device) for dtype, name in PRECISION_NAMES.items()}
+
+
+def worth_timing(rates: dict[str, float], default: str) -> list[str]:
+    """The precisions to train in: fp32, the default, and the other one unless it is hopeless.
+
+    With AVX2 alone its products reached less than a tenth of fp32's rate: training in it would take most of the
+    benchmark's time to show what is known from that.
+    """
+    return [name for name in rates if name in ("fp32", default) or rates[name] >= HOPELESS * rates[default]]
 
 
 def _rate(dtype: torch.dtype, device: torch.device) -> float:
