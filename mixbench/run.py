@@ -138,9 +138,12 @@ def execute(
 
 
 def _check_place(folder: Path) -> None:
-    """Raises OSError where something else stands in the place of a run's folder: a file, a link that leads nowhere."""
+    """Raises OSError where a run could not be stored after training: its folder is a file or a link to nothing, say."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is no folder; move it away", str(folder))
+    metrics_file = folder / "metrics.json"
+    if os.path.lexists(metrics_file) and not metrics_file.is_file():
+        raise FileExistsError(errno.EEXIST, "is no file; move it away", str(metrics_file))
 
 
 def _told(error: OSError) -> str:
