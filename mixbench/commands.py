@@ -49,13 +49,12 @@ def run(words: list[str], multirun: bool = False) -> int:
         if flags.shows:
             return show(flags, combinations[0] if flags.help else of_run(composer, combinations[0]))
         jobs = [job(composer.compose(of_run(composer, one)), _method(one)) for one in combinations]
-    if fewer := collapsed(combinations, jobs):
-        _say(f"warning: {fewer}")
+    warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
-        return _dry_run(jobs, jobs[0].cfg.results_dir)
+        return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
     from mixbench.sweep import run_jobs
 
-    return run_jobs(jobs, jobs[0].cfg.results_dir)
+    return run_jobs(jobs, jobs[0].cfg.results_dir, warnings)
 
 
 def sweep(words: list[str]) -> int:
@@ -85,13 +84,12 @@ def study(words: list[str]) -> int:
         planned = plan(composer, name, [*overrides, results_dir], None if flags.yes else LIMIT)
         selection.check_shown(planned, options)
         made = planned.jobs
-        if planned.fewer:
-            _say(f"warning: {planned.fewer}")
+        warnings = list(filter(None, [planned.fewer]))
         if flags.dry_run:
-            return _dry_run(made, options["results_dir"])
+            return _dry_run(made, options["results_dir"], warnings)
         from mixbench.sweep import EXIT_INTERRUPTED, run_jobs
 
-        status = run_jobs(made, options["results_dir"])
+        status = run_jobs(made, options["results_dir"], warnings)
         if status == EXIT_INTERRUPTED:
             return status
         chosen = selection.of_study(composer, name, overrides, options, sources=(selection.OWN,))
@@ -261,10 +259,12 @@ def _method(overrides: Sequence[str]) -> str | None:
     return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
 
 
-def _dry_run(jobs: "Sequence[Job]", results_dir: str) -> int:
+def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:
     from mixbench import costs
     from mixbench.store import Store
 
+    for warning in warnings:
+        _say(f"warning: {warning}")
     print("\n".join(costs.dry_run(jobs, Store(results_dir))))
     return 0
 

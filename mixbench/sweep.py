@@ -21,9 +21,10 @@ PATIENCE = 0.5  # seconds of waiting for another process before looking whether 
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
-def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
+def run_jobs(jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = ()) -> int:
     """Make every run that is not finished. Returns the exit status: 0, 1 where a run failed, 130 after Ctrl-C.
 
+    warnings: lines to print once it is known that all of them can be run.
     Raises UserError, before anything is written, where one of the jobs cannot be run.
     """
     others = {job.cfg.results_dir for job in jobs} - {results_dir}
@@ -32,7 +33,7 @@ def run_jobs(jobs: Sequence[Job], results_dir: str) -> int:
     results = Store(results_dir)
     results.check_writable()
     results.repair()
-    for warning in dict.fromkeys(_validate(jobs, results)):
+    for warning in dict.fromkeys([*warnings, *_validate(jobs, results)]):
         print(f"warning: {warning}", file=sys.stderr)
     jobs = list({job.id: job for job in jobs}.values())
     found = [find(job, results) for job in jobs if not job.cfg.force]

@@ -133,7 +133,7 @@ MISTAKES = {
     "study named twice": ("study demo study=small-data", ["study"]),
     "rule": ("table demo rule=finale", ["'finale'", "did you mean final?", "choices: best, final, median10"]),
     "list": ("list method", ["'method'", "did you mean methods?", "choices: augments, datasets"]),
-    "word for status": ("status seed=1", ["seed=1", "results_dir"]),
+    "malformed word for status": ("status seed=[1", ["seed=[1", "key=value"]),
     "word for clean": ("clean demo", ["demo", "results_dir"]),
     "flag for clean": ("clean --yess", ["--yess"]),
     "flag": (f"{DIGITS} --confg job", ["'--confg'", "did you mean --cfg?"]),
