@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
-from mixbench import identity, plot, selection, stats, store, table
+from mixbench import identity, plot, report, selection, stats, store, table
 from mixbench.charts import layout, losses
 from mixbench.config import Composer
 from mixbench.mixing.runner import METHOD_NAMES
@@ -91,7 +91,7 @@ def figures(tmp_path, monkeypatch):
 
     def figures(*words, **change):
         drawn = {}
-        monkeypatch.setattr(plot, "save", lambda figure, stem: drawn.update({stem.name: figure}) or [])
+        monkeypatch.setattr(plot, "rendered", lambda figure, stem: drawn.update({stem.name: figure}) or {})
         with Composer() as composer:
             chosen = selection.select(composer, [*words, f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
         plot.write(replace(chosen, **change))
@@ -396,3 +396,14 @@ def test_every_loss_axis_gets_a_few_numbers(low, decades):
     assert 2 <= len(ticks) <= 8
     assert all(bottom <= tick <= top for tick in ticks)
     assert len({f"{tick:g}" for tick in ticks}) == len(ticks)
+
+
+def test_a_chart_of_many_panels_scrolls_on_a_narrow_screen(build, tmp_path):
+    """Made smaller, its letters could not be read."""
+    build(METHOD_NAMES, (20, 100))
+    with Composer() as composer:
+        chosen = selection.select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
+    report.write(chosen)
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    accuracy = page[page.index('id="accuracy"') : page.index('id="gains-over-none"')]
+    assert '<figure class="scroll">' in accuracy

@@ -160,6 +160,7 @@ def test_charts_take_the_pages_colours(report):
     page, _ = report("demo")
     charts = "".join(re.findall(r"<svg.*?</svg>", page.source, re.DOTALL))
     assert "#1b1e21" not in charts.lower()
+    assert "#ffffff" not in charts.lower()  # a panel with a white ground would be a lamp on it
     assert "var(--ink)" in charts
     used = set(re.findall(r"var\(--(\w+)\)", charts))
     light = page.source[: page.source.index("prefers-color-scheme")]

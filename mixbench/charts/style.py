@@ -52,6 +52,7 @@ STYLE = {
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
+    "axes.facecolor": "none",  # the page's own, which may be dark
     "legend.frameon": False,
     "svg.hashsalt": "mixbench",  # the same runs give the same file
     "svg.fonttype": "none",

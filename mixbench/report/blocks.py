@@ -35,7 +35,7 @@ class Table:
 class Picture:
     """A chart: the name of its SVG and PNG files without suffix, and what it shows, for those who cannot see it.
 
-    wide: does not shrink to a narrow screen but scrolls.
+    wide: does not shrink to a narrow screen but scrolls, as every chart does that is wide itself.
     """
 
     name: str

@@ -10,6 +10,7 @@ from mixbench import markdown as md
 from mixbench.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
 from mixbench.report.blocks import Picture, Points, Section, Table, Text
 
+WIDE = 500  # points
 LIGHTER = 0.55  # of the way to white that a dark colour goes on a dark page
 
 
@@ -19,6 +20,7 @@ def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -
     environment.globals |= {
         "kind": lambda block: type(block).__name__,
         "picture": lambda block: _inline(pictures[block.name], block),
+        "wide": lambda block: _is_wide(pictures[block.name], block),
         "anchor": lambda words: re.sub(r"\W+", "-", words.lower()),
     }
     template = environment.from_string(files("mixbench.report").joinpath("report.html").read_text(encoding="utf-8"))
@@ -52,13 +54,24 @@ def _inline(svg: str, block: Picture) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{block.name}-', svg)  # of several pictures in one page no two may have one name
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{block.name}-", svg)
-    svg = re.sub(r"fill: #ffffff", "fill: none", svg, count=2)  # behind the figure and the first axes
-    width, height = (float(x) for x in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
-    size = f'width="{width:.0f}pt" height="{height:.0f}pt"' if block.wide else ""
+    width, height = _size(svg)
+    size = f'width="{width:.0f}pt" height="{height:.0f}pt"' if _is_wide(svg, block) else ""
+    svg = re.sub(r"fill: #ffffff", "fill: none", svg, count=1)  # behind the figure; axes have no ground of their own
     head = f'<svg role="img" aria-label="{block.alternative}" {size} style="max-width: {width:.0f}pt"'
     svg = re.sub(r'<svg\b([^>]*?) width="[^"]*"', r"<svg\1", svg, count=1)
     svg = re.sub(r'<svg\b([^>]*?) height="[^"]*"', r"<svg\1", svg, count=1).replace("<svg", head, 1)
     return re.sub(r"#[0-9a-fA-F]{6}\b", lambda match: _themed(match.group()), svg)
+
+
+def _size(svg: str) -> tuple[float, float]:
+    """Width and height in points."""
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
+    return float(width), float(height)
+
+
+def _is_wide(svg: str, block: Picture) -> bool:
+    """Whether it scrolls on a narrow screen, where its letters would become too small to read."""
+    return block.wide or _size(svg)[0] > WIDE
 
 
 def _themed(colour: str) -> str:
