@@ -55,7 +55,7 @@ def steps(device: str, quick: bool, runs: Study) -> list[Step]:
     training = Step("study", runs.train(), 0.5, resumes=True, copies=runs.copies)
     if quick:
         return [
-            Step("smoke", [*smoke, "--steps", "10"], 1, figures="figures.json"),
+            Step("smoke", [*smoke, "--steps", "4"], 1, figures="figures.json"),
             Step("bench-16", [*bench, "--quick", "--widths", "16"], 1),
             Step("bench-methods", [*methods, "--width", "16", "--effort", "1", "1", "1"], 1, figures="figures.json"),
             training,

@@ -158,6 +158,9 @@ class Launcher:
                 _stop(processes)
         for reader in readers:
             reader.join(5)  # a worker that outlives its process may hold the pipe open
+        for process, reader in zip(processes, readers, strict=True):
+            if not reader.is_alive():
+                process.stdout.close()
         codes = [process.returncode for process in processes]
         return Ended(max(codes, key=abs), "".join(texts[0]), time.monotonic() - start, late, bool(got))
 
