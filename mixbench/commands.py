@@ -46,9 +46,11 @@ def run(words: list[str], multirun: bool = False) -> int:
         combinations = [overrides.readable(flags.overrides)]
         if multirun or flags.multirun:
             combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
-        if flags.shows:
-            return show(flags, combinations[0] if flags.help else of_run(composer, combinations[0]))
-        jobs = [job(composer.compose(of_run(composer, one)), _method(one)) for one in combinations]
+        if not flags.help:
+            combinations = [of_run(composer, one) for one in combinations]
+        jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
+    if flags.shows:
+        return show(flags, combinations[0])
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)

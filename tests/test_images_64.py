@@ -58,7 +58,7 @@ def test_narrow_networks_train_on_large_images(tmp_path, side, batch, widths, mo
     for history in histories:
         rows = list(csv.DictReader(history.read_text().splitlines()))
         assert len(rows) == 2
-        assert all(math.isfinite(float(row[key])) for row in rows for key in ("train_loss", "test_loss"))
+        assert all(math.isfinite(float(row[key])) for row in rows for key in ("train_loss", "eval_loss"))
 
 
 def by_matrices(x, weight, stride, upstream):

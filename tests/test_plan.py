@@ -300,6 +300,7 @@ def test_frozen_values():
         "LAYER": 18,
         "CHOICE": 19,
         "LABEL_NOISE": 20,
+        "HELD_OUT": 21,
     }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]

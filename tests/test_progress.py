@@ -5,9 +5,10 @@ import re
 import pytest
 
 from mixbench import progress, step_memory
-from mixbench.config import Composer, expand
+from mixbench.config import Composer
 from mixbench.identity import job
 from mixbench.labels import labels
+from mixbench.overrides import expand
 from mixbench.progress import RunProgress, TimeLeft
 
 
