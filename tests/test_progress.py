@@ -190,7 +190,7 @@ def shown(capsys, clock, several, accuracy=None, loss=1.25, setting="auto"):
         clock.sleep(1)
         run.step(k, loss)
         if k == 20 and accuracy is not None:
-            run.row({"step": k, "train_loss": 1.5, "holdout_loss": 1.0, "holdout_accuracy": accuracy})
+            run.row({"step": k, "train_loss": 1.5, "eval_loss": 1.0, "eval_accuracy": accuracy})
     run.close()
     return capsys.readouterr().err
 
