@@ -210,9 +210,10 @@ class Call:
         if runs:
             for more in ("predictions=true", "predictions=false"):
                 archive = self.out / RUNS
-                archive.unlink(missing_ok=True)
-                self._python("-m", "mixbench", "export", f"results_dir={self.results}", f"out={archive}", more)
-                if archive.exists() and archive.stat().st_size <= RETURN_LIMIT:
+                done = self._python("-m", "mixbench", "export", f"results_dir={self.results}", f"out={archive}", more)
+                if done.returncode:
+                    raise Mistake(f"the runs in {self.results} were not packed: {done.stderr.strip()}")
+                if archive.stat().st_size <= RETURN_LIMIT:
                     break
             drawn = self.work / "drawn"
             table = self._python(*study.show("table", drawn))
@@ -225,10 +226,9 @@ class Call:
         (self.out / STEPS).write_text(json.dumps(list(records), indent=1) + "\n")
         text = page.markdown(machine, records, runs, shown, todo, pictures, self.options.jobs)
         (self.out / PAGE).write_text(text)
-        for path in sorted(self.out.iterdir()):
-            if path.is_file():
-                large = " (TOO LARGE TO RETURN)" * (path.stat().st_size > RETURN_LIMIT)
-                _say(f"{path}: {path.stat().st_size / 1e6:.2f} MB{large}")
+        for name in (*[RUNS] * bool(runs), STEPS, PAGE, *pictures):
+            size = (self.out / name).stat().st_size
+            _say(f"{self.out / name}: {size / 1e6:.2f} MB" + " (TOO LARGE TO RETURN)" * (size > RETURN_LIMIT))
 
 
 def _there(path: Path) -> Path:

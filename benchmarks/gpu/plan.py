@@ -11,7 +11,7 @@ CONFIGS = Path(__file__).parent / "configs"  # --config-dir of study=small-data-
 ORDER = (1_000, 5_000, 10_000, 20_000, 100, 250, 500)
 METHODS = ("none", "data-mix", "label-mix")
 QUICK_ORDER, QUICK_METHODS = (100, 200, 50), ("none", "label-mix")
-QUICK_NETWORK = ("model.depth=10", "model.width=16", "train.batch_size=16", "train.steps=12", "train.eval_every=6")
+QUICK_NETWORK = ("model.depth=10", "model.width=4", "train.batch_size=16", "train.steps=12", "train.eval_every=6")
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def steps(device: str, quick: bool, runs: Study) -> list[Step]:
     if quick:
         return [
             Step("smoke", [*smoke, "--steps", "4"], 1, figures="figures.json"),
-            Step("bench-16", [*bench, "--quick", "--widths", "16"], 1),
-            Step("bench-methods", [*methods, "--width", "16", "--effort", "1", "1", "1"], 1, figures="figures.json"),
+            Step("bench-4", [*bench, "--quick", "--widths", "4"], 1),
+            Step("bench-methods", [*methods, "--width", "4", "--effort", "1", "1", "1"], 1, figures="figures.json"),
             training,
         ]
     return [
