@@ -68,8 +68,8 @@ def study(words: list[str]) -> int:
     """mixbench study: a study's runs, then its table, plots and report."""
     from mixbench import selection
     from mixbench.config import Composer
-    from mixbench.hydra_flags import read, show
-    from mixbench.overrides import LIMIT, quoted
+    from mixbench.hydra_flags import YES, read, show
+    from mixbench.overrides import quoted
     from mixbench.study import combinations, plan
 
     flags = read(words)
@@ -77,13 +77,13 @@ def study(words: list[str]) -> int:
         if flags.help or not flags.overrides:
             print(STUDY_HELP.format(studies=", ".join(composer.options("study"))), end="")
             return 0 if flags.help else 2
-        name, overrides, options = selection.read_words(flags.overrides)
+        name, overrides, options = selection.read_words([*flags.overrides, *[YES] * flags.yes])
         if name is None:
             raise unknown("study", flags.overrides[0], composer.options("study"))
         results_dir = f"results_dir={quoted(options['results_dir'])}"
         if flags.shows:
             return show(flags, combinations(composer, name, overrides)[0])
-        planned = plan(composer, name, [*overrides, results_dir], None if flags.yes else LIMIT)
+        planned = plan(composer, name, [*overrides, results_dir], options["limit"])
         selection.check_shown(planned, options)
         made = planned.jobs
         warnings = list(filter(None, [planned.fewer]))
@@ -249,11 +249,11 @@ def _wants_help(words: Sequence[str]) -> bool:
 
 
 def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
-    """Take --config-dir FOLDER, the one flag of commands that train nothing, out of the words."""
-    from mixbench.hydra_flags import read
+    """Take --config-dir FOLDER out of the words; other flags of commands that train nothing are their last words."""
+    from mixbench.hydra_flags import YES, read
 
-    flags = read(words, known=("--config-dir", "-cd", "--help", "-h"))
-    return flags.config_dir, flags.overrides + ["--help"] * flags.help
+    flags = read(words, known=("--config-dir", "-cd", YES, "--help", "-h"))
+    return flags.config_dir, flags.overrides + ["--help"] * flags.help + [YES] * flags.yes
 
 
 def _method(overrides: Sequence[str]) -> str | None:

@@ -12,8 +12,9 @@ from mixbench import evaluated, store, study
 from mixbench.config import Composer
 from mixbench.errors import UserError, unknown
 from mixbench.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
+from mixbench.hydra_flags import YES
 from mixbench.identity import INERT, Job, cell_hash, completed
-from mixbench.overrides import home, parse, values
+from mixbench.overrides import LIMIT, home, parse, values
 from mixbench.schema import StudyConfig
 from mixbench.stats import RULES
 from mixbench.store import Store
@@ -94,7 +95,7 @@ def read_words(words: Sequence[str]) -> tuple[str | None, list[str], dict[str, A
 
     Raises UserError for a second name and for an unknown rule.
     """
-    names = [word for word in words if "=" not in word]
+    names = [word for word in words if "=" not in word and word != YES]
     if len(names) > 1:
         raise UserError(f"{' '.join(names)}: one study at a time")
     options, filters = dict(OPTIONS), []
@@ -106,7 +107,7 @@ def read_words(words: Sequence[str]) -> tuple[str | None, list[str], dict[str, A
             filters.append(word)
     if options["rule"] is not None and options["rule"] not in RULES:
         raise unknown("rule", options["rule"], RULES)
-    return (names[0] if names else None), filters, options
+    return (names[0] if names else None), filters, options | {"limit": None if YES in words else LIMIT}
 
 
 def select(composer: Composer, words: Sequence[str]) -> Selection:
@@ -127,7 +128,7 @@ def of_study(
     A cell also gets the runs of further seeds, unless `overrides` names the seeds. options: as from `read_words`.
     sources: where to look, the first that holds any of the runs.
     """
-    chosen = study.plan(composer, name, overrides)
+    chosen = study.plan(composer, name, overrides, options["limit"])
     check_shown(chosen, options)
     settings = chosen.settings
     parsed = parse(overrides)
@@ -202,7 +203,7 @@ def _further(
     options = [option for option in composer.options("method") if others and composer.method_name(option) in others]
     if not options:
         return None
-    made = study.plan(composer, name, [*overrides, f"method={','.join(options)}"])
+    made = study.plan(composer, name, [*overrides, f"method={','.join(options)}"], None)
     return made if made.further else None
 
 

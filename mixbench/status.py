@@ -31,7 +31,7 @@ def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
             head += f" with {' '.join(filters)}"
     else:
         with Composer(config_dir) as composer:
-            jobs = study.plan(composer, name, filters).jobs
+            jobs = study.plan(composer, name, filters, options["limit"]).jobs
         states = {job.id: results.state(job.id) for job in jobs}
         steps = {job.id: job.cfg.train.steps for job in jobs}
         todo = [job for job in jobs if states[job.id].name != "finished"]

@@ -46,6 +46,17 @@ def test_yes_goes_on(monkeypatch, mixbench):
     assert mixbench(*words, "--yes").status == 0
 
 
+def test_yes_goes_on_in_a_study_and_in_what_reads_it(monkeypatch, mixbench, tmp_path):
+    monkeypatch.setattr("mixbench.selection.LIMIT", 2)
+    words = ["demo", "scale=smoke", "seed=0,1,2"]
+    assert mixbench("study", *words).status == 2
+    assert list(tmp_path.iterdir()) == []
+    assert mixbench("study", *words, "--yes").status == 0  # trained, and then shown
+    for command in ("status", "table", "report", "plot", "export"):
+        assert mixbench(command, *words).status == 2
+        assert mixbench(command, *words, "--yes").status == 0
+
+
 @pytest.mark.parametrize(
     "text", ["a=1,2,3", "a=range(3)", "a=range(0,1,0.25)", "a=range(5,0,-2)", "a=choice(1,2)", "a=1"]
 )
