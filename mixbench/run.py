@@ -79,7 +79,7 @@ def prepare(job: Job, dataset: Dataset) -> Split:
     check(job.cfg)
     device = choose_device(job.cfg.device)
     height, width, channels = dataset.train_images.shape[1:]
-    step_memory.check_batch(job.cfg, height, width, channels, dataset.num_classes, device)
+    step_memory.check(job.cfg, height, width, channels, dataset.num_classes, device)
     models.check_batch(job.cfg.model, job.cfg.train.batch_size, height, width)
     return split(dataset, job.cfg)
 

@@ -10,18 +10,28 @@ from mixbench import memory, models
 from mixbench.errors import UserError
 
 
-def check_batch(cfg: DictConfig, height: int, width: int, channels: int, classes: int, device: torch.device) -> None:
-    """Raises UserError where a batch cannot fit into the device's whole memory, however little else is there.
+def check(cfg: DictConfig, height: int, width: int, channels: int, classes: int, device: torch.device) -> None:
+    """Raises UserError where network or batch cannot fit into the device's whole memory, however little else is there.
 
     The bound does not depend on what is free at the moment: a sweep that was checked is not refused half way.
     """
-    an_image = _bytes_an_image(OmegaConf.to_yaml(cfg.model), height, width, channels, classes)
     there = _total(device)
+    try:
+        network, an_image = _bytes(OmegaConf.to_yaml(cfg.model), height, width, channels, classes)
+    except (RuntimeError, OverflowError):  # torch cannot even count that many weights
+        network, an_image = None, 0
+    if network is None or network > there:
+        settings = " ".join(f"model.{key}={value}" for key, value in cfg.model.items() if key != "name")
+        needed = "more bytes than can be counted" if network is None else f"at least {memory.size(network)}"
+        raise UserError(
+            f"{settings}: weights, gradients and momentum of the network need {needed}, and {device.type} has "
+            f"{memory.size(there)}; give a smaller model"
+        )
     size = cfg.train.batch_size
     if size * an_image > there:
         raise UserError(
-            f"train.batch_size={size}: a step needs at least {size * an_image / 1e9:,.0f} GB, and {device.type} has "
-            f"{there / 1e9:,.1f} GB; give at most {there // an_image}, which may still be too many"
+            f"train.batch_size={size}: a step needs at least {memory.size(size * an_image)}, and {device.type} has "
+            f"{memory.size(there)}; give at most {there // an_image:,}, which may still be too many"
         )
 
 
@@ -33,8 +43,8 @@ def _total(device: torch.device) -> int:
 
 
 @lru_cache
-def _bytes_an_image(model: str, height: int, width: int, channels: int, classes: int) -> int:
-    """Bytes that training holds for each image of a batch, at the least: see the sum at the end.
+def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> tuple[int, int]:
+    """Bytes that training holds for the network, and for each image of a batch, at the least: see the sums at the end.
 
     The network is run on the meta device, which knows shapes and holds no numbers.
     """
@@ -48,4 +58,6 @@ def _bytes_an_image(model: str, height: int, width: int, channels: int, classes:
     inputs = sum(tensor.numel() for tensor in seen.values()) // 2
     pixels, labels = channels * height * width, logits.shape[1]
     # uint8 and float32 images, label weights, and the layers' inputs for the gradient of their weights (in bf16).
-    return pixels + 4 * pixels + 4 * labels + 2 * inputs
+    an_image = pixels + 4 * pixels + 4 * labels + 2 * inputs
+    # float32 weights, their gradients and the optimizer's momentum.
+    return 12 * sum(parameter.numel() for parameter in network.parameters()), an_image

@@ -234,8 +234,8 @@ def test_a_batch_that_cannot_fit_is_refused_before_anything_is_written(mixbench,
 
 
 def test_the_bound_is_named_and_holds(mixbench, tiny, monkeypatch):
-    monkeypatch.setattr(step_memory, "_total", lambda device: 200_000)
-    call = mixbench("run", *tiny, "train.batch_size=10000")
+    monkeypatch.setattr(step_memory, "_total", lambda device: 2_000_000)
+    call = mixbench("run", *tiny, "train.batch_size=100000")
     assert call.status == 2
     bound = int(re.search(r"at most ([\d,]+)", call.err)[1].replace(",", ""))
     assert mixbench("run", *tiny, f"train.batch_size={bound + 1}").status == 2
@@ -252,3 +252,12 @@ def test_a_wider_network_and_larger_images_leave_room_for_fewer(mixbench, tiny, 
     small = bound()
     assert bound("model.width=8") < small
     assert bound("dataset=photos") * 10 < small
+
+
+@pytest.mark.parametrize("width", [10**5, 10**8, 10**9])  # the last has more weights than a 64-bit number counts
+def test_a_network_that_cannot_fit_is_refused_before_anything_is_written(mixbench, tiny, tmp_path, width):
+    call = mixbench("run", *tiny, f"model.width={width}")
+    assert call.status == 2
+    assert call.err.count("\n") == 1
+    assert f"model.width={width}" in call.err
+    assert list(tmp_path.iterdir()) == []
