@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from mixbench import __version__, files, store
+from mixbench import __version__, files, memory, store
 from mixbench.config import without_paths
-from mixbench.errors import CannotWrite, UserError
+from mixbench.errors import CannotWrite, UserError, printable
 from mixbench.identity import run_id
 from mixbench.selection import Selection
-from mixbench.store import UNREADABLE, printable
+from mixbench.store import UNREADABLE
 
 SCHEMA = 1  # of the archives; raised when a reader of today could not read them
 MANIFEST = "manifest.json"
@@ -110,8 +110,7 @@ def pack(chosen: Selection, path: Path, names: Sequence[str]) -> int:
 
 def size(path: Path) -> str:
     """How large a file is, for a reader."""
-    bytes_ = path.stat().st_size
-    return f"{bytes_ / 1e6:.1f} MB" if bytes_ >= 1e6 else f"{bytes_ / 1e3:.1f} kB"
+    return memory.size(path.stat().st_size)
 
 
 def _check_free(path: Path) -> None:
@@ -244,7 +243,7 @@ def unpack(packed: zipfile.ZipFile, name: str, facts: Any, folder: Path) -> None
     if needed > free:
         if free < SMALL:  # nor has it room for any other run
             raise CannotWrite(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-        raise ValueError(f"it takes {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB of the disk are free")
+        raise ValueError(f"it takes {memory.size(needed)}, and {memory.size(free)} of the disk are free")
     with files.writing(folder):
         folder.mkdir()
     for file, member in members.items():

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from mixbench import files, selection
-from mixbench.errors import CannotWrite, UserError
-from mixbench.store import FORCE, INCOMING, REPLACED, Store, printable
+from mixbench import files, memory, selection
+from mixbench.errors import CannotWrite, UserError, printable
+from mixbench.store import FORCE, INCOMING, REPLACED, Store
 
 LEFT_OVER = ("checkpoint.pt", "failed.json")  # in a finished run: a crash came between its commit and its clean-up
 ABANDONED = "left by a process that was killed"
@@ -47,7 +47,7 @@ def clean(words: Sequence[str], yes: bool) -> int:
         print(f"{results.runs}/: nothing to drop")
         return 0
     for drop in drops:
-        print(printable(f"{drop.path}  ({drop.why}, {drop.bytes / 1e6:.1f} MB)"))
+        print(printable(f"{drop.path}  ({drop.why}, {memory.size(drop.bytes)})"))
     if not yes and not _agreed(len(drops)):
         return 0
     dropped, refused = 0, []

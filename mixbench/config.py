@@ -17,7 +17,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mixbench import own_files
 from mixbench.errors import UserError, unknown
-from mixbench.overrides import home, parse, quoted, told
+from mixbench.overrides import PATHS, home, parse, quoted, told
 from mixbench.schema import Config
 
 CONFIG_MODULE = "mixbench.configs"
@@ -153,6 +153,10 @@ class Composer:
         key, text = override.key_or_group, override.input_line
         if override.type != OverrideType.CHANGE or override.package:
             raise UserError(f"{text}: every key exists already and none can be removed; write key=value")
+        if override.is_sweep_override() and key in PATHS:
+            raise UserError(
+                f"{text}: there is no such file, and several paths make several runs; correct it, or use mixbench sweep"
+            )
         if override.is_sweep_override():
             raise UserError(f"{text}: several values make several runs; use mixbench sweep (or run --multirun)")
         if key.split(".")[0].split("/")[0] == "hydra":

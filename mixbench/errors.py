@@ -28,8 +28,14 @@ def unknown(kind: str, value: str, choices: Iterable[str]) -> UserError:
 def one_line(text: str) -> str:
     """A message on one line, of characters that every terminal takes, long values cut in the middle of themselves."""
     words = [_cut(word, LONGEST_WORD) for word in text.split()]
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(words))
-    return _cut(shown, LONGEST_LINE)
+    return _cut(printable(" ".join(words)), LONGEST_LINE)
+
+
+def printable(text: str) -> str:
+    """In characters that every terminal takes: names of folders and values may be anything."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -17,7 +17,7 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import load, metrics, models, output, provenance, step_memory, store
+from mixbench import machine_load, metrics, models, output, provenance, step_memory, store
 from mixbench.data import Dataset, Split, split
 from mixbench.device import PRECISION_NAMES, choose_device, choose_precision, device_name, peak_memory, use_precision
 from mixbench.identity import Job
@@ -196,11 +196,12 @@ def _train_and_commit(
         progress.say(f"warning: {line}")
 
     resumed = (folder / "checkpoint.pt").exists()
-    before = load.read()
+    before = machine_load.read()
     reporter = Reporter(on_step, on_row, on_warning)
     try:
         outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, reporter)
-        others = None if resumed else load.of_others(before, load.read())  # of earlier parts nobody knows
+        # Of the earlier parts of a resumed run nobody knows it.
+        others = None if resumed else machine_load.of_others(before, machine_load.read())
         return _commit(job, images, outcome, folder, source, others)
     finally:
         progress.close()

@@ -25,7 +25,7 @@ import numpy as np
 from filelock import Timeout
 
 from mixbench import files, locks, sound
-from mixbench.errors import CannotWrite, UserError
+from mixbench.errors import CannotWrite, UserError, printable
 
 # Also by these names: many modules write and read JSON and texts through the store.
 from mixbench.files import read_json, write, write_json, write_text
@@ -35,7 +35,6 @@ __all__ = [
     "State",
     "Store",
     "alike",
-    "printable",
     "read_json",
     "read_metrics",
     "read_predictions",
@@ -308,10 +307,3 @@ def _failure(folder: Path) -> str:
         return str(read_json(folder / "failed.json").get("error", ""))[:LONGEST]
     except (OSError, ValueError):
         return ""
-
-
-def printable(text: str) -> str:
-    """On one line, and in characters that every terminal takes: names of folders may be any bytes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

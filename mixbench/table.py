@@ -164,8 +164,8 @@ def write(selection: Selection) -> list[Path]:
 def as_stored(selection: Selection) -> str | None:
     """The accuracies that the selection's folder holds, of an earlier call; None without any."""
     try:
-        return (selection.out / "accuracy.csv").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return files.read_text(selection.out / "accuracy.csv")
+    except (OSError, ValueError):
         return None
 
 

@@ -16,7 +16,7 @@ TOLD = 25  # findings that are printed
 # The part of the program that a traceback's last frame lies in -> whose it is; the first that fits.
 OWNERS = (
     ("pictures", r"mixbench/(charts|report|gallery|plot|scene)"),
-    ("store", r"mixbench/(store|merge|archive|upkeep|record)"),
+    ("store", r"mixbench/(store|files|locks|merge|archive|cleanup|status|record|checkpoint)"),
     ("data", r"mixbench/data"),
     ("output", r"mixbench/(cli|progress|train|run|sweep)"),
     ("input", r"mixbench/"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from mixbench import files, metrics
 from mixbench.comparison import Experiment, Setting
-from mixbench.load import IDLE_BELOW
+from mixbench.machine_load import IDLE_BELOW
 from mixbench.progress import duration
 from mixbench.report.blocks import Section, Table, Text
 from mixbench.selection import Selection
