@@ -238,7 +238,8 @@ def _commit(
         store.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
     (folder / "failed.json").unlink(missing_ok=True)
     store.write_json(folder / "metrics.json", measured)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
+    with contextlib.suppress(OSError):  # the run is finished all the same; `clean` drops it
+        (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
     return measured
 
 

@@ -244,6 +244,21 @@ def test_a_run_that_cannot_be_written_is_a_failed_run_and_the_next_call_makes_it
         assert tree(tmp_path / "results").keys() == whole.keys()
 
 
+def test_a_checkpoint_that_cannot_be_removed_makes_no_finished_run_a_failed_one(mixbench, tiny, monkeypatch):
+    unlink = Path.unlink
+
+    def fails(path, *args, **named):
+        if path.name == "checkpoint.pt" and (path.parent / "metrics.json").exists():
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        unlink(path, *args, **named)
+
+    monkeypatch.setattr(Path, "unlink", fails)
+    call = mixbench("run", *tiny)
+    assert (call.status, call.err.count("failed")) == (0, 0)
+    assert "finished before" in mixbench("run", *tiny).out
+    assert len([*Path("results/runs").glob("*/checkpoint.pt")]) == 1
+
+
 @pytest.mark.parametrize("kind", [torch.save, lambda value, file: file.write(b"x" * 10**6)], ids=["torch", "bytes"])
 def test_the_reason_is_the_disks_whatever_the_writer_makes_of_it(tmp_path, monkeypatch, kind):
     (tmp_path / "checkpoint.pt").write_text("old")
