@@ -104,7 +104,8 @@ def test_without_width_16_its_targets_are_left_out(measured):
     ("of_default", "of_other", "reached"),
     [
         ([1.0, 1.1, 1.0], [0.8, 0.9, 0.7], False),  # the slower in every round
-        ([1.0, 1.1, 1.0], [0.9, 1.2, 0.9], True),  # now ahead, now behind: noise
+        ([1.0, 1.1, 1.0], [0.9, 1.2, 0.9], False),  # one lucky round
+        ([1.0, 1.1, 1.0], [0.98, 1.2, 0.97], True),  # behind by no more than the same loop is behind itself
         ([1.0, 1.1, 1.0], [2.0, 2.0, 2.0], True),
     ],
 )

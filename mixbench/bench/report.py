@@ -8,6 +8,7 @@ from tabulate import tabulate
 from mixbench.bench.loops import METHOD, WINDOW, N
 from mixbench.device import PRECISION_NAMES
 
+NOISE = 0.03  # two medians of the same loop differ by 1 to 3 %
 GROWTH_AT_MOST = 10  # MB, the noise of the measurement; keeping the images of each of 300 steps would take 450
 
 
@@ -61,11 +62,11 @@ def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
         ratios = _default_beside_other(rows, default)
         if not ratios:
             continue
-        # The same loop twice is now ahead and now behind: a default that really is slower is behind in every round.
+        middle = statistics.median(ratios)
         check(
-            f"width {width}: default precision at least as fast as the other one, in some round",
-            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-            max(ratios) >= 1,
+            f"width {width}: default precision at least as fast as the other one, within {100 * NOISE:.0f} %",
+            f"{middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            middle >= 1 - NOISE,
         )
     steps, grown = measured["growth"]["steps"], growth(measured)
     check(f"memory grows by at most {GROWTH_AT_MOST} MB in {steps} steps", f"{grown:+.1f} MB", grown <= GROWTH_AT_MOST)
