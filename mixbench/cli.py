@@ -34,6 +34,9 @@ def _status(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except UserError as error:
+        if _interrupted(error):
+            print("mixbench: interrupted", file=sys.stderr)
+            return 130
         print(f"mixbench: {one_line(str(error))}", file=sys.stderr)
         return 2
     except CannotWrite as error:
@@ -42,6 +45,14 @@ def _status(words: list[str]) -> int:
     except KeyboardInterrupt:
         print("mixbench: interrupted", file=sys.stderr)
         return 130
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind the error: it may hit OmegaConf where its clean-up then fails for another reason."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
 
 
 def _only_shows(words: list[str]) -> bool:

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 import mixbench as package
 from mixbench.commands import COMMANDS
+from mixbench.errors import UserError
 from mixbench.store import SCHEMA
 
 SCRIPT = Path(sys.executable).with_name("mixbench")
@@ -537,6 +538,8 @@ def test_readers_never_import_torch(mixbench, tiny, tmp_path):
     script = """
 import sys
 from mixbench.cli import main
+from mixbench.commands import COMMANDS
+from mixbench.errors import UserError
 for words in (["--help"], ["list", "methods"], ["status"], ["status", "demo"], ["table", "dataset=digits"],
               ["table", "demo"], ["plot", "dataset=digits"]):
     status = main(words)
@@ -687,3 +690,19 @@ def test_a_study_that_is_no_study_is_a_mistake(mixbench, tmp_path, text, told):
 def test_a_studys_methods_may_be_chosen_by_an_alias(mixbench):
     assert mixbench("status", "demo", "method=mixup").out.startswith("study demo in results/runs/: 12 missing\n")
     assert mixbench("status", "demo", "method=cutmix").out.startswith("study demo in results/runs/: 12 missing\n")
+
+
+def test_an_interrupt_that_another_error_hides_is_an_interrupt(mixbench, monkeypatch):
+    """As where Ctrl-C meets OmegaConf half way, and its clean-up fails."""
+
+    def composes(words):
+        try:
+            try:
+                raise KeyboardInterrupt
+            finally:
+                None._invalidate_flags_cache()
+        except AttributeError as error:
+            raise UserError("dataset=digits: does not fit") from error
+
+    monkeypatch.setitem(COMMANDS, "run", composes)
+    assert mixbench("run").status == 130
