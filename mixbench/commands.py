@@ -212,7 +212,7 @@ def export(words: list[str]) -> int:
     path = Path(out or archive.default_name(chosen))
     count = archive.pack(chosen, path, files)
     if count:
-        print(f"{path}: {count} run{'s' * (count > 1)}, {archive.size(path)}")
+        print(f"{path}: {count} run{'s' * (count > 1)} from {chosen.source}/, {archive.size(path)}")
     _warn(chosen)
     return 0 if count else _nothing_stored(chosen)
 

@@ -35,7 +35,12 @@ TEMPORARY = re.compile(
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading. Raises OSError, and ValueError where it is none: a FIFO would be waited for for ever."""
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise ValueError(f"{os.path.basename(path)} is not a file") from error
+        raise
     try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise ValueError(f"{os.path.basename(path)} is not a file")

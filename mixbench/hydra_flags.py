@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -88,9 +89,12 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     if not flags.help:
         with Composer(flags.config_dir) as composer:
             composer.compose(overrides)  # for its messages
+    logging.raiseExceptions = False  # Hydra's handlers outlive the streams of an earlier call in this process
     before = sys.argv
     # What a part of a mixture takes is known only after composing (Composer._complete_parts): Hydra has to add it.
     words = [f"++{text}" if text.startswith("method.parts.") else text for text in overrides]
+    if "--hydra-help" in flags.for_hydra:  # is of Hydra itself, to which our keys mean nothing
+        words = []
     sys.argv = ["mixbench", *flags.for_hydra, *words]
     told = io.StringIO()
     try:

@@ -142,8 +142,8 @@ def _check_place(folder: Path) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is no folder; move it away", str(folder))
     metrics_file = folder / "metrics.json"
-    if os.path.lexists(metrics_file) and not metrics_file.is_file():
-        raise FileExistsError(errno.EEXIST, "is no file; move it away", str(metrics_file))
+    if metrics_file.is_dir() and not metrics_file.is_symlink():  # all else a file can take the place of
+        raise IsADirectoryError(errno.EISDIR, "is a folder; move it away", str(metrics_file))
 
 
 def _told(error: OSError) -> str:

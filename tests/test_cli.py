@@ -706,3 +706,9 @@ def test_an_interrupt_that_another_error_hides_is_an_interrupt(mixbench, monkeyp
 
     monkeypatch.setitem(COMMANDS, "run", composes)
     assert mixbench("run").status == 130
+
+
+def test_help_of_hydra_itself_needs_no_keys_of_ours(mixbench):
+    call = mixbench("run", "method=none", "--hydra-help")
+    assert (call.status, call.err) == (0, "")
+    assert "--cfg" in call.out

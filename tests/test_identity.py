@@ -220,7 +220,7 @@ def test_evaluations_are_every_390_steps_but_at_least_20(make, steps, every):
         (["train.milestones=[0.5,0.5]"], "train.milestones=[0.5, 0.5]"),
         (["train.milestones=[0,0.5]"], "train.milestones=[0.0, 0.5]"),
         (["train.milestones=[0.5,1]"], "train.milestones=[0.5, 1.0]"),
-        (["train.milestones=[0.5,nan]"], "train.milestones=[0.5, nan]"),
+        (["train.milestones=[0.5,nan]"], "train.milestones=nan"),
         (["train.gamma=0"], "train.gamma=0.0: must be above 0 and at most 1"),
         (["train.gamma=nan"], "train.gamma=nan"),
         (["train.schedule=cosine", "train.gamma=0.2"], "train.gamma=0.2: train.schedule=cosine has no steps"),

@@ -27,6 +27,7 @@ from mixbench.charts.style import INK, colours, marker
 from mixbench.comparison import Experiment, Setting
 from mixbench.table import shown_gain
 
+THIN = "*PXp"  # marks whose outline would fill them: hollow ones must look hollow
 LINES = 150  # more would be a scroll
 REACH = 1.0  # of the gains' range that an interval may stick out of it; an arrow ends a longer one
 WIDTH, LONGEST = 3.9, 2.4  # inches of the axes, and of a name before it is wrapped
@@ -99,7 +100,9 @@ def _draw(axes: Axes, method: Experiment, place: float, colour: str, mark: str) 
         axes.hlines(place, *interval, color=colour, lw=1.4, zorder=2)
         arrows(axes, place, interval, colour, vertical=False)
     face = colour if method.shown else "none"
-    axes.plot(method.gain.mean, place, marker=mark, ms=6, color=colour, mfc=face, ls="None", zorder=3)
+    axes.plot(
+        method.gain.mean, place, marker=mark, ms=9 if mark in THIN else 6, color=colour, mfc=face, ls="None", zorder=3
+    )
 
 
 def _limits(methods: Sequence[Experiment]) -> tuple[float, float]:
