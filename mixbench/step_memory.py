@@ -1,13 +1,18 @@
 """How much memory a step of training surely needs, and how much there is: refused before anything is allocated."""
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from mixbench import memory, models
 from mixbench.errors import UserError
+
+SIDE = 64  # pixels
+DRAWING = ("normal_", "uniform_")  # methods by which torch.nn.init fills a tensor
 
 
 def check(cfg: DictConfig, height: int, width: int, channels: int, classes: int, device: torch.device) -> None:
@@ -42,22 +47,43 @@ def _total(device: torch.device) -> int:
     return memory.total()
 
 
+class _WithoutInit(TorchFunctionMode):
+    """Layers keep the memory that they got: drawing weights takes time, and on the meta device imports a compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init" or getattr(func, "__name__", "") in DRAWING:
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return func(*args, **(kwargs or {}))
+
+
 @lru_cache
 def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> tuple[int, int]:
     """Bytes that training holds for the network, and for each image of a batch, at the least: see the sums at the end.
 
-    The network is run on the meta device, which knows shapes and holds no numbers.
+    The weights are counted on the meta device, which holds no numbers, and the layers' inputs in a forward pass of one
+    blank image of at most SIDE pixels a side: on the meta device that pass would import a compiler too.
     """
+    cfg = OmegaConf.create(model)
+    with _WithoutInit():
+        with torch.device("meta"):
+            network = models.build(cfg, channels, classes)
+        # float32 weights, their gradients and the optimizer's momentum.
+        of_network = 12 * sum(parameter.numel() for parameter in network.parameters())
+        if of_network > memory.total() // 4:  # too large to be made just for this
+            return of_network, 0
+        network = models.build(cfg, channels, classes).eval()
     seen: dict[int, torch.Tensor] = {}  # by identity, since two layers may share an input; held, so that ids stay apart
-    with torch.device("meta"):
-        network = models.build(OmegaConf.create(model), channels, classes)
+    with torch.no_grad():
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.zero_()
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.register_forward_pre_hook(lambda _, inputs: seen.update({id(inputs[0]): inputs[0]}))
-        logits = network(torch.zeros(2, channels, height, width))
-    inputs = sum(tensor.numel() for tensor in seen.values()) // 2
+        rows, columns = min(height, SIDE), min(width, SIDE)
+        logits = network(torch.zeros(1, channels, rows, columns))
+    # SIDE can be halved three times without rest, so that larger images have at least as many features a pixel.
+    images = sum(tensor.numel() for tensor in seen.values() if tensor.ndim == 4)
+    inputs = images * height * width // (rows * columns) + sum(t.numel() for t in seen.values() if t.ndim != 4)
     pixels, labels = channels * height * width, logits.shape[1]
     # uint8 and float32 images, label weights, and the layers' inputs for the gradient of their weights (in bf16).
-    an_image = pixels + 4 * pixels + 4 * labels + 2 * inputs
-    # float32 weights, their gradients and the optimizer's momentum.
-    return 12 * sum(parameter.numel() for parameter in network.parameters()), an_image
+    return of_network, pixels + 4 * pixels + 4 * labels + 2 * inputs

@@ -1,6 +1,8 @@
 """What a person sees while runs train: their names, what is known of them by now, and the time that is left."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -261,3 +263,11 @@ def test_a_network_that_cannot_fit_is_refused_before_anything_is_written(mixbenc
     assert call.err.count("\n") == 1
     assert f"model.width={width}" in call.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_at_the_memory_imports_no_compiler():
+    """A forward pass on the meta device would, which takes as long as importing torch."""
+    model = "name: wrn\ndepth: 10\nwiden: 1\n"
+    code = f"import sys; from mixbench import step_memory as m; before = len(sys.modules); m._bytes({model!r}, 32, 32, 3, 9)"
+    done = subprocess.run([sys.executable, "-c", f"{code}; print(len(sys.modules) - before)"], capture_output=True)
+    assert int(done.stdout) < 50, done.stderr

@@ -139,9 +139,11 @@ def load() -> None:
 
 
 def main(words: Sequence[str]) -> int:
+    """The command line as a program has it: with words of its own it would leave the caller's streams as they are."""
     from mixbench.cli import main
 
-    return main(list(words))
+    sys.argv = ["mixbench", *words]
+    return main()
 
 
 def call(words: Sequence[str], folder: Path, **options: Any) -> Ended:
