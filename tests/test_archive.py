@@ -129,7 +129,9 @@ def test_an_archive_holds_the_finished_runs_as_they_are_and_a_manifest(mixbench,
     call = mixbench("export")
     path = tmp_path / "runs.mixbench.zip"
     left_out = f"warning: results/runs/{unfinished.name}: left out (not finished; mixbench status tells more)\n"
-    assert call == type(call)(0, f"runs.mixbench.zip: 15 runs from results/runs/, {path.stat().st_size / 1e3:.1f} kB\n", left_out)
+    assert call == type(call)(
+        0, f"runs.mixbench.zip: 15 runs from results/runs/, {path.stat().st_size / 1e3:.1f} kB\n", left_out
+    )
     found = members(path)
     manifest = json.loads(found.pop("manifest.json"))
     assert (manifest["schema"], manifest["mixbench"]) == (1, "0.1.0")
