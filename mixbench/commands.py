@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixbench.errors import UserError, one_line, unknown
+from mixbench.errors import one_line, unknown
 from mixbench.help import (
     CLEAN_HELP,
     EXPORT_HELP,
@@ -166,8 +166,6 @@ def list_command(words: list[str]) -> int:
         return 0 if words else 2
     if len(words) != 1 or words[0] not in GROUP_OF:
         raise unknown("list", " ".join(words), GROUP_OF)
-    if config_dir and not Path(config_dir).is_dir():
-        raise UserError(f"--config-dir {config_dir}: no such folder")
     group = GROUP_OF[words[0]]
     described = describe(group, config_dir)
     for name, reason in (unfit(group, config_dir) if config_dir else {}).items():

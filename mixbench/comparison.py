@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench.selection import SEEDS, Selection, identity_keys, telling_apart
+from mixbench.labels import telling_apart
+from mixbench.selection import SEEDS, Selection, identity_keys
 from mixbench.stats import ALPHA, RULES, Difference, Runs, Summary, holm, paired_difference, summarise
 from mixbench.stats.equivalents import Equivalent, equivalent_data
 from mixbench.table import BASELINE_FIRST, label, order
@@ -79,7 +80,7 @@ def compare(selection: Selection) -> list[Setting]:
     keys = identity_keys(frame)
     of_method = [key for key in keys if key in METHOD_KEYS or key.startswith("method.")]
     of_setting = [key for key in keys if key not in of_method]
-    experiments = frame.drop_duplicates("cell")
+    experiments = frame.drop_duplicates("cell").to_dict("records")
     named_by = ["n", *telling_apart(experiments, ["n"], [key for key in of_setting if key != "n"])]
     first = "variant" if "variant" in frame and frame["variant"].notna().any() else "method"
     variant_by = telling_apart(experiments, [first], [key for key in of_method if key != first])

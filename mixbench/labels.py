@@ -14,7 +14,8 @@ GREEK = {"alpha": "α", "beta": "β"}
 
 def labels(jobs: Sequence[Job]) -> dict[str, str]:
     """The id of each run -> its label."""
-    swept = _telling_apart([job.identity for job in jobs])
+    identities = [job.identity for job in jobs]
+    swept = telling_apart(identities, ALWAYS, list(dict.fromkeys(key for identity in identities for key in identity)))
     own = [key for key in swept if key.startswith("method.")]
     others = [key for key in swept if key not in own]
     return {job.id: _label(job, [*own, *others, "n", "seed"]) for job in jobs}
@@ -25,14 +26,13 @@ def _label(job: Job, keys: Iterable[str]) -> str:
     return " ".join([job.called or job.identity["method"], *shown])
 
 
-def _telling_apart(identities: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys beside ALWAYS that are needed to tell the runs apart; of several that change together the first alone."""
-    told = [tuple(str(identity.get(key)) for key in ALWAYS) for identity in identities]
-    kept = []
-    for key in dict.fromkeys(key for identity in identities for key in identity):
-        values = [str(identity.get(key)) for identity in identities]
-        if len(set(values)) > 1:
-            further = [(*before, value) for before, value in zip(told, values, strict=True)]
+def telling_apart(rows: Sequence[Mapping[str, Any]], given: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Those of `keys` in which rows differ that agree in `given`; of several that move together the first alone."""
+    told = [tuple(str(row.get(key)) for key in given) for row in rows]
+    kept: list[str] = []
+    for key in keys:
+        if key not in given:
+            further = [(*before, str(row.get(key))) for before, row in zip(told, rows, strict=True)]
             if len(set(further)) > len(set(told)):
                 kept.append(key)
                 told = further

@@ -24,7 +24,7 @@ def available() -> int | None:
 
 def total() -> int:
     """Bytes that the machine has, or its container may use, whichever is less; however much of it is in use."""
-    known = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    known = [_physical()]
     for folder, limit, _, _ in CGROUPS:
         with contextlib.suppress(OSError, ValueError):  # no such group, or "max": no limit
             known.append(int((folder / limit).read_text()))
@@ -39,6 +39,10 @@ def size(count: int) -> str:
     return f"{value:.0f} bytes" if units[0] == "bytes" else f"{value:,.1f} {units[0]}"
 
 
+def _physical() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def _of_machine() -> list[int]:
     try:
         lines = MEMINFO.read_text().splitlines()
@@ -46,7 +50,7 @@ def _of_machine() -> list[int]:
     except (OSError, ValueError, IndexError):
         pass
     try:
-        return [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+        return [_physical()]
     except (AttributeError, ValueError, OSError):
         return []
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from mixbench import files, store
+from mixbench import files
 from mixbench.archive import Archive, check, open_archive, strangers, unpack
 from mixbench.errors import CannotWrite, UserError, printable
 from mixbench.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike
@@ -127,7 +127,7 @@ def _images(metrics: Mapping[str, Any]) -> dict[tuple, str]:
 
 def _complete(here: Path, folder: Path) -> str:
     """Give a finished run the files that only its other copy has. Raises ValueError where they are not the same run."""
-    ours, theirs = store.read_json(here / "metrics.json"), store.read_json(folder / "metrics.json")
+    ours, theirs = files.read_json(here / "metrics.json"), files.read_json(folder / "metrics.json")
     differ = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
     told = [f"{key} {ours.get(key)} here, {theirs.get(key)} in the archive" for key in TOLD if key in differ]
     histories = [path / "history.csv" for path in (here, folder) if (path / "history.csv").exists()]

@@ -17,7 +17,7 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import machine_load, metrics, models, output, provenance, step_memory, store
+from mixbench import files, machine_load, metrics, models, output, provenance, step_memory, store
 from mixbench.data import Dataset, Split, split
 from mixbench.device import PRECISION_NAMES, choose_device, choose_precision, device_name, peak_memory, use_precision
 from mixbench.identity import Job
@@ -159,7 +159,7 @@ def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str,
         reason = str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"
         record: Path | None = folder / "failed.json"
         try:
-            store.write_json(record, {"error": reason, "traceback": traceback.format_exc()})
+            files.write_json(record, {"error": reason, "traceback": traceback.format_exc()})
         except OSError:  # a full disk, perhaps the failure itself
             record = None
         return Result(job, "failed", note=reason.splitlines()[0], record=record)
@@ -177,9 +177,9 @@ def _train_and_commit(
     source = provenance.collect(images, device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
     of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"], "identity": job.identity}
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
-    store.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
+    files.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
     if images.label_noise > 0:
-        store.write_text(folder / "label_noise.csv", _csv(_replaced(images), ("index", "true", "given")))
+        files.write_text(folder / "label_noise.csv", _csv(_replaced(images), ("index", "true", "given")))
     advice = _advice(cfg) if device.type == "cpu" else None
     progress = RunProgress(label, cfg.train.steps, cfg.progress, advice, left)
 
@@ -190,7 +190,7 @@ def _train_and_commit(
 
     def on_row(history: list[dict[str, float]]) -> None:
         progress.row(history[-1])
-        store.write_text(folder / "history.csv", _csv(history))
+        files.write_text(folder / "history.csv", _csv(history))
 
     def on_warning(line: str) -> None:
         progress.say(f"warning: {line}")
@@ -230,14 +230,14 @@ def _commit(
         "other_load": others,
     }
     kept = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in NOT_STORED])
-    store.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
-    store.write_text(folder / "history.csv", _csv(outcome.history))
+    files.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
+    files.write_text(folder / "history.csv", _csv(outcome.history))
     predictions = {"logits": outcome.eval_logits.astype(np.float16), "labels": images.eval_labels.astype(np.int32)}
-    store.write(folder / "predictions.npz", lambda file: np.savez_compressed(file, **predictions))
+    files.write(folder / "predictions.npz", lambda file: np.savez_compressed(file, **predictions))
     if cfg.save_model:
-        store.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
+        files.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
     (folder / "failed.json").unlink(missing_ok=True)
-    store.write_json(folder / "metrics.json", measured)
+    files.write_json(folder / "metrics.json", measured)
     with contextlib.suppress(OSError):  # the run is finished all the same; `clean` drops it
         (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
     return measured
@@ -256,7 +256,7 @@ def _replaced(images: Split) -> list[dict[str, int]]:
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:
-    store.write(path, lambda file: torch.save(state, file))
+    files.write(path, lambda file: torch.save(state, file))
 
 
 def _advice(cfg: DictConfig) -> str:
@@ -272,7 +272,7 @@ def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]
     if not (folder / "checkpoint.pt").exists():
         return []
     try:
-        before = store.read_json(folder / "provenance.json")
+        before = files.read_json(folder / "provenance.json")
     except (OSError, ValueError):
         return []
     part = {key: before.get(key) for key in ("code_sha256", "libraries", "device", "precision", "threads")}

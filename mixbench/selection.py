@@ -218,7 +218,8 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
     wanted = _wanted_values(composer, parsed := parse(filters))
     found, problems = store.scan(results.runs, of_values(wanted))
     frame = _frame(found)
-    why = what_there_is(frame, _known(frame, wanted))
+    _check_known(frame, wanted)
+    why = what_there_is(frame, wanted)
     frame = _matching(frame, wanted)
     if len(frame):  # without the columns that only other runs have
         always = (*METRICS, *SEEDS, *NOT_KEYS)
@@ -244,7 +245,9 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
 def having(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filters: Sequence[str]) -> set[str]:
     """The names of those identities whose keys have the given values. Raises UserError for a key that none has."""
     frame = _frame([{"id": name, "identity": identity} for name, identity in identities.items()])
-    return set(_matching(frame, _wanted_values(composer, parse(filters)))["id"])
+    wanted = _wanted_values(composer, parse(filters))
+    _check_known(frame, wanted)
+    return set(_matching(frame, wanted)["id"])
 
 
 def _wanted_values(composer: Composer, parsed: Sequence[Any]) -> dict[str, list[Any]]:
@@ -255,17 +258,16 @@ def _wanted_values(composer: Composer, parsed: Sequence[Any]) -> dict[str, list[
     return wanted
 
 
-def _known(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+def _check_known(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> None:
     """Raises UserError for a key that no row has."""
     for key in wanted:
         if len(frame) and (key not in frame.columns or key in NOT_KEYS):
             raise unknown("key", key, set(frame.columns) - set(NOT_KEYS))
-    return wanted
 
 
 def _matching(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """The rows whose keys have the given values. Raises UserError for a key that no row has."""
-    for key, its_values in _known(frame, wanted).items():
+    """The rows whose keys have the given values."""
+    for key, its_values in wanted.items():
         if len(frame):
             frame = frame[frame[key].isin(its_values)]
     return frame
@@ -274,20 +276,6 @@ def _matching(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> pd.Da
 def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
     """An identity as a row of a frame has it: complete, and a list as its text."""
     return {key: _cell_value(value) for key, value in completed(identity).items()}
-
-
-def telling_apart(experiments: pd.DataFrame, given: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Those of `keys` in which rows differ that agree in `given`; of several that move together the first alone."""
-    kept: list[str] = []
-    texts = experiments.astype(str)
-    count = len(texts[[*given]].drop_duplicates())
-    for key in keys:
-        if key not in given:
-            apart = len(texts[[*given, *kept, key]].drop_duplicates())
-            if apart > count:
-                kept.append(key)
-                count = apart
-    return kept
 
 
 def identity_keys(frame: pd.DataFrame) -> list[str]:

@@ -131,7 +131,6 @@ def _settle_dataset(cfg: DictConfig) -> None:
             raise UserError("dataset.mean and dataset.std go together: give both, or null for both")
         if dataset[key] is not None:
             _require(len(dataset[key]) in (1, 3), f"dataset.{key}", dataset[key], "one number for each channel")
-            _require(all(map(math.isfinite, dataset[key])), f"dataset.{key}", dataset[key], "finite numbers")
     if dataset.std is not None:
         _require(min(dataset.std) > 0, "dataset.std", dataset.std, "above 0")
     _require(0 <= dataset.label_noise <= 1, "dataset.label_noise", dataset.label_noise, "a share, from 0 to 1")

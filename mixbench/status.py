@@ -8,9 +8,10 @@ from typing import Any
 from mixbench import costs, selection, sound, study
 from mixbench.config import Composer
 from mixbench.errors import printable
+from mixbench.files import read_json
 from mixbench.identity import Job
 from mixbench.overrides import parse
-from mixbench.store import State, Store, read_json
+from mixbench.store import State, Store
 
 # What the name of a run tells (identity.run_id), for those whose settings are not stored yet.
 NAME = re.compile(r"(?P<dataset>.+)-n(?P<n>\d{1,18})-(?P<method>.+)-s(?P<seed>\d{1,18})-[0-9a-f]{10}")

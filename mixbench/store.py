@@ -26,23 +26,7 @@ from filelock import Timeout
 
 from mixbench import files, locks, sound
 from mixbench.errors import CannotWrite, UserError, printable
-
-# Also by these names: many modules write and read JSON and texts through the store.
-from mixbench.files import read_json, write, write_json, write_text
-
-__all__ = [
-    "SCHEMA",
-    "State",
-    "Store",
-    "alike",
-    "read_json",
-    "read_metrics",
-    "read_predictions",
-    "scan",
-    "write",
-    "write_json",
-    "write_text",
-]
+from mixbench.files import read_json, write_json
 
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
 FORCE, REPLACED, LOCKS, INCOMING = ".force", ".replaced", ".locks", ".incoming"

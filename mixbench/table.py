@@ -11,7 +11,8 @@ import pandas as pd
 from mixbench import evaluated, files, study
 from mixbench import markdown as md
 from mixbench.errors import unknown
-from mixbench.selection import NOT_KEYS, Selection, identity_keys, telling_apart
+from mixbench.labels import telling_apart
+from mixbench.selection import NOT_KEYS, Selection, identity_keys
 from mixbench.stats import RULES, Difference, Summary, summarise
 from mixbench.study import Published
 
@@ -60,7 +61,7 @@ def build(selection: Selection) -> Table:
         if key not in everything.columns or key in NOT_KEYS:
             raise unknown("key", key, set(everything.columns) - {*NOT_KEYS, "id"})
     given = [selection.rows, selection.columns]
-    experiments = everything.drop_duplicates(["cell", *given])
+    experiments = everything.drop_duplicates(["cell", *given]).to_dict("records")
     row_keys = [selection.rows, *telling_apart(experiments, given, identity_keys(everything))]
     keys = everything[[*row_keys, selection.columns]]
     places = [(tuple(row), column) for *row, column in keys.itertuples(index=False, name=None)]

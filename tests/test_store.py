@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from mixbench.store import SCHEMA, Store, scan, write, write_json, write_text
+from mixbench.files import write, write_json, write_text
+from mixbench.store import SCHEMA, Store, scan
 
 PATIENCE = 120
 HOLD_LOCK = """

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from mixbench import plot, record, selection, stats, store, study, table
+from mixbench import files, plot, record, selection, stats, study, table
 from mixbench.charts import accuracy, losses, style
 from mixbench.cli import main
 from mixbench.config import Composer
@@ -400,7 +400,7 @@ def test_damaged_folders_are_reported_and_left_out(results, capsys):
     (runs / "digits-damaged").mkdir()
     (runs / "digits-damaged" / "metrics.json").write_text('{"schema": 1, "id": ')
     (runs / "digits-older").mkdir()
-    store.write_json(runs / "digits-older" / "metrics.json", {"schema": 0})
+    files.write_json(runs / "digits-older" / "metrics.json", {"schema": 0})
     assert main(["table", "demo", f"results_dir={results}"]) == 0
     told = capsys.readouterr().err
     assert "digits-damaged" in told

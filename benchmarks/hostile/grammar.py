@@ -25,7 +25,6 @@ COMMANDS = (
 )
 WEIGHTS = (9, 6, 5, 3, 2, 2, 1, 1, 2, 1, 2, 1)
 TRAINS = ("run", "sweep", "study")
-READS = ("table", "plot", "report", "export", "status")
 METHODS = [
     "none",
     "mixup",

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from mixbench import __version__, provenance, store
+from mixbench import __version__, files, provenance
 from mixbench.bench import loops, methods, rates, report, stored
 from mixbench.bench.loops import Effort
 from mixbench.device import PRECISION_NAMES, choose_device, choose_precision
@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(text)
     if not options.quick:
         OUT.mkdir(parents=True, exist_ok=True)
-        store.write_json(kept.with_suffix(".json"), measured)
-        store.write_text(kept.with_suffix(".md"), text)
+        files.write_json(kept.with_suffix(".json"), measured)
+        files.write_text(kept.with_suffix(".md"), text)
         print(f"{kept}.json\n{kept}.md")
     return 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mixbench import data, identity, run, store
+from mixbench import data, files, identity, run, store
 from mixbench.bench.report import table, where
 from mixbench.config import Composer
 from mixbench.mixing.runner import METHOD_NAMES
@@ -65,7 +65,7 @@ def synthetic_store(results_dir: Path, runs: int) -> None:
         run_id = identity.run_id(keys)
         shutil.copytree(results.folder(real.id), results.folder(run_id))
         named = {"id": run_id, "identity": keys, "final_accuracy": accuracy}
-        store.write_json(results.folder(run_id) / "metrics.json", template | named)
+        files.write_json(results.folder(run_id) / "metrics.json", template | named)
     shutil.rmtree(results.folder(real.id))
 
 

@@ -93,25 +93,28 @@ def _loss_grid(
             _draw_losses(axes, histories.get((row, column)), palette[column])
         of_row[0].set_ylabel("loss")
         heading(of_row[0], head, left=LEFT - 0.1)
-    head_height = text_height(heads[0], SMALL) + 0.06
     for axes, name in zip(grid[0], names, strict=True):
-        offset = (0, 72 * head_height + 5)
-        axes.annotate(
-            name,
-            (0.5, 1),
-            xycoords="axes fraction",
-            xytext=offset,
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=10,
-            annotation_clip=False,
-        )
+        _name_column(axes, name, heads[0])
     for axes in grid[-1]:
         axes.set_xlabel("step")
     draw_title(figure, title)
     legend.draw(figure)
     return figure
+
+
+def _name_column(axes: Axes, name: str, head: str) -> None:
+    """Write a column's name above its first panel, and above the heading of that panel's row."""
+    axes.annotate(
+        name,
+        (0.5, 1),
+        xycoords="axes fraction",
+        xytext=(0, 72 * (text_height(head, SMALL) + 0.06) + 5),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=10,
+        annotation_clip=False,
+    )
 
 
 def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histories: Histories) -> Figure:
@@ -197,18 +200,7 @@ def _losses_together(
         of_row[0].set_ylabel("loss")
         heading(of_row[0], head, left=LEFT - 0.1)
     for axes, name in zip(grid[0], ("training loss, as trained", f"{selection.on} loss"), strict=True):
-        offset = (0, 72 * (text_height(heads[0], SMALL) + 0.06) + 5)
-        axes.annotate(
-            name,
-            (0.5, 1),
-            xycoords="axes fraction",
-            xytext=offset,
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=10,
-            annotation_clip=False,
-        )
+        _name_column(axes, name, heads[0])
     for axes in grid[-1]:
         axes.set_xlabel("step")
     draw_title(figure, title)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mixbench import store
+from mixbench import files
 from mixbench.report.blocks import Points, Section, Table, Text
 from mixbench.selection import SEEDS, Selection, identity_keys
 from mixbench.stats import RULES
@@ -57,7 +57,7 @@ def provenance(selection: Selection) -> Section:
 
 def _origin(folder: Any) -> dict[str, str]:
     try:
-        found = store.read_json(folder / "provenance.json")
+        found = files.read_json(folder / "provenance.json")
     except (OSError, ValueError):
         return {}
     told = {words: _text(_short(key, found.get(key))) for key, words in TOLD.items() if key in found}
