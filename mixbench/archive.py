@@ -26,7 +26,7 @@ from mixbench import __version__, files, memory, store
 from mixbench.config import without_paths
 from mixbench.errors import CannotWrite, UserError, printable
 from mixbench.identity import run_id
-from mixbench.selection import Selection
+from mixbench.selection import OPTIONS, Selection
 from mixbench.store import UNREADABLE
 
 SCHEMA = 1  # of the archives; raised when a reader of today could not read them
@@ -80,6 +80,8 @@ def default_name(chosen: Selection) -> str:
     """The archive's name unless it is given: another selection has another, of characters that any shell takes."""
     of_filters = chosen.out.name.removeprefix("selection")
     name = chosen.out.name if chosen.study else f"runs{of_filters}"
+    if chosen.out.parent != Path(OPTIONS["results_dir"]):
+        name = f"{name},results_dir={chosen.out.parent}"
     plain = re.sub(r"[^A-Za-z0-9._+=,-]", "_", name)
     if plain != name or len(plain) > NAME_LIMIT:
         plain = f"{plain[:NAME_LIMIT]}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"

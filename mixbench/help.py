@@ -65,7 +65,7 @@ Options:
 
 Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs. Runs of other
 methods at the study's settings are shown too, and marked; method=A,B chooses.
-Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
+Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in what was asked.
 """
 
 REPORT_HELP = """\
@@ -148,7 +148,7 @@ Options:
   results_dir=FOLDER      where the runs are (results)
 
 Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs.
-Exit status: 0 done, 1 no run is stored, 2 a mistake in what was asked.
+Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in what was asked.
 """
 
 IMPORT_HELP = """\

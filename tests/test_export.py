@@ -59,7 +59,10 @@ def test_every_selection_has_an_archive_of_its_own(mixbench, results, tmp_path):
         ["dataset=digits"],
         ["demo"],
         ["demo", "n=20"],
+        ["results_dir=elsewhere"],
+        ["demo", "results_dir=elsewhere"],
     ]
+    shutil.copytree("results", "elsewhere")
     names = []
     for words in selections:
         call = mixbench("export", *words)
@@ -67,7 +70,7 @@ def test_every_selection_has_an_archive_of_its_own(mixbench, results, tmp_path):
         names.append(call.out.partition(": ")[0])
     assert names[0] == "runs.mixbench.zip"
     assert len(set(names)) == len(selections)
-    assert {path.name for path in tmp_path.iterdir()} == {"results", *names}
+    assert {path.name for path in tmp_path.iterdir()} == {"results", "elsewhere", *names}
 
 
 def test_a_name_has_none_but_plain_characters_and_no_two_become_one(mixbench, results, tmp_path):

@@ -80,7 +80,7 @@ def _loss_grid(
     above = max(text_height(name, 10) for name in names) + 0.08
     spaces = [text_height(head, SMALL) + (above if k == 0 else 0.42) + 0.06 for k, head in enumerate(heads)]
     title, top = title_of(selection.title, wide)
-    legend = _legend(selection, wide, note)
+    legend = _legend(selection, wide, _with_band(histories, note))
     figure, grid = panels(
         [(space, height) for space in spaces], abreast, width, left=LEFT, top=top, bottom=BOTTOM + legend.height
     )
@@ -134,7 +134,7 @@ def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histori
         lines.append((tallest + (0.12 if start == 0 else 0.42), height))
     title, top = title_of(selection.title, wide)
     note = f"{len(drawn)} of {len(cells)} are shown" * (len(drawn) < len(cells))
-    legend = _legend(selection, wide, note)
+    legend = _legend(selection, wide, _with_band(histories, note))
     figure, grid = panels(
         lines, abreast, width, left=LEFT, top=top, bottom=BOTTOM + legend.height, across=across, count=len(drawn)
     )
@@ -266,6 +266,12 @@ def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
 def _legend(selection: Selection, width: float, note: str) -> Legend:
     kinds = [Line2D([], [], ls=style, color="#333333") for style in ("-", "--")]
     return Legend(kinds, [AS_TRAINED, f"{selection.on} loss"], width, note or None)
+
+
+def _with_band(histories: Histories, note: str) -> str:
+    """What the bands mean, where there are any, before the note."""
+    banded = any(not losses.xs("min", axis=1, level=1).equals(losses.xs("max", axis=1, level=1)) for losses in histories.values())
+    return "; ".join(filter(None, ["line: mean of the runs, band: lowest to highest" * banded, note]))
 
 
 def _colours_of(table: Table) -> dict[tuple, str]:

@@ -68,14 +68,15 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
     """
     images, labels = dataset.train_images, dataset.train_labels
     if cfg.eval != "test":
-        held = held_out(labels, cfg.eval, cfg.dataset.holdout, cfg.subset_seed)
-        free = np.flatnonzero(~held)
-        eval_images, eval_labels = images[held], labels[held]
+        mask = held_out(labels, cfg.eval, cfg.dataset.holdout, cfg.subset_seed)
+        free = np.flatnonzero(~mask)
+        eval_images, eval_labels = images[mask], labels[mask]
     else:
         free = np.arange(len(labels))
         eval_images, eval_labels = _test_images(dataset, cfg) if evaluated else (images[:0], labels[:0])
     _check_classes(cfg, dataset.num_classes)
-    indices = free[choose(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes)]
+    held = len(labels) - len(free)
+    indices = free[choose(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, held)]
     subset, true_labels = images[indices], labels[indices]
     noise = cfg.dataset.label_noise
     given_labels, replaced = corrupt(true_labels, indices, noise, cfg.subset_seed, dataset.num_classes)

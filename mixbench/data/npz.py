@@ -18,6 +18,7 @@ TRAIN_KEYS, TEST_KEYS = ("train_images", "train_labels"), ("test_images", "test_
 LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
 SMALLEST_SIDE = 8  # three halvings leave one pixel
 # What zipfile and NumPy raise on contents that are damaged, encrypted or compressed in a way they do not know.
+SAVE = f"save one with numpy.savez_compressed: {', '.join((*TRAIN_KEYS, *TEST_KEYS))}"
 DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
@@ -49,7 +50,7 @@ def read(path: str, with_test: bool) -> dict[str, np.ndarray]:
             arrays = {key: _read(archive, array) for key, array in found.items()}
     except zipfile.BadZipFile as error:
         readable = zipfile.is_zipfile(file)
-        told = f"not a readable .npz archive ({_first_line(error)})" if readable else "not an .npz archive"
+        told = f"not a readable .npz archive ({_first_line(error)})" if readable else f"not an .npz archive; {SAVE}"
         raise UserError(f"{path}: {told}") from error
     except DAMAGE as error:
         raise UserError(f"{path}: not a readable .npz archive ({_first_line(error)})") from error
@@ -122,9 +123,12 @@ def _head(path: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array
 def _check_images(path: str, key: str, images: Array) -> None:
     shape = images.shape if len(images.shape) != 3 else (*images.shape, 1)
     if images.dtype != np.uint8:
-        raise UserError(f"{path}: {key} is {images.dtype}, must be uint8")
+        scaled = ", values from 0 to 1 times 255" if images.dtype.kind == "f" else ""
+        raise UserError(f"{path}: {key} is {images.dtype}, must be uint8; save brightness from 0 to 255{scaled}")
     if len(shape) != 4 or shape[3] not in (1, 3):
-        raise UserError(f"{path}: {key} has shape {shape}, must be [N, H, W] or [N, H, W, C] with C 1 or 3")
+        first = len(shape) == 4 and shape[1] in (1, 3)
+        remedy = f"; channels come last: save {key}.transpose(0, 2, 3, 1)" if first else ""
+        raise UserError(f"{path}: {key} has shape {shape}, must be [N, H, W] or [N, H, W, C] with C 1 or 3{remedy}")
     if shape[0] == 0:
         raise UserError(f"{path}: {key} is empty")
     if min(shape[1:3]) < SMALLEST_SIDE:
@@ -141,7 +145,10 @@ def _check_labels(path: str, key: str, labels: Array) -> None:
 def _check_together(path: str, found: Mapping[str, Array]) -> None:
     for images, labels in (TRAIN_KEYS, TEST_KEYS):
         if images in found and found[images].shape[0] != found[labels].shape[0]:
-            raise UserError(f"{path}: {found[images].shape[0]} {images} but {found[labels].shape[0]} {labels}")
+            raise UserError(
+                f"{path}: {found[images].shape[0]} {images} but {found[labels].shape[0]} {labels}; save one label for "
+                "each image, in the same order"
+            )
     sizes = {key: (*found[key].shape[1:], 1)[:3] for key in ("train_images", "test_images") if key in found}
     if len(set(sizes.values())) > 1:
         raise UserError(

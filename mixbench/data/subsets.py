@@ -9,17 +9,19 @@ from mixbench.errors import UserError
 from mixbench.rng import Purpose, permutations
 
 
-def choose(labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classes: int) -> np.ndarray:
+def choose(labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classes: int, held: int = 0) -> np.ndarray:
     """Indices int64 [n] into the training list, whose labels are int [N].
 
     subset: `head` (the first n), `random` (the first n of a permutation fixed by subset_seed), `balanced` (that
     permutation dealt out in rounds, one image of each class a round: class counts differ by at most 1) or `disjoint`
     (of each class, in the list's order, the m = n / num_classes images after the first subset_seed · m: at n = 500 of
     CIFAR-10 the splits of the small-data benchmark GEM, Brigato et al. 2022, gem/datasets/cifair.py), ascending.
-    Raises UserError where n images cannot be had.
+    held: how many images of the whole list are held out for evaluation, for messages alone. Raises UserError where n
+    images cannot be had.
     """
     if n > len(labels):
-        raise UserError(f"n={n}: there are only {len(labels)} training images")
+        why = f": {held} of {len(labels) + held} are held out for evaluation (dataset.holdout)" if held else ""
+        raise UserError(f"n={n}: there are only {len(labels)} training images{why}")
     if subset == "head":
         return np.arange(n)
     if subset == "disjoint":
