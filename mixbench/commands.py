@@ -42,12 +42,13 @@ def run(words: list[str], multirun: bool = False) -> int:
     from mixbench.study import of_run
 
     flags = read(words)
+    if flags.help:
+        return show(flags, flags.overrides)
     with Composer(flags.config_dir) as composer:
         combinations = [overrides.readable(flags.overrides)]
         if multirun or flags.multirun:
             combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
-        if not flags.help:
-            combinations = [of_run(composer, one) for one in combinations]
+        combinations = [of_run(composer, one) for one in combinations]
         jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
     if flags.shows:
         return show(flags, combinations[0])

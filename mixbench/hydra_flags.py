@@ -48,6 +48,7 @@ class Flags:
 def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
     """Tell flags from overrides; Hydra's own parser wants all flags first. Raises UserError for an unknown flag."""
     flags, rest = Flags(), list(words)
+    given: list[tuple[str, str]] = []
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
@@ -75,6 +76,9 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
         flags.yes |= name == YES
         if name not in ("--multirun", "-m", "--run", "-r", DRY_RUN, YES):
             flags.for_hydra += [name, value] if value else [name]
+        given += [kind for kind in CHOICES if name in kind]
+    if len(set(given)) > 1:
+        raise UserError("--cfg and --info show different things; give one of them")
     return flags
 
 
@@ -82,13 +86,9 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
     import hydra
 
-    from mixbench.config import CONFIG_MODULE, CONFIG_NAME, Composer
-    from mixbench.overrides import readable
+    from mixbench.config import CONFIG_MODULE, CONFIG_NAME
 
-    overrides = readable(overrides)
-    if not flags.help:
-        with Composer(flags.config_dir) as composer:
-            composer.compose(overrides)  # for its messages
+    overrides = list(overrides) if "-sc" in flags.for_hydra else _checked(flags, overrides)
     logging.raiseExceptions = False  # Hydra's handlers outlive the streams of an earlier call in this process
     before = sys.argv
     # What a part of a mixture takes is known only after composing (Composer._complete_parts): Hydra has to add it.
@@ -106,6 +106,22 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     finally:
         sys.argv = before
     return 0
+
+
+def _checked(flags: Flags, words: Sequence[str]) -> list[str]:
+    """The words as Hydra reads them. Raises UserError where they do not fit, but not for help, which needs none."""
+    from mixbench.config import Composer
+    from mixbench.overrides import readable
+
+    try:
+        overrides = readable(words)
+        with Composer(flags.config_dir) as composer:
+            composer.compose(overrides)  # for its messages
+        return overrides
+    except UserError:
+        if flags.help:
+            return []
+        raise
 
 
 def _nothing(cfg: object) -> None:

@@ -708,6 +708,19 @@ def test_an_interrupt_that_another_error_hides_is_an_interrupt(mixbench, monkeyp
     assert mixbench("run").status == 130
 
 
+@pytest.mark.parametrize("word", ["method.layers=[input]", "loss=; x", "no=such", "n=ten"])
+def test_help_helps_whoever_got_a_word_wrong(mixbench, word):
+    call = mixbench("run", "--help", word)
+    assert (call.status, call.err) == (0, "")
+    assert "mixbench" in call.out
+
+
+def test_flags_that_show_different_things_are_refused_together(mixbench):
+    call = mixbench("sweep", "--info=plugins", "--cfg", "job")
+    assert call.status == 2
+    assert call.err.count("\n") == 1
+
+
 def test_help_of_hydra_itself_needs_no_keys_of_ours(mixbench):
     call = mixbench("run", "method=none", "--hydra-help")
     assert (call.status, call.err) == (0, "")
