@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mixbench import files, report, selection, table
 from mixbench.archive import portable
 from mixbench.config import Composer
-from mixbench.errors import CannotWrite, UserError
+from mixbench.errors import CannotWrite, UserError, one_line
 from mixbench.selection import KEPT, OWN
 
 # The rest of a run's folder, logits and weights, is too large to keep under version control.
@@ -38,8 +38,15 @@ def record(words: Sequence[str]) -> None:
         print(path)
 
 
-if __name__ == "__main__":
+def main(words: Sequence[str]) -> int:
+    """Record what the words name. Returns 0, 1 where the disk cannot be written, or 2 after a mistake in the words."""
     try:
-        record(sys.argv[1:])
+        record(words)
+        return 0
     except (UserError, CannotWrite) as error:
-        sys.exit(f"mixbench: {error}")
+        print(f"mixbench: {one_line(str(error))}", file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixbench import files, run
+from mixbench import files, record, run
 from mixbench.errors import CannotWrite
 from mixbench.store import Store
 
@@ -274,3 +274,14 @@ def test_a_bug_of_the_writer_is_not_the_disks(tmp_path):
     with pytest.raises(ZeroDivisionError):
         files.write(tmp_path / "a", lambda file: file.write(b"x" * (1 // 0)))
     assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("free", [0, 32_768, 131_072])
+def test_records_that_do_not_fit_the_disk_are_told_in_one_line(disk, capsys, free):
+    place = disk("4m")
+    shutil.copytree(STORE / "runs", place / "runs")
+    fill(place)
+    os.truncate(place / "filler", (place / "filler").stat().st_size - free)
+    assert record.main(["demo", f"results_dir={place}"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert record.main(["no-such-study"]) == 2

@@ -244,14 +244,7 @@ def _program(command: Command, at: int | None, told: Path | None, words: Sequenc
 
 
 def _record(words: Sequence[str]) -> int:
-    from mixbench.errors import UserError
-
-    try:
-        importlib.import_module("mixbench.record").record(list(words))
-    except UserError as error:
-        print(f"mixbench: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return importlib.import_module("mixbench.record").main(list(words))
 
 
 def _call(command: Command, folder: Path, at: int | None = None, told: Path | None = None) -> Ended:
