@@ -280,8 +280,11 @@ def test_a_bug_of_the_writer_is_not_the_disks(tmp_path):
 def test_records_that_do_not_fit_the_disk_are_told_in_one_line(disk, capsys, free):
     place = disk("4m")
     shutil.copytree(STORE / "runs", place / "runs")
+    for folder in (place / "runs").glob("digits-*"):
+        (folder / "config.yaml").write_text("n: 20\n")
+        (folder / "provenance.json").write_text("{}")
     fill(place)
     os.truncate(place / "filler", (place / "filler").stat().st_size - free)
-    assert record.main(["demo", f"results_dir={place}"]) == 1
+    assert record.main(["demo", f"results_dir={place}"]) == 1, capsys.readouterr()
     assert capsys.readouterr().err.count("\n") == 1
     assert record.main(["no-such-study"]) == 2

@@ -270,9 +270,8 @@ def _legend(selection: Selection, width: float, note: str) -> Legend:
 
 def _with_band(histories: Histories, note: str) -> str:
     """What the bands mean, where there are any, before the note."""
-    banded = any(
-        not losses.xs("min", axis=1, level=1).equals(losses.xs("max", axis=1, level=1)) for losses in histories.values()
-    )
+    ends = ([losses.xs(end, axis=1, level=1) for end in ("min", "max")] for losses in histories.values())
+    banded = any(not low.equals(high) for low, high in ends)
     return "; ".join(filter(None, ["line: mean of the runs, band: lowest to highest" * banded, note]))
 
 
