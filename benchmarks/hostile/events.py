@@ -26,7 +26,7 @@ from typing import Any
 from hostile.calls import Ended, call, main
 from hostile.findings import Finding, Report, judge
 from hostile.lanes import Settings, each
-from hostile.stores import TINY, contents, copy, differences, succeed
+from hostile.stores import TINY, age, contents, copy, differences, succeed
 
 OPTIONS_AFTER = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CALLS = ("replace", "rename", "remove", "unlink", "mkdir", "rmdir", "link", "symlink", "truncate", "ftruncate")
@@ -284,6 +284,7 @@ def _try(scratch: Path, point: tuple[Command, int]) -> tuple[int, int, list[Find
         findings = _readers(command, at, folder, scratch / f"out-{os.getpid()}", told)
         ended = _call(command, folder)
         findings += judge(ended, "store", (0,), f"{told}; then the same again")
+        age(folder)
         ended = call(("clean", "--yes"), folder)
         findings += judge(ended, "store", (0,), f"{told}; the same again; clean --yes")
         return 1, 1, findings + _compared(known["contents"], contents(folder, loose=command.loose), told)

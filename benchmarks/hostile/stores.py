@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -32,7 +33,9 @@ CLOCK = (
     "peak_memory_bytes",
     "other_load",
 )  # what differs from one training to its repetition
-TEMPORARY = re.compile(r"^(\..+)\.\d+$")  # .history.csv.4711, written by process 4711
+# .history.csv.4711.3e8aa12f.mixbench, written by process 4711; older ones end with the process
+TEMPORARY = re.compile(r"^(\..+)\.\d+(?:\.[0-9a-f]{8}\.mixbench)?$")
+LONG_AGO = 3600  # seconds: `clean` leaves a temporary file alone that another machine may just have written
 
 
 def succeed(*words: str, folder: Path, **options: Any) -> Ended:
@@ -46,6 +49,14 @@ def succeed(*words: str, folder: Path, **options: Any) -> Ended:
 def copy(source: Path, target: Path) -> Path:
     shutil.copytree(source, target, symlinks=True)
     return target
+
+
+def age(root: Path) -> None:
+    """Let the temporary files below a folder seem to be of an hour ago."""
+    for path in root.rglob(".*"):
+        if TEMPORARY.fullmatch(path.name):
+            then = path.lstat().st_mtime - LONG_AGO
+            os.utime(path, (then, then), follow_symlinks=False)
 
 
 def contents(root: Path, skip: tuple[str, ...] = (".locks",), loose: str | None = None) -> dict[str, str]:
