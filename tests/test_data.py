@@ -185,7 +185,9 @@ def test_holdout_is_the_end_of_the_training_list_and_in_no_subset(holdout, held)
     assert np.array_equal(made.eval_labels, data.train_labels[-held:])
     assert sorted(made.indices) == list(range(10 - held))
     too_many = config({"holdout": holdout}, eval="holdout", n=11 - held)
-    assert error(split, data, too_many) == f"n={11 - held}: there are only {10 - held} training images"
+    told = error(split, data, too_many)
+    assert told.startswith(f"n={11 - held}: ")
+    assert {str(10 - held), str(held), "10"} <= set(told.replace(":", " ").split())  # why there are no more is said
 
 
 @pytest.mark.parametrize("holdout", [0.01, 10, 11])
@@ -514,7 +516,7 @@ def test_what_is_no_archive_is_refused(tmp_path):
     whole = Path(archive(tmp_path)).read_bytes()
     for content in (b"not a zip", b"", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        assert error(read, str(path)) == f"{path}: not an .npz archive"
+        assert error(read, str(path)).startswith(f"{path}: not an .npz archive")
     gc.collect()
 
 
@@ -522,7 +524,7 @@ def test_a_single_array_is_no_archive(tmp_path):
     path = tmp_path / "my.npz"
     with path.open("wb") as file:
         np.save(file, IMAGES)
-    assert error(read, str(path)) == f"{path}: not an .npz archive"
+    assert error(read, str(path)).startswith(f"{path}: not an .npz archive")
 
 
 def test_a_damaged_archive_is_refused(tmp_path):
