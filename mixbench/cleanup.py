@@ -108,7 +108,10 @@ def _of_run(results: Store, run_id: str, owner: str) -> Iterator[Drop]:
 
 def _abandoned(results: Store) -> Iterator[Drop]:
     """The temporary files of killed processes beside the runs, and where tables, plots and archives go."""
-    places = [results.root, results.runs, *_folders(results.root), *_folders(results.root / "gallery")]
+    of_results = _folders(results.root)
+    # A study's records lie in <results_dir>/<study>/runs, a folder each; the runs themselves are looked at under locks.
+    records = [place for folder in of_results if folder != results.runs for place in _folders(folder / "runs")]
+    places = [results.root, results.runs, *of_results, *_folders(results.root / "gallery"), *records]
     if os.path.realpath(".") not in map(os.path.realpath, places):
         places.append(Path())  # where `export` puts archives
     for place in dict.fromkeys(places):

@@ -224,6 +224,7 @@ PLACES = [
     "results/runs/schema.json",
     "results/selection,dataset=digits/accuracy.csv",
     "results/gallery/digits/methods.png",
+    f"results/demo/runs/{RUN}/config.yaml",
     "all.mixbench.zip",
     f"results/runs/{RUN}/metrics.json",
 ]
@@ -232,7 +233,7 @@ PLACES = [
 def test_temporary_files_of_killed_processes_are_dropped_and_those_of_live_ones_never(mixbench, results, writer):
     killed = [writer(path) for path in PLACES]
     live_process, live = writer(PLACES[1])
-    _, in_run = writer(PLACES[4])
+    _, in_run = writer(PLACES[5])
     for process, _ in killed:
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
