@@ -1,7 +1,7 @@
 """The command line: argv -> command and its words; one-line errors."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mixbench import __version__, output
 from mixbench.commands import COMMANDS
@@ -20,19 +20,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     full, say, but not where the reader went away.
     """
     if argv is not None:
-        return _status(list(argv))
+        return status_of(lambda: _dispatch(list(argv)))
     output.protect()
     words = sys.argv[1:]
-    status = _status(words)
+    status = status_of(lambda: _dispatch(words))
     failure = output.lost()
     if failure is not None:
         print(f"mixbench: standard output cannot be written ({failure.strerror})", file=sys.stderr)
     return 1 if failure is not None and status == 0 and _only_shows(words) else status
 
 
-def _status(words: list[str]) -> int:
+def status_of(work: Callable[[], int]) -> int:
+    """The exit status of a command; what ends it early is told in one line: a mistake, the disk, Ctrl-C."""
     try:
-        return _dispatch(words)
+        return work()
     except UserError as error:
         if _interrupted(error):
             print("mixbench: interrupted", file=sys.stderr)

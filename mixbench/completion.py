@@ -33,7 +33,7 @@ def complete(words: Sequence[str], commands: Sequence[str]) -> int:
         print(ZSH_SCRIPT, end="")
         return 0
     if not asked or not asked[0].startswith("query="):
-        return show(Flags(for_hydra=["-sc"], help=True), asked or ["install=bash"])
+        return show(Flags(for_hydra=["-sc"]), asked or ["install=bash"])
     line = os.environ.get("COMP_LINE", "mixbench ")
     before, current = re.fullmatch(r"(.*?)(\S*)", line, re.DOTALL).groups()
     typed = before.split()[1:]
@@ -59,5 +59,5 @@ def _from_hydra(asked: Sequence[str], line: str) -> list[str]:
     os.environ["COMP_LINE"] = line
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-        show(Flags(for_hydra=["-sc"], help=True), asked)
+        show(Flags(for_hydra=["-sc"]), asked)
     return printed.getvalue().split()

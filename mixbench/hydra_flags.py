@@ -48,7 +48,6 @@ class Flags:
 def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
     """Tell flags from overrides; Hydra's own parser wants all flags first. Raises UserError for an unknown flag."""
     flags, rest = Flags(), list(words)
-    given: list[tuple[str, str]] = []
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
@@ -76,8 +75,7 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
         flags.yes |= name == YES
         if name not in ("--multirun", "-m", "--run", "-r", DRY_RUN, YES):
             flags.for_hydra += [name, value] if value else [name]
-        given += [kind for kind in CHOICES if name in kind]
-    if len(set(given)) > 1:
+    if all(not set(names).isdisjoint(flags.for_hydra) for names in CHOICES):
         raise UserError("--cfg and --info show different things; give one of them")
     return flags
 

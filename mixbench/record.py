@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from mixbench import files, report, selection, table
 from mixbench.archive import portable
+from mixbench.cli import status_of
 from mixbench.config import Composer
-from mixbench.errors import CannotWrite, UserError, one_line
+from mixbench.errors import UserError
 from mixbench.selection import KEPT, OWN
 
 # The rest of a run's folder, logits and weights, is too large to keep under version control.
@@ -15,8 +16,8 @@ RECORDED = ("config.yaml", "provenance.json", "history.csv", "metrics.json")
 RECORDED_IF_SMALL, SMALL = "label_noise.csv", 100_000  # bytes
 
 
-def record(words: Sequence[str]) -> None:
-    """Copy the runs to <results_dir>/<study>/runs and write tables, plots and the report from the copies."""
+def record(words: Sequence[str]) -> int:
+    """Copy the runs to <results_dir>/<study>/runs and write tables, plots and the report from the copies. Returns 0."""
     name, overrides, options = selection.read_words(words)
     if name is None:
         raise UserError("name a study")
@@ -36,16 +37,12 @@ def record(words: Sequence[str]) -> None:
         kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
     for path in [*table.write(kept), *report.write(kept)]:
         print(path)
+    return 0
 
 
 def main(words: Sequence[str]) -> int:
-    """Record what the words name. Returns 0, 1 where the disk cannot be written, or 2 after a mistake in the words."""
-    try:
-        record(words)
-        return 0
-    except (UserError, CannotWrite) as error:
-        print(f"mixbench: {one_line(str(error))}", file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 1
+    """Record what the words name. Returns the exit status, as the commands do."""
+    return status_of(lambda: record(words))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def changed_metrics(results, name, **changed):
 
 
 def test_where_images_lay_stays_at_home(mixbench, results, tmp_path):
-    text = "n: 20\ndataset:\n  name: my\n  path: /home/me/my.npz\n  root: /home/me/data\n"
+    text = "n: 20\ndataset:\n  name: my\n  path: /elsewhere/my.npz\n  root: /elsewhere/data\n"
     (results.folder(RUN) / "config.yaml").write_text(text)
     (results.folder(OTHER) / "config.yaml").write_bytes(b"\xff{: no YAML")
     assert mixbench("export").status == 0

@@ -407,3 +407,16 @@ def test_a_chart_of_many_panels_scrolls_on_a_narrow_screen(build, tmp_path):
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     accuracy = page[page.index('id="accuracy"') : page.index('id="gains-over-none"')]
     assert '<figure class="scroll">' in accuracy
+
+
+def test_the_loss_plot_says_what_its_bands_are_where_it_has_any(build, figures):
+    results = build(("none", "label-mix"), (20, 50))
+
+    def told():
+        (legend,) = figures()["loss"].legends
+        return legend.get_title().get_text()
+
+    assert "band" not in told(), "runs of one cell have the same losses"
+    history = next(results.glob("runs/*-none-*/history.csv"))
+    history.write_text(history.read_text().replace("20,1,0.1,2", "20,1,0.1,4", 1))
+    assert "band" in told()

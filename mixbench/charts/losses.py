@@ -272,7 +272,8 @@ def _with_band(histories: Histories, note: str) -> str:
     """What the bands mean, where there are any, before the note."""
     ends = ([losses.xs(end, axis=1, level=1) for end in ("min", "max")] for losses in histories.values())
     banded = any(not low.equals(high) for low, high in ends)
-    return "; ".join(filter(None, ["line: mean of the runs, band: lowest to highest" * banded, note]))
+    bands = ["line: mean of the runs, band: lowest to highest"] if banded else []
+    return "; ".join([*bands, *([note] if note else [])])
 
 
 def _colours_of(table: Table) -> dict[tuple, str]:

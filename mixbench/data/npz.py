@@ -17,8 +17,8 @@ from mixbench.errors import UserError
 TRAIN_KEYS, TEST_KEYS = ("train_images", "train_labels"), ("test_images", "test_labels")
 LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
 SMALLEST_SIDE = 8  # three halvings leave one pixel
+ARRAYS = ", ".join((*TRAIN_KEYS, *TEST_KEYS))
 # What zipfile and NumPy raise on contents that are damaged, encrypted or compressed in a way they do not know.
-SAVE = f"save one with numpy.savez_compressed: {', '.join((*TRAIN_KEYS, *TEST_KEYS))}"
 DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
@@ -50,7 +50,9 @@ def read(path: str, with_test: bool) -> dict[str, np.ndarray]:
             arrays = {key: _read(archive, array) for key, array in found.items()}
     except zipfile.BadZipFile as error:
         readable = zipfile.is_zipfile(file)
-        told = f"not a readable .npz archive ({_first_line(error)})" if readable else f"not an .npz archive; {SAVE}"
+        told = "not an .npz archive; save one with numpy.savez_compressed: " + ARRAYS
+        if readable:
+            told = f"not a readable .npz archive ({_first_line(error)})"
         raise UserError(f"{path}: {told}") from error
     except DAMAGE as error:
         raise UserError(f"{path}: not a readable .npz archive ({_first_line(error)})") from error
@@ -84,10 +86,7 @@ def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict
                 f"{path}: no {key}; eval=test needs {' and '.join(TEST_KEYS)}; eval=stratified works without, it "
                 "evaluates on a part of the training list that no run trains on"
             )
-        raise UserError(
-            f"{path}: no {key}; an archive has {', '.join((*TRAIN_KEYS, *TEST_KEYS))}, "
-            f"this one {', '.join(there) or 'nothing'}"
-        )
+        raise UserError(f"{path}: no {key}; an archive has {ARRAYS}, this one {', '.join(there) or 'nothing'}")
     return {key: there[key] for key in keys}
 
 
