@@ -2,7 +2,7 @@
 
 import sys
 
-from mixbench.cli import main
+from mixbench.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

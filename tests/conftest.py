@@ -10,8 +10,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start: stored
 import pytest
 import torch
 
-from mixbench import sweep
-from mixbench.cli import main
+from mixbench.cli.main import main
+from mixbench.runs import sweep
 
 
 @dataclass(frozen=True)

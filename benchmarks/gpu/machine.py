@@ -8,9 +8,9 @@ import sys
 import torch
 import torchvision
 
-from mixbench import provenance
-from mixbench.device import choose_device, choose_precision, device_name
-from mixbench.errors import UserError
+from mixbench.core.errors import UserError
+from mixbench.runs import provenance
+from mixbench.training.device import choose_device, choose_precision, device_name
 
 
 def machine(requested: str) -> dict:

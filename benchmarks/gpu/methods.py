@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mixbench.bench import main as bench
-from mixbench.bench import methods
-from mixbench.bench.loops import Effort
-from mixbench.device import choose_device
+from benchmarks.speed import main as bench
+from benchmarks.speed import methods
+from benchmarks.speed.loops import Effort
+from mixbench.training.device import choose_device
 
 
 def main(argv: Sequence[str] | None = None) -> int:

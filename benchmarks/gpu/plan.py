@@ -50,7 +50,7 @@ def steps(device: str, quick: bool, runs: Study) -> list[Step]:
     """Correctness, the benchmark in parts that each fit one command, and the study."""
     smoke = ["-m", "benchmarks.gpu.smoke", "--device", device, "--out", "figures.json"]
     methods = ["-m", "benchmarks.gpu.methods", "--device", device, "--out", "figures.json"]
-    bench = ["-m", "mixbench.bench", "--device", device]
+    bench = ["-m", "benchmarks.speed", "--device", device]
     kept = f"results/bench/{device.partition(':')[0]}.json"
     training = Step("study", runs.train(), 0.5, resumes=True, copies=runs.copies)
     if quick:

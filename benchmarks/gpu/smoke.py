@@ -26,13 +26,13 @@ from tabulate import tabulate
 from torch import Tensor
 
 from mixbench import data
-from mixbench.catalogue import names
-from mixbench.config import Composer
-from mixbench.device import choose_device, use_precision
-from mixbench.errors import UserError
-from mixbench.identity import job
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.config.options import names
+from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES
-from mixbench.train import Engine, learning_rate
+from mixbench.training.device import choose_device, use_precision
+from mixbench.training.loop import Engine, learning_rate
 
 STEPS = 50
 BOUND = 1e-6  # of |a - b| / max(1, |a|), for every loss and every logit

@@ -140,7 +140,7 @@ def load() -> None:
 
 def main(words: Sequence[str]) -> int:
     """The command line as a program has it: with words of its own it would leave the caller's streams as they are."""
-    from mixbench.cli import main
+    from mixbench.cli.main import main
 
     sys.argv = ["mixbench", *words]
     return main()

@@ -42,7 +42,7 @@ class Command:
     words: tuple[str, ...]
     prepared: str
     loose: str | None = None
-    record: bool = False  # python -m mixbench.record
+    record: bool = False  # python -m mixbench.cli.record
     changes_runs: bool = False  # so that the report has to be tried after a kill
 
 
@@ -243,7 +243,7 @@ def _program(command: Command, at: int | None, told: Path | None, words: Sequenc
 
 
 def _record(words: Sequence[str]) -> int:
-    return importlib.import_module("mixbench.record").main(list(words))
+    return importlib.import_module("mixbench.cli.record").main(list(words))
 
 
 def _call(command: Command, folder: Path, at: int | None = None, told: Path | None = None) -> Ended:

@@ -118,8 +118,8 @@ def check(folder: Path, what: str, where: str, command: str) -> list[Finding]:
 
 def _names(folder: Path) -> list[str]:
     """The ids of the sweep's runs of seeds 21 and 22."""
-    from mixbench.config import Composer
-    from mixbench.identity import job
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import job
 
     words = [word for word in SWEEP[1:] if not word.startswith("seed=")]
     with Composer() as composer:

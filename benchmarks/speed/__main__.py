@@ -2,6 +2,6 @@
 
 import sys
 
-from mixbench.bench.main import main
+from benchmarks.speed.main import main
 
 sys.exit(main())

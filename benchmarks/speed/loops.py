@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 
-from mixbench import data, identity, models
-from mixbench.config import Composer
-from mixbench.device import PRECISION_NAMES, choose_precision
-from mixbench.train import PLAN_STEPS, Engine, learning_rate
+from mixbench import data, models
+from mixbench.config import identity
+from mixbench.config.compose import Composer
+from mixbench.training.device import PRECISION_NAMES, choose_precision
+from mixbench.training.loop import PLAN_STEPS, Engine, learning_rate
 
 N, HELD_OUT, SEED = 5000, 500, 0  # images of the subset, images beside it, of the synthetic data set
 METHOD = "method=label-mix"  # what the plain loop does too

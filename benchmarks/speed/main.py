@@ -17,11 +17,13 @@ from typing import Any
 
 import torch
 
-from mixbench import __version__, files, provenance
-from mixbench.bench import loops, methods, rates, report, stored
-from mixbench.bench.loops import Effort
-from mixbench.device import PRECISION_NAMES, choose_device, choose_precision
-from mixbench.errors import UserError
+from benchmarks.speed import loops, methods, rates, report, stored
+from benchmarks.speed.loops import Effort
+from mixbench import __version__
+from mixbench.core import files
+from mixbench.core.errors import UserError
+from mixbench.runs import provenance
+from mixbench.training.device import PRECISION_NAMES, choose_device, choose_precision
 
 OUT = Path("results/bench")
 TARGET_WIDTH = 16  # of the network whose memory is watched over many steps

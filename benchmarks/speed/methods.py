@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from mixbench.bench.loops import Effort, MixbenchLoop, interleaved, now, relative, settled
-from mixbench.bench.report import table, where
-from mixbench.catalogue import names
+from benchmarks.speed.loops import Effort, MixbenchLoop, interleaved, now, relative, settled
+from benchmarks.speed.report import table, where
+from mixbench.config.options import names
 from mixbench.mixing.runner import METHOD_NAMES
 
 BATCHES = 30  # of which gathering, augmenting and mixing are timed apart

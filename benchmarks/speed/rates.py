@@ -5,8 +5,8 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mixbench.bench.loops import MixbenchLoop, now
-from mixbench.device import PRECISION_NAMES, use_precision
+from benchmarks.speed.loops import MixbenchLoop, now
+from mixbench.training.device import PRECISION_NAMES, use_precision
 
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the square matrices
 FEWEST, SECONDS = 3, 2.0  # products, and how long they go on at least

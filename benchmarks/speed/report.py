@@ -5,8 +5,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from mixbench.bench.loops import METHOD, WINDOW, N
-from mixbench.device import PRECISION_NAMES
+from benchmarks.speed.loops import METHOD, WINDOW, N
+from mixbench.training.device import PRECISION_NAMES
 
 NOISE = 0.03  # two medians of the same loop differ by 1 to 3 %
 GROWTH_AT_MOST = 10  # MB, the noise of the measurement; keeping the images of each of 300 steps would take 450

@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from mixbench import data, files, identity, run, store
-from mixbench.bench.report import table, where
-from mixbench.config import Composer
+from benchmarks.speed.report import table, where
+from mixbench import data
+from mixbench.config import identity
+from mixbench.config.compose import Composer
+from mixbench.core import files
 from mixbench.mixing.runner import METHOD_NAMES
+from mixbench.runs import run
+from mixbench.runs.store import store
 
 STORES = (1_000, 10_000)  # runs
 SIZES = (100, 250, 500, 1000)  # n of the stored runs

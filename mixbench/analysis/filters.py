@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench.errors import UserError
-from mixbench.identity import Job
-from mixbench.store import RUN_ID
+from mixbench.config.identity import Job
+from mixbench.core.errors import UserError
+from mixbench.runs.store.store import RUN_ID
 
 IN_NAME = ("dataset", "n", "method", "seed")  # keys that the name of a run's folder tells: identity.run_id
 CLASSES = "dataset.classes"  # decides nothing, so it can be given when runs are read

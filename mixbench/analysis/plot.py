@@ -5,15 +5,15 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from mixbench import files
-from mixbench.charts.accuracy import accuracy, numbers
-from mixbench.charts.gains import gains
-from mixbench.charts.heatmap import heatmap
-from mixbench.charts.losses import loss_curves
-from mixbench.charts.style import STYLE, paths, rendered
-from mixbench.comparison import compare
-from mixbench.selection import Selection
-from mixbench.table import build
+from mixbench.analysis.charts.accuracy import accuracy, numbers
+from mixbench.analysis.charts.gains import gains
+from mixbench.analysis.charts.heatmap import heatmap
+from mixbench.analysis.charts.losses import loss_curves
+from mixbench.analysis.charts.style import STYLE, paths, rendered
+from mixbench.analysis.compare import compare
+from mixbench.analysis.select import Selection
+from mixbench.analysis.table import build
+from mixbench.core import files
 
 SMALL = 10_000  # the small-data report shows n up to here in a figure of its own
 FIGURES = ("accuracy", "accuracy-log", f"accuracy-to-{SMALL}", "gains", "heatmap", "loss")

@@ -5,10 +5,10 @@ No torch.
 
 from collections.abc import Sequence
 
-from mixbench.comparison import Experiment, Setting
+from mixbench.analysis.compare import Experiment, Setting
+from mixbench.analysis.table import shown_gain
 from mixbench.stats import ALPHA, Difference, holm, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
-from mixbench.table import shown_gain
 
 SMALLEST_P = 0.001
 LISTED = 4  # names, before "and so many others"

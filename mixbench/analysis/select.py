@@ -8,17 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench import evaluated, store, study
-from mixbench.config import Composer
-from mixbench.errors import UserError, unknown
-from mixbench.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
-from mixbench.hydra_flags import YES
-from mixbench.identity import INERT, Job, cell_hash, completed
-from mixbench.overrides import LIMIT, home, parse, values
-from mixbench.schema import StudyConfig
+from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
+from mixbench.cli.flags import YES
+from mixbench.config.compose import Composer
+from mixbench.config.identity import INERT, Job, cell_hash, completed
+from mixbench.config.overrides import LIMIT, home, parse, values
+from mixbench.config.schema import StudyConfig
+from mixbench.core.errors import UserError, unknown
+from mixbench.runs import study
+from mixbench.runs.store import store
+from mixbench.runs.store.store import Store
+from mixbench.runs.study import Study
 from mixbench.stats import RULES
-from mixbench.store import Store
-from mixbench.study import Study
+from mixbench.training import rules
 
 OPTIONS = {"rows": None, "columns": None, "rule": None, "results_dir": "results", "out": None}
 METRICS = (
@@ -83,7 +85,7 @@ class Selection:
     def on(self) -> str:
         """What the images are called that its runs are evaluated on: test, held-out or, where both, evaluation."""
         frame = self.frame if len(self.frame) else self.wanted()
-        return evaluated.images(frame.get("eval", []))
+        return rules.images(frame.get("eval", []))
 
     def wanted(self) -> pd.DataFrame:
         """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""

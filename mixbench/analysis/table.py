@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench import evaluated, files, study
-from mixbench import markdown as md
-from mixbench.errors import unknown
-from mixbench.labels import telling_apart
-from mixbench.selection import NOT_KEYS, Selection, identity_keys
+from mixbench.analysis.select import NOT_KEYS, Selection, identity_keys
+from mixbench.config.labels import telling_apart
+from mixbench.core import files
+from mixbench.core import markdown as md
+from mixbench.core.errors import unknown
+from mixbench.runs import study
+from mixbench.runs.study import Published
 from mixbench.stats import RULES, Difference, Summary, summarise
-from mixbench.study import Published
+from mixbench.training import rules
 
 BASELINE_FIRST = ("none",)
 NAMES = ("method", "variant")  # keys whose value alone says what a row is
@@ -202,7 +204,7 @@ def preamble(selection: Selection, table: Table) -> list[str]:
     """What the numbers are and how the runs were made, above the table."""
     counts = "mean ± standard deviation (runs)"
     lines = precisions(selection.frame)
-    meaning = evaluated.rule(selection.rule, selection.on).meaning
+    meaning = rules.rule(selection.rule, selection.on).meaning
     lines.append(f"Percent, {counts}{_of_intervals(table)}; {meaning}.")
     lines += _of_images(selection.on)
     if selection.study is not None:
@@ -235,7 +237,7 @@ def _of_images(on: str) -> list[str]:
     """A line on what images the accuracies are on, where these are not simply the test images."""
     held_out = "Accuracies are on held-out images: a part of the training list that no run trains on."
     mixed = "Some runs are evaluated on test images, others on held-out images of the training list."
-    return {evaluated.HELD_OUT: [held_out], evaluated.MIXED: [mixed]}.get(on, [])
+    return {rules.HELD_OUT: [held_out], rules.MIXED: [mixed]}.get(on, [])
 
 
 def _of_intervals(table: Table) -> str:

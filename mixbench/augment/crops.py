@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mixbench.augment.layout import pixels, planes, reflected
-from mixbench.functions import check_bounds
-from mixbench.plan import ATTEMPTS
+from mixbench.core.draws import ATTEMPTS
+from mixbench.core.registry import check_bounds
 
 LARGEST_PAD = 1000  # pixels: more than any image here has
 

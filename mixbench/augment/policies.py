@@ -13,7 +13,7 @@ from mixbench.augment.crops import standard
 from mixbench.augment.layout import pixels, planes
 from mixbench.augment.operations import SIGNED, Row, apply, magnitudes, signed_rows, table
 from mixbench.augment.subpolicies import SUBPOLICIES
-from mixbench.plan import DICE
+from mixbench.core.draws import DICE
 
 OPERATIONS = ("Identity", *SIGNED, "Posterize", "Solarize", "AutoContrast", "Equalize")
 Shape = tuple[int, int, int]  # C, H, W

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from mixbench.augment.colour import grey, jitter
 from mixbench.augment.crops import standard
 from mixbench.augment.layout import pixels, planes, reflected
-from mixbench.functions import check_bounds
+from mixbench.core.registry import check_bounds
 
 SOLARIZE_FROM = 128  # Pillow's default, which the authors' code uses
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixbench.errors import one_line, unknown
-from mixbench.help import (
+from mixbench.cli.help import (
     CLEAN_HELP,
     EXPORT_HELP,
     GALLERY_HELP,
@@ -17,10 +16,11 @@ from mixbench.help import (
     STUDY_HELP,
     TABLE_HELP,
 )
+from mixbench.core.errors import one_line, unknown
 
 if TYPE_CHECKING:
-    from mixbench.identity import Job
-    from mixbench.selection import Selection
+    from mixbench.analysis.select import Selection
+    from mixbench.config.identity import Job
 
 GROUP_OF = {
     "methods": "method",
@@ -34,12 +34,12 @@ GROUP_OF = {
 
 def run(words: list[str], multirun: bool = False) -> int:
     """mixbench run: one run, or with --multirun several."""
-    from mixbench import overrides
-    from mixbench.combinations import collapsed, combine
-    from mixbench.config import Composer
-    from mixbench.hydra_flags import read, show
-    from mixbench.identity import job
-    from mixbench.study import of_run
+    from mixbench.cli.flags import read, show
+    from mixbench.config import overrides
+    from mixbench.config.combinations import collapsed, combine
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import job
+    from mixbench.runs.study import of_run
 
     flags = read(words)
     if flags.help:
@@ -55,7 +55,7 @@ def run(words: list[str], multirun: bool = False) -> int:
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
-    from mixbench.sweep import run_jobs
+    from mixbench.runs.sweep import run_jobs
 
     return run_jobs(jobs, jobs[0].cfg.results_dir, warnings)
 
@@ -67,11 +67,11 @@ def sweep(words: list[str]) -> int:
 
 def study(words: list[str]) -> int:
     """mixbench study: a study's runs, then its table, plots and report."""
-    from mixbench import selection
-    from mixbench.config import Composer
-    from mixbench.hydra_flags import YES, read, show
-    from mixbench.overrides import quoted
-    from mixbench.study import combinations, plan
+    from mixbench.analysis import select as selection
+    from mixbench.cli.flags import YES, read, show
+    from mixbench.config.compose import Composer
+    from mixbench.config.overrides import quoted
+    from mixbench.runs.study import combinations, plan
 
     flags = read(words)
     with Composer(flags.config_dir) as composer:
@@ -90,7 +90,7 @@ def study(words: list[str]) -> int:
         warnings = list(filter(None, [planned.fewer]))
         if flags.dry_run:
             return _dry_run(made, options["results_dir"], warnings)
-        from mixbench.sweep import EXIT_INTERRUPTED, run_jobs
+        from mixbench.runs.sweep import EXIT_INTERRUPTED, run_jobs
 
         status = run_jobs(made, options["results_dir"], warnings)
         if status == EXIT_INTERRUPTED:
@@ -108,7 +108,7 @@ def table(words: list[str]) -> int:
     if _wants_help(words):
         print(TABLE_HELP.format(what="Tables", command="table"), end="")
         return 0
-    from mixbench.table import as_stored, outdated
+    from mixbench.analysis.table import as_stored, outdated
 
     chosen = _select(words)
     before = as_stored(chosen)
@@ -145,21 +145,21 @@ def gallery(words: list[str]) -> int:
     if _wants_help(words):
         print(GALLERY_HELP, end="")
         return 0
-    from mixbench import gallery
-    from mixbench.config import Composer
+    from mixbench.analysis.gallery import draw
+    from mixbench.config.compose import Composer
 
     config_dir, words = _config_dir(words)
     out = [word.removeprefix("out=") for word in words if word.startswith("out=")]
     with Composer(config_dir) as composer:
         overrides = [word for word in words if not word.startswith("out=")]
-        for path in gallery.draw(composer, overrides, Path(out[-1]) if out else None):
+        for path in draw.draw(composer, overrides, Path(out[-1]) if out else None):
             print(path)
     return 0
 
 
 def list_command(words: list[str]) -> int:
     """mixbench list: what a group offers, a line each."""
-    from mixbench.catalogue import describe, unfit
+    from mixbench.config.options import describe, unfit
 
     config_dir, words = _config_dir(words)
     if _wants_help(words) or not words:
@@ -179,7 +179,7 @@ def list_command(words: list[str]) -> int:
 
 def status(words: list[str]) -> int:
     """mixbench status: how the runs of the store, or of a study, stand."""
-    from mixbench.status import status
+    from mixbench.runs.status import status
 
     if _wants_help(words):
         print(STATUS_HELP, end="")
@@ -191,7 +191,7 @@ def status(words: list[str]) -> int:
 
 def clean(words: list[str]) -> int:
     """mixbench clean: drop what is not finished."""
-    from mixbench.cleanup import clean
+    from mixbench.runs.store.cleanup import clean
 
     if _wants_help(words):
         print(CLEAN_HELP, end="")
@@ -204,7 +204,7 @@ def export(words: list[str]) -> int:
     if _wants_help(words):
         print(EXPORT_HELP, end="")
         return 0
-    from mixbench import archive
+    from mixbench.runs.store import archive
 
     words, out, files = archive.read_words(words)
     chosen = _select(words)
@@ -221,10 +221,10 @@ def import_command(words: list[str]) -> int:
     if _wants_help(words) or not words:
         print(IMPORT_HELP, end="")
         return 0 if words else 2
-    from mixbench import merge
-    from mixbench.hydra_flags import read
+    from mixbench.cli.flags import read
+    from mixbench.runs.store import importing
 
-    return merge.merge(*merge.read_words(read(words, known=("--help", "-h")).overrides))
+    return importing.merge(*importing.read_words(read(words, known=("--help", "-h")).overrides))
 
 
 COMMANDS = {
@@ -249,7 +249,7 @@ def _wants_help(words: Sequence[str]) -> bool:
 
 def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
     """Take --config-dir FOLDER out of the words; other flags of commands that train nothing are their last words."""
-    from mixbench.hydra_flags import YES, read
+    from mixbench.cli.flags import YES, read
 
     flags = read(words, known=("--config-dir", "-cd", YES, "--help", "-h"))
     return flags.config_dir, flags.overrides + ["--help"] * flags.help + [YES] * flags.yes
@@ -261,18 +261,18 @@ def _method(overrides: Sequence[str]) -> str | None:
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:
-    from mixbench import costs
-    from mixbench.store import Store
+    from mixbench.runs import estimate
+    from mixbench.runs.store.store import Store
 
     for warning in warnings:
         _say(f"warning: {warning}")
-    print("\n".join(costs.dry_run(jobs, Store(results_dir))))
+    print("\n".join(estimate.dry_run(jobs, Store(results_dir))))
     return 0
 
 
 def _select(words: list[str]) -> "Selection":
-    from mixbench.config import Composer
-    from mixbench.selection import select
+    from mixbench.analysis.select import select
+    from mixbench.config.compose import Composer
 
     config_dir, words = _config_dir(words)
     with Composer(config_dir) as composer:
@@ -280,7 +280,7 @@ def _select(words: list[str]) -> "Selection":
 
 
 def _write_table(chosen: "Selection") -> int:
-    from mixbench import table
+    from mixbench.analysis import table
 
     if len(chosen.frame) or chosen.study:  # a study's empty cells are worth showing
         print(table.markdown(chosen, table.build(chosen)))
@@ -292,7 +292,7 @@ def _write_table(chosen: "Selection") -> int:
 
 
 def _write_plots(chosen: "Selection") -> int:
-    from mixbench import plot
+    from mixbench.analysis import plot
 
     if not len(chosen.frame):
         return _nothing_stored(chosen)
@@ -302,7 +302,7 @@ def _write_plots(chosen: "Selection") -> int:
 
 
 def _write_report(chosen: "Selection") -> int:
-    from mixbench import report
+    from mixbench.analysis import report
 
     if not len(chosen.frame):
         return _nothing_stored(chosen)

@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from mixbench.catalogue import names
-from mixbench.hydra_flags import Flags, show
+from mixbench.cli.flags import Flags, show
+from mixbench.config.options import names
 
 # Hydra's script for bash counts on unquoted words being split, which zsh does not do: this is zsh's own way.
 ZSH_SCRIPT = """\

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mixbench.errors import UserError, unknown
+from mixbench.core.errors import UserError, unknown
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 CFG = ("job", "hydra", "all")
@@ -84,7 +84,7 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
     import hydra
 
-    from mixbench.config import CONFIG_MODULE, CONFIG_NAME
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME
 
     overrides = list(overrides) if "-sc" in flags.for_hydra else _checked(flags, overrides)
     logging.raiseExceptions = False  # Hydra's handlers outlive the streams of an earlier call in this process
@@ -108,8 +108,8 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
 
 def _checked(flags: Flags, words: Sequence[str]) -> list[str]:
     """The words as Hydra reads them. Raises UserError where they do not fit, but not for help, which needs none."""
-    from mixbench.config import Composer
-    from mixbench.overrides import readable
+    from mixbench.config.compose import Composer
+    from mixbench.config.overrides import readable
 
     try:
         overrides = readable(words)

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from mixbench import __version__, output
-from mixbench.commands import COMMANDS
-from mixbench.errors import CannotWrite, UserError, one_line, unknown
-from mixbench.help import HELP
-from mixbench.hydra_flags import DRY_RUN, SHOWS
+from mixbench import __version__
+from mixbench.cli import streams
+from mixbench.cli.commands import COMMANDS
+from mixbench.cli.flags import DRY_RUN, SHOWS
+from mixbench.cli.help import HELP
+from mixbench.core.errors import CannotWrite, UserError, one_line, unknown
 
 WORKS = ("run", "sweep", "study", "clean", "export", "import")  # commands that do more than write to standard output
 
@@ -21,10 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is not None:
         return status_of(lambda: _dispatch(list(argv)))
-    output.protect()
+    streams.protect()
     words = sys.argv[1:]
     status = status_of(lambda: _dispatch(words))
-    failure = output.lost()
+    failure = streams.lost()
     if failure is not None:
         print(f"mixbench: standard output cannot be written ({failure.strerror})", file=sys.stderr)
     return 1 if failure is not None and status == 0 and _only_shows(words) else status
@@ -69,7 +70,7 @@ def _dispatch(words: list[str]) -> int:
         print(f"mixbench {__version__}")
         return 0
     if words[0] in ("-sc", "--shell-completion"):
-        from mixbench.completion import complete
+        from mixbench.cli.completion import complete
 
         return complete(words, list(COMMANDS))
     words = _command_first(words)

@@ -1,14 +1,15 @@
-"""Keep a study's finished runs as its records: python -m mixbench.record STUDY [KEY=VALUE …] (scripts/record)."""
+"""Keep a study's finished runs as its records: python -m mixbench.cli.record STUDY [KEY=VALUE …] (scripts/record)."""
 
 import sys
 from collections.abc import Sequence
 
-from mixbench import files, report, selection, table
-from mixbench.archive import portable
-from mixbench.cli import status_of
-from mixbench.config import Composer
-from mixbench.errors import UserError
-from mixbench.selection import KEPT, OWN
+from mixbench.analysis import report, select, table
+from mixbench.analysis.select import KEPT, OWN
+from mixbench.cli.main import status_of
+from mixbench.config.compose import Composer
+from mixbench.core import files
+from mixbench.core.errors import UserError
+from mixbench.runs.store.archive import portable
 
 # The rest of a run's folder, logits and weights, is too large to keep under version control.
 RECORDED = ("config.yaml", "provenance.json", "history.csv", "metrics.json")
@@ -18,11 +19,11 @@ RECORDED_IF_SMALL, SMALL = "label_noise.csv", 100_000  # bytes
 
 def record(words: Sequence[str]) -> int:
     """Copy the runs to <results_dir>/<study>/runs and write tables, plots and the report from the copies. Returns 0."""
-    name, overrides, options = selection.read_words(words)
+    name, overrides, options = select.read_words(words)
     if name is None:
         raise UserError("name a study")
     with Composer() as composer:
-        own = selection.of_study(composer, name, overrides, options, sources=(OWN,))
+        own = select.of_study(composer, name, overrides, options, sources=(OWN,))
         for folder in own.frame["folder"]:
             copy = own.kept / folder.name
             try:
@@ -34,7 +35,7 @@ def record(words: Sequence[str]) -> int:
                 raise UserError(f"{folder}: cannot be recorded ({error})") from error
             contents[copy / "config.yaml"] = portable(contents[copy / "config.yaml"])
             files.write_all(contents)
-        kept = selection.of_study(composer, name, overrides, options, sources=(KEPT,))
+        kept = select.of_study(composer, name, overrides, options, sources=(KEPT,))
     for path in [*table.write(kept), *report.write(kept)]:
         print(path)
     return 0

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from mixbench.config import GROUPS, Composer
-from mixbench.identity import Job
-from mixbench.overrides import LIMIT, expand
+from mixbench.config.compose import GROUPS, Composer
+from mixbench.config.identity import Job
+from mixbench.config.overrides import LIMIT, expand
 
 Combination = list[str]  # of overrides
 SHOWN = 3  # reasons that a warning gives

@@ -15,10 +15,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mixbench import own_files
-from mixbench.errors import UserError, unknown
-from mixbench.overrides import PATHS, home, parse, quoted, told
-from mixbench.schema import Config
+from mixbench.config import own_files
+from mixbench.config.overrides import PATHS, home, parse, quoted, told
+from mixbench.config.schema import Config
+from mixbench.core.errors import UserError, unknown
 
 CONFIG_MODULE = "mixbench.configs"
 CONFIG_NAME = "run"

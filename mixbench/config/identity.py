@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench.errors import UserError
-from mixbench.settle import settle
+from mixbench.config.validate import settle
+from mixbench.core.errors import UserError
 
 # Keys that do not bear on what a run computes, only on where and how.
 INERT = {

@@ -6,7 +6,7 @@ As in `mixup α=0.2 n=500 seed=0`; the name of the run's folder has a hash in pl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mixbench.identity import Job
+from mixbench.config.identity import Job
 
 ALWAYS = ("method", "n", "seed")
 GREEK = {"alpha": "α", "beta": "β"}

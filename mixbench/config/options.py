@@ -4,7 +4,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from mixbench.errors import UserError, one_line
+from mixbench.core.errors import UserError, one_line
 
 
 def names(group: str, config_dir: str | None = None) -> list[str]:
@@ -26,20 +26,22 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
 
 def unfit(group: str, config_dir: str) -> dict[str, str]:
     """Option of the user's own folder -> why it cannot be run, of those that cannot."""
-    from mixbench import selection, study, train
-    from mixbench.config import Composer
-    from mixbench.identity import job
+    from mixbench.analysis import select
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import job
+    from mixbench.runs import study
+    from mixbench.training import loop
 
     reasons = {}
     with Composer(config_dir) as composer:
         for file in sorted((Path(config_dir) / group).glob("*.yaml")):
             try:
                 if group == "study":
-                    selection.check_shown(study.plan(composer, file.stem), selection.OPTIONS)
+                    select.check_shown(study.plan(composer, file.stem), select.OPTIONS)
                 elif group == "dataset":  # its images are looked at when they are used
                     composer.compose([f"dataset={file.stem}"])
                 else:
-                    train.check(job(composer.compose([f"{group}={file.stem}"])).cfg)
+                    loop.check(job(composer.compose([f"{group}={file.stem}"])).cfg)
             except UserError as error:
                 reasons[file.stem] = one_line(str(error))
     return reasons

@@ -26,7 +26,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
-from mixbench.errors import UserError
+from mixbench.core.errors import UserError
 
 LIMIT = 10_000  # runs of one command without --yes: more are a slip more often than a wish
 PATHS = ("dataset.path", "dataset.root", "results_dir", "out")

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from mixbench.errors import UserError
+from mixbench.core.errors import UserError
 
 MOST_BYTES = 1_000_000  # of a file: a study of a thousand published rows has a tenth of it
 MOST_NODES = 100_000  # values of a file with all aliases written out: ten lines of aliases can stand for billions

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.errors import UserError, unknown
+from mixbench.core.errors import UserError, unknown
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
 EVALS = ("test", "holdout", "stratified")

@@ -15,8 +15,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import betaincinv, ndtri
 
-from mixbench import rng
-from mixbench.rng import Purpose
+from mixbench.core import random_words
+from mixbench.core.random_words import Purpose
 
 DICE = 32  # numbers for each image's augmentation: more than any needs
 ATTEMPTS = 10  # at a rectangle that fits the image, as torchvision's RandomErasing and RandomResizedCrop
@@ -66,24 +66,24 @@ def order(plan: Plan, first: int, count: int) -> np.ndarray:
 def _order(seed: int, n: int, batch_size: int, first: int, count: int) -> np.ndarray:
     start, stop = first * batch_size, (first + count) * batch_size
     first_epoch, last_epoch = start // n, (stop - 1) // n
-    stream = rng.permutations(seed, Purpose.ORDER, first_epoch, last_epoch - first_epoch + 1, n).reshape(-1)
+    stream = random_words.permutations(seed, Purpose.ORDER, first_epoch, last_epoch - first_epoch + 1, n).reshape(-1)
     return stream[start - first_epoch * n :][: stop - start].reshape(count, batch_size).copy()
 
 
 def shift(plan: Plan, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: top and left edge of each crop in the padded image, uniform in 0 … 2 pad."""
-    u = rng.uniform(plan.seed, Purpose.SHIFT, first, count, 2 * plan.batch_size)
+    u = random_words.uniform(plan.seed, Purpose.SHIFT, first, count, 2 * plan.batch_size)
     return (u * (2 * plan.pad + 1)).astype(np.int64).reshape(count, plan.batch_size, 2)
 
 
 def mirror(plan: Plan, first: int, count: int) -> np.ndarray:
     """bool [count, B]: whether each image is flipped, with probability 1/2."""
-    return rng.uniform(plan.seed, Purpose.MIRROR, first, count, plan.batch_size) < 0.5
+    return random_words.uniform(plan.seed, Purpose.MIRROR, first, count, plan.batch_size) < 0.5
 
 
 def dice(plan: Plan, first: int, count: int) -> np.ndarray:
     """float64 [count, B, 32]: uniform numbers from which an augmentation makes its decisions about each image."""
-    drawn = rng.uniform(plan.seed, Purpose.DICE, first, count, DICE * plan.batch_size)
+    drawn = random_words.uniform(plan.seed, Purpose.DICE, first, count, DICE * plan.batch_size)
     return drawn.reshape(count, plan.batch_size, DICE)
 
 
@@ -93,8 +93,8 @@ def partner(plan: Plan, first: int, count: int) -> np.ndarray:
     Protected images are their own partners, and π is uniform over the permutations of the others.
     """
     if plan.protected is None:
-        return rng.permutations(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
-    keys = rng.words(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
+        return random_words.permutations(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
+    keys = random_words.words(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
     protected = _protected(plan, first, count)
     # Both sorts put the protected last and in their own order; the others meet in a random one.
     places = np.argsort(protected, axis=1, kind="stable")
@@ -106,7 +106,7 @@ def partner(plan: Plan, first: int, count: int) -> np.ndarray:
 
 def applied(plan: Plan, first: int, count: int) -> np.ndarray:
     """bool [count, B]: whether the method is applied: to the batch with probability p, to a protected image never."""
-    coin = rng.uniform(plan.seed, Purpose.APPLIED, first, count, 1) < plan.p
+    coin = random_words.uniform(plan.seed, Purpose.APPLIED, first, count, 1) < plan.p
     return np.repeat(coin, plan.batch_size, axis=1) & ~_protected(plan, first, count)
 
 
@@ -117,7 +117,7 @@ def chosen(plan: Plan, first: int, count: int) -> np.ndarray:
 
 def lam(plan: Plan, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: λ ~ Beta(α, β), the share of the image itself; 1 where it is not mixed."""
-    u = rng.uniform(plan.seed, Purpose.LAMBDA, first, count, plan.batch_size if plan.per_sample else 1)
+    u = random_words.uniform(plan.seed, Purpose.LAMBDA, first, count, plan.batch_size if plan.per_sample else 1)
     drawn = betaincinv(plan.alpha, plan.beta, u)
     return np.where(applied(plan, first, count), drawn, 1.0)
 
@@ -151,7 +151,7 @@ def noise(plan: Plan, first: int, count: int) -> np.ndarray:
     """
     masks = plan.batch_size if plan.per_sample else 1
     shape = (masks, plan.height, plan.width // 2 + 1, 2)
-    u = rng.uniform(plan.seed, Purpose.NOISE, first, count, int(np.prod(shape)))
+    u = random_words.uniform(plan.seed, Purpose.NOISE, first, count, int(np.prod(shape)))
     return ndtri(u).astype(np.float32).reshape(count, *shape)
 
 
@@ -162,7 +162,7 @@ def coin(plan: Plan, first: int, count: int) -> np.ndarray:
 
 def layer(plan: Plan, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: which of the method's layers mixes, as a place in their list, in (0, 1)."""
-    drawn = rng.uniform(plan.seed, Purpose.LAYER, first, count, 1)
+    drawn = random_words.uniform(plan.seed, Purpose.LAYER, first, count, 1)
     return np.repeat(drawn, plan.batch_size, axis=1)
 
 
@@ -178,7 +178,7 @@ def choice(plan: Plan, first: int, count: int) -> np.ndarray:
 def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) -> np.ndarray:
     """float64 [count, B, *size], uniform in (0, 1): drawn for each image with per_sample, else for the batch."""
     images = plan.batch_size if plan.per_sample else 1
-    u = rng.uniform(plan.seed, purpose, first, count, images * int(np.prod(size, dtype=int)))
+    u = random_words.uniform(plan.seed, purpose, first, count, images * int(np.prod(size, dtype=int)))
     return np.broadcast_to(u.reshape(count, images, *size), (count, plan.batch_size, *size)).copy()
 
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from mixbench.errors import CannotWrite, UserError
+from mixbench.core.errors import CannotWrite, UserError
 
 LARGEST_TEXT = 2**26  # bytes of a history, or of another text that is read whole
 LARGEST_JSON = 2**23  # in memory it takes up to 30 times as much; the metrics of 100,000 classes are a quarter of it

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from mixbench.errors import printable
+from mixbench.core.errors import printable
 
 # What would begin something (CommonMark 0.31, GitHub's tables, strikethrough and formulas), and only where it would:
 # "[57.0, 67.0]", "p < 0.05" and "train_loss" stay as they are.

@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from mixbench.errors import UserError, unknown
-from mixbench.plan import DRAWS, SETTINGS
+from mixbench.core.draws import DRAWS, SETTINGS
+from mixbench.core.errors import UserError, unknown
 
 # The keys of a group that are not the function's: which function, its version, what happens before it is called.
 OWN_KEYS = {

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mixbench.errors import UserError
-from mixbench.rng import Purpose, permutations
+from mixbench.core.errors import UserError
+from mixbench.core.random_words import Purpose, permutations
 
 NAMED = 5  # classes that a message names, before "and so many more"
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from omegaconf import DictConfig
 
+from mixbench.core.errors import UserError
 from mixbench.data.holdout import held_out, named
-from mixbench.data.noise import corrupt
-from mixbench.data.sources import CIFAR_TEST, Dataset, load
+from mixbench.data.label_noise import corrupt
+from mixbench.data.sources.load import CIFAR_TEST, Dataset, load
 from mixbench.data.subsets import choose
-from mixbench.errors import UserError
 
 __all__ = ["Dataset", "Split", "load", "split", "warnings"]
 

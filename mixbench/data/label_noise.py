@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mixbench.rng import Purpose, uniform
+from mixbench.core.random_words import Purpose, uniform
 
 
 def corrupt(

@@ -5,8 +5,8 @@ All but `disjoint` are nested, whose subsets of one n have no image in common in
 
 import numpy as np
 
-from mixbench.errors import UserError
-from mixbench.rng import Purpose, permutations
+from mixbench.core.errors import UserError
+from mixbench.core.random_words import Purpose, permutations
 
 
 def choose(labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classes: int, held: int = 0) -> np.ndarray:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mixbench import functions
-from mixbench.errors import UserError
-from mixbench.plan import SETTINGS, Plan, order
+from mixbench.core import registry
+from mixbench.core.draws import SETTINGS, Plan, order
+from mixbench.core.errors import UserError
 
 Generator = np.random.Generator | torch.Generator
 
@@ -37,7 +37,7 @@ def standalone(spatial: bool = True, **settings: Any) -> Callable[[Callable], Ca
     """
 
     def decorate(function: Callable) -> Callable:
-        draws, options = functions.draws_of(function), functions.options_of(function)
+        draws, options = registry.draws_of(function), registry.options_of(function)
 
         @functools.wraps(function)
         def call(
@@ -199,7 +199,7 @@ def _check_protected(protected: Tensor | None, decided: dict[str, Tensor], image
 
 def _check_kind(key: str, value: Any, wanted: Any) -> None:
     try:
-        functions.check_kind(key, value, wanted)
+        registry.check_kind(key, value, wanted)
     except UserError as error:
         raise ValueError(str(error)) from None
 

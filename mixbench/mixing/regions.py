@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mixbench.functions import check_bounds
+from mixbench.core.registry import check_bounds
 from mixbench.mixing.library import standalone
 from mixbench.mixing.operations import blend, ranks
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixbench.errors import unknown
-from mixbench.functions import Configured
+from mixbench.core.draws import Plan
+from mixbench.core.errors import unknown
+from mixbench.core.registry import Configured
 from mixbench.mixing import METHODS
 from mixbench.mixing.operations import nowhere
-from mixbench.plan import Plan
 
 MIXTURE = "mixture"  # of several of METHODS
 METHOD_NAMES = (*METHODS, MIXTURE)

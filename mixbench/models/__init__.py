@@ -6,8 +6,8 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import nn
 
-from mixbench.errors import UserError, unknown
-from mixbench.functions import options, options_of
+from mixbench.core.errors import UserError, unknown
+from mixbench.core.registry import options, options_of
 from mixbench.models.preact_resnet import PreActResNet
 from mixbench.models.resnet import ResNet
 from mixbench.models.wide_resnet import WideResNet

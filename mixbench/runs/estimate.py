@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mixbench import files, store
-from mixbench.identity import Job, completed
-from mixbench.progress import duration
-from mixbench.sound import LARGEST, WIDEST
-from mixbench.store import Store
+from mixbench.cli.progress import duration
+from mixbench.config.identity import Job, completed
+from mixbench.core import files
+from mixbench.runs.store import store
+from mixbench.runs.store.metrics_schema import LARGEST, WIDEST
+from mixbench.runs.store.store import Store
 
 SHOWN = 40  # lines of a dry run before "and so many more"
 

@@ -15,15 +15,15 @@ from mixbench.data import Split
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-core", "omegaconf")
 # What decides a run's numbers; a change elsewhere (a plot, a message) does not make a stored run another code's.
 OUTCOME_CODE = (
-    "rng.py",
-    "plan.py",
+    "core/random_words.py",
+    "core/draws.py",
     "augment",
-    "functions.py",
-    "losses.py",
-    "train.py",
-    "checkpoint.py",
-    "device.py",
-    "metrics.py",
+    "core/registry.py",
+    "training/losses.py",
+    "training/loop.py",
+    "training/checkpoint.py",
+    "training/device.py",
+    "training/metrics.py",
     "data",
     "mixing",
     "models",

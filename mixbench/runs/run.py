@@ -17,13 +17,25 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench import files, machine_load, metrics, models, output, provenance, step_memory, store
+from mixbench import models
+from mixbench.cli import streams
+from mixbench.cli.progress import RunProgress, TimeLeft
+from mixbench.config.identity import Job
+from mixbench.core import files
 from mixbench.data import Dataset, Split, split
-from mixbench.device import PRECISION_NAMES, choose_device, choose_precision, device_name, peak_memory, use_precision
-from mixbench.identity import Job
-from mixbench.progress import RunProgress, TimeLeft
-from mixbench.store import FORCE, Store
-from mixbench.train import NotFinite, Outcome, Reporter, Stopped, check, train
+from mixbench.runs import machine_load, provenance
+from mixbench.runs.store import store
+from mixbench.runs.store.store import FORCE, Store
+from mixbench.training import metrics, step_memory
+from mixbench.training.device import (
+    PRECISION_NAMES,
+    choose_device,
+    choose_precision,
+    device_name,
+    peak_memory,
+    use_precision,
+)
+from mixbench.training.loop import NotFinite, Outcome, Reporter, Stopped, check, train
 
 NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
 
@@ -59,7 +71,7 @@ class StopRequest:
         def on_signal(number: int, frame: Any) -> None:
             if self.signal is None:
                 self.signal = number
-                output.tell_at_once("stopping after this step; again to stop at once")
+                streams.tell_at_once("stopping after this step; again to stop at once")
             elif number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
 

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixbench import costs, selection, sound, study
-from mixbench.config import Composer
-from mixbench.errors import printable
-from mixbench.files import read_json
-from mixbench.identity import Job
-from mixbench.overrides import parse
-from mixbench.store import State, Store
+from mixbench.analysis import select
+from mixbench.config.compose import Composer
+from mixbench.config.identity import Job
+from mixbench.config.overrides import parse
+from mixbench.core.errors import printable
+from mixbench.core.files import read_json
+from mixbench.runs import estimate, study
+from mixbench.runs.store.store import State, Store
 
 # What the name of a run tells (identity.run_id), for those whose settings are not stored yet.
 NAME = re.compile(r"(?P<dataset>.+)-n(?P<n>\d{1,18})-(?P<method>.+)-s(?P<seed>\d{1,18})-[0-9a-f]{10}")
@@ -19,7 +20,7 @@ NAME = re.compile(r"(?P<dataset>.+)-n(?P<n>\d{1,18})-(?P<method>.+)-s(?P<seed>\d
 
 def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
     """Lines that say how runs stand: of a study, of stored runs whose keys have the given values, or of all."""
-    name, filters, options = selection.read_words(words)
+    name, filters, options = select.read_words(words)
     results = Store(options["results_dir"])
     steps: dict[str, int] = {}
     todo: list[Job] = []
@@ -42,7 +43,7 @@ def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
     lines = [f"{head}: " + (", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no runs")]
     lines += notes
     if todo:
-        lines.append(costs.time_left(todo, results))
+        lines.append(estimate.time_left(todo, results))
     for run_id, state in states.items():
         if state.name not in ("finished", "missing"):
             details = [_how_far(run_id, steps, results), state.detail]
@@ -56,7 +57,7 @@ def _matching(
 ) -> tuple[dict[str, State], list[str]]:
     """The states of the runs that the filters choose, and a line where it is not known of some whether they do."""
     known = {run_id: settings for run_id in states if (settings := _settings(results, run_id))}
-    chosen = selection.having(composer, known, filters)
+    chosen = select.having(composer, known, filters)
     of_names = {*NAME.groupindex}
     asked = {override.key_or_group for override in parse(filters)}
     unsure = [] if asked <= of_names else [run_id for run_id, settings in known.items() if settings.keys() <= of_names]
@@ -69,7 +70,7 @@ def _settings(results: Store, run_id: str) -> dict[str, Any]:
     for file in ("metrics.json", "provenance.json"):
         try:
             identity = read_json(results.folder(run_id) / file)["identity"]
-            sound.check_identity(identity)
+            metrics_schema.check_identity(identity)
             return identity
         except (OSError, ValueError, KeyError):
             continue
@@ -85,6 +86,6 @@ def _from_name(run_id: str) -> dict[str, Any]:
 
 def _how_far(run_id: str, steps: dict[str, int], results: Store) -> str:
     """Such as `step 500 of 1,000`, by the last evaluation; of how many is known of a study's runs."""
-    done = costs.steps_done(run_id, results)
+    done = estimate.steps_done(run_id, results)
     of_all = f" of {steps[run_id]:,}" if run_id in steps else ""
     return f"step {done:,}{of_all}" if done else ""

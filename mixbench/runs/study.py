@@ -9,13 +9,13 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.combinations import collapsed, fitting
-from mixbench.config import Composer
-from mixbench.errors import UserError, unknown
-from mixbench.identity import INERT, Job, cell_hash, completed, job
-from mixbench.overrides import LIMIT, check_count, expand, parse, text
-from mixbench.schema import StudyConfig
-from mixbench.study_file import RULE, SCALE, SCALES, VARIANT, check, check_published, check_published_keys
+from mixbench.config.combinations import collapsed, fitting
+from mixbench.config.compose import Composer
+from mixbench.config.identity import INERT, Job, cell_hash, completed, job
+from mixbench.config.overrides import LIMIT, check_count, expand, parse, text
+from mixbench.config.schema import StudyConfig
+from mixbench.core.errors import UserError, unknown
+from mixbench.runs.study_file import RULE, SCALE, SCALES, VARIANT, check, check_published, check_published_keys
 
 __all__ = ["RULE", "SCALE", "SCALES", "VARIANT"]
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from mixbench.errors import UserError, unknown
-from mixbench.schema import StudyConfig
+from mixbench.config.schema import StudyConfig
+from mixbench.core.errors import UserError, unknown
 from mixbench.stats import RULES
 
 SCALES = ("paper", "cpu", "smoke")  # as published; less of it, for a CPU; one cell in seconds, to see that it works

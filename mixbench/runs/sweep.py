@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from mixbench import data, evaluated
-from mixbench.errors import UserError
-from mixbench.identity import Job
-from mixbench.labels import labels
-from mixbench.progress import TimeLeft, duration
-from mixbench.run import Result, StopRequest, execute, find, prepare
-from mixbench.store import Store, alike
-from mixbench.train import check
+from mixbench import data
+from mixbench.cli.progress import TimeLeft, duration
+from mixbench.config.identity import Job
+from mixbench.config.labels import labels
+from mixbench.core.errors import UserError
+from mixbench.runs.run import Result, StopRequest, execute, find, prepare
+from mixbench.runs.store.store import Store, alike
+from mixbench.training import rules
+from mixbench.training.loop import check
 
 PATIENCE = 0.5  # seconds of waiting for another process before looking whether the user wants to stop
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
@@ -140,7 +141,7 @@ def _line(result: Result, number: int, count: int, names: Mapping[str, str], res
     if result.status == "failed":
         return f"{label}: failed"
     found = result.metrics
-    best = evaluated.rule("best", evaluated.images([result.job.identity["eval"]]))
+    best = rules.rule("best", rules.images([result.job.identity["eval"]]))
     line = (
         f"{label}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
         f"of last 10, {found['best_accuracy']:.2f} {best.short}; {found['seconds']:.0f} s"

@@ -10,7 +10,8 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from mixbench import files, metrics
+from mixbench.core import files
+from mixbench.training import metrics
 
 Row = dict[str, float]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from mixbench import provenance
-from mixbench.errors import UserError
+from mixbench.core.errors import UserError
+from mixbench.runs import provenance
 
 PRECISION_NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 

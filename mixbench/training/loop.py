@@ -14,18 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mixbench import checkpoint as checkpoints
 from mixbench import models
 from mixbench.augment import AUGMENTS
-from mixbench.checkpoint import Progress, Row
+from mixbench.config.schema import TrainConfig
+from mixbench.core.draws import Plan
+from mixbench.core.errors import UserError, unknown
+from mixbench.core.random_words import Purpose, words
+from mixbench.core.registry import Configured
 from mixbench.data import Split
-from mixbench.errors import UserError, unknown
-from mixbench.functions import Configured
-from mixbench.losses import LOSSES, one_hot
 from mixbench.mixing.runner import At, Mixed, build
-from mixbench.plan import Plan
-from mixbench.rng import Purpose, words
-from mixbench.schema import TrainConfig
+from mixbench.training import checkpoint as checkpoints
+from mixbench.training.checkpoint import Progress, Row
+from mixbench.training.losses import LOSSES, one_hot
 
 PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together,
 PLAN_BYTES = 32 * 2**20  # or fewer where a method draws a mask for each image

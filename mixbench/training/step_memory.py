@@ -8,8 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from mixbench import memory, models
-from mixbench.errors import UserError
+from mixbench import models
+from mixbench.core import memory
+from mixbench.core.errors import UserError
 
 SIDE = 64  # pixels
 DRAWING = ("normal_", "uniform_")  # methods by which torch.nn.init fills a tensor

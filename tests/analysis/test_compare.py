@@ -8,11 +8,12 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 
-from mixbench import selection, study
-from mixbench.advice import recommend
-from mixbench.comparison import compare
-from mixbench.config import Composer
-from mixbench.identity import run_id
+from mixbench.analysis import select as selection
+from mixbench.analysis.compare import compare
+from mixbench.analysis.recommend import recommend
+from mixbench.config.compose import Composer
+from mixbench.config.identity import run_id
+from mixbench.runs import study
 from mixbench.stats import holm
 from mixbench.stats.equivalents import BELOW, BEYOND, equivalent_data, equivalent_images
 

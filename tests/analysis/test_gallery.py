@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mixbench import data, gallery
-from mixbench.config import Composer
-from mixbench.identity import job
+from mixbench import data
+from mixbench.analysis.gallery import draw as gallery
+from mixbench.analysis.gallery.samples import Scene
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
 from mixbench.mixing.runner import METHOD_NAMES
-from mixbench.scene import Scene
 
 SVG = "{http://www.w3.org/2000/svg}"
 SMALL = ("dataset=digits", "n=20", "subset=balanced")

@@ -11,12 +11,13 @@ import pytest
 import yaml
 from scipy.stats import ttest_rel
 
-from mixbench import metrics, selection
-from mixbench.cli import main
-from mixbench.config import Composer
-from mixbench.report.evaluation import MOST_CLASSES
+from mixbench.analysis import select
+from mixbench.analysis.report.evaluation import MOST_CLASSES
+from mixbench.cli.main import main
+from mixbench.config.compose import Composer
+from mixbench.training import metrics
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[1] / "fixtures" / "store"
 SECTIONS = [
     "What to use",
     "Accuracy",
@@ -342,7 +343,7 @@ def test_a_title_is_text_not_markup(report, results, tmp_path):
 def test_published_numbers_stand_in_the_report(report, results):
     donor = next((results / "runs").glob("digits-n20-none-s0-*"))
     with Composer() as composer:
-        job = selection.study.plan(composer, "small-data", ["n=100", "method=none"]).jobs[0]
+        job = select.study.plan(composer, "small-data", ["n=100", "method=none"]).jobs[0]
     folder = shutil.copytree(donor, results / "runs" / job.id)
     change(folder, id=job.id, identity=job.identity)
     page, _ = report("small-data")

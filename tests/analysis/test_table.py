@@ -10,13 +10,18 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from mixbench import files, plot, record, selection, stats, study, table
-from mixbench.charts import accuracy, losses, style
-from mixbench.cli import main
-from mixbench.config import Composer
-from mixbench.errors import UserError
+from mixbench import stats
+from mixbench.analysis import plot, table
+from mixbench.analysis import select as selection
+from mixbench.analysis.charts import accuracy, losses, style
+from mixbench.cli import record
+from mixbench.cli.main import main
+from mixbench.config.compose import Composer
+from mixbench.core import files
+from mixbench.core.errors import UserError
+from mixbench.runs import study
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[1] / "fixtures" / "store"
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from mixbench import functions
 from mixbench.augment import AUGMENTS, color_jitter, flip, none, random_resized_crop, rotation, standard, vertical_flip
 from mixbench.augment.colour import turned_hue
 from mixbench.augment.crops import crop_box
 from mixbench.augment.layout import reflected
-from mixbench.plan import Plan
+from mixbench.core import registry
+from mixbench.core.draws import Plan
 
 SHAPES = [(9, 3, 16, 16), (6, 3, 10, 14), (6, 1, 14, 10), (1, 3, 8, 8), (5, 3, 32, 32), (4, 3, 9, 7)]  # [B, C, H, W]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
@@ -43,8 +43,8 @@ def thrown(count, seed=0):
 def call(name, images, decisions, **options):
     """The augmentation with those of the decisions that it asks for; pad 1 and flip where it has such options."""
     function = AUGMENTS[name]
-    wanted = {key: value for key, value in {"pad": 1, "flip": True}.items() if key in functions.options_of(function)}
-    asked = {key: decisions[key] for key in functions.draws_of(function)}
+    wanted = {key: value for key, value in {"pad": 1, "flip": True}.items() if key in registry.options_of(function)}
+    asked = {key: decisions[key] for key in registry.draws_of(function)}
     return function(images, **asked, **(wanted | options))
 
 
@@ -280,7 +280,7 @@ def test_nothing_waits_for_the_device(name):
 @every_augmentation
 def test_the_plan_draws_what_is_asked_for(name):
     function = AUGMENTS[name]
-    plan = Plan(0, 20, 6, 16, 16, draws=functions.draws_of(function), pad=1)
+    plan = Plan(0, 20, 6, 16, 16, draws=registry.draws_of(function), pad=1)
     drawn = {key: torch.from_numpy(value[0]) for key, value in plan.steps(0, 1).items()}
     images, _, _ = batch((6, 3, 16, 16))
     assert call(name, images, drawn).shape == images.shape

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 sys.path.insert(0, str(CHECKOUT))  # benchmarks/ is no part of the package
 
 from benchmarks.gpu import bare, cli, pack, page, plan, smoke, steps, tiles  # noqa: E402
@@ -124,10 +124,10 @@ def test_a_folder_holds_mixbench_with_its_configs_and_the_wheels_that_are_lackin
 
 
 def test_the_study_trains_the_cells_of_few_steps_first(tmp_path):
-    from mixbench.config import Composer
-    from mixbench.hydra_flags import read
-    from mixbench.identity import job
-    from mixbench.overrides import expand
+    from mixbench.cli.flags import read
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import job
+    from mixbench.config.overrides import expand
 
     words = plan.study(("dataset.path=/a.npz",), "small-data-tiles", tmp_path, "cuda", quick=False).train()
     flags = read(words[3:])

@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from mixbench import store
+from benchmarks.speed import loops, main, methods, rates, report, stored
+from benchmarks.speed.loops import Effort, MixbenchLoop, PlainLoop
 from mixbench.augment import AUGMENTS
-from mixbench.bench import loops, main, methods, rates, report, stored
-from mixbench.bench.loops import Effort, MixbenchLoop, PlainLoop
-from mixbench.config import Composer
-from mixbench.functions import settings_of
+from mixbench.config.compose import Composer
+from mixbench.core.registry import settings_of
 from mixbench.mixing import METHODS
 from mixbench.mixing.runner import METHOD_NAMES
+from mixbench.runs.store import store
 
 CPU = torch.device("cpu")
 WIDTH = 2

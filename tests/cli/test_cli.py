@@ -14,9 +14,9 @@ import pytest
 from omegaconf import OmegaConf
 
 import mixbench as package
-from mixbench.commands import COMMANDS
-from mixbench.errors import UserError
-from mixbench.store import SCHEMA
+from mixbench.cli.commands import COMMANDS
+from mixbench.core.errors import UserError
+from mixbench.runs.store.store import SCHEMA
 
 SCRIPT = Path(sys.executable).with_name("mixbench")
 OWN_METHOD = """\
@@ -408,7 +408,7 @@ def test_a_resumed_run_never_mixes_two_data_sets(mixbench, contents, monkeypatch
     assert mixbench(*words, "results_dir=anew").status == 0
     archive("my.npz")
     with monkeypatch.context() as patch:
-        patch.setattr("mixbench.train.learning_rate", interrupt_at(3))
+        patch.setattr("mixbench.training.loop.learning_rate", interrupt_at(3))
         assert mixbench(*words).status == 130
     archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
     call = mixbench(*words)

@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from mixbench import progress, step_memory
-from mixbench.config import Composer
-from mixbench.identity import job
-from mixbench.labels import labels
-from mixbench.overrides import expand
-from mixbench.progress import RunProgress, TimeLeft
+from mixbench.cli import progress
+from mixbench.cli.progress import RunProgress, TimeLeft
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.config.labels import labels
+from mixbench.config.overrides import expand
+from mixbench.training import step_memory
 
 
 class Clock:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixbench.cli import main
+from mixbench.cli.main import main
 
 MIXBENCH = [sys.executable, "-m", "mixbench"]
 PATIENCE = 300  # seconds until a process counts as hanging
@@ -273,9 +273,9 @@ def test_under_nohup_a_closed_terminal_stops_nothing_nor_does_a_broken_pipe(tmp_
 
 def test_a_second_hangup_does_not_cut_the_checkpoint_off(mixbench, tiny, monkeypatch):
     """A closed terminal sends more than one: the shell's and the kernel's."""
-    from mixbench import train
+    from mixbench.training import loop
 
-    original = train.learning_rate
+    original = loop.learning_rate
 
     def hang_up(cfg, k):
         if k == 7:
@@ -284,7 +284,7 @@ def test_a_second_hangup_does_not_cut_the_checkpoint_off(mixbench, tiny, monkeyp
         return original(cfg, k)
 
     before = signal.getsignal(signal.SIGHUP)
-    monkeypatch.setattr(train, "learning_rate", hang_up)
+    monkeypatch.setattr(loop, "learning_rate", hang_up)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         assert mixbench("run", *tiny).status == 130

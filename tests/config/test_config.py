@@ -8,18 +8,18 @@ from itertools import product
 import pytest
 from hydra import compose
 
-from mixbench import functions
 from mixbench.augment import AUGMENTS
-from mixbench.catalogue import describe, names
-from mixbench.config import Composer
-from mixbench.errors import UserError
-from mixbench.identity import job
-from mixbench.losses import LOSSES
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.config.options import describe, names
+from mixbench.config.overrides import expand
+from mixbench.core import registry
+from mixbench.core.errors import UserError
 from mixbench.mixing import METHODS
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
 from mixbench.models import MODELS
-from mixbench.overrides import expand
-from mixbench.train import check
+from mixbench.training.loop import check
+from mixbench.training.losses import LOSSES
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,9 @@ def test_yaml_files_and_functions_agree(composer, group, table):
     assert named - {MIXTURE} == set(table)
     for name, function in table.items():
         cfg = composer.compose([f"{group}={name}"])[group]
-        keys = set(cfg) - set(functions.OWN_KEYS[group])
-        assert keys == set(functions.options_of(function)) | functions.settings_of(function), name
-        for key, parameter in functions.options_of(function).items():
+        keys = set(cfg) - set(registry.OWN_KEYS[group])
+        assert keys == set(registry.options_of(function)) | registry.settings_of(function), name
+        for key, parameter in registry.options_of(function).items():
             if parameter.default is not inspect.Parameter.empty:
                 default = parameter.default
                 assert cfg[key] == (list(default) if isinstance(default, tuple) else default), f"{name}.{key}"

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from mixbench.config import Composer
-from mixbench.errors import UserError
-from mixbench.identity import NEUTRAL, cell_hash, completed, job, run_id
-from mixbench.settle import NONE, small_data_steps
+from mixbench.config.compose import Composer
+from mixbench.config.identity import NEUTRAL, cell_hash, completed, job, run_id
+from mixbench.config.validate import NONE, small_data_steps
+from mixbench.core.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from mixbench.config import Composer
-from mixbench.overrides import parse, values
+from mixbench.config.compose import Composer
+from mixbench.config.overrides import parse, values
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[1] / "fixtures" / "store"
 NAMES = [
     "my.npz", "a b.npz", "a, b.npz", "a,b.npz", "it's.npz", 'say "x".npz', "a=b.npz", "$home.npz", "a$b.npz",
     "x (1).npz", "é.npz", "写真.npz", "[1].npz", "{a}.npz", "a;b.npz", "#1.npz", "100%.npz", "null.npz", "-.npz",

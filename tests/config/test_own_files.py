@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mixbench import selection, table
-from mixbench.config import Composer
-from mixbench.identity import job
-from mixbench.study import plan
+from mixbench.analysis import select as selection
+from mixbench.analysis import table
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.runs.study import plan
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[1] / "fixtures" / "store"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mixbench.cli import main
-from mixbench.config import Composer
-from mixbench.errors import UserError
-from mixbench.identity import job
-from mixbench.settle import LARGEST
+from mixbench.cli.main import main
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.config.validate import LARGEST
+from mixbench.core.errors import UserError
 
 BEYOND = [
     "train.epochs=inf",

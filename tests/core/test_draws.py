@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mixbench import rng
-from mixbench.plan import DRAWS, Plan
-from mixbench.rng import Purpose, permutations, uniform, words
+from mixbench.core import random_words
+from mixbench.core.draws import DRAWS, Plan
+from mixbench.core.random_words import Purpose, permutations, uniform, words
 
 SHARED = ("index", "shift", "mirror", "partner")  # what methods have in common at equal seeds
 quick = settings(deadline=None, derandomize=True, max_examples=50)
@@ -237,7 +237,7 @@ def test_uniform_numbers_are_inside_the_open_interval_and_permutations_are_compl
     assert u.min() > 0
     assert u.max() < 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rng, "words", lambda *args: np.array([[2**64 - 1, 0]], dtype=np.uint64))
+        patch.setattr(random_words, "words", lambda *args: np.array([[2**64 - 1, 0]], dtype=np.uint64))
         assert 0 < uniform(0, Purpose.LAMBDA, 0, 1, 2)[0, 1] < uniform(0, Purpose.LAMBDA, 0, 1, 2)[0, 0] < 1
     assert stats.kstest(u.ravel(), "uniform").pvalue > 0.01
     assert (np.sort(permutations(0, Purpose.SUBSET, 0, 3, 100), axis=1) == np.arange(100)).all()

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mixbench import markdown, plot, report, selection, table
-from mixbench.config import Composer
+from mixbench.analysis import plot, report, select, table
+from mixbench.config.compose import Composer
+from mixbench.core import markdown
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[1] / "fixtures" / "store"
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 PLAIN = {"text", "text_special", "softbreak"}
 # Pieces of which hostile text is made, and what one meets in earnest.
@@ -115,7 +116,7 @@ def hostile(tmp_path):
         stored = json.loads((folder / "metrics.json").read_text())
         (folder / "metrics.json").write_text(json.dumps(stored | {"device": "GPU <b>|*x* _y_", "mixbench": "`1`|"}))
     with Composer() as composer:
-        chosen = selection.select(composer, ["demo", f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
+        chosen = select.select(composer, ["demo", f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
     settings = replace(chosen.study.settings, title=NASTY, note=NASTY, protocol=f"- {NASTY}")
     return replace(chosen, title=NASTY, study=replace(chosen.study, settings=settings))
 

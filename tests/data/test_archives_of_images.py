@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mixbench import memory
-from mixbench.config import Composer
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.core import memory
+from mixbench.core.errors import UserError
 from mixbench.data import load
-from mixbench.errors import UserError
-from mixbench.identity import job
 
 
 def arrays(**changed):

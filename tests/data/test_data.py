@@ -20,13 +20,13 @@ from scipy import stats
 from sklearn.datasets import load_digits
 from torchvision import datasets
 
+from mixbench.config.validate import SUBSETS
+from mixbench.core.errors import UserError
 from mixbench.data import Dataset, load, split
-from mixbench.data.noise import corrupt
+from mixbench.data.label_noise import corrupt
 from mixbench.data.subsets import choose
-from mixbench.errors import UserError
-from mixbench.settle import SUBSETS
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 ARRAYS = "train_images, train_labels, test_images, test_labels"
 NO_ARCHIVE = f"not an .npz archive; save one with numpy.savez_compressed: {ARRAYS}"
 

@@ -13,15 +13,16 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mixbench import history, metrics
-from mixbench.config import Composer
+from mixbench.config.compose import Composer
+from mixbench.config.identity import cell_hash, job
+from mixbench.config.validate import SUBSETS
+from mixbench.core.errors import UserError
 from mixbench.data import Dataset, split
 from mixbench.data.holdout import stratified
-from mixbench.errors import UserError
-from mixbench.identity import cell_hash, job
-from mixbench.settle import SUBSETS
+from mixbench.runs.store import history
+from mixbench.training import metrics
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 NESTED = [subset for subset in SUBSETS if subset != "disjoint"]
 
 
@@ -320,7 +321,7 @@ def test_a_run_begun_under_the_old_names_ends_under_the_new_ones(mixbench, tiny,
     assert mixbench("run", *tiny, "results_dir=whole").status == 0
     whole = next(Path("whole/runs").glob("digits-*"))
 
-    from mixbench import run
+    from mixbench.runs import run
 
     def stopping(path, state):
         """Save as an older version did, then lose power."""

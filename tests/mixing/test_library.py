@@ -14,11 +14,12 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
-from mixbench import functions, mixing
+from mixbench import mixing
+from mixbench.core import registry
 from mixbench.mixing import METHODS, cutmix, cutout, fmix, label_mix, label_only, manifold, mixture
 from mixbench.mixing.operations import blend
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LINEAR = ("none", "label-mix", "data-mix", "label-only")
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -36,8 +37,8 @@ def test_defaults_are_those_of_the_yaml_file(name):
         default = signature.parameters[key].default
         assert (list(default) if isinstance(default, tuple) else default) == cfg[key], key
     assert set(cfg) - {"name", "version"} == {
-        *functions.options_of(METHODS[name]),
-        *functions.settings_of(METHODS[name]),
+        *registry.options_of(METHODS[name]),
+        *registry.settings_of(METHODS[name]),
     }
 
 

@@ -19,13 +19,13 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from mixbench import functions
 from mixbench.augment import AUGMENTS
+from mixbench.core import registry
+from mixbench.core.draws import DRAWS, Plan
 from mixbench.mixing import METHODS, cutmix, cutout, data_mix, label_mix
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build
-from mixbench.plan import DRAWS, Plan
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 KEPT, MIXED, CUT = "kept", "mixed with the partner's", "set to 0 in places"
 
 
@@ -105,8 +105,8 @@ def test_the_table_has_a_row_for_each_method_and_no_other():
 
 def test_augmentations_and_methods_never_ask_for_the_same_decision():
     """A plan draws an augmentation's decisions and a method's from the same streams, by their names."""
-    of_augments = {draw for function in AUGMENTS.values() for draw in functions.draws_of(function)}
-    of_methods = {draw for function in METHODS.values() for draw in functions.draws_of(function)}
+    of_augments = {draw for function in AUGMENTS.values() for draw in registry.draws_of(function)}
+    of_methods = {draw for function in METHODS.values() for draw in registry.draws_of(function)}
     assert not of_augments & of_methods
 
 
@@ -418,11 +418,11 @@ def test_cutout_hole_is_16_of_32_and_clipped():
 
 
 def test_the_method_that_readme_adds_works():
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     lines = readme[readme.index("       import torch\n       from mixbench") :].split("\n\n   and its name")[0]
     names = {}
     exec(textwrap.dedent(lines), names)
-    assert functions.options_of(names["halves"]).keys() == {"left"}
+    assert registry.options_of(names["halves"]).keys() == {"left"}
     images, targets, partner = torch.rand(4, 3, 6, 8), torch.eye(4), torch.tensor([1, 2, 3, 0])
     applied = torch.tensor([True, True, False, False])
     mixed, labels = names["halves"](images, targets, partner=partner, applied=applied)

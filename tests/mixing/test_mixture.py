@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy import stats
 
-from mixbench.config import Composer
-from mixbench.errors import UserError
-from mixbench.identity import job
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.core.draws import Plan
+from mixbench.core.errors import UserError
 from mixbench.mixing.runner import build
-from mixbench.plan import Plan
-from mixbench.train import check
+from mixbench.training.loop import check
 
 SHAPE = (6, 3, 12, 16)
 PLAN = Plan(4, 40, SHAPE[0], *SHAPE[2:])

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchvision.models import resnet18, resnet34
 
 from mixbench import models
-from mixbench.errors import UserError
+from mixbench.core.errors import UserError
 from mixbench.models.preact_resnet import PreActResNet
 from mixbench.models.resnet import ResNet
 from mixbench.models.wide_resnet import WideResNet

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "mixbench", "configs")
 NAMES = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mixbench import costs, study
-from mixbench.config import Composer
-from mixbench.store import SCHEMA, Store
+from mixbench.config.compose import Composer
+from mixbench.runs import estimate, study
+from mixbench.runs.store.store import SCHEMA, Store
 
 STUDY = ["demo", "n=20,50", "method=none,label-mix"]  # 150 steps, 3 seeds: 12 runs
 
@@ -45,7 +45,7 @@ def test_rates_are_the_median_of_the_runs_that_are_most_alike(results, jobs):
     for seed, seconds in enumerate((15.0, 30.0, 90.0)):
         finish(results, of(jobs, "none", 20, seed), seconds)
     finish(results, of(jobs, "label-mix", 20, 0), 300.0)
-    known = costs.rates(results)
+    known = estimate.rates(results)
     assert known.seconds_a_step(of(jobs, "none", 50, 0).identity) == 30 / 150
     assert known.seconds_a_step(of(jobs, "label-mix", 50, 0).identity) == 300 / 150
     other_method = of(jobs, "none", 50, 0).identity | {"method": "fmix"}
@@ -58,13 +58,13 @@ def test_rates_are_the_median_of_the_runs_that_are_most_alike(results, jobs):
 def test_rates_are_of_the_device_that_trained_last(results, jobs):
     finish(results, of(jobs, "none", 20, 0), 15.0, device="old", at=1000)
     finish(results, of(jobs, "none", 20, 1), 75.0, device="new", at=10)
-    known = costs.rates(results)
+    known = estimate.rates(results)
     assert known.device == "new"
     assert known.seconds_a_step(jobs[0].identity) == 0.5
 
 
 def test_without_stored_runs_no_time_is_invented(results, jobs):
-    assert costs.time_left(jobs, results) == (
+    assert estimate.time_left(jobs, results) == (
         "12 runs and 1,800 steps to go; how long that takes is known once a run like them is stored"
     )
 
@@ -73,8 +73,8 @@ def test_time_left_adds_up_what_is_known_and_counts_the_rest(results, jobs):
     finish(results, of(jobs, "none", 20, 0), 1500.0)  # 10 s a step
     with Composer() as composer:
         wide = study.plan(composer, "demo", ["n=20", "method=none", "model.width=32"]).jobs
-    assert "1 run and 150 steps to go: about 25 min one after another" in costs.time_left(jobs[-1:], results)
-    line = costs.time_left([*jobs[-2:], *wide], results)
+    assert "1 run and 150 steps to go: about 25 min one after another" in estimate.time_left(jobs[-1:], results)
+    line = estimate.time_left([*jobs[-2:], *wide], results)
     assert line.startswith("5 runs and 750 steps to go: about 50 min one after another")
     assert "on a card" in line
     assert line.endswith("3 more are like no stored run")
@@ -84,11 +84,11 @@ def test_an_interrupted_run_goes_on_from_its_last_row(results, jobs):
     folder = results.folder(jobs[0].id)
     folder.mkdir(parents=True)
     (folder / "history.csv").write_text("step,train_loss\n15,1.0\n30,1.0\n")
-    assert costs.steps_left(jobs[0], results) == 150, "without a checkpoint it starts anew"
+    assert estimate.steps_left(jobs[0], results) == 150, "without a checkpoint it starts anew"
     (folder / "checkpoint.pt").write_text("…")
-    assert costs.steps_left(jobs[0], results) == 120
+    assert estimate.steps_left(jobs[0], results) == 120
     (folder / "history.csv").write_text("no table")
-    assert costs.steps_left(jobs[0], results) == 150
+    assert estimate.steps_left(jobs[0], results) == 150
 
 
 def test_runs_that_have_begun_tell_the_rate_where_none_is_finished(results, jobs):
@@ -96,10 +96,10 @@ def test_runs_that_have_begun_tell_the_rate_where_none_is_finished(results, jobs
     folder.mkdir(parents=True)
     (folder / "checkpoint.pt").write_text("…")
     (folder / "history.csv").write_text("step,seconds\n15,30.0\n30,60.0\n")  # 2 s a step
-    line = costs.time_left(jobs[:2], results)
+    line = estimate.time_left(jobs[:2], results)
     assert line == "2 runs and 270 steps to go: about 9 min one after another, at the rates of those that have begun"
     finish(results, jobs[2], 15.0)
-    assert "stored runs on a card" in costs.time_left(jobs[:2], results)
+    assert "stored runs on a card" in estimate.time_left(jobs[:2], results)
 
 
 def test_a_running_run_is_shown_with_its_step(mixbench, jobs):
@@ -159,4 +159,4 @@ def test_runs_of_other_makers_are_passed_over(results, jobs):
     metrics = json.loads(path.read_text())
     metrics["identity"] = {"dataset": "digits", "n": 20, "method": "none", "seed": 0}
     path.write_text(json.dumps(metrics))
-    assert costs.rates(results).seconds_a_step(jobs[0].identity) is None
+    assert estimate.rates(results).seconds_a_step(jobs[0].identity) is None

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixbench import files, record, run
-from mixbench.errors import CannotWrite
-from mixbench.store import Store
+from mixbench.cli import record
+from mixbench.core import files
+from mixbench.core.errors import CannotWrite
+from mixbench.runs import run
+from mixbench.runs.store.store import Store
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[1] / "fixtures" / "store"
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 SELECTION = ("dataset=digits", "n=20", "method=none,mixup")
 GALLERY = ("gallery", "dataset=digits", "n=4", "method=cutout", "out=pictures")

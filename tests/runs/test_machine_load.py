@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mixbench import machine_load as load
+from mixbench.runs import machine_load as load
 
 SPIN = "import time\nend = time.time() + 60\nwhile time.time() < end: pass"
 

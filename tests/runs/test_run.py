@@ -24,15 +24,16 @@ import torch
 from omegaconf import OmegaConf
 from torch.optim import lr_scheduler
 
-from mixbench import data, models, train
-from mixbench import run as run_module
-from mixbench.cli import main
-from mixbench.config import Composer
-from mixbench.identity import job
+from mixbench import data, models
+from mixbench.cli.main import main
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.config.schema import TrainConfig
 from mixbench.mixing import METHODS
-from mixbench.schema import TrainConfig
-from mixbench.store import Store
-from mixbench.train import Engine
+from mixbench.runs import run as run_module
+from mixbench.runs.store.store import Store
+from mixbench.training import loop
+from mixbench.training.loop import Engine
 
 NAMES = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
 STEPS = 14  # of the tiny run
@@ -91,11 +92,11 @@ def whole(tmp_path_factory, tiny):
 def at_step(step, happens):
     """Let something happen before update `step` + 1 of each run in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "learning_rate", before_update(step, happens))
+        patch.setattr(loop, "learning_rate", before_update(step, happens))
         yield
 
 
-def before_update(step, happens, original=train.learning_rate):
+def before_update(step, happens, original=loop.learning_rate):
     def learning_rate(cfg, k):
         if k == step:
             happens()
@@ -132,7 +133,7 @@ def die():
 
 
 def die_at_step(step):
-    train.learning_rate = before_update(step, die)
+    loop.learning_rate = before_update(step, die)
 
 
 def die_writing(name):
@@ -163,7 +164,7 @@ def meet_another(step, then):
         wait_for("second.log", "another process trains it")
         then()
 
-    train.learning_rate = before_update(step, meet)
+    loop.learning_rate = before_update(step, meet)
 
 
 def nothing():
@@ -177,7 +178,7 @@ def never_train():
 @pytest.fixture(scope="module")
 def start():
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mixbench.sweep", "mixbench.cli", "sklearn.datasets", "torch._dynamo"])
+    context.set_forkserver_preload(["mixbench.runs.sweep", "mixbench.cli.main", "sklearn.datasets", "torch._dynamo"])
 
     def start(words, folder, log="log", sabotage=None):
         process = context.Process(target=in_process, args=(list(words), folder, log, sabotage))
@@ -361,7 +362,7 @@ def test_two_ways_to_say_the_same_train_the_same_run(trained, one, other):
 )
 def test_plans_drawn_step_by_step_train_the_same_run(trained, words, monkeypatch):
     at_once = trained(*words)
-    monkeypatch.setattr(train, "PLAN_BYTES", 1)
+    monkeypatch.setattr(loop, "PLAN_BYTES", 1)
     assert trained(*words, "device=auto") == at_once
 
 
@@ -418,7 +419,7 @@ def test_a_run_with_label_noise_keeps_what_training_saw(mixbench, tiny, monkeypa
 
 def test_learning_wrong_labels_by_heart_shows_in_the_training_accuracies(mixbench, tiny, monkeypatch):
     def by_heart(cfg, images, *more):
-        outcome = train.train(cfg, images, *more)
+        outcome = loop.train(cfg, images, *more)
         outcome.train_logits = np.eye(10)[images.train_labels]
         return outcome
 
@@ -526,7 +527,7 @@ def torch_rates(schedule, lr, steps, warmup, milestones=(Fraction(1, 3), Fractio
 @pytest.mark.parametrize("schedule", ["step", "cosine", "constant"])
 def test_learning_rate_is_that_of_torchs_schedulers(schedule, warmup, steps):
     cfg = TrainConfig(schedule=schedule, lr=0.3, steps=steps, warmup=warmup)
-    ours = [train.learning_rate(cfg, k) for k in range(steps)]
+    ours = [loop.learning_rate(cfg, k) for k in range(steps)]
     assert ours == pytest.approx(torch_rates(schedule, 0.3, steps, warmup), rel=1e-6, abs=1e-12)
 
 
@@ -538,7 +539,7 @@ def test_milestones_are_torchs(milestones, gamma, warmup, steps):
     shares = milestones.split()
     cfg = TrainConfig(lr=0.3, steps=steps, warmup=warmup, schedule="step", gamma=gamma)
     cfg.milestones = [float(share) for share in shares]
-    ours = [train.learning_rate(cfg, k) for k in range(steps)]
+    ours = [loop.learning_rate(cfg, k) for k in range(steps)]
     theirs = torch_rates("step", 0.3, steps, warmup, [Fraction(share) for share in shares], gamma)
     assert ours == pytest.approx(theirs, rel=1e-6)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mixbench.store import Store
+from mixbench.runs.store.store import Store
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[1] / "fixtures" / "store"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_what_did_not_finish_is_known_by_its_settings_or_by_its_name(mixbench, r
 
 
 def test_a_run_tells_its_settings_from_its_first_moment(mixbench, tiny, monkeypatch):
-    from mixbench import run
+    from mixbench.runs import run
 
     def fails(*_):
         raise RuntimeError("injected")

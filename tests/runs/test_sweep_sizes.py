@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from mixbench.config import Composer
-from mixbench.errors import UserError
-from mixbench.overrides import LIMIT, count, expand, parse
-from mixbench.study import plan
+from mixbench.config.compose import Composer
+from mixbench.config.overrides import LIMIT, count, expand, parse
+from mixbench.core.errors import UserError
+from mixbench.runs.study import plan
 
 DIGITS = ["dataset=digits", "n=20", "model.width=2", "train.steps=2"]
 
@@ -40,14 +40,14 @@ def test_more_runs_than_anyone_wants_are_refused_at_once(mixbench, tmp_path, wor
 
 
 def test_yes_goes_on(monkeypatch, mixbench):
-    monkeypatch.setattr("mixbench.overrides.LIMIT", 2)
+    monkeypatch.setattr("mixbench.config.overrides.LIMIT", 2)
     words = ["sweep", *DIGITS, "seed=0,1,2", "--dry-run"]
     assert mixbench(*words).status == 2
     assert mixbench(*words, "--yes").status == 0
 
 
 def test_yes_goes_on_in_a_study_and_in_what_reads_it(monkeypatch, mixbench, tmp_path):
-    monkeypatch.setattr("mixbench.selection.LIMIT", 2)
+    monkeypatch.setattr("mixbench.analysis.select.LIMIT", 2)
     words = ["demo", "scale=smoke", "seed=0,1,2"]
     assert mixbench("study", *words).status == 2
     assert list(tmp_path.iterdir()) == []
@@ -121,8 +121,8 @@ def ids():
     """The runs of a command line, by method and α."""
 
     def ids(*words):
-        from mixbench.combinations import combine
-        from mixbench.identity import job
+        from mixbench.config.combinations import combine
+        from mixbench.config.identity import job
 
         with Composer() as composer:
             jobs = [job(composer.compose(combination)) for combination in combine(composer, words)]

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from mixbench import data, train
-from mixbench.config import Composer
-from mixbench.identity import job
-from mixbench.run import prepare
-from mixbench.train import Engine, Reporter, Stopped
+from mixbench import data
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.runs.run import prepare
+from mixbench.training import loop
+from mixbench.training.loop import Engine, Reporter, Stopped
 
 DEVICE, DTYPE = torch.device("cpu"), torch.float32
 STEPS, STOP = 14, 7  # of the tiny run; where its checkpoint is made
@@ -30,7 +31,7 @@ def make(tiny):
             made = job(composer.compose([*given, "method=label-mix", *words]))
         warnings = []
         reporter = Reporter(step=lambda k, loss: k == stop, warn=warnings.append)
-        return train.train(made.cfg, prepare(made, digits), DEVICE, DTYPE, checkpoint, save, reporter), warnings
+        return loop.train(made.cfg, prepare(made, digits), DEVICE, DTYPE, checkpoint, save, reporter), warnings
 
     return make
 
@@ -244,7 +245,7 @@ def test_the_command_line_warns_and_makes_the_run(mixbench, tiny):
 def test_losses_that_are_added_up_in_parts_have_the_mean_of_all(make, whole, monkeypatch, tmp_path, kept):
     seen, step = [], Engine.step
     monkeypatch.setattr(Engine, "step", lambda *arguments: seen.append(step(*arguments)) or seen[-1])
-    monkeypatch.setattr(train, "KEPT_LOSSES", kept)
+    monkeypatch.setattr(loop, "KEPT_LOSSES", kept)
     outcome, _ = make(tmp_path / "checkpoint.pt")
     assert_same(outcome, whole)
     losses, begin = [loss.item() for loss in seen], 0
@@ -261,7 +262,7 @@ def test_numbers_added_up_have_exactly_the_same_sum():
             numbers = [
                 dice.choice((-1, 1)) * dice.random() * 2.0 ** dice.uniform(-spread, spread) for _ in range(count)
             ]
-            kept = train._added_up(numbers)
+            kept = loop._added_up(numbers)
             assert sum(map(Fraction, kept)) == sum(map(Fraction, numbers))
             assert 0 < len(kept) <= 10
 

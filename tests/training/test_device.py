@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixbench import device
-from mixbench.device import choose_precision
+from mixbench.training import device
+from mixbench.training.device import choose_precision
 
 CPU = torch.device("cpu")
-STORE = Path(__file__).parent / "fixtures" / "store" / "runs"
+STORE = Path(__file__).parents[1] / "fixtures" / "store" / "runs"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from mixbench import data
-from mixbench.config import Composer
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
 from mixbench.data import split
-from mixbench.identity import job
 from mixbench.mixing.runner import METHOD_NAMES
-from mixbench.train import Engine
+from mixbench.training.loop import Engine
 
 WORDS = ("dataset=photos", "n=12", "train.batch_size=8", "train.steps=10", "model.width=2", "model.depth=10")
 

@@ -8,8 +8,8 @@ import torch
 from scipy.special import rel_entr
 from torch.nn import functional as F
 
-from mixbench.losses import LOSSES, one_hot
 from mixbench.mixing.linear import label_mix
+from mixbench.training.losses import LOSSES, one_hot
 
 B, K = 12, 7
 

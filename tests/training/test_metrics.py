@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss, recall_score
 
-from mixbench import metrics
+from mixbench.training import metrics
 
 COUNT, CLASSES = 600, 5
 

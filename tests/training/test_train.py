@@ -6,10 +6,10 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
 from mixbench import data
-from mixbench.config import Composer
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
 from mixbench.data import split
-from mixbench.identity import job
-from mixbench.train import Engine
+from mixbench.training.loop import Engine
 
 WORDS = ("dataset=photos", "n=12", "subset=random", "train.batch_size=8", "train.steps=10", "model.width=2")
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from mixbench.charts.by_name import Line, Mark, accuracy_by_name
-from mixbench.charts.intervals import accuracy_label, interval_title, limits
-from mixbench.charts.layout import (
+from mixbench.analysis.charts.by_name import Line, Mark, accuracy_by_name
+from mixbench.analysis.charts.intervals import accuracy_label, interval_title, limits
+from mixbench.analysis.charts.layout import (
     SMALL,
     Legend,
     arrows,
@@ -25,10 +25,10 @@ from mixbench.charts.layout import (
     title_of,
     wrapped,
 )
-from mixbench.charts.style import FAINT, LINES, colours, marker
-from mixbench.selection import Selection
+from mixbench.analysis.charts.style import FAINT, LINES, colours, marker
+from mixbench.analysis.select import Selection
+from mixbench.analysis.table import BASELINE_FIRST, Table, name_of, shown_interval
 from mixbench.stats import Summary
-from mixbench.table import BASELINE_FIRST, Table, name_of, shown_interval
 
 DODGE = 0.012  # of the axis between neighbouring series' marks, so that their bars do not hide one another
 SPREAD = 0.35  # of the smallest gap between two numbers of the axis, which all series' marks together may take

@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mixbench.charts.intervals import accuracy_label, interval_title, limits
-from mixbench.charts.layout import (
+from mixbench.analysis.charts.intervals import accuracy_label, interval_title, limits
+from mixbench.analysis.charts.layout import (
     EDGE,
     LINE,
     POINT,
@@ -21,9 +21,9 @@ from mixbench.charts.layout import (
     title_of,
     wrapped,
 )
-from mixbench.selection import Selection
+from mixbench.analysis.select import Selection
+from mixbench.analysis.table import Table, shown_interval
 from mixbench.stats import Summary
-from mixbench.table import Table, shown_interval
 
 MOST = 150  # lines; more would be a scroll
 WIDTH, LONGEST = 3.9, 2.6  # inches of the axes, and of a name before it is wrapped

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mixbench.charts.intervals import arrow_note
-from mixbench.charts.layout import (
+from mixbench.analysis.charts.intervals import arrow_note
+from mixbench.analysis.charts.layout import (
     EDGE,
     LINE,
     POINT,
@@ -23,9 +23,9 @@ from mixbench.charts.layout import (
     title_of,
     wrapped,
 )
-from mixbench.charts.style import INK, colours, marker
-from mixbench.comparison import Experiment, Setting
-from mixbench.table import shown_gain
+from mixbench.analysis.charts.style import INK, colours, marker
+from mixbench.analysis.compare import Experiment, Setting
+from mixbench.analysis.table import shown_gain
 
 THIN = "*PXp"  # marks whose outline would fill them: hollow ones must look hollow
 LINES = 150  # more would be a scroll

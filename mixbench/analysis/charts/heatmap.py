@@ -9,11 +9,20 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mixbench.charts.intervals import accuracy_label
-from mixbench.charts.layout import SMALL, draw_title, heading, panels, text_height, text_width, title_of, wrapped
-from mixbench.comparison import Setting
-from mixbench.selection import Selection
-from mixbench.table import Table, label
+from mixbench.analysis.charts.intervals import accuracy_label
+from mixbench.analysis.charts.layout import (
+    SMALL,
+    draw_title,
+    heading,
+    panels,
+    text_height,
+    text_width,
+    title_of,
+    wrapped,
+)
+from mixbench.analysis.compare import Setting
+from mixbench.analysis.select import Selection
+from mixbench.analysis.table import Table, label
 
 COLOUR_MAP = "cividis"  # runs from dark to light evenly: it reads in grey, and without red and green
 CELL = (0.72, 0.36)  # inches

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from mixbench import evaluated
-from mixbench.selection import Selection
+from mixbench.analysis.select import Selection
+from mixbench.analysis.table import Table, shown_interval
 from mixbench.stats import Summary
-from mixbench.table import Table, shown_interval
+from mixbench.training import rules
 
 REACH = 0.5  # of the means' range that an interval may stick out of it; a longer one runs out of the picture
 
@@ -40,4 +40,4 @@ def arrow_note(beyond: bool) -> str:
 
 
 def accuracy_label(selection: Selection) -> str:
-    return f"{selection.on} accuracy (%), {evaluated.rule(selection.rule, selection.on).short}"
+    return f"{selection.on} accuracy (%), {rules.rule(selection.rule, selection.on).short}"

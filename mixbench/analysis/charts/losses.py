@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from mixbench import history
-from mixbench.charts.layout import (
+from mixbench.analysis.charts.layout import (
     SMALL,
     Legend,
     apart,
@@ -24,9 +23,10 @@ from mixbench.charts.layout import (
     title_of,
     wrapped,
 )
-from mixbench.charts.style import LINES, colours
-from mixbench.selection import Selection
-from mixbench.table import Table, name_of
+from mixbench.analysis.charts.style import LINES, colours
+from mixbench.analysis.select import Selection
+from mixbench.analysis.table import Table, name_of
+from mixbench.runs.store import history
 
 GRID_LIMIT, MOST_PANELS = 16, 48  # rows and columns, and single panels, that stay readable
 PANELS_ABREAST = 4  # where panels follow one another

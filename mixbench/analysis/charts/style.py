@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mixbench.charts import fonts
+from mixbench.analysis.charts import fonts
 
 INK, FAINT = "#1B1E21", "#D5D9DD"  # of text and axes, and of grids
 

@@ -11,17 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from omegaconf import DictConfig
 
-from mixbench import data, files
-from mixbench.catalogue import describe
-from mixbench.charts.style import STYLE, rendered
-from mixbench.config import Composer
-from mixbench.errors import UserError
-from mixbench.identity import Job, job
+from mixbench import data
+from mixbench.analysis.charts.style import STYLE, rendered
+from mixbench.analysis.gallery.samples import Picture, Scene
+from mixbench.analysis.table import label
+from mixbench.config.compose import Composer
+from mixbench.config.identity import Job, job
+from mixbench.config.options import describe
+from mixbench.config.overrides import expand, parse
+from mixbench.core import files
+from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
-from mixbench.overrides import expand, parse
-from mixbench.scene import Picture, Scene
-from mixbench.table import label
-from mixbench.train import check
+from mixbench.training.loop import check
 
 # What a gallery shows unless it is told otherwise: offline images, as they are, and few of them.
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from mixbench import data
 from mixbench.augment import AUGMENTS
-from mixbench.functions import Configured
-from mixbench.identity import Job
-from mixbench.losses import one_hot
+from mixbench.config.identity import Job
+from mixbench.core.draws import Plan
+from mixbench.core.registry import Configured
 from mixbench.mixing.runner import build
-from mixbench.plan import Plan
+from mixbench.training.losses import one_hot
 
 PAIRS = 2  # of images
 LONGEST_NAME = 12  # of a class, in letters: more would run into the next picture's caption

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from mixbench import files, plot, table
-from mixbench.advice import recommend
-from mixbench.comparison import compare
-from mixbench.report.content import sections
-from mixbench.report.render import html, markdown
-from mixbench.selection import Selection
+from mixbench.analysis import plot, table
+from mixbench.analysis.compare import compare
+from mixbench.analysis.recommend import recommend
+from mixbench.analysis.report.content import sections
+from mixbench.analysis.report.render import html, markdown
+from mixbench.analysis.select import Selection
+from mixbench.core import files
 
 __all__ = ["advice", "write"]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from mixbench import table
-from mixbench.advice import p_text, points, recommend
-from mixbench.comparison import Experiment, Setting, compare
-from mixbench.report.blocks import Picture, Points, Section, Table, Text
-from mixbench.report.evaluation import calibration, classes, cost
-from mixbench.report.origin import provenance
-from mixbench.selection import Selection
+from mixbench.analysis import table
+from mixbench.analysis.compare import Experiment, Setting, compare
+from mixbench.analysis.recommend import p_text, points, recommend
+from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
+from mixbench.analysis.report.evaluation import calibration, classes, cost
+from mixbench.analysis.report.origin import provenance
+from mixbench.analysis.select import Selection
 
 WIDE = ("loss", "heatmap")
 LOG_FROM = 8  # a range of n this many times its smallest reads better on a logarithmic axis

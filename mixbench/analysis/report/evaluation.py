@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from mixbench import files, metrics
-from mixbench.comparison import Experiment, Setting
-from mixbench.machine_load import IDLE_BELOW
-from mixbench.progress import duration
-from mixbench.report.blocks import Section, Table, Text
-from mixbench.selection import Selection
+from mixbench.analysis.compare import Experiment, Setting
+from mixbench.analysis.report.blocks import Section, Table, Text
+from mixbench.analysis.select import Selection
+from mixbench.cli.progress import duration
+from mixbench.core import files
+from mixbench.runs.machine_load import IDLE_BELOW
+from mixbench.runs.store.store import read_predictions
 from mixbench.stats import mean_of
-from mixbench.store import read_predictions
+from mixbench.training import metrics
 
 MOST_CLASSES = 20  # columns of a table; of more classes those that are hardest without mixing are shown
 CALIBRATION = ("nll", "ece", "temperature", "unscaled_nll", "unscaled_ece", "scaled_nll", "scaled_ece")

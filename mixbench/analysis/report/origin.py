@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from mixbench import files
-from mixbench.report.blocks import Points, Section, Table, Text
-from mixbench.selection import SEEDS, Selection, identity_keys
+from mixbench.analysis.report.blocks import Points, Section, Table, Text
+from mixbench.analysis.select import SEEDS, Selection, identity_keys
+from mixbench.analysis.table import label
+from mixbench.core import files
 from mixbench.stats import RULES
-from mixbench.table import label
 
 # Of provenance.json: its key, and how a reader is told.
 TOLD = {

@@ -6,9 +6,9 @@ from importlib.resources import files
 
 from jinja2 import Environment
 
-from mixbench import markdown as md
-from mixbench.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
-from mixbench.report.blocks import Picture, Points, Section, Table, Text
+from mixbench.analysis.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
+from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
+from mixbench.core import markdown as md
 
 WIDE = 500  # points
 LIGHTER = 0.55  # of the way to white that a dark colour goes on a dark page
@@ -23,7 +23,9 @@ def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -
         "wide": lambda block: _is_wide(pictures[block.name], block),
         "anchor": lambda words: re.sub(r"\W+", "-", words.lower()),
     }
-    template = environment.from_string(files("mixbench.report").joinpath("report.html").read_text(encoding="utf-8"))
+    template = environment.from_string(
+        files("mixbench.analysis.report").joinpath("report.html").read_text(encoding="utf-8")
+    )
     colours = sorted({colour.upper() for colour in (*COLOURS.values(), *SPARE_COLOURS)} - {INK})
     return template.render(title=title, sections=sections, colours=[(_variable(c), c, _lighter(c)) for c in colours])
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from mixbench.data import npz
-from mixbench.errors import UserError, unknown
-from mixbench.rng import Purpose, permutations
+from mixbench.core.errors import UserError, unknown
+from mixbench.core.random_words import Purpose, permutations
+from mixbench.data.sources import npz
 
 SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz")
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000

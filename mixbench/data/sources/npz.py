@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib import format as npy
 
-from mixbench import memory
-from mixbench.errors import UserError
+from mixbench.core import memory
+from mixbench.core.errors import UserError
 
 TRAIN_KEYS, TEST_KEYS = ("train_images", "train_labels"), ("test_images", "test_labels")
 LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes

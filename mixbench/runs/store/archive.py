@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from mixbench import __version__, files, memory, store
-from mixbench.config import without_paths
-from mixbench.errors import CannotWrite, UserError, printable
-from mixbench.identity import run_id
-from mixbench.selection import OPTIONS, Selection
-from mixbench.store import UNREADABLE
+from mixbench import __version__
+from mixbench.analysis.select import OPTIONS, Selection
+from mixbench.config.compose import without_paths
+from mixbench.config.identity import run_id
+from mixbench.core import files, memory
+from mixbench.core.errors import CannotWrite, UserError, printable
+from mixbench.runs.store import store
+from mixbench.runs.store.store import UNREADABLE
 
 SCHEMA = 1  # of the archives; raised when a reader of today could not read them
 MANIFEST = "manifest.json"

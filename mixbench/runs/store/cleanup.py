@@ -10,9 +10,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from mixbench import files, memory, selection
-from mixbench.errors import CannotWrite, UserError, printable
-from mixbench.store import FORCE, INCOMING, REPLACED, Store
+from mixbench.analysis import select
+from mixbench.core import files, memory
+from mixbench.core.errors import CannotWrite, UserError, printable
+from mixbench.runs.store.store import FORCE, INCOMING, REPLACED, Store
 
 LEFT_OVER = ("checkpoint.pt", "failed.json")  # in a finished run: a crash came between its commit and its clean-up
 ABANDONED = "left by a process that was killed"
@@ -37,7 +38,7 @@ def clean(words: Sequence[str], yes: bool) -> int:
 
     Returns 1 where something could not be dropped, which is told in one line.
     """
-    name, overrides, options = selection.read_words(words)
+    name, overrides, options = select.read_words(words)
     if name is not None or overrides:
         raise UserError(f"{(name or overrides[0])}: clean takes results_dir=FOLDER and --yes alone")
     results = Store(options["results_dir"])

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mixbench import files
-from mixbench.metrics import OLDER
-from mixbench.sound import LARGEST
+from mixbench.core import files
+from mixbench.runs.store.metrics_schema import LARGEST
+from mixbench.training.metrics import OLDER
 
 COLUMNS = ["step", "train_loss", "eval_loss", "eval_accuracy"]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from filelock import Timeout
 
-from mixbench import files
-from mixbench.archive import Archive, check, open_archive, strangers, unpack
-from mixbench.errors import CannotWrite, UserError, printable
-from mixbench.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike
+from mixbench.core import files
+from mixbench.core.errors import CannotWrite, UserError, printable
+from mixbench.runs.store.archive import Archive, check, open_archive, strangers, unpack
+from mixbench.runs.store.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run; settle holds dataset.name to it, so no path leads out of the store
 TOLD = ("final_accuracy", "code_sha256", "device")  # what a conflict between two results is told by

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
-from mixbench import files, locks, sound
-from mixbench.errors import CannotWrite, UserError, printable
-from mixbench.files import read_json, write_json
+from mixbench.core import files
+from mixbench.core.errors import CannotWrite, UserError, printable
+from mixbench.core.files import read_json, write_json
+from mixbench.runs.store import locks, metrics_schema
 
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
 FORCE, REPLACED, LOCKS, INCOMING = ".force", ".replaced", ".locks", ".incoming"
@@ -208,7 +209,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         raise OtherSchema(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
     if metrics.get("id") != folder.name.removesuffix(FORCE):
         raise ValueError(f"metrics.json is of {metrics.get('id')}")
-    sound.check(metrics)
+    metrics_schema.check(metrics)
     return metrics
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mixbench import archive, merge, store
-from mixbench.store import INCOMING, Store
+from mixbench.runs.store import archive, importing, store
+from mixbench.runs.store.store import INCOMING, Store
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[2] / "fixtures" / "store"
 RUN = "digits-n20-none-s0-60107ed3fa"
 OTHER = "digits-n20-none-s1-afcd4a2ba1"
 PATIENCE = 120
@@ -523,14 +523,14 @@ def test_a_killed_import_leaves_nothing_that_a_command_trips_over(mixbench, brin
 
 
 def test_an_interrupted_import_tidies_up_and_keeps_what_is_in_place(bring, elsewhere, packed, monkeypatch):
-    place = merge._place
+    place = importing._place
 
     def interrupted(results, folder, metrics, known):
         if folder.name == OTHER:
             raise KeyboardInterrupt
         return place(results, folder, metrics, known)
 
-    monkeypatch.setattr(merge, "_place", interrupted)
+    monkeypatch.setattr(importing, "_place", interrupted)
     assert bring().status == 130
     assert not (elsewhere.runs / INCOMING).exists()
     assert 0 < len(elsewhere.ids()) < 15

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from mixbench import files
-from mixbench.cli import main
-from mixbench.store import INCOMING, Store
+from mixbench.cli.main import main
+from mixbench.core import files
+from mixbench.runs.store.store import INCOMING, Store
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[2] / "fixtures" / "store"
 RUN = "digits-n20-none-s0-60107ed3fa"
 UNFINISHED = "digits-n20-none-s{}-0123456789"
 PATIENCE = 120

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mixbench import files
-from mixbench.archive import default_name
-from mixbench.config import Composer
-from mixbench.selection import select
-from mixbench.store import Store
+from mixbench.analysis.select import select
+from mixbench.config.compose import Composer
+from mixbench.core import files
+from mixbench.runs.store.archive import default_name
+from mixbench.runs.store.store import Store
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[2] / "fixtures" / "store"
 RUN = "digits-n20-none-s0-60107ed3fa"
 OTHER = "digits-n20-none-s1-afcd4a2ba1"
 MEGABYTE = 2**20

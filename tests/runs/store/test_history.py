@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixbench import history
+from mixbench.runs.store import history
 
 HEADER = "step,epoch,lr,train_loss,eval_loss,eval_accuracy,seconds"
 OLDER = "test_accuracy,step,test_loss,train_loss"

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixbench import history
-from mixbench.costs import last_row
-from mixbench.sound import LARGEST
-from mixbench.store import Store, read_predictions
+from mixbench.runs.estimate import last_row
+from mixbench.runs.store import history
+from mixbench.runs.store.metrics_schema import LARGEST
+from mixbench.runs.store.store import Store, read_predictions
 
-STORE = Path(__file__).parent / "fixtures" / "store"
+STORE = Path(__file__).parents[2] / "fixtures" / "store"
 RUN, OTHER = "digits-n20-none-s0-60107ed3fa", "digits-n20-none-s1-afcd4a2ba1"
 THIRD = "digits-n50-label-mix-s0-9f2a246abb"
 UNFINISHED = "digits-n20-none-s7-0123456789"

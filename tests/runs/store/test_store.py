@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from mixbench.files import write, write_json, write_text
-from mixbench.store import SCHEMA, Store, scan
+from mixbench.core.files import write, write_json, write_text
+from mixbench.runs.store.store import SCHEMA, Store, scan
 
 PATIENCE = 120
 HOLD_LOCK = """
@@ -27,7 +27,7 @@ with Store("results").lock(sys.argv[1]):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny):
     """A results folder with one finished run."""
-    from mixbench.cli import main
+    from mixbench.cli.main import main
 
     results = tmp_path_factory.mktemp("finished") / "results"
     assert main(["run", *tiny, f"results_dir={results}"]) == 0

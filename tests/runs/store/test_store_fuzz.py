@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mixbench.cli import main
-from mixbench.store import SCHEMA, printable, read_predictions, scan
+from mixbench.cli.main import main
+from mixbench.runs.store.store import SCHEMA, printable, read_predictions, scan
 
-STORE = Path(__file__).parent / "fixtures" / "store" / "runs"
+STORE = Path(__file__).parents[2] / "fixtures" / "store" / "runs"
 GOOD = ("digits-n20-none-s0-60107ed3fa", "digits-n50-label-mix-s0-9f2a246abb")
 BAD = "digits-n20-label-mix-s1-4bc9067536"
 METRICS = json.loads((STORE / BAD / "metrics.json").read_text())
