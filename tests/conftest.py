@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from mixbench.cli.main import main
-from mixbench.runs import sweep
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ def mixbench(tmp_path, monkeypatch, capsys) -> Callable[..., Call]:
 
     def call(*words: str) -> Call:
         assert Path.cwd() == tmp_path
-        sweep._load.cache_clear()  # a process of its own reads its data set anew
         capsys.readouterr()
         status = main(words)
         return Call(status, *capsys.readouterr())

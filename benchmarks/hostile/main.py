@@ -77,7 +77,7 @@ def _about(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
     import torch
 
     import mixbench
-    from mixbench.runs.provenance import cpu_name
+    from mixbench.core.machine import cpu_name
 
     return {
         "seed": options.seed,

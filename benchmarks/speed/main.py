@@ -22,6 +22,7 @@ from benchmarks.speed.loops import Effort
 from mixbench import __version__
 from mixbench.core import files
 from mixbench.core.errors import UserError
+from mixbench.core.machine import cpu_name
 from mixbench.runs import provenance
 from mixbench.training.device import PRECISION_NAMES, choose_device, choose_precision
 
@@ -120,7 +121,7 @@ def effort(device: torch.device, width: int, quick: bool) -> Effort:
 def machine(device: torch.device) -> dict[str, Any]:
     """What was measured, where and when."""
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.cpu_name(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
         "device_type": device.type,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -12,8 +12,9 @@ import pandas as pd
 from mixbench.analysis.select import SEEDS, Selection, identity_keys
 from mixbench.analysis.table import BASELINE_FIRST, label, order
 from mixbench.config.labels import telling_apart
-from mixbench.stats import ALPHA, RULES, Difference, Runs, Summary, holm, paired_difference, summarise
+from mixbench.stats import ALPHA, Difference, Runs, Summary, holm, paired_difference, summarise
 from mixbench.stats.equivalents import Equivalent, equivalent_data
+from mixbench.training.rules import RULES
 
 # Keys of an identity that are the method's: what the others say is the setting.
 METHOD_KEYS = ("method", "protect", "variant")

@@ -9,20 +9,17 @@ from typing import Any
 import pandas as pd
 
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
-from mixbench.cli.flags import YES
 from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash, completed
-from mixbench.config.overrides import LIMIT, home, parse, values
+from mixbench.config.overrides import LIMIT, parse, values
 from mixbench.config.schema import StudyConfig
-from mixbench.core.errors import UserError, unknown
+from mixbench.core.errors import unknown
 from mixbench.runs import study
 from mixbench.runs.store import store
 from mixbench.runs.store.store import Store
 from mixbench.runs.study import Study
-from mixbench.stats import RULES
 from mixbench.training import rules
 
-OPTIONS = {"rows": None, "columns": None, "rule": None, "results_dir": "results", "out": None}
 METRICS = (
     "final_accuracy",
     "median10_accuracy",
@@ -51,6 +48,23 @@ NOT_KEYS = ("cell", "folder", "per_class_accuracy")
 # What a run is of, beside the keys with a dot in their name and the seeds.
 GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision", "variant")
 SEEDS = ("seed", "subset_seed")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may set beside the runs themselves.
+
+    rows, columns: keys of runs that a table shows. rule: which accuracy. None: what the study says, or the default.
+    results_dir: where the runs are. out: where tables and plots go; None: a folder in results_dir.
+    limit: the most runs that a study may have; None: any number.
+    """
+
+    rows: str | None = None
+    columns: str | None = None
+    rule: str | None = None
+    results_dir: str = "results"
+    out: str | None = None
+    limit: int | None = LIMIT
 
 
 @dataclass
@@ -92,51 +106,25 @@ class Selection:
         return _wanted(self.study) if self.study else _frame([])
 
 
-def read_words(words: Sequence[str]) -> tuple[str | None, list[str], dict[str, Any]]:
-    """Tell a command's words apart: a study's name, key=value filters or overrides, and the options of this module.
-
-    Raises UserError for a second name and for an unknown rule.
-    """
-    names = [word for word in words if "=" not in word and word != YES]
-    if len(names) > 1:
-        raise UserError(f"{' '.join(names)}: one study at a time")
-    options, filters = dict(OPTIONS), []
-    for word in words:
-        key, equals, value = word.partition("=")
-        if equals and key in OPTIONS:
-            options[key] = home(value) if key in ("results_dir", "out") else value
-        elif equals:
-            filters.append(word)
-    if options["rule"] is not None and options["rule"] not in RULES:
-        raise unknown("rule", options["rule"], RULES)
-    return (names[0] if names else None), filters, options | {"limit": None if YES in words else LIMIT}
-
-
-def select(composer: Composer, words: Sequence[str]) -> Selection:
-    """The runs that a command's words ask for. Raises UserError for a word that fits nothing."""
-    name, filters, options = read_words(words)
-    return of_study(composer, name, filters, options) if name else _of_filters(composer, filters, options)
-
-
 def of_study(
     composer: Composer,
     name: str,
     overrides: Sequence[str],
-    options: dict[str, Any],
+    options: Options,
     sources: Sequence[str] = (OWN, KEPT),
 ) -> Selection:
     """The runs of a study: those of the user, or where there are none, the records kept in <results_dir>/<study>/runs.
 
-    A cell also gets the runs of further seeds, unless `overrides` names the seeds. options: as from `read_words`.
+    A cell also gets the runs of further seeds, unless `overrides` names the seeds.
     sources: where to look, the first that holds any of the runs.
     """
-    chosen = study.plan(composer, name, overrides, options["limit"])
+    chosen = study.plan(composer, name, overrides, options.limit)
     check_shown(chosen, options)
     settings = chosen.settings
     parsed = parse(overrides)
     given = {override.key_or_group for override in parsed}
     by_seed = not given.isdisjoint(SEEDS)
-    results = Store(options["results_dir"])
+    results = Store(options.results_dir)
     # What is not the whole study has a folder of its own: it must not take the place of the study's tables.
     name_of_runs = _folder_name(name, chosen.changes)
     said = {*INERT, study.SCALE} if chosen.scale == settings.scale else INERT
@@ -161,10 +149,10 @@ def of_study(
             found += [m for m in others if m["id"] not in ids]
     return Selection(
         _frame(found, chosen.variants),
-        options["rows"] or settings.rows,
-        options["columns"] or settings.columns,
-        options["rule"] or settings.rule,
-        Path(options["out"] or results.root / name_of_part),
+        options.rows or settings.rows,
+        options.columns or settings.columns,
+        options.rule or settings.rule,
+        Path(options.out or results.root / name_of_part),
         f"{settings.title} ({name_of_runs})",
         source,
         chosen,
@@ -174,11 +162,11 @@ def of_study(
     )
 
 
-def check_shown(chosen: Study, options: Mapping[str, Any]) -> None:
+def check_shown(chosen: Study, options: Options) -> None:
     """Raises UserError where the rows or columns that a study's tables are to show are keys of none of its runs."""
     keys = set(_wanted(chosen).columns) - {*NOT_KEYS, "id"}
     for what in ("rows", "columns"):
-        key = options[what] or getattr(chosen.settings, what)
+        key = getattr(options, what) or getattr(chosen.settings, what)
         if key not in keys:
             raise unknown(f"key in {what}={key} of study {chosen.settings.name}", key, keys)
 
@@ -215,8 +203,8 @@ def _folder_name(name: str, overrides: Sequence[str]) -> str:
     return whole if len(whole.encode()) <= 200 else f"{whole[:60]}…{zlib.crc32(whole.encode()):08x}"
 
 
-def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, Any]) -> Selection:
-    results = Store(options["results_dir"])
+def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> Selection:
+    results = Store(options.results_dir)
     wanted = _wanted_values(composer, parsed := parse(filters))
     found, problems = store.scan(results.runs, of_values(wanted))
     frame = _frame(found)
@@ -228,13 +216,13 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
     ids = set(frame["id"])
     filters = [o.input_line for o in parsed if o.key_or_group != CLASSES]
-    out = Path(options["out"] or results.root / _folder_name("selection", filters))
+    out = Path(options.out or results.root / _folder_name("selection", filters))
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
         frame,
-        options["rows"] or StudyConfig.rows,
-        options["columns"] or StudyConfig.columns,
-        options["rule"] or StudyConfig.rule,
+        options.rows or StudyConfig.rows,
+        options.columns or StudyConfig.columns,
+        options.rule or StudyConfig.rule,
         out,
         title,
         results.runs,

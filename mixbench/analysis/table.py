@@ -15,8 +15,9 @@ from mixbench.core import markdown as md
 from mixbench.core.errors import unknown
 from mixbench.runs import study
 from mixbench.runs.study import Published
-from mixbench.stats import RULES, Difference, Summary, summarise
+from mixbench.stats import Difference, Summary, summarise
 from mixbench.training import rules
+from mixbench.training.rules import RULES
 
 BASELINE_FIRST = ("none",)
 NAMES = ("method", "variant")  # keys whose value alone says what a row is

@@ -1,5 +1,6 @@
 """The commands, each a function from its words to an exit status. Each imports what it needs, no more."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from mixbench.cli.help import (
     STUDY_HELP,
     TABLE_HELP,
 )
-from mixbench.core.errors import one_line, unknown
+from mixbench.core.errors import UserError, one_line, printable, unknown
 
 if TYPE_CHECKING:
     from mixbench.analysis.select import Selection
@@ -55,9 +56,9 @@ def run(words: list[str], multirun: bool = False) -> int:
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
-    from mixbench.runs.sweep import run_jobs
+    from mixbench.cli.console import run_and_tell
 
-    return run_jobs(jobs, jobs[0].cfg.results_dir, warnings)
+    return run_and_tell(jobs, jobs[0].cfg.results_dir, warnings)
 
 
 def sweep(words: list[str]) -> int:
@@ -67,8 +68,9 @@ def sweep(words: list[str]) -> int:
 
 def study(words: list[str]) -> int:
     """mixbench study: a study's runs, then its table, plots and report."""
-    from mixbench.analysis import select as selection
+    from mixbench.analysis import select
     from mixbench.cli.flags import YES, read, show
+    from mixbench.cli.words import read_selection
     from mixbench.config.compose import Composer
     from mixbench.config.overrides import quoted
     from mixbench.runs.study import combinations, plan
@@ -78,24 +80,24 @@ def study(words: list[str]) -> int:
         if flags.help or not flags.overrides:
             print(STUDY_HELP.format(studies=", ".join(composer.options("study"))), end="")
             return 0 if flags.help else 2
-        name, overrides, options = selection.read_words([*flags.overrides, *[YES] * flags.yes])
+        name, overrides, options = read_selection([*flags.overrides, *[YES] * flags.yes])
         if name is None:
             raise unknown("study", flags.overrides[0], composer.options("study"))
-        results_dir = f"results_dir={quoted(options['results_dir'])}"
+        results_dir = f"results_dir={quoted(options.results_dir)}"
         if flags.shows:
             return show(flags, combinations(composer, name, overrides)[0])
-        planned = plan(composer, name, [*overrides, results_dir], options["limit"])
-        selection.check_shown(planned, options)
+        planned = plan(composer, name, [*overrides, results_dir], options.limit)
+        select.check_shown(planned, options)
         made = planned.jobs
         warnings = list(filter(None, [planned.fewer]))
         if flags.dry_run:
-            return _dry_run(made, options["results_dir"], warnings)
-        from mixbench.runs.sweep import EXIT_INTERRUPTED, run_jobs
+            return _dry_run(made, options.results_dir, warnings)
+        from mixbench.cli.console import EXIT_INTERRUPTED, run_and_tell
 
-        status = run_jobs(made, options["results_dir"], warnings)
+        status = run_and_tell(made, options.results_dir, warnings)
         if status == EXIT_INTERRUPTED:
             return status
-        chosen = selection.of_study(composer, name, overrides, options, sources=(selection.OWN,))
+        chosen = select.of_study(composer, name, overrides, options, sources=(select.OWN,))
     if len(chosen.frame):
         _write_table(chosen)
         _write_report(chosen)
@@ -159,7 +161,7 @@ def gallery(words: list[str]) -> int:
 
 def list_command(words: list[str]) -> int:
     """mixbench list: what a group offers, a line each."""
-    from mixbench.config.options import describe, unfit
+    from mixbench.config.options import describe
 
     config_dir, words = _config_dir(words)
     if _wants_help(words) or not words:
@@ -169,8 +171,11 @@ def list_command(words: list[str]) -> int:
         raise unknown("list", " ".join(words), GROUP_OF)
     group = GROUP_OF[words[0]]
     described = describe(group, config_dir)
-    for name, reason in (unfit(group, config_dir) if config_dir else {}).items():
-        described[name] = f"cannot be run: {reason}"
+    if config_dir:
+        from mixbench.analysis.own_options import unfit
+
+        for name, reason in unfit(group, config_dir).items():
+            described[name] = f"cannot be run: {reason}"
     width = max(map(len, described), default=0)
     for name, text in described.items():
         print(f"{name:{width}}  {text}")
@@ -179,24 +184,47 @@ def list_command(words: list[str]) -> int:
 
 def status(words: list[str]) -> int:
     """mixbench status: how the runs of the store, or of a study, stand."""
-    from mixbench.runs.status import status
-
     if _wants_help(words):
         print(STATUS_HELP, end="")
         return 0
+    from mixbench.analysis.status import status
+    from mixbench.cli.words import read_selection
+
     config_dir, words = _config_dir(words)
-    print("\n".join(status(words, config_dir)))
+    print("\n".join(status(*read_selection(words), config_dir)))
     return 0
 
 
 def clean(words: list[str]) -> int:
     """mixbench clean: drop what is not finished."""
-    from mixbench.runs.store.cleanup import clean
-
     if _wants_help(words):
         print(CLEAN_HELP, end="")
         return 0
-    return clean([word for word in words if word != "--yes"], yes="--yes" in words)
+    from mixbench.cli.words import read_selection
+    from mixbench.core import memory
+    from mixbench.runs.store.cleanup import drop_all, to_drop
+    from mixbench.runs.store.store import Store
+
+    name, filters, options = read_selection([word for word in words if word != "--yes"])
+    if name is not None or filters:
+        raise UserError(f"{name or filters[0]}: clean takes results_dir=FOLDER and --yes alone")
+    results = Store(options.results_dir)
+    results.repair()
+    drops = to_drop(results)
+    if not drops:
+        print(f"{results.runs}/: nothing to drop")
+        return 0
+    for drop in drops:
+        print(printable(f"{drop.path}  ({drop.why}, {memory.size(drop.bytes)})"))
+    if "--yes" not in words and not _agreed(len(drops)):
+        return 0
+    dropped = drop_all(results, drops)
+    print(f"dropped {dropped.count}")
+    if dropped.refused:
+        drop, error = dropped.refused[0]
+        more = f", nor can {len(dropped.refused) - 1} more" if len(dropped.refused) > 1 else ""
+        print(printable(f"mixbench: {drop.path}: cannot be dropped ({error.strerror}){more}"), file=sys.stderr)
+    return 1 if dropped.refused else 0
 
 
 def export(words: list[str]) -> int:
@@ -204,16 +232,20 @@ def export(words: list[str]) -> int:
     if _wants_help(words):
         print(EXPORT_HELP, end="")
         return 0
+    from mixbench.cli.words import archive_name, read_export
+    from mixbench.core import memory
     from mixbench.runs.store import archive
 
-    words, out, files = archive.read_words(words)
+    words, out, files = read_export(words)
     chosen = _select(words)
-    path = Path(out or archive.default_name(chosen))
-    count = archive.pack(chosen, path, files)
-    if count:
-        print(f"{path}: {count} run{'s' * (count > 1)} from {chosen.source}/, {archive.size(path)}")
+    path = Path(out or archive_name(chosen))
+    packed = archive.pack(chosen.frame["folder"], path, files)
+    chosen.problems += packed.left_out
+    if packed.runs:
+        runs = "run" if packed.runs == 1 else "runs"
+        print(f"{path}: {packed.runs} {runs} from {chosen.source}/, {memory.size(path.stat().st_size)}")
     _warn(chosen)
-    return 0 if count else _nothing_stored(chosen)
+    return 0 if packed.runs else _nothing_stored(chosen)
 
 
 def import_command(words: list[str]) -> int:
@@ -222,9 +254,20 @@ def import_command(words: list[str]) -> int:
         print(IMPORT_HELP, end="")
         return 0 if words else 2
     from mixbench.cli.flags import read
-    from mixbench.runs.store import importing
+    from mixbench.cli.words import read_import
+    from mixbench.runs.store.importing import import_runs
 
-    return importing.merge(*importing.read_words(read(words, known=("--help", "-h")).overrides))
+    paths, results_dir = read_import(read(words, known=("--help", "-h")).overrides)
+    status = 0
+    for imported in import_runs(paths, results_dir, _say_at_once):
+        for note in imported.notes:
+            print(note)
+        counts = ", ".join(f"{count} {what}" for what, count in imported.counts.items())
+        print(f"{imported.path}: {counts or 'no runs'}; {Path(results_dir) / 'runs'}/")
+        for problem in imported.problems:
+            print(printable(f"{imported.path}: {problem}"), file=sys.stderr)
+            status = 1
+    return status
 
 
 COMMANDS = {
@@ -255,6 +298,18 @@ def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
     return flags.config_dir, flags.overrides + ["--help"] * flags.help + [YES] * flags.yes
 
 
+def _agreed(count: int) -> bool:
+    """The user's answer; without a terminal there is none. Says that nothing is dropped."""
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        print("nothing dropped; mixbench clean --yes drops these")
+        return False
+    with contextlib.suppress(EOFError):
+        if input(f"drop these {count}? [y/N] ").strip().lower() in ("y", "yes"):
+            return True
+    print("nothing dropped")
+    return False
+
+
 def _method(overrides: Sequence[str]) -> str | None:
     """The method as the overrides name it, where they do."""
     return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
@@ -271,7 +326,7 @@ def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -
 
 
 def _select(words: list[str]) -> "Selection":
-    from mixbench.analysis.select import select
+    from mixbench.cli.words import select
     from mixbench.config.compose import Composer
 
     config_dir, words = _config_dir(words)
@@ -324,3 +379,7 @@ def _warn(chosen: "Selection") -> None:
 
 def _say(line: str) -> None:
     print(one_line(line), file=sys.stderr)
+
+
+def _say_at_once(line: str) -> None:
+    print(one_line(line), file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from mixbench.analysis import report, select, table
 from mixbench.analysis.select import KEPT, OWN
 from mixbench.cli.main import status_of
+from mixbench.cli.words import read_selection
 from mixbench.config.compose import Composer
 from mixbench.core import files
 from mixbench.core.errors import UserError
@@ -19,7 +20,7 @@ RECORDED_IF_SMALL, SMALL = "label_noise.csv", 100_000  # bytes
 
 def record(words: Sequence[str]) -> int:
     """Copy the runs to <results_dir>/<study>/runs and write tables, plots and the report from the copies. Returns 0."""
-    name, overrides, options = select.read_words(words)
+    name, overrides, options = read_selection(words)
     if name is None:
         raise UserError("name a study")
     with Composer() as composer:

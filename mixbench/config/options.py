@@ -4,8 +4,6 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from mixbench.core.errors import UserError, one_line
-
 
 def names(group: str, config_dir: str | None = None) -> list[str]:
     """The options of a group, the user's own folder's included."""
@@ -22,29 +20,6 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
                 if file.name.endswith(".yaml"):
                     found.setdefault(file.name.removesuffix(".yaml"), _first_comment(_text(file)))
     return found
-
-
-def unfit(group: str, config_dir: str) -> dict[str, str]:
-    """Option of the user's own folder -> why it cannot be run, of those that cannot."""
-    from mixbench.analysis import select
-    from mixbench.config.compose import Composer
-    from mixbench.config.identity import job
-    from mixbench.runs import study
-    from mixbench.training import loop
-
-    reasons = {}
-    with Composer(config_dir) as composer:
-        for file in sorted((Path(config_dir) / group).glob("*.yaml")):
-            try:
-                if group == "study":
-                    select.check_shown(study.plan(composer, file.stem), select.OPTIONS)
-                elif group == "dataset":  # its images are looked at when they are used
-                    composer.compose([f"dataset={file.stem}"])
-                else:
-                    loop.check(job(composer.compose([f"{group}={file.stem}"])).cfg)
-            except UserError as error:
-                reasons[file.stem] = one_line(str(error))
-    return reasons
 
 
 def _text(file: Traversable) -> str:

@@ -53,7 +53,7 @@ class StudyConfig:
     source: str | None = None  # where the published numbers were read
     protocol: str | None = None  # how they were made, as far as the source says
     note: str | None = None  # what a reader of the tables must know
-    rule: str = "final"  # which accuracy the tables show: stats.RULES
+    rule: str = "final"  # which accuracy the tables show: rules.RULES
     rows: str = "n"  # the keys that its tables show
     columns: str = "method"
     published_rule: str | None = None  # which one the source prints

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mixbench.cli.progress import duration
 from mixbench.config.identity import Job, completed
 from mixbench.core import files
+from mixbench.core.text import duration
 from mixbench.runs.store import store
 from mixbench.runs.store.metrics_schema import LARGEST, WIDEST
 from mixbench.runs.store.store import Store

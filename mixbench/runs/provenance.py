@@ -73,16 +73,6 @@ def _noise(split: Split) -> dict[str, Any]:
     }
 
 
-def cpu_name() -> str:
-    """The processor's own name where the system tells it, as /proc/cpuinfo on Linux."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 @cache
 def _git_commit() -> str | None:
     """The checkout's commit, with + where files differ from it; None for an installed package."""

@@ -18,14 +18,14 @@ from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from mixbench import models
-from mixbench.cli import streams
-from mixbench.cli.progress import RunProgress, TimeLeft
 from mixbench.config.identity import Job
 from mixbench.core import files
 from mixbench.data import Dataset, Split, split
 from mixbench.runs import machine_load, provenance
+from mixbench.runs.observer import Observer
 from mixbench.runs.store import store
 from mixbench.runs.store.store import FORCE, Store
+from mixbench.runs.time_left import TimeLeft
 from mixbench.training import metrics, step_memory
 from mixbench.training.device import (
     PRECISION_NAMES,
@@ -60,8 +60,10 @@ class StopRequest:
     A second Ctrl-C or SIGTERM does not wait for the step to end. A second SIGHUP does: shell and kernel both send one.
     """
 
-    def __init__(self):
+    def __init__(self, observer: Observer | None = None):
+        """observer: is told of the first request."""
         self.signal: int | None = None
+        self._observer = observer or Observer()
 
     def __bool__(self) -> bool:
         return self.signal is not None
@@ -71,7 +73,7 @@ class StopRequest:
         def on_signal(number: int, frame: Any) -> None:
             if self.signal is None:
                 self.signal = number
-                streams.tell_at_once("stopping after this step; again to stop at once")
+                self._observer.stopping()
             elif number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
 
@@ -122,11 +124,20 @@ def execute(
     force: bool = False,
     wait: float = 0,
     left: TimeLeft | None = None,
+    observer: Observer | None = None,
 ) -> Result:
-    """Make one run, or find it made. Raises KeyboardInterrupt where `stop` asks for it; other failures are recorded.
+    """Make one run, or find it made. Other failures than a stop are recorded, not raised.
 
-    force: train it also where it is finished. wait: seconds to wait for another process that has the run. left: counts
-    the time of all runs of this call.
+    job: what to run.
+    images: its images, from `prepare`.
+    results: the store that the run belongs to.
+    stop: asks for a stop.
+    label: the run's name among the runs of this call.
+    force: train it also where it is finished.
+    wait: seconds to wait for another process that has the run.
+    left: counts the time of all runs of this call.
+    observer: is told how it goes.
+    Raises KeyboardInterrupt where `stop` asks for it.
     """
     try:
         with results.lock(job.id, wait):
@@ -139,7 +150,7 @@ def execute(
             folder = results.folder(job.id + FORCE * (found is not None))
             _check_place(folder)
             folder.mkdir(exist_ok=True)
-            result = _train(job, images, folder, stop, label, left)
+            result = _train(job, images, folder, stop, label, left, observer or Observer())
             if result.status == "trained":
                 results.put_in_place(job.id)
             return result
@@ -162,9 +173,17 @@ def _told(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
-def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str, left: TimeLeft | None) -> Result:
+def _train(
+    job: Job,
+    images: Split,
+    folder: Path,
+    stop: StopRequest,
+    label: str,
+    left: TimeLeft | None,
+    observer: Observer,
+) -> Result:
     try:
-        return Result(job, "trained", _train_and_commit(job, images, folder, stop, label, left))
+        return Result(job, "trained", _train_and_commit(job, images, folder, stop, label, left, observer))
     except Stopped:
         raise KeyboardInterrupt from None
     except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
@@ -178,7 +197,13 @@ def _train(job: Job, images: Split, folder: Path, stop: StopRequest, label: str,
 
 
 def _train_and_commit(
-    job: Job, images: Split, folder: Path, stop: StopRequest, label: str, left: TimeLeft | None
+    job: Job,
+    images: Split,
+    folder: Path,
+    stop: StopRequest,
+    label: str,
+    left: TimeLeft | None,
+    observer: Observer,
 ) -> dict[str, Any]:
     cfg = job.cfg
     device = choose_device(cfg.device)
@@ -193,7 +218,7 @@ def _train_and_commit(
     if images.label_noise > 0:
         files.write_text(folder / "label_noise.csv", _csv(_replaced(images), ("index", "true", "given")))
     advice = _advice(cfg) if device.type == "cpu" else None
-    progress = RunProgress(label, cfg.train.steps, cfg.progress, advice, left)
+    progress = observer.run(label, job, advice, left)
 
     def on_step(k: int, loss: torch.Tensor) -> bool:
         # Reading the loss on a GPU would wait for it.
@@ -205,7 +230,7 @@ def _train_and_commit(
         files.write_text(folder / "history.csv", _csv(history))
 
     def on_warning(line: str) -> None:
-        progress.say(f"warning: {line}")
+        progress.warn(line)
 
     resumed = (folder / "checkpoint.pt").exists()
     before = machine_load.read()

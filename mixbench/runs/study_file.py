@@ -6,7 +6,7 @@ from typing import Any
 
 from mixbench.config.schema import StudyConfig
 from mixbench.core.errors import UserError, unknown
-from mixbench.stats import RULES
+from mixbench.training.rules import RULES
 
 SCALES = ("paper", "cpu", "smoke")  # as published; less of it, for a CPU; one cell in seconds, to see that it works
 SCALE, VARIANT, RULE = "scale", "variant", "rule"

@@ -1,82 +1,114 @@
-"""Many runs: validate all before the first trains, skip what is finished, run, summarise.
+"""Many runs: validate all before the first trains, skip what is finished, run.
 
-The seam for other executors is `_one_after_another`: it gets jobs that are known to be sound and yields their results
+The seam for other executors is `_one_after_another`: it gets jobs that are known to be valid and yields their results
 in any order.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass, field
 
 from mixbench import data
-from mixbench.cli.progress import TimeLeft, duration
 from mixbench.config.identity import Job
 from mixbench.config.labels import labels
 from mixbench.core.errors import UserError
+from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, StopRequest, execute, find, prepare
 from mixbench.runs.store.store import Store, alike
-from mixbench.training import rules
+from mixbench.runs.time_left import TimeLeft
 from mixbench.training.loop import check
 
 PATIENCE = 0.5  # seconds of waiting for another process before looking whether the user wants to stop
-EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
-def run_jobs(jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = ()) -> int:
-    """Make every run that is not finished. Returns the exit status: 0, 1 where a run failed, 130 after Ctrl-C.
+@dataclass(frozen=True)
+class Sweep:
+    """How the jobs of one call ended.
 
-    warnings: lines to print once it is known that all of them can be run.
-    Raises UserError, before anything is written, where one of the jobs cannot be run.
+    jobs: each once, in the order of the call.
+    results: by run id; of an interrupted call not of all jobs.
+    store: where the runs are.
+    interrupted: whether the user asked for a stop.
     """
+
+    jobs: list[Job]
+    results: dict[str, Result]
+    store: Store
+    interrupted: bool = False
+
+    @property
+    def failed(self) -> list[Result]:
+        """Those that failed, in the order of the call."""
+        return [self.results[job.id] for job in self.jobs if self._is(job, "failed")]
+
+    @property
+    def finished(self) -> int:
+        """How many runs are finished now, whether before or in this call."""
+        return sum(self._is(job, "finished", "trained") for job in self.jobs)
+
+    def _is(self, job: Job, *statuses: str) -> bool:
+        return job.id in self.results and self.results[job.id].status in statuses
+
+
+def run_jobs(
+    jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = (), observer: Observer | None = None
+) -> Sweep:
+    """Make every run that is not finished.
+
+    jobs: what to run; the same run may occur several times.
+    results_dir: where the runs go.
+    warnings: lines for the observer, once it is known that all jobs can be run.
+    observer: is told how it goes; nobody without one.
+    Raises UserError, before anything is written, where one of the jobs cannot be run; CannotWrite.
+    """
+    observer = observer or Observer()
     others = {job.cfg.results_dir for job in jobs} - {results_dir}
     if others:
         raise UserError(f"results_dir={results_dir},{','.join(sorted(others))}: the runs of a sweep go to one folder")
-    results = Store(results_dir)
+    results, datasets = Store(results_dir), Datasets(observer)
     results.check_writable()
     results.repair()
-    for warning in dict.fromkeys([*warnings, *_validate(jobs, results)]):
-        print(f"warning: {warning}", file=sys.stderr)
+    for warning in dict.fromkeys([*warnings, *_validate(jobs, results, datasets)]):
+        observer.warn(warning)
     jobs = list({job.id: job for job in jobs}.values())
     found = [find(job, results) for job in jobs if not job.cfg.force]
     before = [result for result in found if result is not None and result.status == "finished"]
-    finished = {result.job.id for result in before}
+    sweep = Sweep(jobs, {result.job.id: result for result in before}, results)
     results.open()
-    todo = [job for job in jobs if job.id not in finished]
+    todo = [job for job in jobs if job.id not in sweep.results]
     names = labels(jobs)
-    if len(jobs) == 1 and before:
-        print(_line(before[0], 1, 1, names, results))
-    elif len(jobs) > 1:
-        others = sum(bool(result.note) for result in before)
-        print(
-            f"{len(jobs)} runs, {len(before)} of them finished already{f' ({others} by other code)' if others else ''}"
-        )
-    done: list[Result] = []
-    stop, left = StopRequest(), TimeLeft(sum(job.cfg.train.steps for job in todo))
+    observer.begin(jobs, before, names)
+    stop, left = StopRequest(observer), TimeLeft(sum(job.cfg.train.steps for job in todo))
+    of_all = left if len(todo) > 1 else None
     with stop.listening():
         try:
-            for result in _one_after_another(todo, results, stop, names, left if len(todo) > 1 else None):
-                done.append(result)
-                line = _line(result, len(done), len(todo), names, results)
-                to_go = left.of_all() if len(done) < len(todo) and result.job.cfg.progress != "off" else None
-                print(line if to_go is None else f"{line}; about {duration(to_go)} left", flush=True)
+            for number, result in enumerate(
+                _one_after_another(todo, _Call(results, datasets, stop, names, of_all, observer)), 1
+            ):
+                sweep.results[result.job.id] = result
+                observer.end(result, number, len(todo), left.of_all() if number < len(todo) else None)
         except KeyboardInterrupt:
-            kept = len(before) + sum(result.status != "failed" for result in done)
-            print(
-                f"interrupted: {kept} of {len(jobs)} runs are finished and kept, the current one resumes from its "
-                "checkpoint when the same command is given again",
-                file=sys.stderr,
-            )
-            return EXIT_INTERRUPTED
-    failed = [result for result in done if result.status == "failed"]
-    if len(jobs) > 1:
-        print(f"{len(jobs) - len(failed)} of {len(jobs)} runs are finished; they are kept in {results.runs}/")
-    for result in failed:
-        see = f" (see {result.record})" if result.record else ""
-        print(f"failed: {result.job}: {result.note}{see}", file=sys.stderr)
-    return EXIT_FAILED if failed else EXIT_DONE
+            return Sweep(jobs, sweep.results, results, interrupted=True)
+    return sweep
 
 
-def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
+@dataclass
+class Datasets:
+    """The data sets of one call, each loaded once."""
+
+    observer: Observer
+    loaded: dict[tuple, data.Dataset] = field(default_factory=dict)
+
+    def of(self, job: Job) -> data.Dataset:
+        """The data set of a job. Raises UserError where it cannot be had."""
+        dataset = job.cfg.dataset
+        with_test = job.cfg.eval == "test" or not dataset.path
+        key = (dataset.source, dataset.root, dataset.path, with_test)
+        if key not in self.loaded:
+            self.loaded[key] = data.load(dataset.source, dataset.root, dataset.path, self.observer.note, with_test)
+        return self.loaded[key]
+
+
+def _validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterator[str]:
     """Check every job against its data; yields warnings. Raises UserError for the first that cannot be run.
 
     A finished run needs its data only where they come from an archive, whose name may meanwhile mean other images.
@@ -88,7 +120,7 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
             if found is not None and found.status == "finished":
                 check(job.cfg)
                 continue
-        images = prepare(job, _dataset(job))
+        images = prepare(job, datasets.of(job))
         name = job.identity["dataset"]
         for kind, checksum in images.checksums.items():
             stored, where = known.setdefault(alike(name, kind, job.cfg.eval), (checksum, job.cfg.dataset.path))
@@ -100,52 +132,41 @@ def _validate(jobs: Sequence[Job], results: Store) -> Iterator[str]:
         yield from data.warnings(images, job.cfg)
 
 
-def _dataset(job: Job) -> data.Dataset:
-    dataset = job.cfg.dataset
-    return _load(dataset.source, dataset.root, dataset.path, with_test=job.cfg.eval == "test" or not dataset.path)
+@dataclass(frozen=True)
+class _Call:
+    """What all runs of one call share."""
+
+    results: Store
+    datasets: Datasets
+    stop: StopRequest
+    names: Mapping[str, str]
+    left: TimeLeft | None
+    observer: Observer
 
 
-@cache
-def _load(source: str, root: str, path: str | None, with_test: bool) -> data.Dataset:
-    return data.load(source, root, path, lambda line: print(line, file=sys.stderr, flush=True), with_test)
-
-
-def _one_after_another(
-    jobs: Sequence[Job], results: Store, stop: StopRequest, names: Mapping[str, str], left: TimeLeft | None
-) -> Iterator[Result]:
+def _one_after_another(jobs: Sequence[Job], call: _Call) -> Iterator[Result]:
     """Each job's result; what another process is training comes last, so that no one waits while there is work."""
+    results, stop, names = call.results, call.stop, call.names
     busy = []
     for i, job in enumerate(jobs):
         if stop:
             raise KeyboardInterrupt
         label = f"[{i + 1}/{len(jobs)}] {names[job.id]}" if len(jobs) > 1 else names[job.id]
-        result = execute(job, prepare(job, _dataset(job)), results, stop, label, job.cfg.force, left=left)
+        images = prepare(job, call.datasets.of(job))
+        result = execute(job, images, results, stop, label, job.cfg.force, left=call.left, observer=call.observer)
         if result.status == "busy":
             busy.append(job)
         else:
             yield result
     for job in busy:
-        print(f"{job}: another process trains it; waiting", file=sys.stderr, flush=True)
-        images = prepare(job, _dataset(job))
+        call.observer.note(f"{job}: another process trains it; waiting")
+        images = prepare(job, call.datasets.of(job))
         result = Result(job, "busy")
         while result.status == "busy":
             if stop:
                 raise KeyboardInterrupt
             # Without force: what the other process has made is new enough.
-            result = execute(job, images, results, stop, names[job.id], wait=PATIENCE, left=left)
+            result = execute(
+                job, images, results, stop, names[job.id], wait=PATIENCE, left=call.left, observer=call.observer
+            )
         yield result
-
-
-def _line(result: Result, number: int, count: int, names: Mapping[str, str], results: Store) -> str:
-    label = f"[{number}/{count}] {names[result.job.id]}" if count > 1 else names[result.job.id]
-    if result.status == "failed":
-        return f"{label}: failed"
-    found = result.metrics
-    best = rules.rule("best", rules.images([result.job.identity["eval"]]))
-    line = (
-        f"{label}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
-        f"of last 10, {found['best_accuracy']:.2f} {best.short}; {found['seconds']:.0f} s"
-    )
-    if result.status == "finished":
-        line += f" (finished before{f'; {result.note}' if result.note else ''})"
-    return line if count > 1 else f"{line}\n{results.folder(result.job.id)}/"

@@ -1,4 +1,4 @@
-"""Accuracy rules, and what repeated runs say: means with intervals, paired differences, how many more it would take.
+"""What repeated runs say: means with intervals, paired differences, how many more it would take.
 
 Runs of one experiment are a mapping from (subset, seed) to an accuracy in percent, where `subset` says which images
 were drawn (None where there is one choice alone). Subsets, where there are several, are the units: seeds of one subset
@@ -21,26 +21,6 @@ POWER = 0.8  # the usual chance of showing what is there (Cohen 1988, Statistica
 # Values that are all the same are a chance of the number of test images: their spread is not 0, it is not known.
 SAME = 1e-9
 MOST_UNITS = 1000  # beyond which nobody will train
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Which accuracy of a run is meant: its key in metrics.json, and what to tell a reader, in a word and in full."""
-
-    key: str
-    short: str
-    meaning: str
-
-
-RULES = {
-    "final": Rule("final_accuracy", "final", "final accuracy: after the last step"),
-    "median10": Rule("median10_accuracy", "median of last 10", "median of the last 10 evaluations (Zhang et al. 2018)"),
-    "best": Rule(
-        "best_accuracy",
-        "best on test",
-        "best test accuracy over the run: optimistic, since the test images choose the step",
-    ),
-}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from mixbench.core.errors import UserError
-from mixbench.runs import provenance
+from mixbench.core.machine import cpu_name
 
 PRECISION_NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
@@ -60,7 +60,7 @@ def use_precision(dtype: torch.dtype) -> None:
 
 def device_name(device: torch.device) -> str:
     """The device's own name, such as NVIDIA H100 80GB HBM3."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.cpu_name()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def peak_memory(device: torch.device) -> int:

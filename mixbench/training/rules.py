@@ -1,13 +1,28 @@
-"""What the images are called that runs are evaluated on: test images, or held-out ones, which are not called test.
-
-No torch.
-"""
+"""Which of a run's accuracies a table shows, and what the images are called that it was evaluated on. No torch."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mixbench.stats import RULES, Rule
+
+@dataclass(frozen=True)
+class Rule:
+    """Which accuracy of a run is meant: its key in metrics.json, and what to tell a reader, in a word and in full."""
+
+    key: str
+    short: str
+    meaning: str
+
+
+RULES = {
+    "final": Rule("final_accuracy", "final", "final accuracy: after the last step"),
+    "median10": Rule("median10_accuracy", "median of last 10", "median of the last 10 evaluations (Zhang et al. 2018)"),
+    "best": Rule(
+        "best_accuracy",
+        "best on test",
+        "best test accuracy over the run: optimistic, since the test images choose the step",
+    ),
+}
 
 TEST, HELD_OUT, MIXED = "test", "held-out", "evaluation"
 

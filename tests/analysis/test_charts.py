@@ -19,8 +19,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
 from mixbench import stats
-from mixbench.analysis import plot, report, select, table
+from mixbench.analysis import plot, report, table
 from mixbench.analysis.charts import layout, losses
+from mixbench.cli.words import select
 from mixbench.config import identity
 from mixbench.config.compose import Composer
 from mixbench.mixing.runner import METHOD_NAMES
@@ -96,7 +97,7 @@ def figures(tmp_path, monkeypatch):
         drawn = {}
         monkeypatch.setattr(plot, "rendered", lambda figure, stem: drawn.update({stem.name: figure}) or {})
         with Composer() as composer:
-            chosen = select.select(composer, [*words, f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
+            chosen = select(composer, [*words, f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
         plot.write(replace(chosen, **change))
         for figure in drawn.values():
             FigureCanvasAgg(figure)
@@ -339,7 +340,7 @@ def test_intervals_end_where_accuracies_do(build, figures, tmp_path):
         bars = np.concatenate([c.get_segments() for c in axes.collections])[..., 1]
         assert 0 <= bars.min() <= bars.max() <= 100
     with Composer() as composer:
-        chosen = select.select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
+        chosen = select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
     built = table.build(chosen)
     text = table.markdown(chosen, built)
     shown = [float(end) for pair in re.findall(r"\[(-?[\d.]+), (-?[\d.]+)\]", text) for end in pair]
@@ -365,7 +366,7 @@ def test_gains_end_where_differences_do(build, figures):
 def test_any_title_is_drawn_as_it_is(build, tmp_path, title):
     build(("none", "label-mix"), (20, 100))
     with Composer() as composer:
-        chosen = select.select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
+        chosen = select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         paths = plot.write(replace(chosen, title=title))
@@ -405,7 +406,7 @@ def test_a_chart_of_many_panels_scrolls_on_a_narrow_screen(build, tmp_path):
     """Made smaller, its letters could not be read."""
     build(METHOD_NAMES, (20, 100))
     with Composer() as composer:
-        chosen = select.select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
+        chosen = select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
     report.write(chosen)
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     accuracy = page[page.index('id="accuracy"') : page.index('id="gains-over-none"')]

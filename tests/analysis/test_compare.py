@@ -8,9 +8,9 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 
-from mixbench.analysis import select as selection
 from mixbench.analysis.compare import compare
 from mixbench.analysis.recommend import recommend
+from mixbench.cli import words as cli_words
 from mixbench.config.compose import Composer
 from mixbench.config.identity import run_id
 from mixbench.runs import study
@@ -60,7 +60,7 @@ def add(tmp_path):
 def select(tmp_path):
     def select(*words):
         with Composer() as composer:
-            return selection.select(composer, [*words, f"results_dir={tmp_path / 'results'}"])
+            return cli_words.select(composer, [*words, f"results_dir={tmp_path / 'results'}"])
 
     return select
 

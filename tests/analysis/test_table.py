@@ -12,14 +12,15 @@ from matplotlib.colors import to_hex
 
 from mixbench import stats
 from mixbench.analysis import plot, table
-from mixbench.analysis import select as selection
 from mixbench.analysis.charts import accuracy, losses, style
 from mixbench.cli import record
+from mixbench.cli import words as cli_words
 from mixbench.cli.main import main
 from mixbench.config.compose import Composer
 from mixbench.core import files
 from mixbench.core.errors import UserError
 from mixbench.runs import study
+from mixbench.training.rules import RULES
 
 STORE = Path(__file__).parents[1] / "fixtures" / "store"
 
@@ -34,7 +35,7 @@ def results(tmp_path):
 def select(results):
     def select(*words):
         with Composer() as composer:
-            return selection.select(composer, [*words, f"results_dir={results}"])
+            return cli_words.select(composer, [*words, f"results_dir={results}"])
 
     return select
 
@@ -123,7 +124,7 @@ def test_the_rule_is_applied_and_named(select, rule, value):
     chosen = select("demo", f"rule={rule}")
     text = table.markdown(chosen, table.build(chosen))
     assert f" {value} ± 2.00 (3) [" in text
-    assert stats.RULES[rule].meaning in text
+    assert RULES[rule].meaning in text
 
 
 def test_published_numbers_stand_beside_ours(select):

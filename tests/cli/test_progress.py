@@ -7,11 +7,12 @@ import sys
 import pytest
 
 from mixbench.cli import progress
-from mixbench.cli.progress import RunProgress, TimeLeft
+from mixbench.cli.progress import RunProgress
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.config.labels import labels
 from mixbench.config.overrides import expand
+from mixbench.runs.time_left import TimeLeft
 from mixbench.training import step_memory
 
 

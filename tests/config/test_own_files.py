@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mixbench.analysis import select as selection
 from mixbench.analysis import table
+from mixbench.cli import words as cli_words
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.runs.study import plan
@@ -206,7 +206,7 @@ def add(results, *words, accuracy=77.0):
 
 def select(*words):
     with Composer() as composer:
-        return selection.select(composer, words)
+        return cli_words.select(composer, words)
 
 
 def test_a_further_method_runs_at_the_studys_other_settings():

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mixbench.analysis import plot, report, select, table
+from mixbench.analysis import plot, report, table
+from mixbench.cli.words import select
 from mixbench.config.compose import Composer
 from mixbench.core import markdown
 
@@ -116,7 +117,7 @@ def hostile(tmp_path):
         stored = json.loads((folder / "metrics.json").read_text())
         (folder / "metrics.json").write_text(json.dumps(stored | {"device": "GPU <b>|*x* _y_", "mixbench": "`1`|"}))
     with Composer() as composer:
-        chosen = select.select(composer, ["demo", f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
+        chosen = select(composer, ["demo", f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
     settings = replace(chosen.study.settings, title=NASTY, note=NASTY, protocol=f"- {NASTY}")
     return replace(chosen, title=NASTY, study=replace(chosen.study, settings=settings))
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mixbench.cli import record
+from mixbench.cli.progress import RunProgress
 from mixbench.core import files
 from mixbench.core.errors import CannotWrite
 from mixbench.runs import run
@@ -143,8 +144,8 @@ def test_a_training_whose_disk_fills_up_fails_and_resumes_when_there_is_room(mix
     monkeypatch.chdir(place.parent)
     (place / "filler").unlink()
     steps = []
-    step = run.RunProgress.step
-    monkeypatch.setattr(run.RunProgress, "step", lambda self, k, loss: (steps.append(k), step(self, k, loss))[1])
+    step = RunProgress.step
+    monkeypatch.setattr(RunProgress, "step", lambda self, k, loss: (steps.append(k), step(self, k, loss))[1])
     assert mixbench("run", *tiny, "results_dir=disk").status == 0
     assert len(steps) == 14 - 6
     assert mixbench("run", *tiny, "results_dir=elsewhere").status == 0

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from mixbench import stats
-from mixbench.analysis import select, table
+from mixbench.analysis import table
+from mixbench.cli.words import select
 from mixbench.config.compose import Composer
 from mixbench.config.options import names
 from mixbench.core.errors import UserError
 from mixbench.runs import study
 from mixbench.training.loop import check
+from mixbench.training.rules import RULES
 
 LABELS = ["Source", "Protocol", "Rule", "Cost", "Expect"]
 ALPHAS = [0.1, 0.2, 0.5, 1, 2, 4, 8]
-ACCURACIES = [rule.key for rule in stats.RULES.values()]
+ACCURACIES = [rule.key for rule in RULES.values()]
 STORE = Path(__file__).parents[1] / "fixtures" / "store"
 
 # Runs of each study at each scale: methods × n × whatever else it varies × subsets × seeds.
@@ -403,7 +404,7 @@ def made_up(plan, tmp_path):
             metrics = a_run | {"id": job.id, "identity": job.identity} | dict.fromkeys(ACCURACIES, value)
             (folder / "metrics.json").write_text(json.dumps(metrics))
         with Composer() as composer:
-            return select.select(composer, [*words, *asked, f"results_dir={tmp_path}"])
+            return select(composer, [*words, *asked, f"results_dir={tmp_path}"])
 
     return made_up
 

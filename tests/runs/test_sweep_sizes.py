@@ -47,7 +47,7 @@ def test_yes_goes_on(monkeypatch, mixbench):
 
 
 def test_yes_goes_on_in_a_study_and_in_what_reads_it(monkeypatch, mixbench, tmp_path):
-    monkeypatch.setattr("mixbench.analysis.select.LIMIT", 2)
+    monkeypatch.setattr("mixbench.cli.words.LIMIT", 2)
     words = ["demo", "scale=smoke", "seed=0,1,2"]
     assert mixbench("study", *words).status == 2
     assert list(tmp_path.iterdir()) == []

@@ -9,8 +9,8 @@ import numpy as np
 from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.report.blocks import Section, Table, Text
 from mixbench.analysis.select import Selection
-from mixbench.cli.progress import duration
 from mixbench.core import files
+from mixbench.core.text import duration
 from mixbench.runs.machine_load import IDLE_BELOW
 from mixbench.runs.store.store import read_predictions
 from mixbench.stats import mean_of

@@ -6,7 +6,7 @@ from mixbench.analysis.report.blocks import Points, Section, Table, Text
 from mixbench.analysis.select import SEEDS, Selection, identity_keys
 from mixbench.analysis.table import label
 from mixbench.core import files
-from mixbench.stats import RULES
+from mixbench.training.rules import RULES
 
 # Of provenance.json: its key, and how a reader is told.
 TOLD = {

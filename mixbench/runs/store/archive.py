@@ -11,19 +11,16 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from mixbench import __version__
-from mixbench.analysis.select import OPTIONS, Selection
 from mixbench.config.compose import without_paths
 from mixbench.config.identity import run_id
 from mixbench.core import files, memory
@@ -40,7 +37,6 @@ TEXT_LIMIT = files.LARGEST_TEXT  # of any other file: these are read whole
 # A few bytes of a zip may promise a thousand times as many. What is larger than SMALL may have RATIO times the bytes
 # that it has in the archive: zipping made no text of our runs more than 5 times smaller, and no predictions or weights.
 RATIO, SMALL = 50, 2**20
-NAME_LIMIT = 100  # characters of an archive's name that follow from the selection
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that the same runs make the same file
 
 
@@ -56,65 +52,38 @@ class Archive:
 # Packing
 
 
-def read_words(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
-    """Tell the words of `export` apart: those that choose runs, the archive's name, and the files that go in.
+@dataclass(frozen=True)
+class Packed:
+    """What went into an archive.
 
-    Raises UserError for an option of tables, and for a value that is neither true nor false.
+    runs: how many. left_out: a line for each run that is damaged.
     """
-    options: dict[str, str | None] = {"out": None, "predictions": "true", "weights": "false"}
-    rest = []
-    for word in words:
-        key, _, value = word.partition("=")
-        if key in ("rows", "columns", "rule"):
-            raise UserError(f"{word}: is of tables; export takes {', '.join(options)} and results_dir")
-        if key in options and "=" in word:
-            options[key] = value
-        else:
-            rest.append(word)
-    for key in ("predictions", "weights"):
-        if options[key] not in ("true", "false"):
-            raise UserError(f"{key}={options[key]}: must be true or false")
-    chosen = [PREDICTIONS] * (options["predictions"] == "true") + [WEIGHTS] * (options["weights"] == "true")
-    return rest, options["out"], [*FILES, *chosen]
+
+    runs: int
+    left_out: list[str]
 
 
-def default_name(chosen: Selection) -> str:
-    """The archive's name unless it is given: another selection has another, of characters that any shell takes."""
-    of_filters = chosen.out.name.removeprefix("selection")
-    name = chosen.out.name if chosen.study else f"runs{of_filters}"
-    if chosen.out.parent != Path(OPTIONS["results_dir"]):
-        name = f"{name},results_dir={chosen.out.parent}"
-    plain = re.sub(r"[^A-Za-z0-9._+=,-]", "_", name)
-    if plain != name or len(plain) > NAME_LIMIT:
-        plain = f"{plain[:NAME_LIMIT]}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
-    return f"{plain}.mixbench.zip"
+def pack(folders: Iterable[Path], path: Path, names: Sequence[str]) -> Packed:
+    """Write runs to the archive `path`, whole or not at all; nothing where none of them is sound.
 
-
-def pack(chosen: Selection, path: Path, names: Sequence[str]) -> int:
-    """Write the selection's runs to the archive `path`, whole or not at all; nothing where there are none.
-
-    names: which files of a run go in, where it has them. Returns the number of runs; those that had to be left out are
-    told in the selection's `problems`. Raises UserError where `path` is no place for it, CannotWrite.
+    folders: of the runs.
+    path: of the archive; one that is there is replaced.
+    names: which files of a run go in, where it has them.
+    Raises UserError where `path` is no place for it, CannotWrite.
     """
-    sound = []
-    for folder in chosen.frame["folder"] if len(chosen.frame) else ():
+    sound, left_out = [], []
+    for folder in folders:
         try:
             check(folder)
             sound.append(folder)
         except (OSError, ValueError) as error:
-            chosen.problems.append(printable(f"{folder}: left out ({error})"))
-    if not sound:
-        return 0
-    _check_free(path)
-    files.check_writable(path.parent, "out")
-    with files.folder_for(path):
-        files.write(path, lambda file: _fill(file, sound, names))
-    return len(sound)
-
-
-def size(path: Path) -> str:
-    """How large a file is, for a reader."""
-    return memory.size(path.stat().st_size)
+            left_out.append(printable(f"{folder}: left out ({error})"))
+    if sound:
+        _check_free(path)
+        files.check_writable(path.parent, "out")
+        with files.folder_for(path):
+            files.write(path, lambda file: _fill(file, sound, names))
+    return Packed(len(sound), left_out)
 
 
 def _check_free(path: Path) -> None:

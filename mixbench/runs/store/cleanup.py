@@ -2,17 +2,15 @@
 
 import contextlib
 import os
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import Timeout
 
-from mixbench.analysis import select
-from mixbench.core import files, memory
-from mixbench.core.errors import CannotWrite, UserError, printable
+from mixbench.core import files
+from mixbench.core.errors import CannotWrite
 from mixbench.runs.store.store import FORCE, INCOMING, REPLACED, Store
 
 LEFT_OVER = ("checkpoint.pt", "failed.json")  # in a finished run: a crash came between its commit and its clean-up
@@ -33,48 +31,23 @@ class Drop:
     bytes: int
 
 
-def clean(words: Sequence[str], yes: bool) -> int:
-    """Show what did not finish and drop it: at once with `yes`, after a question on a terminal, else not at all.
+@dataclass(frozen=True)
+class Dropped:
+    """What became of the drops: how many are gone, and those that could not be removed, with the reason."""
 
-    Returns 1 where something could not be dropped, which is told in one line.
-    """
-    name, overrides, options = select.read_words(words)
-    if name is not None or overrides:
-        raise UserError(f"{(name or overrides[0])}: clean takes results_dir=FOLDER and --yes alone")
-    results = Store(options["results_dir"])
-    results.repair()
-    drops = to_drop(results)
-    if not drops:
-        print(f"{results.runs}/: nothing to drop")
-        return 0
-    for drop in drops:
-        print(printable(f"{drop.path}  ({drop.why}, {memory.size(drop.bytes)})"))
-    if not yes and not _agreed(len(drops)):
-        return 0
-    dropped, refused = 0, []
+    count: int
+    refused: list[tuple[Drop, CannotWrite]]
+
+
+def drop_all(results: Store, drops: Iterable[Drop]) -> Dropped:
+    """Remove them; what a process has taken up since they were shown stays."""
+    count, refused = 0, []
     for drop in drops:
         try:
-            dropped += _drop(results, drop)
+            count += _drop(results, drop)
         except CannotWrite as error:
             refused.append((drop, error))
-    print(f"dropped {dropped}")
-    if refused:
-        drop, error = refused[0]
-        more = f", nor can {len(refused) - 1} more" if len(refused) > 1 else ""
-        print(printable(f"mixbench: {drop.path}: cannot be dropped ({error.strerror}){more}"), file=sys.stderr)
-    return 1 if refused else 0
-
-
-def _agreed(count: int) -> bool:
-    """The user's answer; without a terminal there is none. Says that nothing is dropped."""
-    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
-        print("nothing dropped; mixbench clean --yes drops these")
-        return False
-    with contextlib.suppress(EOFError):
-        if input(f"drop these {count}? [y/N] ").strip().lower() in ("y", "yes"):
-            return True
-    print("nothing dropped")
-    return False
+    return Dropped(count, refused)
 
 
 def to_drop(results: Store) -> list[Drop]:

@@ -1,40 +1,50 @@
-"""Merging the runs of archives into a store: each is checked beside the others, then gets its place. No torch."""
+"""Importing the runs of archives into a store: each is checked beside the others, then gets its place. No torch."""
 
 import contextlib
 import re
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
 from mixbench.core import files
-from mixbench.core.errors import CannotWrite, UserError, printable
+from mixbench.core.errors import CannotWrite
 from mixbench.runs.store.archive import Archive, check, open_archive, strangers, unpack
 from mixbench.runs.store.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run; settle holds dataset.name to it, so no path leads out of the store
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run: no path leads out of the store
 TOLD = ("final_accuracy", "code_sha256", "device")  # what a conflict between two results is told by
 
 
-def read_words(words: Sequence[str]) -> tuple[list[Path], str]:
-    """The archives and the results_dir that `import` is given; a file's name may hold an equals sign."""
-    paths = [Path(word) for word in words if not word.startswith("results_dir=")]
-    folders = [word.removeprefix("results_dir=") for word in words if word.startswith("results_dir=")]
-    if not paths:
-        raise UserError("import takes at least one archive, as in mixbench import demo.mixbench.zip")
-    return paths, (folders or ["results"])[-1]
+@dataclass
+class Imported:
+    """What became of the runs of one archive.
+
+    path: of the archive. counts: `imported`, `there already`, `not imported` -> how many. notes: a line for each run of
+    which there is something to say. problems: a line for each that was refused.
+    """
+
+    path: Path
+    counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
-def merge(paths: Sequence[Path], results_dir: str | Path) -> int:
-    """Put the runs of archives into a store; a finished run that is there stays. Returns 1 where a run was refused.
+def import_runs(
+    paths: Sequence[Path], results_dir: str | Path, waits: Callable[[str], None] = lambda line: None
+) -> Iterator[Imported]:
+    """Put the runs of archives into a store, one archive after the other; a finished run that is there stays.
 
-    What was refused and why goes to stderr, a line each. Raises UserError, before anything is written, where one of
-    the files is no archive or the store cannot be written; CannotWrite where the disk is full.
+    paths: of the archives.
+    results_dir: of the store.
+    waits: gets a line where another process imports into the store and has to be waited for.
+    Raises UserError, before anything is written, where one of the files is no archive or the store cannot be written;
+    CannotWrite where the disk is full.
     """
     results = Store(results_dir)
     with contextlib.ExitStack() as stack:
@@ -42,14 +52,15 @@ def merge(paths: Sequence[Path], results_dir: str | Path) -> int:
         results.check_writable()
         results.repair()
         results.open()
-        incoming = stack.enter_context(_incoming(results))
+        incoming = stack.enter_context(_incoming(results, waits))
         known = results.checksums()
-        return max([_merge(archive, results, incoming, known) for archive in archives])
+        for archive in archives:
+            yield _import(archive, results, incoming, known)
 
 
-def _merge(archive: Archive, results: Store, incoming: Path, known: dict[tuple, tuple[str, Path]]) -> int:
-    counts: Counter[str] = Counter()
-    problems = [f"{name!r}: left out (the manifest does not name it)" for name in strangers(archive)]
+def _import(archive: Archive, results: Store, incoming: Path, known: dict[tuple, tuple[str, Path]]) -> Imported:
+    told = Imported(archive.path)
+    told.problems += [f"{name!r}: left out (the manifest does not name it)" for name in strangers(archive)]
     for name, facts in archive.runs.items():
         folder = incoming / name if re.fullmatch(NAME, name) else None
         try:
@@ -57,33 +68,31 @@ def _merge(archive: Archive, results: Store, incoming: Path, known: dict[tuple, 
                 raise ValueError("no name of a run")
             unpack(archive.zip, name, facts, folder)
             outcome, detail = _place(results, folder, check(folder), known)
-            counts[outcome] += 1
+            told.counts[outcome] += 1
             if detail:
-                print(f"{name}: {detail}")
+                told.notes.append(f"{name}: {detail}")
         except Timeout:
-            problems.append(f"{name}: not imported (another process trains it here)")
+            told.problems.append(f"{name}: not imported (another process trains it here)")
         except UNREADABLE as error:
             if isinstance(error, CannotWrite) and error.errno in files.NO_ROOM:  # nor will the others
                 left = len(archive.runs) - list(archive.runs).index(name) - 1
-                problems.append(f"{name}{f' and {left} more' * (left > 0)}: not imported ({error.strerror})")
+                more = f" and {left} more" if left else ""
+                told.problems.append(f"{name}{more}: not imported ({error.strerror})")
                 break
-            problems.append(f"{name}: not imported ({getattr(error, 'strerror', None) or error})")
+            told.problems.append(f"{name}: not imported ({getattr(error, 'strerror', None) or error})")
         finally:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
-    refused = len(archive.runs) - counts.total()
-    told = [f"{count} {what}" for what, count in (*counts.items(), ("not imported", refused)) if count]
-    print(f"{archive.path}: {', '.join(told) or 'no runs'}; {results.runs}/")
-    for problem in problems:
-        print(printable(f"{archive.path}: {problem}"), file=sys.stderr)
-    return 1 if problems else 0
+    if refused := len(archive.runs) - told.counts.total():
+        told.counts["not imported"] = refused
+    return told
 
 
 @contextmanager
-def _incoming(results: Store) -> Iterator[Path]:
+def _incoming(results: Store, waits: Callable[[str], None]) -> Iterator[Path]:
     """A folder inside the store, for one import at a time, that readers of the store pass over."""
     if results.locked(INCOMING):
-        print(f"another process imports into {results.runs}/; waiting", file=sys.stderr, flush=True)
+        waits(f"another process imports into {results.runs}/; waiting")
     with results.lock(INCOMING, wait=-1):
         folder = results.folder(INCOMING)
         files.remove(folder)  # of an import that was killed

@@ -6,22 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mixbench.analysis import select
+from mixbench.analysis.select import Options
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.config.overrides import parse
 from mixbench.core.errors import printable
 from mixbench.core.files import read_json
 from mixbench.runs import estimate, study
+from mixbench.runs.store import metrics_schema
 from mixbench.runs.store.store import State, Store
 
 # What the name of a run tells (identity.run_id), for those whose settings are not stored yet.
 NAME = re.compile(r"(?P<dataset>.+)-n(?P<n>\d{1,18})-(?P<method>.+)-s(?P<seed>\d{1,18})-[0-9a-f]{10}")
 
 
-def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
-    """Lines that say how runs stand: of a study, of stored runs whose keys have the given values, or of all."""
-    name, filters, options = select.read_words(words)
-    results = Store(options["results_dir"])
+def status(name: str | None, filters: Sequence[str], options: Options, config_dir: str | None = None) -> list[str]:
+    """Lines that say how runs stand.
+
+    name: of a study, whose runs are meant; None: all stored runs.
+    filters: KEY=VALUE, overrides of the study or keys that stored runs must have.
+    options: where the runs are, and how many a study may have.
+    config_dir: a user's own configuration folder.
+    Raises UserError for a word that fits nothing.
+    """
+    results = Store(options.results_dir)
     steps: dict[str, int] = {}
     todo: list[Job] = []
     notes: list[str] = []
@@ -34,7 +42,7 @@ def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
             head += f" with {' '.join(filters)}"
     else:
         with Composer(config_dir) as composer:
-            jobs = study.plan(composer, name, filters, options["limit"]).jobs
+            jobs = study.plan(composer, name, filters, options.limit).jobs
         states = {job.id: results.state(job.id) for job in jobs}
         steps = {job.id: job.cfg.train.steps for job in jobs}
         todo = [job for job in jobs if states[job.id].name != "finished"]

@@ -1,0 +1,93 @@
+"""What `run`, `sweep` and `study` print while they train, and the exit status that they end with."""
+
+import sys
+from collections.abc import Sequence
+
+from mixbench.cli import streams
+from mixbench.cli.progress import RunProgress
+from mixbench.config.identity import Job
+from mixbench.core.text import duration
+from mixbench.runs.observer import Observer
+from mixbench.runs.run import Result
+from mixbench.runs.store.store import Store
+from mixbench.runs.sweep import Sweep, run_jobs
+from mixbench.runs.time_left import TimeLeft
+from mixbench.training import rules
+
+EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+
+
+def run_and_tell(jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = ()) -> int:
+    """Make every run that is not finished, and print how it goes.
+
+    Returns 0, 1 where a run failed, 130 after Ctrl-C. Raises as runs.sweep.run_jobs.
+    """
+    sweep = run_jobs(jobs, results_dir, warnings, Console(Store(results_dir)))
+    return _tell_end(sweep)
+
+
+def _tell_end(sweep: Sweep) -> int:
+    total = len(sweep.jobs)
+    if sweep.interrupted:
+        print(
+            f"interrupted: {sweep.finished} of {total} runs are finished and kept, the current one resumes from its "
+            "checkpoint when the same command is given again",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+    if total > 1:
+        print(f"{sweep.finished} of {total} runs are finished; they are kept in {sweep.store.runs}/")
+    for result in sweep.failed:
+        see = f" (see {result.record})" if result.record else ""
+        print(f"failed: {result.job}: {result.note}{see}", file=sys.stderr)
+    return EXIT_FAILED if sweep.failed else EXIT_DONE
+
+
+class Console(Observer):
+    """Prints results to standard output, and everything else to standard error."""
+
+    def __init__(self, results: Store):
+        """results: where the runs go."""
+        self._results = results
+        self._names: dict[str, str] = {}
+
+    def warn(self, line: str) -> None:
+        print(f"warning: {line}", file=sys.stderr)
+
+    def note(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def begin(self, jobs: Sequence[Job], finished: Sequence[Result], names: dict[str, str]) -> None:
+        self._names = names
+        if len(jobs) == 1 and finished:
+            print(self._line(finished[0], 1, 1))
+        elif len(jobs) > 1:
+            others = sum(bool(result.note) for result in finished)
+            by_others = f" ({others} by other code)" if others else ""
+            print(f"{len(jobs)} runs, {len(finished)} of them finished already{by_others}")
+
+    def run(self, label: str, job: Job, advice: str | None, left: TimeLeft | None) -> RunProgress:
+        return RunProgress(label, job.cfg.train.steps, job.cfg.progress, advice, left)
+
+    def end(self, result: Result, number: int, count: int, left: float | None) -> None:
+        line = self._line(result, number, count)
+        told = left is not None and result.job.cfg.progress != "off"
+        print(f"{line}; about {duration(left)} left" if told else line, flush=True)
+
+    def stopping(self) -> None:
+        streams.tell_at_once("stopping after this step; again to stop at once")
+
+    def _line(self, result: Result, number: int, count: int) -> str:
+        name = self._names[result.job.id]
+        label = f"[{number}/{count}] {name}" if count > 1 else name
+        if result.status == "failed":
+            return f"{label}: failed"
+        found = result.metrics
+        best = rules.rule("best", rules.images([result.job.identity["eval"]]))
+        line = (
+            f"{label}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
+            f"of last 10, {found['best_accuracy']:.2f} {best.short}; {found['seconds']:.0f} s"
+        )
+        if result.status == "finished":
+            line += f" (finished before{f'; {result.note}' if result.note else ''})"
+        return line if count > 1 else f"{line}\n{self._results.folder(result.job.id)}/"

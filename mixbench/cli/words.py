@@ -1,0 +1,92 @@
+"""The words of the commands that read stored runs: a study's name, KEY=VALUE filters, and options of the command."""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mixbench.analysis.select import Options, Selection, of_filters, of_study
+from mixbench.cli.flags import YES
+from mixbench.config.compose import Composer
+from mixbench.config.overrides import LIMIT, home
+from mixbench.core.errors import UserError, unknown
+from mixbench.runs.store.archive import FILES, PREDICTIONS, WEIGHTS
+from mixbench.training.rules import RULES
+
+SHOWN = ("rows", "columns", "rule")  # options that say what a table shows
+PLACES = ("results_dir", "out")
+LONGEST_NAME = 100  # characters of an archive's name that follow from the selection
+
+
+def read_selection(words: Sequence[str]) -> tuple[str | None, list[str], Options]:
+    """Tell apart a study's name, filters or overrides, and options.
+
+    Raises UserError for a second name and for an unknown rule.
+    """
+    names = [word for word in words if "=" not in word and word != YES]
+    if len(names) > 1:
+        raise UserError(f"{' '.join(names)}: one study at a time")
+    options, filters = Options(limit=None if YES in words else LIMIT), []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and key in (*SHOWN, *PLACES):
+            options = replace(options, **{key: home(value) if key in PLACES else value})
+        elif equals:
+            filters.append(word)
+    if options.rule is not None and options.rule not in RULES:
+        raise unknown("rule", options.rule, RULES)
+    return (names[0] if names else None), filters, options
+
+
+def select(composer: Composer, words: Sequence[str]) -> Selection:
+    """The runs that a command's words ask for. Raises UserError for a word that fits nothing."""
+    name, filters, options = read_selection(words)
+    return of_study(composer, name, filters, options) if name else of_filters(composer, filters, options)
+
+
+def read_export(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
+    """Tell apart the words that choose runs, the archive's name where it is given, and the files that go in.
+
+    Raises UserError for an option of tables, and for a value that is neither true nor false.
+    """
+    options: dict[str, str | None] = {"out": None, "predictions": "true", "weights": "false"}
+    rest = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key in SHOWN:
+            raise UserError(f"{word}: is of tables; export takes {', '.join(options)} and results_dir")
+        if equals and key in options:
+            options[key] = value
+        else:
+            rest.append(word)
+    for key in ("predictions", "weights"):
+        if options[key] not in ("true", "false"):
+            raise UserError(f"{key}={options[key]}: must be true or false")
+    files = list(FILES)
+    if options["predictions"] == "true":
+        files.append(PREDICTIONS)
+    if options["weights"] == "true":
+        files.append(WEIGHTS)
+    return rest, options["out"], files
+
+
+def archive_name(selection: Selection) -> str:
+    """The archive's name unless it is given: another selection has another, of characters that any shell takes."""
+    of_filters = selection.out.name.removeprefix("selection")
+    name = selection.out.name if selection.study else f"runs{of_filters}"
+    if selection.out.parent != Path(Options.results_dir):
+        name = f"{name},results_dir={selection.out.parent}"
+    plain = re.sub(r"[^A-Za-z0-9._+=,-]", "_", name)
+    if plain != name or len(plain) > LONGEST_NAME:
+        plain = f"{plain[:LONGEST_NAME]}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+    return f"{plain}.mixbench.zip"
+
+
+def read_import(words: Sequence[str]) -> tuple[list[Path], str]:
+    """The archives and the results_dir that `import` is given; a file's name may hold an equals sign."""
+    paths = [Path(word) for word in words if not word.startswith("results_dir=")]
+    folders = [word.removeprefix("results_dir=") for word in words if word.startswith("results_dir=")]
+    if not paths:
+        raise UserError("import takes at least one archive, as in mixbench import demo.mixbench.zip")
+    return paths, (folders or [Options.results_dir])[-1]

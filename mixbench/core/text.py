@@ -1,0 +1,9 @@
+"""Numbers in words for a reader."""
+
+
+def duration(seconds: float) -> str:
+    """Such as 45 s, 12 min, 3.4 h or 2.1 days."""
+    for unit, size in (("days", 86400), ("h", 3600)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
