@@ -1,0 +1,20 @@
+"""The commands by name, each a function from its words to an exit status."""
+
+from mixbench.cli.commands.show import gallery, list_command, plot, report, status, table
+from mixbench.cli.commands.store import clean, export, import_command
+from mixbench.cli.commands.train import run, study, sweep
+
+COMMANDS = {
+    "run": run,
+    "sweep": sweep,
+    "study": study,
+    "table": table,
+    "plot": plot,
+    "report": report,
+    "gallery": gallery,
+    "list": list_command,
+    "status": status,
+    "clean": clean,
+    "export": export,
+    "import": import_command,
+}

@@ -1,0 +1,129 @@
+"""The commands that show stored runs and what there is to choose from. Each imports what it needs, no more."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixbench.cli.commands.shared import (
+    config_dir_of,
+    nothing_stored,
+    select_runs,
+    wants_help,
+    warn,
+    write_report,
+    write_table,
+)
+from mixbench.cli.help import GALLERY_HELP, LIST_HELP, REPORT_HELP, STATUS_HELP, TABLE_HELP
+from mixbench.core.errors import unknown
+
+if TYPE_CHECKING:
+    from mixbench.analysis.select import Selection
+
+
+GROUP_OF = {
+    "methods": "method",
+    "datasets": "dataset",
+    "models": "model",
+    "augments": "augment",
+    "losses": "loss",
+    "studies": "study",
+}
+
+
+def table(words: list[str]) -> int:
+    """mixbench table: tables of stored runs."""
+    if wants_help(words):
+        print(TABLE_HELP.format(what="Tables", command="table"), end="")
+        return 0
+    from mixbench.analysis.table import as_stored, outdated
+
+    chosen = select_runs(words)
+    before = as_stored(chosen)
+    status = write_table(chosen)
+    chosen.problems += outdated(chosen, before)
+    warn(chosen)
+    return status
+
+
+def plot(words: list[str]) -> int:
+    """mixbench plot: plots of stored runs."""
+    if wants_help(words):
+        print(TABLE_HELP.format(what="Plots", command="plot"), end="")
+        return 0
+    chosen = select_runs(words)
+    status = write_plots(chosen)
+    warn(chosen)
+    return status
+
+
+def report(words: list[str]) -> int:
+    """mixbench report: from stored runs to a decision, in one page."""
+    if wants_help(words):
+        print(REPORT_HELP, end="")
+        return 0
+    chosen = select_runs(words)
+    status = write_report(chosen)
+    warn(chosen)
+    return status
+
+
+def gallery(words: list[str]) -> int:
+    """mixbench gallery: pictures of what the methods do."""
+    if wants_help(words):
+        print(GALLERY_HELP, end="")
+        return 0
+    from mixbench.analysis.gallery import draw
+    from mixbench.config.compose import Composer
+
+    config_dir, words = config_dir_of(words)
+    out = [word.removeprefix("out=") for word in words if word.startswith("out=")]
+    with Composer(config_dir) as composer:
+        overrides = [word for word in words if not word.startswith("out=")]
+        for path in draw.draw(composer, overrides, Path(out[-1]) if out else None):
+            print(path)
+    return 0
+
+
+def list_command(words: list[str]) -> int:
+    """mixbench list: what a group offers, a line each."""
+    from mixbench.config.options import describe
+
+    config_dir, words = config_dir_of(words)
+    if wants_help(words) or not words:
+        print(LIST_HELP, end="")
+        return 0 if words else 2
+    if len(words) != 1 or words[0] not in GROUP_OF:
+        raise unknown("list", " ".join(words), GROUP_OF)
+    group = GROUP_OF[words[0]]
+    described = describe(group, config_dir)
+    if config_dir:
+        from mixbench.analysis.own_options import unfit
+
+        for name, reason in unfit(group, config_dir).items():
+            described[name] = f"cannot be run: {reason}"
+    width = max(map(len, described), default=0)
+    for name, text in described.items():
+        print(f"{name:{width}}  {text}")
+    return 0
+
+
+def status(words: list[str]) -> int:
+    """mixbench status: how the runs of the store, or of a study, stand."""
+    if wants_help(words):
+        print(STATUS_HELP, end="")
+        return 0
+    from mixbench.analysis.status import status
+    from mixbench.cli.words import read_selection
+
+    config_dir, words = config_dir_of(words)
+    print("\n".join(status(*read_selection(words), config_dir)))
+    return 0
+
+
+def write_plots(chosen: "Selection") -> int:
+    from mixbench.analysis import plot
+
+    if not len(chosen.frame):
+        return nothing_stored(chosen)
+    for path in plot.write(chosen):
+        print(path)
+    return 0

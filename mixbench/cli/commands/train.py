@@ -1,0 +1,103 @@
+"""The commands that train: run, sweep and study. Each imports what it needs, no more."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mixbench.cli.commands.shared import (
+    say,
+    warn,
+    write_report,
+    write_table,
+)
+from mixbench.cli.help import STUDY_HELP
+from mixbench.core.errors import unknown
+
+if TYPE_CHECKING:
+    from mixbench.config.identity import Job
+
+
+def run(words: list[str], multirun: bool = False) -> int:
+    """mixbench run: one run, or with --multirun several."""
+    from mixbench.cli.flags import read, show
+    from mixbench.config import overrides
+    from mixbench.config.combinations import collapsed, combine
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import job
+    from mixbench.runs.study import of_run
+
+    flags = read(words)
+    if flags.help:
+        return show(flags, flags.overrides)
+    with Composer(flags.config_dir) as composer:
+        combinations = [overrides.readable(flags.overrides)]
+        if multirun or flags.multirun:
+            combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
+        combinations = [of_run(composer, one) for one in combinations]
+        jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
+    if flags.shows:
+        return show(flags, combinations[0])
+    warnings = list(filter(None, [collapsed(combinations, jobs)]))
+    if flags.dry_run:
+        return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
+    from mixbench.cli.console import run_and_tell
+
+    return run_and_tell(jobs, jobs[0].cfg.results_dir, warnings)
+
+
+def sweep(words: list[str]) -> int:
+    """mixbench sweep: one run for each combination of values."""
+    return run(words, multirun=True)
+
+
+def study(words: list[str]) -> int:
+    """mixbench study: a study's runs, then its table, plots and report."""
+    from mixbench.analysis import select
+    from mixbench.cli.flags import YES, read, show
+    from mixbench.cli.words import read_selection
+    from mixbench.config.compose import Composer
+    from mixbench.config.overrides import quoted
+    from mixbench.runs.study import combinations, plan
+
+    flags = read(words)
+    with Composer(flags.config_dir) as composer:
+        if flags.help or not flags.overrides:
+            print(STUDY_HELP.format(studies=", ".join(composer.options("study"))), end="")
+            return 0 if flags.help else 2
+        name, overrides, options = read_selection([*flags.overrides, *[YES] * flags.yes])
+        if name is None:
+            raise unknown("study", flags.overrides[0], composer.options("study"))
+        results_dir = f"results_dir={quoted(options.results_dir)}"
+        if flags.shows:
+            return show(flags, combinations(composer, name, overrides)[0])
+        planned = plan(composer, name, [*overrides, results_dir], options.limit)
+        select.check_shown(planned, options)
+        made = planned.jobs
+        warnings = list(filter(None, [planned.fewer]))
+        if flags.dry_run:
+            return _dry_run(made, options.results_dir, warnings)
+        from mixbench.cli.console import EXIT_INTERRUPTED, run_and_tell
+
+        status = run_and_tell(made, options.results_dir, warnings)
+        if status == EXIT_INTERRUPTED:
+            return status
+        chosen = select.of_study(composer, name, overrides, options, sources=(select.OWN,))
+    if len(chosen.frame):
+        write_table(chosen)
+        write_report(chosen)
+        warn(chosen)
+    return status
+
+
+def _method(overrides: Sequence[str]) -> str | None:
+    """The method as the overrides name it, where they do."""
+    return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
+
+
+def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:
+    from mixbench.runs import estimate
+    from mixbench.runs.store.store import Store
+
+    for warning in warnings:
+        say(f"warning: {warning}")
+    print("\n".join(estimate.dry_run(jobs, Store(results_dir))))
+    return 0
