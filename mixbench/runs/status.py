@@ -12,6 +12,7 @@ from mixbench.config.overrides import parse
 from mixbench.core.errors import printable
 from mixbench.core.files import read_json
 from mixbench.runs import estimate, study
+from mixbench.runs.store import metrics_schema
 from mixbench.runs.store.store import State, Store
 
 # What the name of a run tells (identity.run_id), for those whose settings are not stored yet.
