@@ -61,15 +61,23 @@ class Setting:
         return [*([self.baseline] if self.baseline else []), *self.methods]
 
     @property
+    def gains(self) -> list[tuple[Experiment, Difference]]:
+        """The methods that can be compared with the baseline, each with its gain."""
+        return [(method, method.gain) for method in self.methods if method.gain]
+
+    @property
     def best(self) -> Experiment | None:
         """The method with the largest gain over the baseline; None without one to compare."""
-        return max((m for m in self.methods if m.gain), key=lambda m: m.gain.mean, default=None)
+        return _largest(self.gains)
 
     @property
     def recommended(self) -> Experiment | None:
         """The largest gain of those that are shown to be gains; None without any."""
-        shown = (m for m in self.methods if m.shown and m.gain.mean > 0)
-        return max(shown, key=lambda m: m.gain.mean, default=None)
+        return _largest([(method, gain) for method, gain in self.gains if method.shown and gain.mean > 0])
+
+
+def _largest(gains: Sequence[tuple[Experiment, Difference]]) -> Experiment | None:
+    return max(gains, key=lambda pair: pair[1].mean)[0] if gains else None
 
 
 def compare(selection: Selection) -> list[Setting]:
@@ -83,7 +91,7 @@ def compare(selection: Selection) -> list[Setting]:
     of_setting = [key for key in keys if key not in of_method]
     experiments = frame.drop_duplicates("cell").to_dict("records")
     named_by = ["n", *telling_apart(experiments, ["n"], [key for key in of_setting if key != "n"])]
-    first = "variant" if "variant" in frame and frame["variant"].notna().any() else "method"
+    first = "variant" if "variant" in frame and bool(frame["variant"].notna().any()) else "method"
     variant_by = telling_apart(experiments, [first], [key for key in of_method if key != first])
     accuracies = frame[RULES[selection.rule].key]
     settings: dict[tuple, list[Experiment]] = {}

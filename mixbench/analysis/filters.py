@@ -37,7 +37,7 @@ def _named(pattern: str) -> Callable[[str], bool]:
 def what_there_is(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> str:
     """What is stored of the first key whose wanted values no run has."""
     for key, its_values in wanted.items():
-        if len(frame) and not frame[key].isin(its_values).any():
+        if len(frame) and not bool(frame[key].isin(its_values).any()):
             there = sorted(frame[key].dropna().unique(), key=lambda value: (isinstance(value, str), value))
             more = f" and {len(there) - MOST_STORED} more" * (len(there) > MOST_STORED)
             named = "; runs are kept under dataset.name" * (key == "dataset")

@@ -30,13 +30,20 @@ def recommend(setting: Setting) -> str:
 
 def gain_text(method: Experiment) -> str:
     """Such as +6.5 points over none (95 % interval +5.1 to +8.4 over 3 subsets, p = 0.003 after Holm's correction)."""
-    gain = method.gain
-    text = f"{points(gain.mean)} points over none"
-    if gain.interval is None:
+    gain, p = _gain(method), method.p_holm
+    text, interval = f"{points(gain.mean)} points over none", shown_gain(gain)
+    if interval is None or p is None:
         return f"{text} ({_why_no_interval(gain)})"
-    low, high = shown_gain(gain)
-    told = f"p {'<' if method.p_holm < SMALLEST_P else '='} {p_text(method.p_holm).removeprefix('<')}"
+    low, high = interval
+    told = f"p {'<' if p < SMALLEST_P else '='} {p_text(p).removeprefix('<')}"
     return f"{text} (95 % interval {points(low)} to {points(high)} {over_text(gain)}, {told} after Holm's correction)"
+
+
+def _gain(method: Experiment) -> Difference:
+    """Raises ValueError for a method without one: it was not compared with a baseline."""
+    if method.gain is None:
+        raise ValueError(f"{method.name}: has no gain")
+    return method.gain
 
 
 def points(value: float) -> str:
@@ -89,9 +96,10 @@ def _rivals(method: Experiment) -> list[str]:
 
 
 def _nothing_shown(setting: Setting, best: Experiment) -> str:
-    if best.gain.mean <= 0:
+    gain = _gain(best)
+    if gain.mean <= 0:
         return f"No method is shown to be better than none; the closest is {best.name}, {gain_text(best)}."
-    needed = _needed(best.gain, sum(method.gain is not None for method in setting.methods))
+    needed = _needed(gain, len(setting.gains))
     return (
         f"No method is shown to be better than none. The largest gain is of {best.name}, {gain_text(best)}; {needed}."
     )
@@ -111,7 +119,7 @@ def _needed(gain: Difference, tests: int) -> str:
 
 
 def _worse(setting: Setting) -> list[str]:
-    worse = [method.name for method in setting.methods if method.shown and method.gain.mean < 0]
+    worse = [method.name for method, gain in setting.gains if method.shown and gain.mean < 0]
     return [f"Shown to be worse than none: {_listed(worse)}."] if worse else []
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
 from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash, completed
-from mixbench.config.overrides import LIMIT, parse, values
+from mixbench.config.overrides import LIMIT, line_of, parse, values
 from mixbench.config.schema import StudyConfig
 from mixbench.core.errors import unknown
 from mixbench.runs import study
@@ -99,7 +99,8 @@ class Selection:
     def on(self) -> str:
         """What the images are called that its runs are evaluated on: test, held-out or, where both, evaluation."""
         frame = self.frame if len(self.frame) else self.wanted()
-        return rules.images(frame.get("eval", []))
+        evals = frame.get("eval")
+        return rules.images([] if evals is None else evals)
 
     def wanted(self) -> pd.DataFrame:
         """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""
@@ -128,7 +129,7 @@ def of_study(
     # What is not the whole study has a folder of its own: it must not take the place of the study's tables.
     name_of_runs = _folder_name(name, chosen.changes)
     said = {*INERT, study.SCALE} if chosen.scale == settings.scale else INERT
-    name_of_part = _folder_name(name, [o.input_line for o in parsed if o.key_or_group not in said])
+    name_of_part = _folder_name(name, [line_of(o) for o in parsed if o.key_or_group not in said])
     places = {OWN: results.runs, KEPT: results.root / name_of_runs / "runs"}
     problems: list[str] = []
     for source in (places[which] for which in sources):
@@ -142,7 +143,7 @@ def of_study(
     if found and "method" not in given:
         more = _further(composer, name, overrides, chosen, every)
         others = [] if more is None else list(filter(_belongs(more.jobs, by_seed), every))
-        if others:
+        if more is not None and others:
             further = sorted({m["identity"]["method"] for m in others} - {m["identity"]["method"] for m in found})
             chosen = replace(chosen, variants=more.variants | chosen.variants, further=further)
             ids = {m["id"] for m in found}
@@ -215,7 +216,7 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
         always = (*METRICS, *SEEDS, *NOT_KEYS)
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
     ids = set(frame["id"])
-    filters = [o.input_line for o in parsed if o.key_or_group != CLASSES]
+    filters = [line_of(o) for o in parsed if o.key_or_group != CLASSES]
     out = Path(options.out or results.root / _folder_name("selection", filters))
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
@@ -259,7 +260,7 @@ def _matching(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> pd.Da
     """The rows whose keys have the given values."""
     for key, its_values in wanted.items():
         if len(frame):
-            frame = frame[frame[key].isin(its_values)]
+            frame = frame.loc[frame[key].isin(its_values)]
     return frame
 
 

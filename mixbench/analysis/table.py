@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mixbench.analysis.select import NOT_KEYS, Selection, identity_keys
@@ -134,8 +135,9 @@ def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> st
         return "–" if expected is None else f"– ({count})"
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
     text = f"{summary.mean:.2f}{spread} ({count})"
-    if summary.interval:
-        text += " [{:.1f}, {:.1f}]".format(*shown_interval(summary)) + "†" * (mixed and summary.over == "seeds")
+    interval = shown_interval(summary)
+    if interval:
+        text += " [{:.1f}, {:.1f}]".format(*interval) + "†" * (mixed and summary.over == "seeds")
     return text
 
 
@@ -220,8 +222,8 @@ def preamble(selection: Selection, table: Table) -> list[str]:
             whose = "source" if settings.source else "study"
             lines.append(f"Not in the {whose}, run at its settings: {', '.join(chosen.further)}.")
         if settings.published and not chosen.changes:
-            rule = RULES[study.published_rule(settings, selection.rule)]
-            lines.append(f"Published: {settings.source}; {rule.meaning}.")
+            rule = study.published_rule(settings, selection.rule)
+            lines.append(f"Published: {settings.source}{f'; {RULES[rule].meaning}' if rule else ''}.")
     return [" ".join(line.split()) for line in lines]
 
 
@@ -260,14 +262,14 @@ def _changes(chosen: study.Study) -> str:
 def notes(selection: Selection, table: Table) -> list[str]:
     """What a reader must know of how the runs were made, below the table."""
     frame, lines = selection.frame, []
-    if table.published:
+    if table.published and selection.study is not None:
         settings = selection.study.settings
         if selection.rule != study.published_rule(settings, selection.rule):
             lines.append("The published numbers follow another rule than ours: the two are not directly comparable.")
     if not len(frame):
         return [*lines, "No run of this selection is stored."]
     gaps = frame[RULES["best"].key].astype(float) - frame[RULES["final"].key].astype(float)
-    if (far := int((gaps > FAR).sum())) > 0:
+    if (far := np.count_nonzero(gaps > FAR)) > 0:
         lines.append(
             f"In {far} of {len(frame)} runs the best accuracy on the {selection.on} images is more than {FAR:g} points "
             f"above the final one (by up to {gaps.max():.1f}): a rule that takes the best would flatter them."

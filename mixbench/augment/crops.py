@@ -131,10 +131,11 @@ def crop_box(
     top = (dice[:, 2 * ATTEMPTS] * (height - rows + 1)).floor()
     left = (dice[:, 2 * ATTEMPTS + 1] * (width - columns + 1)).floor()
     central = _central_box(height, width, ratio)
-    return tuple(
+    top, left, rows, columns = (
         torch.where(fits.any(dim=1), drawn, fixed)
         for drawn, fixed in zip((top, left, rows, columns), central, strict=True)
     )
+    return top, left, rows, columns
 
 
 def _central_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[float, float, float, float]:

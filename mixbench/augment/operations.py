@@ -47,10 +47,20 @@ class Row:
 
 
 NAMES = tuple(field.name for field in fields(Row))
+UNSIZED = {  # operations without a magnitude
+    "Identity": Row(),
+    "AutoContrast": Row(autocontrast=1),
+    "Equalize": Row(equalize=1),
+    "Invert": Row(threshold=0),
+}
 
 
 def row(operation: str, magnitude: float | None, height: int, width: int, channels: int) -> Row:
     """The operation with torchvision's name and magnitude, signed where that has a sense (SIGNED), as a Row."""
+    if operation in UNSIZED:
+        return UNSIZED[operation]
+    if magnitude is None:
+        raise ValueError(f"{operation}: needs a magnitude")
     m = magnitude
     match operation:
         case "ShearX":  # about the upper left corner
@@ -76,17 +86,12 @@ def row(operation: str, magnitude: float | None, height: int, width: int, channe
             return Row(step=2 ** (8 - m))
         case "Solarize":
             return Row(threshold=255 * m)
-    return {
-        "Identity": Row(),
-        "AutoContrast": Row(autocontrast=1),
-        "Equalize": Row(equalize=1),
-        "Invert": Row(threshold=0),
-    }[operation]
+    raise KeyError(operation)
 
 
 def signed_rows(operation: str, magnitude: float | None, height: int, width: int, channels: int) -> list[Row]:
     """The operation with its magnitude as it is, and negative; twice the same where it has no sign."""
-    other = -magnitude if operation in SIGNED else magnitude
+    other = -magnitude if magnitude is not None and operation in SIGNED else magnitude
     return [row(operation, m, height, width, channels) for m in (magnitude, other)]
 
 

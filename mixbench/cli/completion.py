@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import re
 from collections.abc import Sequence
 
 from mixbench.cli.flags import Flags, show
@@ -35,8 +34,8 @@ def complete(words: Sequence[str], commands: Sequence[str]) -> int:
     if not asked or not asked[0].startswith("query="):
         return show(Flags(for_hydra=["-sc"]), asked or ["install=bash"])
     line = os.environ.get("COMP_LINE", "mixbench ")
-    before, current = re.fullmatch(r"(.*?)(\S*)", line, re.DOTALL).groups()
-    typed = before.split()[1:]
+    current = line.split()[-1] if line and not line[-1].isspace() else ""
+    typed = line.removesuffix(current).split()[1:]
     if not typed:
         print(" ".join(command for command in commands if command.startswith(current)))
         return 0

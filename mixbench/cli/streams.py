@@ -12,6 +12,10 @@ import os
 import select
 import sys
 import unicodedata
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # How the signs of our texts are written where the output cannot show them.
 SPELT = {
@@ -52,8 +56,9 @@ class _Descriptor(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self.number)
 
-    def write(self, data: bytes) -> int:
-        left = memoryview(data).cast("B")
+    def write(self, data: "ReadableBuffer", /) -> int:
+        whole = memoryview(data).cast("B")
+        left = whole
         while left:
             try:
                 left = left[os.write(self.number, left) :]
@@ -62,7 +67,7 @@ class _Descriptor(io.RawIOBase):
             except OSError as error:
                 self.failure = self.failure or error
                 break
-        return len(data)
+        return len(whole)
 
 
 def protect() -> None:
@@ -104,7 +109,7 @@ def _safe(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     )
 
 
-def _nowhere(number: int, mode: str) -> io.TextIOWrapper:
+def _nowhere(number: int, mode: Literal["r", "w"]) -> io.TextIOWrapper:
     """A stream that leads nowhere, under the number that was closed: the next file would get it, and C's messages."""
     try:
         os.fstat(number)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mixbench.config import own_files
-from mixbench.config.overrides import PATHS, home, parse, quoted, told
+from mixbench.config.overrides import PATHS, home, line_of, parse, quoted, told
 from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
 
@@ -76,7 +76,7 @@ class Composer:
         parsed = parse(overrides)
         for override in parsed:
             self._check(override)
-        chosen = tuple(o.input_line for o in parsed if o.key_or_group in GROUPS)
+        chosen = tuple(line_of(o) for o in parsed if o.key_or_group in GROUPS)
         values = [o for o in parsed if o.key_or_group not in GROUPS]
         cfg = copy.deepcopy(self._with_options(chosen))
         for override in values:
@@ -206,7 +206,7 @@ def _unknown_key(cfg: DictConfig, key: str) -> UserError:
     node = OmegaConf.select(cfg, parent) if parent and _has(cfg, parent) else None
     if parent and not isinstance(node, DictConfig):
         return unknown("key", key, [str(k) for k in cfg])
-    node = node if parent else cfg
+    node = node if isinstance(node, DictConfig) else cfg
     prefix = f"{parent}." if parent else ""
     name = f" ({parent}={node.get('name')})" if parent and "name" in node else ""
     return unknown(f"key{name}", key, [f"{prefix}{k}" for k in node])

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
@@ -43,7 +43,12 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 def readable(overrides: Sequence[str]) -> list[str]:
     """The overrides as Hydra's own program reads them. Raises UserError as `parse`."""
-    return [override.input_line for override in parse(overrides)]
+    return [line_of(override) for override in parse(overrides)]
+
+
+def line_of(override: Override) -> str:
+    """What Hydra reads. Its parser gives every override a line; only one that is made by hand may have none."""
+    return cast(str, override.input_line)
 
 
 def values(override: Override, limit: int | None = LIMIT) -> list[Any]:
@@ -66,7 +71,7 @@ def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str
             key = override.get_key_element()
             axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
-            axes.append([override.input_line])
+            axes.append([line_of(override)])
     return [list(combination) for combination in itertools.product(*axes)]
 
 
@@ -83,13 +88,18 @@ def count(override: Override) -> int:
         return 1
     sweep = override.value()
     if isinstance(sweep, RangeSweep):
-        steps = decimal.Decimal(sweep.stop) - decimal.Decimal(sweep.start)
-        number = max(0, math.ceil(steps / decimal.Decimal(sweep.step)))
+        start, stop, step = map(decimal.Decimal, _bounds(sweep))
+        number = max(0, math.ceil((stop - start) / step))
     else:
-        number = len(sweep.list)
+        number = len(cast(ChoiceSweep, sweep).list)  # _check_taken lets no third kind through
     if number == 0:
         raise UserError(f"{override.input_line}: gives {override.key_or_group} no value")
     return number
+
+
+def _bounds(sweep: RangeSweep) -> tuple[float, float, float]:
+    """Start, stop and step. Hydra's parser gives every range both ends; only one that is made by hand may lack them."""
+    return cast(float, sweep.start), cast(float, sweep.stop), sweep.step
 
 
 def text(value: Any) -> str:
@@ -153,10 +163,10 @@ def _text_override(key: str, value: str) -> str:
         override = None
     if key in PATHS:
         whole = home(value)
-        as_element = override is not None and override.value_type == ValueType.ELEMENT
-        if as_element and override.value() in (None, whole):
+        element = override if override is not None and override.value_type == ValueType.ELEMENT else None
+        if element is not None and element.value() in (None, whole):
             return line
-        if _exists(whole) or (as_element and not isinstance(override.value(), str)):
+        if _exists(whole) or (element is not None and not isinstance(element.value(), str)):
             return f"{key}={quoted(whole)}"
         pieces = [home(piece.strip()) for piece in value.split(",")]
         if override is None and len(pieces) > 1 and all(map(_exists, pieces)):
@@ -188,11 +198,11 @@ def _check_taken(override: Override) -> None:
     if override.value_type == ValueType.INTERVAL_SWEEP:
         raise UserError(f"{word}: an interval has no end of values; list them, or use range(a,b,step)")
     several = value.list if isinstance(value, ChoiceSweep) else [value]
-    of_range = isinstance(value, RangeSweep)
+    ends = _bounds(value) if isinstance(value, RangeSweep) else None
     shuffled = override.is_sweep_override() and (getattr(value, "shuffle", False) or getattr(value, "tags", False))
-    if override.value_type not in TAKEN or shuffled or not (of_range or all(map(_plain, several))):
+    if override.value_type not in TAKEN or shuffled or not (ends or all(map(_plain, several))):
         raise UserError(f"{word}: glob, tag and shuffle mean nothing here; list the values, or use range(a,b,step)")
-    if of_range and (not all(map(math.isfinite, (value.start, value.stop, value.step))) or value.step == 0):
+    if ends and (not all(map(math.isfinite, ends)) or ends[2] == 0):
         raise UserError(f"{word}: has no end of values; list them, or use range(a,b,step) with finite numbers")
 
 

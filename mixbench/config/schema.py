@@ -1,9 +1,11 @@
 """The types of all keys of a configuration. No torch, no Hydra."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+Part = TypeVar("Part")
 
 
 @dataclass
@@ -86,3 +88,14 @@ class Config:
     train: TrainConfig = MISSING
     loss: dict[str, Any] = MISSING
     study: StudyConfig | None = None
+
+
+def typed(cfg: DictConfig, kind: type[Part]) -> Part:
+    """A part of a configuration as its dataclass, whose attributes are plain: quick to read, and of known types.
+
+    Raises OmegaConfBaseException where a value is missing, TypeError for a part of another kind.
+    """
+    found = OmegaConf.to_object(cfg)
+    if not isinstance(found, kind):
+        raise TypeError(f"{type(found).__name__}: must be a {kind.__name__}")
+    return found

@@ -184,7 +184,7 @@ def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) ->
 
 def _protected(plan: Plan, first: int, count: int) -> np.ndarray:
     """bool: which images of each batch are protected, [count, B]; False where none are."""
-    return np.False_ if plan.protected is None else plan.protected[order(plan, first, count)]
+    return np.array(False) if plan.protected is None else plan.protected[order(plan, first, count)]
 
 
 DRAWS: dict[str, Callable[[Plan, int, int], np.ndarray]] = {

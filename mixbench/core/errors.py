@@ -17,7 +17,7 @@ class CannotWrite(OSError):
         return f"{self.filename}: cannot be written ({self.strerror})"
 
 
-def unknown(kind: str, value: str, choices: Iterable[str]) -> UserError:
+def unknown(kind: str, value: object, choices: Iterable[str]) -> UserError:
     """The error for a name that is not among `choices`, with the nearest of them."""
     choices = sorted(choices)
     nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)

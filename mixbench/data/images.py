@@ -177,4 +177,5 @@ def _normalisation(images: np.ndarray, dataset: DictConfig) -> tuple[np.ndarray,
 
 def _histogram(images: np.ndarray) -> np.ndarray:
     """How often each of the 256 values occurs in uint8 [N, H, W]."""
-    return sum(np.bincount(part.ravel(), minlength=256) for part in np.array_split(images, -(-len(images) // 1000)))
+    parts = np.array_split(images, -(-len(images) // 1000))
+    return np.sum([np.bincount(part.ravel(), minlength=256) for part in parts], axis=0)

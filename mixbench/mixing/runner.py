@@ -24,12 +24,15 @@ Mixed = tuple[Tensor, Tensor, At | None]
 class Method(Protocol):
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
         """The decisions of the steps first … first + count - 1, arrays [count, …]; `plan`: of the run."""
+        ...
 
     def __call__(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> Mixed:
         """Mixed images and targets, and for a method that mixes features what is to be done at the layers."""
+        ...
 
     def singles(self) -> dict[str, "Single"]:
         """The functions that it is made of, each under its key in the configuration."""
+        ...
 
 
 def build(cfg: Mapping[str, Any], key: str = "method") -> Method:

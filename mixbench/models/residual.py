@@ -25,10 +25,13 @@ class ResidualNetwork(nn.Module):
         widths: channels of each stage. last: what stands between the last block and the pooling.
         """
         super().__init__()
+        first = stem[0]
+        if not isinstance(first, nn.Conv2d):
+            raise TypeError("stem: must begin with a convolution")
         self.stem = stem
         blocks = []
         self.layers: list[str | None] = []  # after each block the name of the stage that ends there
-        channels_in = stem[0].out_channels
+        channels_in = first.out_channels
         for layer, count, width in zip(self.LAYERS, counts, widths, strict=True):
             for i in range(count):
                 stride = 2 if layer != self.LAYERS[0] and i == 0 else 1

@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -266,7 +266,7 @@ def _commit(
         "peak_memory_bytes": peak_memory(next(outcome.model.parameters()).device),
         "other_load": others,
     }
-    kept = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in NOT_STORED])
+    kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in NOT_STORED])
     files.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
     files.write_text(folder / "history.csv", _csv(outcome.history))
     predictions = {"logits": outcome.eval_logits.astype(np.float16), "labels": images.eval_labels.astype(np.int32)}
@@ -317,10 +317,10 @@ def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]
     return [*before.get("earlier_parts", []), *([part] if changed else [])]
 
 
-def _csv(rows: list[dict[str, Any]], columns: Iterable[str] | None = None) -> str:
+def _csv(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> str:
     """columns: needed where there may be no row."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns or rows[0], lineterminator="\n")
+    writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.config.combinations import collapsed, fitting
 from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash, completed, job
-from mixbench.config.overrides import LIMIT, check_count, expand, parse, text
-from mixbench.config.schema import StudyConfig
+from mixbench.config.overrides import LIMIT, check_count, expand, line_of, parse, text
+from mixbench.config.schema import StudyConfig, typed
 from mixbench.core.errors import UserError, unknown
 from mixbench.runs.study_file import RULE, SCALE, SCALES, VARIANT, check, check_published, check_published_keys
 
@@ -60,7 +59,7 @@ def load(composer: Composer, name: str) -> StudyConfig:
         raise unknown("study", name, composer.options("study"))
     cfg = composer.compose([f"study={name}"]).study
     try:
-        study = OmegaConf.to_object(cfg)
+        study = typed(cfg, StudyConfig)
     except OmegaConfBaseException as error:
         raise UserError(f"study {name}: {str(error).splitlines()[0]}") from error
     check(name, study)
@@ -84,7 +83,7 @@ def plan(composer: Composer, name: str, overrides: Sequence[str] = (), limit: in
         axes.add("dataset.name")
     changes = [f"{SCALE}={scale}"] * (scale != settings.scale)
     parsed = parse(given)
-    changes += [o.input_line for o in parsed if o.key_or_group not in axes | INERT]
+    changes += [line_of(o) for o in parsed if o.key_or_group not in axes | INERT]
     if not changes and not {o.key_or_group for o in parsed} - INERT:  # of all that is published some run must be
         keys = {key for one in ordered for key in completed(one.identity)}
         check_published_keys(name, settings, keys, composer.options("method"))
@@ -115,8 +114,8 @@ def of_run(composer: Composer, overrides: Sequence[str]) -> list[str]:
     name = next((o.value() for o in parsed if o.key_or_group == "study"), None)
     if name is None:
         raise UserError("scale=… belongs to a study: mixbench study NAME scale=… or mixbench run study=NAME scale=…")
-    _, scaled, given = _scaled(load(composer, name), overrides)
-    return [*(o.input_line for o in parse(scaled) if not o.is_sweep_override()), *given]
+    _, scaled, given = _scaled(load(composer, str(name)), overrides)
+    return [*(line_of(o) for o in parse(scaled) if not o.is_sweep_override()), *given]
 
 
 def published(study: StudyConfig, identity: Mapping[str, Any], rule: str) -> Published | None:
@@ -142,10 +141,10 @@ def published_rule(study: StudyConfig, rule: str) -> str | None:
 def _scaled(study: StudyConfig, overrides: Sequence[str]) -> tuple[str, list[str], list[str]]:
     """The scale that the overrides choose, what it sets, and the other overrides."""
     parsed = parse(overrides)
-    given = [o.input_line for o in parsed if o.key_or_group != SCALE]
+    given = [line_of(o) for o in parsed if o.key_or_group != SCALE]
     scales = [o.value() for o in parsed if o.key_or_group == SCALE]
     scale = scales[-1] if scales else study.scale
-    if scale != study.scale and scale not in study.scales:
+    if not isinstance(scale, str) or scale not in {study.scale, *study.scales}:
         raise unknown(f"scale of study {study.name}", scale, {study.scale, *study.scales})
     settings = {} if scale == study.scale else study.scales[scale]
     scaled = [f"{key}={','.join(map(text, _list(value)))}" for key, value in settings.items()]
@@ -180,7 +179,7 @@ def _axes(
 ) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
     """For each grid its name, and key -> its values, each as the overrides that set it."""
     set_for_all = {
-        o.key_or_group: [tuple(values) for values in expand([o.input_line], limit)] for o in parse([*scaled, *given])
+        o.key_or_group: [tuple(values) for values in expand([line_of(o)], limit)] for o in parse([*scaled, *given])
     }
     if "study" in set_for_all:
         raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -56,7 +57,8 @@ def equivalent_images(curve: Mapping[int, float], accuracy: float) -> float:
         return BEYOND
     after = int(np.searchsorted(heights, accuracy))  # the first n that has more than this accuracy
     ends = math.log(sizes[after - 1]), math.log(sizes[after])
-    return math.exp(brentq(lambda x: interpolated(x) - accuracy, *ends))
+    root = cast(float, brentq(lambda x: interpolated(x) - accuracy, *ends))  # SciPy has no types: a pair if full_output
+    return math.exp(root)
 
 
 @lru_cache(maxsize=10_000)  # the methods of a study share the baseline, and so its resampled curves

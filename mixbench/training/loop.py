@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mixbench import models
 from mixbench.augment import AUGMENTS
-from mixbench.config.schema import TrainConfig
+from mixbench.config.schema import TrainConfig, typed
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.random_words import Purpose, words
@@ -97,7 +97,7 @@ def learning_rate(train: TrainConfig, step: int) -> float:
     if step < train.warmup:
         return train.lr * (step + 1) / train.warmup
     if train.schedule == "cosine":
-        return train.lr * 0.5 * (1 + math.cos(math.pi * (step - train.warmup) / (train.steps - train.warmup)))
+        return train.lr * 0.5 * (1 + math.cos(math.pi * (step - train.warmup) / (_steps(train) - train.warmup)))
     if train.schedule == "step":
         return train.lr * train.gamma ** _passed(train, step)
     return train.lr
@@ -106,9 +106,16 @@ def learning_rate(train: TrainConfig, step: int) -> float:
 def _passed(train: TrainConfig, step: int) -> int:
     """How many milestones update `step` has reached; without a list, how many thirds are over."""
     if train.milestones is None:
-        return 3 * step // train.steps
+        return 3 * step // _steps(train)
     # The quotient, not the product: both it and a written 0.07 are the nearest float, but 0.07 · 100 is above 7.
-    return sum(step / train.steps >= milestone for milestone in train.milestones)
+    return sum(step / _steps(train) >= milestone for milestone in train.milestones)
+
+
+def _steps(train: TrainConfig) -> int:
+    """Raises ValueError where epochs have not become steps yet."""
+    if train.steps is None:
+        raise ValueError("train.steps: must be set, as identity.job does")
+    return train.steps
 
 
 class Engine:
@@ -126,7 +133,8 @@ class Engine:
         with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
             model = models.build(cfg.model, channels, split.num_classes)
-        self.model = model.to(device, self.master, memory_format=torch.channels_last)
+        # torch's types leave out memory_format together with a device.
+        self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=cfg.train.lr,
@@ -222,10 +230,10 @@ def train(
     reporter = reporter or Reporter()
     engine = Engine(cfg, split, device, dtype)
     progress = _resume(engine, checkpoint, reporter)
-    schedule = OmegaConf.to_object(
-        cfg.train
-    )  # plain attributes: reading a DictConfig in each step would cost a GPU dear
-    steps, eval_every, checkpoint_every = schedule.steps, schedule.eval_every, schedule.checkpoint_every
+    schedule = typed(cfg.train, TrainConfig)  # not a DictConfig: reading one in each step would cost a GPU dear
+    steps, eval_every, checkpoint_every = _steps(schedule), schedule.eval_every, schedule.checkpoint_every
+    if eval_every is None:
+        raise ValueError("train.eval_every: must be set, as identity.job does")
     losses, filled = torch.zeros(min(eval_every, steps, KEPT_LOSSES), device=device), 0  # not yet in progress.losses
     before = progress.seconds - time.perf_counter()
     k = progress.step

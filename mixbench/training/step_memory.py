@@ -1,7 +1,7 @@
 """How much memory a step of training surely needs, and how much there is: refused before anything is allocated."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -64,7 +64,7 @@ def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> 
     The weights are counted on the meta device, which holds no numbers, and the layers' inputs in a forward pass of one
     blank image of at most SIDE pixels a side: on the meta device that pass would import a compiler too.
     """
-    cfg = OmegaConf.create(model)
+    cfg = cast(DictConfig, OmegaConf.create(model))  # a text may hold a list, but this is a group's
     with _WithoutInit():
         with torch.device("meta"):
             network = models.build(cfg, channels, classes)

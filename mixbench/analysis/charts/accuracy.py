@@ -178,7 +178,7 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
         others = [[(n, s.mean) for n, s in other.cells.items()] for other in found if other is not series]
         axes.add_collection(LineCollection(others, colors=FAINT, linewidths=0.8, zorder=1), autolim=False)
         beside = _baseline(series, baselines)
-        for i, one in enumerate([*([beside] if beside else []), series]):
+        for i, one in enumerate([beside, series] if beside else [series]):
             _draw(axes, one, shown, log, i - 0.5 if beside else 0, 2)
         heading(axes, name, weight="normal")
         axes.tick_params(labelsize=SMALL)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -73,7 +74,7 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
             # Side by side within the line, so that equal accuracies do not hide one another.
             place = middle + 0.7 * height * ((i + 0.5) / len(there) - 0.5)
             if mark.summary:
-                _draw(axes, mark, place)
+                _draw(axes, mark.summary, mark.look, place)
             if mark.published is not None:
                 axes.plot(mark.published, place, ms=6, mfc="none", ls="None", **mark.look)
     baselines = [line for line in lines if line.baseline]
@@ -87,12 +88,12 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
     return figure
 
 
-def _draw(axes, mark: Mark, place: float) -> None:
-    axes.plot(mark.summary.mean, place, ms=5, ls="None", zorder=2, **mark.look)
-    interval = shown_interval(mark.summary)
+def _draw(axes: Axes, summary: Summary, look: dict[str, Any], place: float) -> None:
+    axes.plot(summary.mean, place, ms=5, ls="None", zorder=2, **look)
+    interval = shown_interval(summary)
     if interval:
-        axes.hlines(place, *interval, color=mark.look["color"], lw=1.2, zorder=2)
-        arrows(axes, place, interval, mark.look["color"], vertical=False)
+        axes.hlines(place, *interval, color=look["color"], lw=1.2, zorder=2)
+        arrows(axes, place, interval, look["color"], vertical=False)
 
 
 def _legend(table: Table, abreast: int, lines: Sequence[Line], width: float, title: str) -> Legend:

@@ -26,6 +26,7 @@ from mixbench.analysis.charts.layout import (
 from mixbench.analysis.charts.style import INK, colours, marker
 from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.table import shown_gain
+from mixbench.stats import Difference
 
 THIN = "*PXp"  # marks whose outline would fill them: hollow ones must look hollow
 LINES = 150  # more would be a scroll
@@ -35,27 +36,28 @@ WIDTH, LONGEST = 3.9, 2.4  # inches of the axes, and of a name before it is wrap
 
 def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     """Axes for each setting, a line for each method; a filled mark where a difference is shown. None without a gain."""
-    every = [(s, m) for s in settings for m in s.methods if m.gain]
+    every = [(s, m, gain) for s in settings for m, gain in s.gains]
     lines = every[:LINES]
     if not lines:
         return None
-    groups: dict[int, tuple[Setting, list[Experiment]]] = {}
-    for setting, method in lines:
-        groups.setdefault(id(setting), (setting, []))[1].append(method)
-    names = {id(method): wrapped(method.name, LONGEST, SMALL) for _, method in lines}
+    groups: dict[int, tuple[Setting, list[tuple[Experiment, Difference]]]] = {}
+    for setting, method, gain in lines:
+        groups.setdefault(id(setting), (setting, []))[1].append((method, gain))
+    names = {id(method): wrapped(method.name, LONGEST, SMALL) for _, method, _ in lines}
     widest = max(text_width(part, SMALL) for name in names.values() for part in name.split("\n"))
     left = widest + 0.15 + EDGE
     wide = left + WIDTH + 0.2
     title, top = title_of(title, wide)
     heads = [wrapped(setting.name, wide - 2 * EDGE, SMALL, weight="bold") for setting, _ in groups.values()]
     heights = [
-        [LINE * SMALL * POINT * (names[id(method)].count("\n") + 1) + 0.08 for method in methods]
+        [LINE * SMALL * POINT * (names[id(method)].count("\n") + 1) + 0.08 for method, _ in methods]
         for _, methods in groups.values()
     ]
     spaces = [text_height(head, SMALL) + (0.1 if k == 0 else 0.22) for k, head in enumerate(heads)]
-    low, high = _limits([method for _, method in lines])
+    found = [gain for _, _, gain in lines]
+    low, high = _limits(found)
     words = []
-    if any(i and (i[0] < low or i[1] > high) for i in (shown_gain(method.gain) for _, method in lines)):
+    if any(i and (i[0] < low or i[1] > high) for i in map(shown_gain, found)):
         words.append(arrow_note(True).removeprefix("; "))
     if len(lines) < len(every):
         words.append(f"{len(lines)} of {len(every)} gains are shown: the report's table has all")
@@ -71,16 +73,16 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
         bottom=0.55 + legend.height,
         share_y=False,
     )
-    palette = colours(list(dict.fromkeys(method.method for _, method in lines)))
+    palette = colours(list(dict.fromkeys(method.method for _, method, _ in lines)))
     marks = {name: marker(name, i) for i, name in enumerate(palette)}
     for (axes,), (_, methods), of_group, head in zip(grid, groups.values(), heights, heads, strict=True):
         axes.set_xlim(low, high)
         axes.set_ylim(sum(of_group), 0)
         middles = [sum(of_group[:k]) + height / 2 for k, height in enumerate(of_group)]
-        for method, middle in zip(methods, middles, strict=True):
-            _draw(axes, method, middle, palette[method.method], marks[method.method])
+        for (method, gain), middle in zip(methods, middles, strict=True):
+            _draw(axes, gain, method.shown, middle, palette[method.method], marks[method.method])
         axes.axvline(0, color=INK, lw=0.8, zorder=1)
-        axes.set_yticks(middles, [names[id(method)] for method in methods], fontsize=SMALL)
+        axes.set_yticks(middles, [names[id(method)] for method, _ in methods], fontsize=SMALL)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="y", visible=False)
@@ -94,21 +96,19 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     return figure
 
 
-def _draw(axes: Axes, method: Experiment, place: float, colour: str, mark: str) -> None:
-    interval = shown_gain(method.gain)
+def _draw(axes: Axes, gain: Difference, shown: bool, place: float, colour: str, mark: str) -> None:
+    interval = shown_gain(gain)
     if interval:
         axes.hlines(place, *interval, color=colour, lw=1.4, zorder=2)
         arrows(axes, place, interval, colour, vertical=False)
-    face = colour if method.shown else "none"
-    axes.plot(
-        method.gain.mean, place, marker=mark, ms=9 if mark in THIN else 6, color=colour, mfc=face, ls="None", zorder=3
-    )
+    face = colour if shown else "none"
+    axes.plot(gain.mean, place, marker=mark, ms=9 if mark in THIN else 6, color=colour, mfc=face, ls="None", zorder=3)
 
 
-def _limits(methods: Sequence[Experiment]) -> tuple[float, float]:
+def _limits(found: Sequence[Difference]) -> tuple[float, float]:
     """The range of the gains and 0, and of the intervals as far as they stay near it."""
-    means = [0.0, *(method.gain.mean for method in methods)]
-    ends = [end for method in methods if (interval := shown_gain(method.gain)) for end in interval]
+    means = [0.0, *(gain.mean for gain in found)]
+    ends = [end for gain in found if (interval := shown_gain(gain)) for end in interval]
     reach = max(REACH * (max(means) - min(means)), 1.0)
     low = max(min(means) - reach, min([*means, *ends]))
     high = min(max(means) + reach, max([*means, *ends]))

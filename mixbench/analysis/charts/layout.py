@@ -135,7 +135,7 @@ def title_of(title: str, width: float) -> tuple[str, float]:
 
 def heading(axes: Axes, text: str, size: float = SMALL, left: float | None = None, weight: str = "bold") -> None:
     """Above the axes, flush left with them or so many inches further left."""
-    inches = axes.get_position().width * axes.figure.get_figwidth()
+    inches = axes.get_position().width * axes.figure.figure.get_figwidth()
     x = 0.0 if left is None else -left / inches
     offset = axes.transAxes
     axes.annotate(

@@ -87,7 +87,7 @@ def _loss_grid(
     _scale(grid[0][0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
     palette = colours(table.columns)
     for row, of_row, head in zip(rows, grid, heads, strict=True):
-        last = max(histories[row, c].index.max() for c in columns if (row, c) in histories)
+        last = max(_last_step(histories[row, c]) for c in columns if (row, c) in histories)
         for column, axes in zip(columns, of_row, strict=True):
             axes.set_xlim(0, last)
             _draw_losses(axes, histories.get((row, column)), palette[column])
@@ -142,7 +142,7 @@ def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histori
     _scale(flat[0], [histories[cell] for cell in drawn])
     palette = _colours_of(table)
     for axes, cell, name in zip(flat, drawn, names, strict=True):
-        axes.set_xlim(0, histories[cell].index.max())
+        axes.set_xlim(0, _last_step(histories[cell]))
         _draw_losses(axes, histories[cell], palette[cell])
         heading(axes, name, weight="normal")
     for of_row in grid:
@@ -162,7 +162,9 @@ def _losses_together(
     Means alone; each line's name stands at its end, since no reader tells so many colours apart.
     """
     palette = colours(table.columns)
-    looks = {c: {"color": palette[c], "ls": LINES[i % len(LINES)]} for i, c in enumerate(columns)}
+    looks: dict[Any, dict[str, Any]] = {
+        c: {"color": palette[c], "ls": LINES[i % len(LINES)]} for i, c in enumerate(columns)
+    }
     names = {c: wrapped(table.heading(c), 1.2, SMALL - 1, lines=1) for c in columns}
     room = max(text_width(name, SMALL - 1) for name in names.values()) + 0.3
     width, gap = 2.6, 0.125
@@ -186,14 +188,15 @@ def _losses_together(
     bottom, high = grid[0][0].get_ylim()
     for row, of_row, head in zip(rows, grid, heads, strict=True):
         there = [column for column in columns if (row, column) in histories]
-        last = max(histories[row, column].index.max() for column in there)
+        last = max(_last_step(histories[row, column]) for column in there)
         for axes, key in zip(of_row, (TRAINED, EVALUATED), strict=True):
             _prepare(axes)
             axes.set_xlim(0, last)
             ends = []
             for column in there:
-                means = histories[row, column][key]["mean"].clip(LOSS_FLOOR, LOSS_CEILING)
-                axes.plot(means.index, means, lw=1.2, **looks[column])
+                losses = histories[row, column]
+                means = losses.loc[:, (key, "mean")].clip(LOSS_FLOOR, LOSS_CEILING)
+                axes.plot(losses.index, means, lw=1.2, **looks[column])
                 ends.append(np.log(means.iloc[-1] / bottom) / np.log(high / bottom) * height)
             places = apart(ends, gap, 0, height)
             _name_lines(axes, [names[c] for c in there], [palette[c] for c in there], ends, places)
@@ -212,7 +215,7 @@ def _name_lines(
     axes: Axes, names: Sequence[str], palette: Sequence[str], ends: Sequence[float], places: Sequence[float]
 ) -> None:
     """Names right of the panel, joined to the lines' ends; ends, places: of both in inches above the panel's foot."""
-    wide, high = axes.figure.get_size_inches() * axes.get_position().size
+    wide, high = axes.figure.figure.get_size_inches() * axes.get_position().size
     joints = [[(1.01, end / high), (1 + 0.14 / wide, place / high)] for end, place in zip(ends, places, strict=True)]
     lines = LineCollection(joints, colors=palette, linewidths=0.6, transform=axes.transAxes, clip_on=False)
     axes.add_collection(lines, autolim=False)
@@ -242,7 +245,11 @@ def log_ticks(low: float, high: float) -> list[float]:
         ticks = [tick for tick in ticks if low <= tick <= high]
         if len(ticks) >= 3:
             return ticks
-    return [tick for tick in MaxNLocator(4).tick_values(low, high).tolist() if low <= tick <= high]
+    return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
+
+
+def _last_step(losses: pd.DataFrame) -> float:
+    return float(losses.index.to_numpy().max())
 
 
 def _prepare(axes: Axes) -> None:

@@ -38,7 +38,7 @@ WIDEST, TALLEST = 3000, 12_000  # pixels in all: more is not seen and takes long
 LINES = ("-", "--", "-.", ":")
 
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,

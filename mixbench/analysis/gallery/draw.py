@@ -65,7 +65,7 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list
         stem += f"-{'-'.join(augments)}"
     folder = out or Path(first.cfg.results_dir) / "gallery" / first.cfg.dataset.name
     files.check_writable(folder, "out")
-    with mpl.rc_context(STYLE | {"axes.grid": False}):
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = _at_length(scenes[0]) if len(scenes) == 1 else _overview(scenes)
         drawn = rendered(figure, folder / stem)
     return files.write_all(drawn)
@@ -93,7 +93,7 @@ def _overview(scenes: Sequence[Scene]) -> Figure:
     sides = [side for side in sides if side[0]]
     rows = max(len(of_side) for of_side, _, _ in sides)
     figure = Figure(figsize=((1.4 + 1.02 * len(LAMBDAS)) * len(sides), 1.5 + ROW * rows))
-    top, body = figure.subfigures(2, 1, height_ratios=[1.2, 0.3 + ROW * rows])
+    top, body = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.2, 0.3 + ROW * rows])[:, 0]
     about = "What a network is shown in training, and the weights of the labels that it is to learn"
     _originals(top, scenes[0], textwrap.fill(about, 100 if len(sides) > 1 else 45))
     for part, (of_side, headings, lambdas) in zip(body.subfigures(1, len(sides), squeeze=False)[0], sides, strict=True):
@@ -118,7 +118,7 @@ def _at_length(scene: Scene) -> Figure:
     blocks.append((f"as a run draws it{_distribution(scene)}", drawn))
     heights = [1.2, *(0.6 + 2 * ROW * len(rows) for _, rows in blocks)]
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
-    top, *parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+    top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     about = describe("method").get(scene.name, "")
     lines = [scene.name, *textwrap.wrap(scene.note, 62), *textwrap.wrap(about, 62)]
     _originals(top, scene, "\n".join(lines))

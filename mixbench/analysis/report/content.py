@@ -9,6 +9,7 @@ from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Tex
 from mixbench.analysis.report.evaluation import calibration, classes, cost
 from mixbench.analysis.report.origin import provenance
 from mixbench.analysis.select import Selection
+from mixbench.stats import Difference
 
 WIDE = ("loss", "heatmap")
 LOG_FROM = 8  # a range of n this many times its smallest reads better on a logarithmic axis
@@ -62,7 +63,7 @@ def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setti
 
 
 def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
-    lines = [[s.name, m.name, *_gain(m)] for s in settings for m in s.methods if m.gain]
+    lines = [[s.name, m.name, *_gain(m, gain)] for s in settings for m, gain in s.gains]
     if not lines:
         return Section("Gains over none", [Text("No method has a run on the same subset and seed as a run of none.")])
     headers = ["setting", "method", "gain", "95 % interval", "pairs", "p (Holm)", "shown"]
@@ -72,9 +73,9 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
     return Section("Gains over none", [*shown, Table(headers, lines, left=2), Text(note)])
 
 
-def _gain(method: Experiment) -> list[str]:
-    gain = method.gain
-    interval = " to ".join(map(points, table.shown_gain(gain))) if gain.interval else "–"
+def _gain(method: Experiment, gain: Difference) -> list[str]:
+    ends = table.shown_gain(gain)
+    interval = " to ".join(map(points, ends)) if ends else "–"
     p = "–" if method.p_holm is None else p_text(method.p_holm)
     verdict = ("better" if gain.mean > 0 else "worse") if method.shown else "no"
     return [f"{gain.mean:+.2f}", interval, f"{gain.pairs}", p, verdict]

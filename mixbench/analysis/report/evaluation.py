@@ -38,7 +38,7 @@ def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
             lines.append([setting.name, name, *("–" if r is None else f"{r:.1f}" for r in kept)])
             shades.append([None, None, *(None if r is None else r / 100 for r in kept)])
         worst += _worst(setting, of_setting, names)
-    if not lines:
+    if shown is None:
         return []
     told = [_name(names, k) for k in shown]
     some = f" Of all classes the {MOST_CLASSES} hardest without mixing are shown." if len(shown) < most else ""
@@ -71,13 +71,13 @@ def _worst(setting: Setting, recalls: dict[str, list], names: Sequence[str] | No
 
 
 def _lowest(recall: Sequence[float | None]) -> int:
-    return min((k for k, r in enumerate(recall) if r is not None), key=lambda k: recall[k])
+    return min((r, k) for k, r in enumerate(recall) if r is not None)[1]
 
 
 def _hardest(recall: Sequence[float | None]) -> list[int]:
     """All classes in their order, or those with the lowest recall where there are too many for a table."""
-    there = [k for k, r in enumerate(recall) if r is not None]
-    return sorted(sorted(there, key=lambda k: recall[k])[:MOST_CLASSES])
+    there = sorted((r, k) for k, r in enumerate(recall) if r is not None)
+    return sorted(k for _, k in there[:MOST_CLASSES])
 
 
 def _mean_recall(recalls: Sequence[Any], experiment: Experiment) -> list[float | None] | None:
@@ -135,7 +135,7 @@ def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Secti
 
 def _calibrated(selection: Selection) -> list[dict[str, Any]]:
     there = [key for key in CALIBRATION if key in selection.frame]
-    rows = selection.frame[there].to_dict("records")
+    rows = selection.frame.loc[:, there].to_dict("records")
     for row, folder in zip(rows, selection.frame["folder"], strict=True):
         if row.get("temperature") is None or row["temperature"] != row["temperature"]:
             predictions = read_predictions(folder)

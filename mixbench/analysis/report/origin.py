@@ -31,7 +31,7 @@ def provenance(selection: Selection) -> Section:
     frame = selection.frame
     settings = [*identity_keys(frame), *SEEDS]
     records, unread = [], 0
-    for row in frame[["folder", *settings]].to_dict("records"):
+    for row in frame.loc[:, ["folder", *settings]].to_dict("records"):
         origin = _origin(row["folder"])
         unread += not origin
         records.append({key: _text(row[key]) for key in settings} | origin)

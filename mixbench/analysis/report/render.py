@@ -67,7 +67,10 @@ def _inline(svg: str, block: Picture) -> str:
 
 def _size(svg: str) -> tuple[float, float]:
     """Width and height in points."""
-    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    if box is None:
+        raise ValueError("an SVG without a viewBox has no size")
+    width, height = box.groups()
     return float(width), float(height)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from filelock import FileLock
@@ -50,6 +51,8 @@ class Dataset:
 
     @cached_property
     def _test_sha256(self) -> str:
+        if self.test_images is None or self.test_labels is None:
+            raise ValueError("the data set has no test images")
         return _sha256(self.test_images, self.test_labels)
 
 
@@ -77,7 +80,7 @@ def _sha256(*arrays: np.ndarray) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
@@ -105,8 +108,9 @@ def _cifar(source: str, root: Path, say: Callable[[str], None]) -> Dataset:
 
 def _digits() -> Dataset:
     from sklearn.datasets import load_digits
+    from sklearn.utils import Bunch
 
-    digits = load_digits()
+    digits = cast(Bunch, load_digits())  # scikit-learn has no types: a pair if return_X_y
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]  # the scans have 17 grey levels
     # The scans are ordered by writer; a fixed shuffle gives both parts the same writers.
     shuffled = permutations(0, Purpose.DIGITS, 0, 1, len(images))[0]

@@ -53,7 +53,7 @@ def _parse(header: bytes, of_runs: Sequence[tuple[int, bytes]]) -> pd.DataFrame:
         raise ValueError("it has no line, or one that is cut off or too long")
     names = (OLDER.get(name, name) for name in header.decode("utf-8").rstrip("\r").split(","))
     text = ",".join(names).encode() + b"\n" + b"".join(body for _, body in of_runs)
-    frame = pd.read_csv(io.BytesIO(text), usecols=COLUMNS, low_memory=False)[COLUMNS]
+    frame = pd.read_csv(io.BytesIO(text), usecols=COLUMNS, low_memory=False).loc[:, COLUMNS]
     if len(frame) != sum(counts) or not all((frame[key].astype(float).abs() <= LARGEST).all() for key in COLUMNS):
         raise ValueError("it is no table of finite numbers that a plot can show")
     frame.insert(0, "run", np.repeat([i for i, _ in of_runs], counts))

@@ -54,8 +54,8 @@ def _is_held(path: Path) -> bool:
 @contextmanager
 def hold(path: Path, wait: float = 0) -> Iterator[None]:
     """Hold the lock. Raises filelock.Timeout where another process has it for `wait` more seconds (-1: no end)."""
-    number = _try(path) if wait == 0 and fcntl is not None else None
-    if number is None:
+    number = _try(path) if wait == 0 else None
+    if number is None or fcntl is None:
         with FileLock(path, timeout=wait):
             yield
         return
@@ -67,7 +67,9 @@ def hold(path: Path, wait: float = 0) -> Iterator[None]:
 
 
 def _try(path: Path) -> int | None:
-    """The number of the open and locked file; None where the file system has no such locks."""
+    """The number of the open and locked file; None where the machine or the file system has no such locks."""
+    if fcntl is None:
+        return None
     number = os.open(path, os.O_RDWR | os.O_CREAT | FLAGS, 0o666)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
