@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-SOURCES = {"mixbench": "mixbench", "configs": "mixbench/configs", "benchmarks/gpu": "benchmarks/gpu"}
+SOURCES = {"mixbench": "mixbench", "configs": "mixbench/configs", "benchmarks": "benchmarks"}
 SKIPPED = shutil.ignore_patterns("__pycache__")
 
 

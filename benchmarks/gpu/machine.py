@@ -8,8 +8,8 @@ import sys
 import torch
 import torchvision
 
+from benchmarks.source import code_sha256
 from mixbench.core.errors import UserError
-from mixbench.runs import provenance
 from mixbench.training.device import choose_device, choose_precision, device_name
 
 
@@ -25,7 +25,7 @@ def machine(requested: str) -> dict:
         "torchvision": torchvision.__version__,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
         "python": platform.python_version(),
-        "code_sha256": provenance.code_sha256(),
+        "code_sha256": code_sha256(),
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.source import code_sha256
 from benchmarks.speed import loops, methods, rates, report, stored
 from benchmarks.speed.loops import Effort
 from mixbench import __version__
@@ -129,7 +130,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "mixbench": __version__,
-        "code_sha256": provenance.code_sha256(),
+        "code_sha256": code_sha256(),
         "date": datetime.date.today().isoformat(),
     }
 

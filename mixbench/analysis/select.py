@@ -13,6 +13,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash, completed
 from mixbench.config.overrides import LIMIT, line_of, parse, values
 from mixbench.config.schema import StudyConfig
+from mixbench.core import numerics
 from mixbench.core.errors import unknown
 from mixbench.runs import study
 from mixbench.runs.store import store
@@ -41,7 +42,7 @@ METRICS = (
     "other_load",
     "device",
     "mixbench",
-    "code_sha256",
+    "numerics",
 )
 OWN, KEPT = "own", "kept"  # runs of whoever uses this checkout; records that came with it
 NOT_KEYS = ("cell", "folder", "per_class_accuracy")
@@ -292,6 +293,7 @@ def _frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | None =
         record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}
+        record |= {"numerics": numerics.name(m) if "mixbench" in m else None}
         record |= {"resolved_precision": m.get("precision"), "per_class_accuracy": m.get("per_class_accuracy")}
         record |= {"cell": cell, "folder": m.get("folder")}
         records.append(record)

@@ -274,10 +274,10 @@ def notes(selection: Selection, table: Table) -> list[str]:
             f"In {far} of {len(frame)} runs the best accuracy on the {selection.on} images is more than {FAR:g} points "
             f"above the final one (by up to {gaps.max():.1f}): a rule that takes the best would flatter them."
         )
-    for key, what in (("code_sha256", "versions of the code"), ("device", "devices")):
+    for key, what in (("numerics", "versions of the code"), ("device", "devices")):
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
-            lines.append(f"These runs mix {what}: {', '.join(kinds)}.")
+            lines.append(f"These runs mix {what}: {'; '.join(kinds)}.")
     if any(summary.interval != shown_interval(summary) for summary in table.cells.values()):
         lines.append(
             "Intervals are cut off at 0 and 100 %: so few runs, so far apart, would give one beyond what can be. "

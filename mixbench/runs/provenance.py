@@ -1,6 +1,5 @@
 """Where a result comes from: code, library versions, device, data. No torch."""
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -10,43 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import mixbench
+from mixbench.core import numerics
 from mixbench.data import Split
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-core", "omegaconf")
-# What decides a run's numbers; a change elsewhere (a plot, a message) does not make a stored run another code's.
-OUTCOME_CODE = (
-    "core/random_words.py",
-    "core/draws.py",
-    "augment",
-    "core/registry.py",
-    "training/losses.py",
-    "training/loop.py",
-    "training/checkpoint.py",
-    "training/device.py",
-    "training/metrics.py",
-    "data",
-    "mixing",
-    "models",
-)
-
-
-@cache
-def code_sha256() -> str:
-    """Twelve hexadecimal digits of the SHA-256 of the source files that decide a run's numbers."""
-    package = Path(mixbench.__file__).parent
-    digest = hashlib.sha256()
-    for name in OUTCOME_CODE:
-        path = package / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def collect(split: Split, device: str, precision: str, threads: int) -> dict[str, Any]:
     """What provenance.json says of a run. precision: as resolved, fp32 or bf16. threads: of the CPU."""
     return {
         "mixbench": mixbench.__version__,
-        "code_sha256": code_sha256(),
+        "numerics": dict(numerics.VERSIONS),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},

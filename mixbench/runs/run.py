@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mixbench import models
 from mixbench.config.identity import Job
-from mixbench.core import files
+from mixbench.core import files, numerics
 from mixbench.data import Dataset, Split, split
 from mixbench.runs import machine_load, provenance
 from mixbench.runs.observer import Observer
@@ -110,9 +110,8 @@ def find(job: Job, results: Store) -> Result | None:
         return None
     except OSError as error:  # something is in its place that cannot be read, and could not be replaced after training
         return Result(job, "failed", note=_told(error))
-    made = found.get("code_sha256")
-    same = made == provenance.code_sha256()
-    return Result(job, "finished", found, "" if same else f"made by other code ({made}); force=true trains it again")
+    other = numerics.difference(found)
+    return Result(job, "finished", found, f"made by other code ({other}); force=true trains it again" if other else "")
 
 
 def execute(
@@ -253,7 +252,7 @@ def _commit(
         "schema": store.SCHEMA,
         "id": job.id,
         "identity": job.identity,
-        **{key: source[key] for key in ("mixbench", "code_sha256", "device", "precision")},
+        **{key: source[key] for key in ("mixbench", "numerics", "device", "precision")},
         **images.checksums,
         **metrics.of_history(outcome.history),
         **metrics.of_logits(outcome.eval_logits, images.eval_labels),
@@ -312,8 +311,11 @@ def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]
         before = files.read_json(folder / "provenance.json")
     except (OSError, ValueError):
         return []
-    part = {key: before.get(key) for key in ("code_sha256", "libraries", "device", "precision", "threads")}
+    part = {key: before.get(key) for key in ("libraries", "device", "precision", "threads")}
+    part["numerics"] = numerics.declared(before)
     changed = any(source[key] != value for key, value in part.items())
+    if part["numerics"] is None:
+        part["code_sha256"] = before.get("code_sha256")
     return [*before.get("earlier_parts", []), *([part] if changed else [])]
 
 

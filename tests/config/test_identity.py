@@ -42,6 +42,44 @@ FROZEN = {
     ): "mine-n500-none-s0-cde07803bd",
     ("study=demo", "n=20"): "digits-n20-none-s0-60107ed3fa",
     ("study=cifar10-cpu", "subset=head", "method=label-mix", "n=100", "seed=2"): "cifar10-n100-label-mix-s2-e5abedb3e8",
+    (
+        "method=mixup-cutmix",
+        "method.parts.cutmix.alpha=0.3",
+        "n=50",
+        "dataset=digits",
+    ): "digits-n50-mixture-s0-af9a472110",
+    (
+        "method=mixture",
+        "method.methods=[fmix,cutout,label-mix]",
+        "method.probabilities=[0.5,0.25,0.25]",
+    ): "cifar10-n500-mixture-s0-4ff65ae1c3",
+    (
+        "method=manifold",
+        "method.layers=[input,layer1]",
+        "model=resnet18",
+        "model.width=16",
+    ): "cifar10-n500-manifold-s0-e3b84ca751",
+    (
+        "method=saliencymix",
+        "model=wrn",
+        "train=gem",
+        "augment.padding=reflect",
+        "subset=disjoint",
+    ): "cifar10-n500-saliencymix-s0-052a375c97",
+    (
+        "method=gridmix",
+        "augment=randaugment",
+        "loss=bce",
+        "loss.label_smoothing=0.1",
+        "eval=stratified",
+    ): "cifar10-n500-gridmix-s0-24bee5e69b",
+    (
+        "dataset=cifar100",
+        "protect=[apple,3]",
+        "method=resizemix",
+        "dataset.label_noise=0.25",
+        "train.milestones=[0.5,0.75]",
+    ): "cifar100-n500-resizemix-s0-9138ee2ab2",
 }
 
 

@@ -5,13 +5,13 @@ from typing import Any
 from mixbench.analysis.report.blocks import Points, Section, Table, Text
 from mixbench.analysis.select import SEEDS, Selection, identity_keys
 from mixbench.analysis.table import label
-from mixbench.core import files
+from mixbench.core import files, numerics
 from mixbench.training.rules import RULES
 
 # Of provenance.json: its key, and how a reader is told.
 TOLD = {
     "mixbench": "mixbench",
-    "code_sha256": "code (SHA-256)",
+    "numerics": "code",
     "git_commit": "commit",
     "python": "Python",
     "platform": "platform",
@@ -60,6 +60,8 @@ def _origin(folder: Any) -> dict[str, str]:
         found = files.read_json(folder / "provenance.json")
     except (OSError, ValueError):
         return {}
+    if "numerics" in found or "code_sha256" in found:  # an older record has only the second
+        found["numerics"] = numerics.name(found)
     told = {words: _text(_short(key, found.get(key))) for key, words in TOLD.items() if key in found}
     libraries = found.get("libraries")
     if isinstance(libraries, dict):

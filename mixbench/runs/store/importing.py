@@ -12,13 +12,13 @@ from typing import Any
 
 from filelock import Timeout
 
-from mixbench.core import files
+from mixbench.core import files, numerics
 from mixbench.core.errors import CannotWrite
 from mixbench.runs.store.archive import Archive, check, open_archive, strangers, unpack
 from mixbench.runs.store.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run: no path leads out of the store
-TOLD = ("final_accuracy", "code_sha256", "device")  # what a conflict between two results is told by
+TOLD = ("final_accuracy", "code", "device")  # what a conflict between two results is told by
 
 
 @dataclass
@@ -136,7 +136,7 @@ def _images(metrics: Mapping[str, Any]) -> dict[tuple, str]:
 
 def _complete(here: Path, folder: Path) -> str:
     """Give a finished run the files that only its other copy has. Raises ValueError where they are not the same run."""
-    ours, theirs = files.read_json(here / "metrics.json"), files.read_json(folder / "metrics.json")
+    ours, theirs = (_told(files.read_json(path / "metrics.json")) for path in (here, folder))
     differ = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
     told = [f"{key} {ours.get(key)} here, {theirs.get(key)} in the archive" for key in TOLD if key in differ]
     histories = [path / "history.csv" for path in (here, folder) if (path / "history.csv").exists()]
@@ -149,3 +149,7 @@ def _complete(here: Path, folder: Path) -> str:
         with files.writing(here / name):
             (folder / name).rename(here / name)
     return f"gets {', '.join(added)}" if added else ""
+
+
+def _told(metrics: dict[str, Any]) -> dict[str, Any]:
+    return metrics | {"code": numerics.name(metrics)}

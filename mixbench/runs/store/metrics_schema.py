@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
+from mixbench.core import numerics
+
 ACCURACIES = ("final_accuracy", "median10_accuracy", "best_accuracy")  # percent; every finished run has them
 NUMBERS = (
     "clean_train_accuracy",
@@ -20,6 +22,7 @@ NUMBERS = (
     "peak_memory_bytes",
     "other_load",
 )
+# code_sha256: of records that were made before there were numerics.
 TEXTS = ("id", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
 LARGEST = 1e100  # beyond, axes and standard deviations overflow
 WIDEST = 2**64  # of whole numbers, as of seeds: beyond, NumPy has no type for them
@@ -36,6 +39,7 @@ def check(metrics: dict[str, Any]) -> None:
     measured["seconds"] = _number(metrics.get("seconds"))
     measured |= {key: metrics.get(key) is None or _number(metrics[key]) for key in NUMBERS}
     measured |= {key: metrics.get(key) is None or _text(metrics[key]) for key in TEXTS}
+    measured["numerics"] = metrics.get("numerics") is None or _versions(metrics["numerics"])
     classes = metrics.get("per_class_accuracy", [])
     numbers = isinstance(classes, list) and all(value is None or _number(value, 0, 100) for value in classes)
     measured["per_class_accuracy"] = classes is None or numbers
@@ -57,6 +61,10 @@ def check_identity(identity: Any) -> None:
     for key, good in usable.items():
         if not good:
             raise ValueError(f"the identity in metrics.json has no usable {key}")
+
+
+def _versions(value: Any) -> bool:
+    return numerics.is_usable(value) and all(map(_text, value)) and all(map(_number, value.values()))
 
 
 def _number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> bool:
