@@ -24,7 +24,6 @@ from mixbench import __version__
 from mixbench.core import files
 from mixbench.core.errors import UserError
 from mixbench.core.machine import cpu_name
-from mixbench.runs import provenance
 from mixbench.training.device import PRECISION_NAMES, choose_device, choose_precision
 
 OUT = Path("results/bench")

@@ -3,14 +3,14 @@
 A setting is everything but the method: data, n, subset, augmentation, network, loss, training. No torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from mixbench.analysis.select import SEEDS, Selection, identity_keys
-from mixbench.analysis.table import BASELINE_FIRST, label, order
+from mixbench.analysis.display import BASELINE_FIRST, label, order
+from mixbench.analysis.frame import SEEDS, identity_keys
 from mixbench.config.labels import telling_apart
 from mixbench.stats import ALPHA, Difference, Runs, Summary, holm, paired_difference, summarise
 from mixbench.stats.equivalents import Equivalent, equivalent_data
@@ -80,9 +80,15 @@ def _largest(gains: Sequence[tuple[Experiment, Difference]]) -> Experiment | Non
     return max(gains, key=lambda pair: pair[1].mean)[0] if gains else None
 
 
-def compare(selection: Selection) -> list[Setting]:
-    """The settings of a selection's runs, small n first, each with its methods as the table orders them."""
-    frame = selection.frame.reset_index(drop=True)
+def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = BASELINE_FIRST) -> list[Setting]:
+    """Compare every method with the baseline, setting by setting.
+
+    runs: a row a run, as analysis.frame makes them.
+    rule: which accuracy, a name of RULES.
+    baseline: methods of which the first that a setting has is its baseline.
+    Returns the settings, small n first, each with its methods as the table orders them.
+    """
+    frame = runs.reset_index(drop=True)
     if not len(frame):
         return []
     frame = frame.astype(object).where(frame.notna(), None)
@@ -93,7 +99,7 @@ def compare(selection: Selection) -> list[Setting]:
     named_by = ["n", *telling_apart(experiments, ["n"], [key for key in of_setting if key != "n"])]
     first = "variant" if "variant" in frame and bool(frame["variant"].notna().any()) else "method"
     variant_by = telling_apart(experiments, [first], [key for key in of_method if key != first])
-    accuracies = frame[RULES[selection.rule].key]
+    accuracies = frame[RULES[rule].key]
     settings: dict[tuple, list[Experiment]] = {}
     for _, rows in frame.groupby("cell", sort=False):
         row = rows.iloc[0]
@@ -106,7 +112,7 @@ def compare(selection: Selection) -> list[Setting]:
     for of_one in settings.values():
         row = frame.iloc[of_one[0].places[0]]
         name = ", ".join(f"{key} = {label(row[key])}" for key in named_by if row[key] is not None)
-        baselines = [experiment for experiment in of_one if experiment.method in BASELINE_FIRST]
+        baselines = [experiment for experiment in of_one if experiment.method in baseline]
         methods = sorted(
             (e for e in of_one if e not in baselines[:1]),
             key=lambda e: [order(frame.at[e.places[0], key]) for key in (first, *variant_by)],

@@ -1,6 +1,6 @@
 """Plots of stored runs: which charts a selection allows, as PNG and SVG. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,9 +10,9 @@ from mixbench.analysis.charts.gains import gains
 from mixbench.analysis.charts.heatmap import heatmap
 from mixbench.analysis.charts.losses import loss_curves
 from mixbench.analysis.charts.style import STYLE, paths, rendered
-from mixbench.analysis.compare import compare
+from mixbench.analysis.compare import Setting, compare
 from mixbench.analysis.select import Selection
-from mixbench.analysis.table import build
+from mixbench.analysis.table import Table, build
 from mixbench.core import files
 
 SMALL = 10_000  # the small-data report shows n up to here in a figure of its own
@@ -22,7 +22,7 @@ FIGURES = ("accuracy", "accuracy-log", f"accuracy-to-{SMALL}", "gains", "heatmap
 def write(selection: Selection) -> list[Path]:
     """Draw what the selection allows into its folder; returns the files. It must hold at least one run."""
     files.check_writable(selection.out, "out")
-    drawn = draw(selection)
+    drawn = draw(selection, build(selection), compare(selection.frame, selection.rule))
     return files.write_all(drawn, without=outdated(selection, drawn))
 
 
@@ -31,9 +31,12 @@ def outdated(selection: Selection, drawn: Mapping[Path, bytes]) -> list[Path]:
     return [path for name in FIGURES for path in paths(selection.out / name) if path not in drawn]
 
 
-def draw(selection: Selection) -> dict[Path, bytes]:
-    """The contents of the files of every plot that the selection allows; nothing is written."""
-    table = build(selection)
+def draw(selection: Selection, table: Table, settings: Sequence[Setting]) -> dict[Path, bytes]:
+    """The contents of the files of every plot that the selection allows; nothing is written.
+
+    table: of the selection.
+    settings: its runs compared, from analysis.compare.
+    """
     with mpl.rc_context(STYLE):
         figures = {"accuracy": accuracy(selection, table)}
         values = numbers(table)
@@ -41,7 +44,6 @@ def draw(selection: Selection) -> dict[Path, bytes]:
             figures["accuracy-log"] = accuracy(selection, table, log=True)
         if values and selection.rows == "n" and len([n for n in values if n <= SMALL]) > 1 and max(values) > SMALL:
             figures[f"accuracy-to-{SMALL}"] = accuracy(selection, table, limit=SMALL)
-        settings = compare(selection)
         figures |= {
             "gains": gains(settings, selection.title),
             "heatmap": heatmap(selection, table, settings),

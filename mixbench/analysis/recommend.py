@@ -6,7 +6,8 @@ No torch.
 from collections.abc import Sequence
 
 from mixbench.analysis.compare import Experiment, Setting
-from mixbench.analysis.table import shown_gain
+from mixbench.analysis.display import shown_gain
+from mixbench.core.baseline import BASELINE
 from mixbench.stats import ALPHA, Difference, holm, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
 
@@ -18,20 +19,21 @@ def recommend(setting: Setting) -> str:
     """Two or three sentences: what to use in this setting, and how much the runs can say."""
     if setting.baseline is None:
         return "No run without mixing (method=none) is among these: gains cannot be told."
-    best = setting.best
+    against, best = setting.baseline.name, setting.best
     if best is None:
         unpaired = " on the same subsets and seeds" * bool(setting.methods)
         return f"No run of a mixing method{unpaired} is among these beside the baseline's."
     chosen = setting.recommended
     if chosen is not None:
-        return " ".join([f"Use {chosen.name}: {gain_text(chosen)}.", *_worth(chosen), *_rivals(chosen)])
-    return " ".join([_nothing_shown(setting, best), *_worse(setting)])
+        sentences = [f"Use {chosen.name}: {gain_text(chosen, against)}.", *_worth(chosen, against), *_rivals(chosen)]
+        return " ".join(sentences)
+    return " ".join([_nothing_shown(setting, best, against), *_worse(setting, against)])
 
 
-def gain_text(method: Experiment) -> str:
+def gain_text(method: Experiment, against: str) -> str:
     """Such as +6.5 points over none (95 % interval +5.1 to +8.4 over 3 subsets, p = 0.003 after Holm's correction)."""
     gain, p = _gain(method), method.p_holm
-    text, interval = f"{points(gain.mean)} points over none", shown_gain(gain)
+    text, interval = f"{points(gain.mean)} points over {against}", shown_gain(gain)
     if interval is None or p is None:
         return f"{text} ({_why_no_interval(gain)})"
     low, high = interval
@@ -68,14 +70,18 @@ def _why_no_interval(gain: Difference) -> str:
     return f"the same difference {over_text(gain)}: their spread cannot be judged"
 
 
-def _worth(method: Experiment) -> list[str]:
+def _worth(method: Experiment, against: str) -> list[str]:
     worth = method.equivalent
     if worth is None:
         return []
     interval = ""
     if worth.interval:
         interval = f" (bootstrap over {worth.subsets} subsets: {' to '.join(map(worth.text, worth.interval))})"
-    return [f"Its accuracy is that of {_images(worth)} without mixing{interval}."]
+    return [f"Its accuracy is that of {_images(worth)} {_without(against)}{interval}."]
+
+
+def _without(against: str) -> str:
+    return "without mixing" if against == BASELINE else f"with {against}"
 
 
 def _images(worth: Equivalent) -> str:
@@ -95,14 +101,12 @@ def _rivals(method: Experiment) -> list[str]:
     return [f"The data do not tell it apart from {_listed(close)}."]
 
 
-def _nothing_shown(setting: Setting, best: Experiment) -> str:
-    gain = _gain(best)
+def _nothing_shown(setting: Setting, best: Experiment, against: str) -> str:
+    gain, told = _gain(best), gain_text(best, against)
     if gain.mean <= 0:
-        return f"No method is shown to be better than none; the closest is {best.name}, {gain_text(best)}."
+        return f"No method is shown to be better than {against}; the closest is {best.name}, {told}."
     needed = _needed(gain, len(setting.gains))
-    return (
-        f"No method is shown to be better than none. The largest gain is of {best.name}, {gain_text(best)}; {needed}."
-    )
+    return f"No method is shown to be better than {against}. The largest gain is of {best.name}, {told}; {needed}."
 
 
 def _needed(gain: Difference, tests: int) -> str:
@@ -118,9 +122,9 @@ def _needed(gain: Difference, tests: int) -> str:
     return f"if gain and spread are as seen, about {count} {units} would show it with a chance of 80 %"
 
 
-def _worse(setting: Setting) -> list[str]:
+def _worse(setting: Setting, against: str) -> list[str]:
     worse = [method.name for method, gain in setting.gains if method.shown and gain.mean < 0]
-    return [f"Shown to be worse than none: {_listed(worse)}."] if worse else []
+    return [f"Shown to be worse than {against}: {_listed(worse)}."] if worse else []
 
 
 def _listed(names: Sequence[str]) -> str:

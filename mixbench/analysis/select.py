@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
+from mixbench.analysis.frame import METRICS, NOT_KEYS, SEEDS, cell_value, run_frame
 from mixbench.config.compose import Composer
-from mixbench.config.identity import INERT, Job, cell_hash, completed
+from mixbench.config.identity import INERT, Job, cell_hash
 from mixbench.config.overrides import LIMIT, line_of, parse, values
 from mixbench.config.schema import StudyConfig
-from mixbench.core import numerics
 from mixbench.core.errors import unknown
 from mixbench.runs import study
 from mixbench.runs.store import store
@@ -21,34 +21,7 @@ from mixbench.runs.store.store import Store
 from mixbench.runs.study import Study
 from mixbench.training import rules
 
-METRICS = (
-    "final_accuracy",
-    "median10_accuracy",
-    "best_accuracy",
-    "clean_train_accuracy",
-    "true_train_accuracy",
-    "nll",
-    "ece",
-    "temperature",
-    "unscaled_nll",
-    "unscaled_ece",
-    "scaled_nll",
-    "scaled_ece",
-    "steps",
-    "images_seen",
-    "seconds",
-    "steps_per_second",
-    "peak_memory_bytes",
-    "other_load",
-    "device",
-    "mixbench",
-    "numerics",
-)
 OWN, KEPT = "own", "kept"  # runs of whoever uses this checkout; records that came with it
-NOT_KEYS = ("cell", "folder", "per_class_accuracy")
-# What a run is of, beside the keys with a dot in their name and the seeds.
-GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision", "variant")
-SEEDS = ("seed", "subset_seed")
 
 
 @dataclass(frozen=True)
@@ -105,7 +78,7 @@ class Selection:
 
     def wanted(self) -> pd.DataFrame:
         """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""
-        return _wanted(self.study) if self.study else _frame([])
+        return _wanted(self.study) if self.study else run_frame([])
 
 
 def of_study(
@@ -150,7 +123,7 @@ def of_study(
             ids = {m["id"] for m in found}
             found += [m for m in others if m["id"] not in ids]
     return Selection(
-        _frame(found, chosen.variants),
+        run_frame(found, chosen.variants),
         options.rows or settings.rows,
         options.columns or settings.columns,
         options.rule or settings.rule,
@@ -209,7 +182,7 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
     results = Store(options.results_dir)
     wanted = _wanted_values(composer, parsed := parse(filters))
     found, problems = store.scan(results.runs, of_values(wanted))
-    frame = _frame(found)
+    frame = run_frame(found)
     _check_known(frame, wanted)
     why = what_there_is(frame, wanted)
     frame = _matching(frame, wanted)
@@ -236,7 +209,7 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
 
 def having(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filters: Sequence[str]) -> set[str]:
     """The names of those identities whose keys have the given values. Raises UserError for a key that none has."""
-    frame = _frame([{"id": name, "identity": identity} for name, identity in identities.items()])
+    frame = run_frame([{"id": name, "identity": identity} for name, identity in identities.items()])
     wanted = _wanted_values(composer, parse(filters))
     _check_known(frame, wanted)
     return set(_matching(frame, wanted)["id"])
@@ -244,7 +217,7 @@ def having(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filt
 
 def _wanted_values(composer: Composer, parsed: Sequence[Any]) -> dict[str, list[Any]]:
     """Key -> the values that it may have; an alias of a method as the method."""
-    wanted = {o.key_or_group: [_cell_value(value) for value in values(o)] for o in parsed if o.key_or_group != CLASSES}
+    wanted = {o.key_or_group: [cell_value(value) for value in values(o)] for o in parsed if o.key_or_group != CLASSES}
     if "method" in wanted:
         wanted["method"] = [composer.method_name(name) if isinstance(name, str) else name for name in wanted["method"]]
     return wanted
@@ -265,39 +238,5 @@ def _matching(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> pd.Da
     return frame
 
 
-def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity as a row of a frame has it: complete, and a list as its text."""
-    return {key: _cell_value(value) for key, value in completed(identity).items()}
-
-
-def identity_keys(frame: pd.DataFrame) -> list[str]:
-    """The columns of a frame that say what was run, the seeds left out."""
-    return [key for key in frame.columns if "." in key or key in GROUP_KEYS]
-
-
-def _cell_value(value: Any) -> Any:
-    return str(value) if isinstance(value, list) else value
-
-
 def _wanted(chosen: Study) -> pd.DataFrame:
-    return _frame([{"identity": job.identity} for job in chosen.jobs], chosen.variants)
-
-
-def _frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """One tidy row for each run; a key that a run does not have is None."""
-    records, rows = [], {}
-    for m in found:
-        cell = cell_hash(m["identity"])
-        if cell not in rows:  # repetitions differ in the seeds alone
-            rows[cell] = identity_row(m["identity"])
-        record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
-        record |= {"variant": variants.get(cell)} if variants else {}
-        record |= {key: m.get(key) for key in METRICS}
-        record |= {"numerics": numerics.name(m) if "mixbench" in m else None}
-        record |= {"resolved_precision": m.get("precision"), "per_class_accuracy": m.get("per_class_accuracy")}
-        record |= {"cell": cell, "folder": m.get("folder")}
-        records.append(record)
-    columns = list(dict.fromkeys(key for record in records for key in record)) or ["id", *NOT_KEYS]
-    # As objects: pandas would make 0 and None 0.0 and NaN, and NaN is unequal to itself.
-    made = {key: [record.get(key) for record in records] for key in columns}
-    return pd.DataFrame({key: pd.Series(v, dtype=object if None in v else None) for key, v in made.items()})
+    return run_frame([{"identity": job.identity} for job in chosen.jobs], chosen.variants)

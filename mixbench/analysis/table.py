@@ -1,7 +1,6 @@
 """Tables of stored runs: accuracy by any two keys as CSV and Markdown, and one tidy row for each run. No torch."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixbench.analysis.select import NOT_KEYS, Selection, identity_keys
+from mixbench.analysis.display import label, order, shown_interval
+from mixbench.analysis.frame import NOT_KEYS, identity_keys
+from mixbench.analysis.select import Selection
 from mixbench.config.labels import telling_apart
 from mixbench.core import files
 from mixbench.core import markdown as md
 from mixbench.core.errors import unknown
 from mixbench.runs import study
 from mixbench.runs.study import Published
-from mixbench.stats import Difference, Summary, summarise
+from mixbench.stats import Summary, summarise
 from mixbench.training import rules
 from mixbench.training.rules import RULES
 
-BASELINE_FIRST = ("none",)
-NAMES = ("method", "variant")  # keys whose value alone says what a row is
 FAR = 2.0  # points between the best and the final accuracy that a reader must know of
 
 
@@ -139,19 +138,6 @@ def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> st
     if interval:
         text += " [{:.1f}, {:.1f}]".format(*interval) + "†" * (mixed and summary.over == "seeds")
     return text
-
-
-def shown_interval(summary: Summary) -> tuple[float, float] | None:
-    """The interval of an accuracy as readers see it: a t interval of two or three runs may go beyond 0 and 100 %.
-
-    What is left, such as 0 to 100, says that nothing is known, which is true. accuracy.csv has the interval itself.
-    """
-    return summary.interval and (max(summary.interval[0], 0.0), min(summary.interval[1], 100.0))
-
-
-def shown_gain(gain: Difference) -> tuple[float, float] | None:
-    """The same for the difference of two accuracies, which is from -100 to 100 points."""
-    return gain.interval and (max(gain.interval[0], -100.0), min(gain.interval[1], 100.0))
 
 
 def write(selection: Selection) -> list[Path]:
@@ -290,33 +276,3 @@ def notes(selection: Selection, table: Table) -> list[str]:
     how = f"{first['device']}, {first['resolved_precision']}; mixbench {first['mixbench']}"
     lines.append(f"{count} from {selection.source}; {how}.")
     return lines
-
-
-def order(value: Any) -> tuple:
-    """Numbers by size, then the baseline, then names."""
-    if value is None:
-        return (2, 0, "")
-    if isinstance(value, (int, float)):
-        return (0, value, "")
-    return (1, value not in BASELINE_FIRST, str(value))
-
-
-def name_of(keys: Sequence[str], values: Sequence[Any], equals: str = "=") -> str:
-    """What a row, or a series of a chart, is called, such as `cutmix, alpha=0.2, n=100`: its method first.
-
-    A key that it does not have is not spoken of. A name in the first key's place stands for itself.
-    """
-    pairs = [(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
-    pairs.sort(key=lambda pair: pair[0] not in NAMES)
-    told = []
-    for key, value in pairs:
-        bare = isinstance(value, str) and key in (*NAMES, keys[0])
-        told.append(label(value) if bare else f"{key.removeprefix('method.')}{equals}{label(value)}")
-    return ", ".join(told) or "–"
-
-
-def label(value: Any) -> str:
-    """A key's value as readers see it."""
-    if value is None:
-        return "–"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from mixbench.analysis import report, select, table
+from mixbench.analysis.compare import compare
 from mixbench.analysis.select import KEPT, OWN
 from mixbench.cli.main import status_of
 from mixbench.cli.words import read_selection
@@ -37,7 +38,7 @@ def record(words: Sequence[str]) -> int:
             contents[copy / "config.yaml"] = portable(contents[copy / "config.yaml"])
             files.write_all(contents)
         kept = select.of_study(composer, name, overrides, options, sources=(KEPT,))
-    for path in [*table.write(kept), *report.write(kept)]:
+    for path in [*table.write(kept), *report.write(kept, compare(kept.frame, kept.rule))]:
         print(path)
     return 0
 

@@ -21,6 +21,8 @@ from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 from mixbench import stats
 from mixbench.analysis import plot, report, table
 from mixbench.analysis.charts import layout, losses
+from mixbench.analysis.compare import compare
+from mixbench.analysis.display import shown_interval
 from mixbench.cli.words import select
 from mixbench.config import identity
 from mixbench.config.compose import Composer
@@ -333,7 +335,7 @@ def test_intervals_end_where_accuracies_do(build, figures, tmp_path):
     assert wild.interval[0] < -200
     assert table.cell_text(wild, None) == "45.00 ± 35.36 (2) [0.0, 100.0]"
     tame = stats.summarise({(0, 0): 20.0, (1, 0): 21.0})
-    assert table.shown_interval(tame) == tame.interval
+    assert shown_interval(tame) == tame.interval
     build(("none", "label-mix"), (20, 50, 100), spread=20.0)
     for name in ("accuracy", "accuracy-log"):
         (axes,) = figures()[name].axes
@@ -407,7 +409,7 @@ def test_a_chart_of_many_panels_scrolls_on_a_narrow_screen(build, tmp_path):
     build(METHOD_NAMES, (20, 100))
     with Composer() as composer:
         chosen = select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
-    report.write(chosen)
+    report.write(chosen, compare(chosen.frame, chosen.rule))
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     accuracy = page[page.index('id="accuracy"') : page.index('id="gains-over-none"')]
     assert '<figure class="scroll">' in accuracy

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 
-from mixbench.analysis.compare import compare
+from mixbench.analysis.compare import compare as compare_runs
 from mixbench.analysis.recommend import recommend
 from mixbench.cli import words as cli_words
 from mixbench.config.compose import Composer
@@ -26,6 +26,10 @@ def identities(name, *words):
     """Of the runs of a study under overrides."""
     with Composer() as composer:
         return [job.identity for job in study.plan(composer, name, words).jobs]
+
+
+def compare(selection):
+    return compare_runs(selection.frame, selection.rule)
 
 
 @pytest.fixture

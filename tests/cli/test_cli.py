@@ -537,8 +537,8 @@ def test_readers_never_import_torch(mixbench, tiny, tmp_path):
     assert mixbench("run", *tiny).status == 0
     script = """
 import sys
-from mixbench.cli import main
-from mixbench.commands import COMMANDS
+from mixbench.cli.main import main
+from mixbench.cli.commands import COMMANDS
 from mixbench.errors import UserError
 for words in (["--help"], ["list", "methods"], ["status"], ["status", "demo"], ["table", "dataset=digits"],
               ["table", "demo"], ["plot", "dataset=digits"]):

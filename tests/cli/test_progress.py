@@ -270,7 +270,9 @@ def test_a_network_that_cannot_fit_is_refused_before_anything_is_written(mixbenc
 def test_looking_at_the_memory_imports_no_compiler():
     """A forward pass on the meta device would, which takes as long as importing torch."""
     model = "name: wrn\ndepth: 10\nwiden: 1\n"
-    look = f"from mixbench import step_memory as m; before = len(sys.modules); m._bytes({model!r}, 32, 32, 3, 9)"
+    look = (
+        f"from mixbench.training import step_memory as m; before = len(sys.modules); m._bytes({model!r}, 32, 32, 3, 9)"
+    )
     code = f"import sys; {look}; print(len(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert int(done.stdout) < 50, done.stderr

@@ -299,10 +299,12 @@ def test_signals_that_meet_printing_break_nothing(tmp_path, tiny):
     """A handler that prints would now and then meet a print that it interrupted (RuntimeError: reentrant call)."""
     script = """
 import os, signal, sys, threading, time
-from mixbench import output
-from mixbench.run import StopRequest
-output.protect()
-stop = StopRequest()
+from mixbench.cli import streams
+from mixbench.cli.console import Console
+from mixbench.runs.run import StopRequest
+streams.protect()
+from mixbench.runs.store.store import Store
+stop = StopRequest(Console(Store(".")))
 with stop.listening():
     def shoot():
         for _ in range(200):

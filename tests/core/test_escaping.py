@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mixbench.analysis import plot, report, table
+from mixbench.analysis.compare import compare
 from mixbench.cli.words import select
 from mixbench.config.compose import Composer
 from mixbench.core import markdown
@@ -123,7 +124,7 @@ def hostile(tmp_path):
 
 
 def test_a_report_of_hostile_text_is_plain(hostile, tmp_path):
-    report.write(hostile)
+    report.write(hostile, compare(hostile.frame, hostile.rule))
     text = (tmp_path / "out/report.md").read_text(encoding="utf-8")
     assert not kinds(text) & {"html_block", "html_inline", "link_open", "em_open", "code_inline", "fence", "s_open"}
     pictures = [token.attrs["src"] for token in tokens(text) if token.type == "image"]

@@ -26,8 +26,9 @@ from mixbench.analysis.charts.layout import (
     wrapped,
 )
 from mixbench.analysis.charts.style import FAINT, LINES, colours, marker
+from mixbench.analysis.display import BASELINE_FIRST, name_of, shown_interval
 from mixbench.analysis.select import Selection
-from mixbench.analysis.table import BASELINE_FIRST, Table, name_of, shown_interval
+from mixbench.analysis.table import Table
 from mixbench.stats import Summary
 
 DODGE = 0.012  # of the axis between neighbouring series' marks, so that their bars do not hide one another

@@ -22,8 +22,9 @@ from mixbench.analysis.charts.layout import (
     title_of,
     wrapped,
 )
+from mixbench.analysis.display import shown_interval
 from mixbench.analysis.select import Selection
-from mixbench.analysis.table import Table, shown_interval
+from mixbench.analysis.table import Table
 from mixbench.stats import Summary
 
 MOST = 150  # lines; more would be a scroll

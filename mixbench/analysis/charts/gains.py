@@ -25,7 +25,7 @@ from mixbench.analysis.charts.layout import (
 )
 from mixbench.analysis.charts.style import INK, colours, marker
 from mixbench.analysis.compare import Experiment, Setting
-from mixbench.analysis.table import shown_gain
+from mixbench.analysis.display import shown_gain
 from mixbench.stats import Difference
 
 THIN = "*PXp"  # marks whose outline would fill them: hollow ones must look hollow

@@ -21,8 +21,9 @@ from mixbench.analysis.charts.layout import (
     wrapped,
 )
 from mixbench.analysis.compare import Setting
+from mixbench.analysis.display import label
 from mixbench.analysis.select import Selection
-from mixbench.analysis.table import Table, label
+from mixbench.analysis.table import Table
 
 COLOUR_MAP = "cividis"  # runs from dark to light evenly: it reads in grey, and without red and green
 CELL = (0.72, 0.36)  # inches

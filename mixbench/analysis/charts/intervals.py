@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from mixbench.analysis.display import shown_interval
 from mixbench.analysis.select import Selection
-from mixbench.analysis.table import Table, shown_interval
+from mixbench.analysis.table import Table
 from mixbench.stats import Summary
 from mixbench.training import rules
 

@@ -24,8 +24,9 @@ from mixbench.analysis.charts.layout import (
     wrapped,
 )
 from mixbench.analysis.charts.style import LINES, colours
+from mixbench.analysis.display import name_of
 from mixbench.analysis.select import Selection
-from mixbench.analysis.table import Table, name_of
+from mixbench.analysis.table import Table
 from mixbench.runs.store import history
 
 GRID_LIMIT, MOST_PANELS = 16, 48  # rows and columns, and single panels, that stay readable

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 
 from mixbench import data
 from mixbench.analysis.charts.style import STYLE, rendered
+from mixbench.analysis.display import label
 from mixbench.analysis.gallery.samples import Picture, Scene
-from mixbench.analysis.table import label
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, job
 from mixbench.config.options import describe

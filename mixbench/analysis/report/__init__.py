@@ -1,9 +1,10 @@
 """The report of a study or selection: from stored runs to a decision, as one HTML file and as Markdown. No torch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mixbench.analysis import plot, table
-from mixbench.analysis.compare import compare
+from mixbench.analysis.compare import Setting
 from mixbench.analysis.recommend import recommend
 from mixbench.analysis.report.content import sections
 from mixbench.analysis.report.render import html, markdown
@@ -13,21 +14,26 @@ from mixbench.core import files
 __all__ = ["advice", "write"]
 
 
-def advice(selection: Selection) -> list[str]:
-    """The recommendation for each setting, a line each, for the terminal; first where precisions differ."""
-    settings = [f"{setting.name}: {recommend(setting)}" for setting in compare(selection)]
-    return [*table.precisions(selection.frame), *settings]
+def advice(selection: Selection, settings: Sequence[Setting]) -> list[str]:
+    """The recommendation for each setting, a line each, for the terminal; first where precisions differ.
+
+    settings: the selection's runs compared, from analysis.compare.
+    """
+    lines = [f"{setting.name}: {recommend(setting)}" for setting in settings]
+    return [*table.precisions(selection.frame), *lines]
 
 
-def write(selection: Selection) -> list[Path]:
+def write(selection: Selection, settings: Sequence[Setting]) -> list[Path]:
     """Write report.html, report.md and the plots that they show into the selection's folder; returns their paths.
 
-    It must hold at least one run.
+    selection: must hold at least one run.
+    settings: its runs compared, from analysis.compare.
     """
     files.check_writable(selection.out, "out")
-    plots = plot.draw(selection)
+    built = table.build(selection)
+    plots = plot.draw(selection, built, settings)
     pictures = {path.stem: content.decode() for path, content in plots.items() if path.suffix == ".svg"}
-    found = sections(selection, list(pictures))
+    found = sections(selection, built, settings, list(pictures))
     texts = {
         selection.out / "report.html": html(selection.title, found, pictures),
         selection.out / "report.md": markdown(selection.title, found),

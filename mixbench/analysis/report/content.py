@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from mixbench.analysis import table
-from mixbench.analysis.compare import Experiment, Setting, compare
+from mixbench.analysis.compare import Experiment, Setting
+from mixbench.analysis.display import shown_gain
 from mixbench.analysis.recommend import p_text, points, recommend
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.analysis.report.evaluation import calibration, classes, cost
@@ -15,9 +16,15 @@ WIDE = ("loss", "heatmap")
 LOG_FROM = 8  # a range of n this many times its smallest reads better on a logarithmic axis
 
 
-def sections(selection: Selection, plots: Sequence[str]) -> list[Section]:
-    """The report of a selection with at least one run. plots: the names of the charts that were drawn of it."""
-    settings, built = compare(selection), table.build(selection)
+def sections(
+    selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]
+) -> list[Section]:
+    """The report of a selection with at least one run.
+
+    built: its table.
+    settings: its runs compared, from analysis.compare.
+    plots: the names of the charts that were drawn of it.
+    """
     return [
         _recommendation(selection, settings),
         _accuracy(selection, built, settings, plots),
@@ -74,7 +81,7 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
 
 
 def _gain(method: Experiment, gain: Difference) -> list[str]:
-    ends = table.shown_gain(gain)
+    ends = shown_gain(gain)
     interval = " to ".join(map(points, ends)) if ends else "–"
     p = "–" if method.p_holm is None else p_text(method.p_holm)
     verdict = ("better" if gain.mean > 0 else "worse") if method.shown else "no"

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from mixbench.analysis.display import label
+from mixbench.analysis.frame import SEEDS, identity_keys
 from mixbench.analysis.report.blocks import Points, Section, Table, Text
-from mixbench.analysis.select import SEEDS, Selection, identity_keys
-from mixbench.analysis.table import label
+from mixbench.analysis.select import Selection
 from mixbench.core import files, numerics
 from mixbench.training.rules import RULES
 

@@ -45,11 +45,13 @@ def write_table(chosen: "Selection") -> int:
 
 def write_report(chosen: "Selection") -> int:
     from mixbench.analysis import report
+    from mixbench.analysis.compare import compare
 
     if not len(chosen.frame):
         return nothing_stored(chosen)
-    print("\n".join(report.advice(chosen)))
-    for path in report.write(chosen):
+    settings = compare(chosen.frame, chosen.rule)
+    print("\n".join(report.advice(chosen, settings)))
+    for path in report.write(chosen, settings):
         print(path)
     return 0
 

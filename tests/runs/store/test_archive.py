@@ -25,14 +25,14 @@ OTHER = "digits-n20-none-s1-afcd4a2ba1"
 PATIENCE = 120
 DIE_HALFWAY = """
 import os, signal
-from mixbench import merge
-from mixbench.cli import main
-place = merge._place
+from mixbench.runs.store import importing
+from mixbench.cli.main import main
+place = importing._place
 def dies(results, folder, metrics, known):
     if folder.name == "digits-n20-none-s1-afcd4a2ba1":
         os.kill(os.getpid(), signal.SIGKILL)
     return place(results, folder, metrics, known)
-merge._place = dies
+importing._place = dies
 main(["import", "runs.mixbench.zip", "results_dir=elsewhere"])
 """
 
@@ -566,7 +566,7 @@ def test_imports_into_one_store_wait_for_one_another(elsewhere, packed, tmp_path
 def test_neither_command_imports_torch(results, tmp_path):
     script = """
 import sys
-from mixbench.cli import main
+from mixbench.cli.main import main
 assert main(["export", "demo"]) == 0
 assert main(["import", "demo.mixbench.zip", "results_dir=elsewhere"]) == 0
 assert not {"torch", "torchvision"} & set(sys.modules)

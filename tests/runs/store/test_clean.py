@@ -24,7 +24,7 @@ PATIENCE = 120
 WRITE = """
 import sys, time
 from pathlib import Path
-from mixbench import files
+from mixbench.core import files
 def fill(file):
     file.write(b"half")
     file.flush()

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mixbench.analysis.select import select
+from mixbench.cli.words import archive_name, select
 from mixbench.config.compose import Composer
 from mixbench.core import files
-from mixbench.runs.store.archive import default_name
 from mixbench.runs.store.store import Store
 
 STORE = Path(__file__).parents[2] / "fixtures" / "store"
@@ -84,7 +83,7 @@ def test_a_name_has_none_but_plain_characters_and_no_two_become_one(mixbench, re
         f"dataset={'x' * 301}",
     ]
     with Composer() as composer:
-        names = [default_name(select(composer, [value])) for value in values]
+        names = [archive_name(select(composer, [value])) for value in values]
     assert len(set(names)) == len(values)
     for name in names:
         assert len(name) < 150

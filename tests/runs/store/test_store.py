@@ -17,7 +17,7 @@ from mixbench.runs.store.store import SCHEMA, Store, scan
 PATIENCE = 120
 HOLD_LOCK = """
 import sys, time
-from mixbench.store import Store
+from mixbench.runs.store.store import Store
 with Store("results").lock(sys.argv[1]):
     print("locked", flush=True)
     time.sleep(600)

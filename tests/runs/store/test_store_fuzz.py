@@ -302,8 +302,9 @@ def test_foreign_folders(results):
 AS_NOBODY = """
 import os, sys
 import matplotlib
-from mixbench import cleanup, plot, table
-from mixbench.cli import main
+from mixbench.analysis import plot, table
+from mixbench.runs.store import cleanup
+from mixbench.cli.main import main
 if os.getuid() == 0:
     os.setgid(65534), os.setuid(65534)
 if not os.access(matplotlib.matplotlib_fname(), os.R_OK):
