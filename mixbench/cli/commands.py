@@ -169,7 +169,7 @@ def list_command(words: list[str]) -> int:
         raise unknown("list", " ".join(words), GROUP_OF)
     group = GROUP_OF[words[0]]
     described = describe(group, config_dir)
-    for name, reason in (unfit(group, config_dir) if config_dir else {}).items():
+    for name, reason in unfit(group, config_dir).items():
         described[name] = f"cannot be run: {reason}"
     width = max(map(len, described), default=0)
     for name, text in described.items():
@@ -261,9 +261,16 @@ def _method(overrides: Sequence[str]) -> str | None:
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:
+    from mixbench.core.own_functions import ENTRY_POINTS, is_own
     from mixbench.runs import estimate
     from mixbench.runs.store.store import Store
 
+    own = [job for job in jobs if any(is_own(job.cfg[group]) for group in ENTRY_POINTS)]
+    if own:
+        from mixbench.training.loop import check
+
+        for job in own:
+            check(job.cfg)
     for warning in warnings:
         _say(f"warning: {warning}")
     print("\n".join(estimate.dry_run(jobs, Store(results_dir))))
@@ -275,7 +282,7 @@ def _select(words: list[str]) -> "Selection":
     from mixbench.config.compose import Composer
 
     config_dir, words = _config_dir(words)
-    with Composer(config_dir) as composer:
+    with Composer(config_dir, stored=True) as composer:
         return select(composer, words)
 
 

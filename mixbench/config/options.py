@@ -1,15 +1,26 @@
-"""What each group of the configuration offers, read off its YAML files. No torch, no Hydra."""
+"""What each group of the configuration offers: YAML files and functions of installed packages. No torch, no Hydra."""
 
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from mixbench.core import own_functions
 from mixbench.core.errors import UserError, one_line
 
 
 def names(group: str, config_dir: str | None = None) -> list[str]:
     """The options of a group, the user's own folder's included."""
     return list(describe(group, config_dir))
+
+
+@cache
+def shipped(group: str) -> frozenset[str]:
+    """The options of a group that come with mixbench."""
+    folder = files("mixbench.configs") / group
+    if not folder.is_dir():
+        return frozenset()
+    return frozenset(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
 
 
 def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
@@ -21,11 +32,18 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
             for file in sorted(folder.iterdir(), key=lambda file: file.name):
                 if file.name.endswith(".yaml"):
                     found.setdefault(file.name.removesuffix(".yaml"), _first_comment(_text(file)))
+    for name, entry in own_functions.offered(group).items():
+        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
+        found.setdefault(name, f"{entry.value}, of the installed package {package}")
     return found
 
 
-def unfit(group: str, config_dir: str) -> dict[str, str]:
-    """Option of the user's own folder -> why it cannot be run, of those that cannot."""
+def unfit(group: str, config_dir: str | None) -> dict[str, str]:
+    """Option of the user's own folder or of an installed package -> why it cannot be run, of those that cannot."""
+    own = sorted(file.stem for file in (Path(config_dir) / group).glob("*.yaml")) if config_dir else []
+    own += sorted(own_functions.offered(group).keys() - shipped(group) - {*own})
+    if not own:
+        return {}
     from mixbench.analysis import select
     from mixbench.config.compose import Composer
     from mixbench.config.identity import job
@@ -34,16 +52,16 @@ def unfit(group: str, config_dir: str) -> dict[str, str]:
 
     reasons = {}
     with Composer(config_dir) as composer:
-        for file in sorted((Path(config_dir) / group).glob("*.yaml")):
+        for name in own:
             try:
                 if group == "study":
-                    select.check_shown(study.plan(composer, file.stem), select.OPTIONS)
+                    select.check_shown(study.plan(composer, name), select.OPTIONS)
                 elif group == "dataset":  # its images are looked at when they are used
-                    composer.compose([f"dataset={file.stem}"])
+                    composer.compose([f"dataset={name}"])
                 else:
-                    loop.check(job(composer.compose([f"{group}={file.stem}"])).cfg)
+                    loop.check(job(composer.compose([f"{group}={name}"])).cfg)
             except UserError as error:
-                reasons[file.stem] = one_line(str(error))
+                reasons[name] = one_line(str(error))
     return reasons
 
 

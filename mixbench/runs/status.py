@@ -29,11 +29,11 @@ def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
         states = {run_id: results.state(run_id) for run_id in results.ids()}
         head = f"{results.runs}/"
         if filters:
-            with Composer(config_dir) as composer:
+            with Composer(config_dir, stored=True) as composer:
                 states, notes = _matching(composer, results, states, filters)
             head += f" with {' '.join(filters)}"
     else:
-        with Composer(config_dir) as composer:
+        with Composer(config_dir, stored=True) as composer:
             jobs = study.plan(composer, name, filters, options["limit"]).jobs
         states = {job.id: results.state(job.id) for job in jobs}
         steps = {job.id: job.cfg.train.steps for job in jobs}
