@@ -76,7 +76,7 @@ def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
     if not is_own(node):
         return False
     try:
-        return key in Own(group, node).keys()
+        return key in Own(group, node).takes()
     except UserError:
         if stored:
             return True
@@ -86,7 +86,7 @@ def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
 def unknown_key(group: str, node: Mapping, key: str, parent: str) -> UserError:
     """The error for a key that neither the YAML file nor the function has. parent: where the group stands."""
     own = Own(group, node)
-    choices = {*own.keys(), *(["label_smoothing"] if group == "loss" else [])}
+    choices = {*own.takes(), *(["label_smoothing"] if group == "loss" else [])}
     return unknown(f"key of {own.label}", f"{parent}.{key}", [f"{parent}.{choice}" for choice in choices])
 
 

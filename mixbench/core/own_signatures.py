@@ -45,7 +45,7 @@ class Own:
         self.known = self._options(loaded)
         self.function = _without_declaration(loaded)
 
-    def keys(self) -> set[str]:
+    def takes(self) -> set[str]:
         """The names that a YAML file or a command may set: options of the function, settings of its draws."""
         return {*self.known, *self.wanted}
 
@@ -58,7 +58,7 @@ class Own:
             if name in self.known:
                 check_own_kind(f"{key}.{name}", value, self.known[name].annotation)
             elif name not in self.wanted and name not in _kept_by(self.group):
-                choices = [f"{key}.{choice}" for choice in self.keys()]
+                choices = [f"{key}.{choice}" for choice in self.takes()]
                 raise unknown(f"key of {self.label}", f"{key}.{name}", choices)
         pad = cfg.get("pad", 0)
         if self.group == "augment" and not (type(pad) is int and pad >= 0):  # the plan draws `shift` by it

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixbench.analysis import select
+from mixbench.analysis import select, stored_code
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.config.overrides import parse
 from mixbench.core.errors import printable
 from mixbench.core.files import read_json
 from mixbench.runs import estimate, study
+from mixbench.runs.store import metrics_schema
 from mixbench.runs.store.store import State, Store
 
 # What the name of a run tells (identity.run_id), for those whose settings are not stored yet.
@@ -34,7 +35,8 @@ def status(words: Sequence[str], config_dir: str | None = None) -> list[str]:
             head += f" with {' '.join(filters)}"
     else:
         with Composer(config_dir, stored=True) as composer:
-            jobs = study.plan(composer, name, filters, options["limit"]).jobs
+            planned = study.plan(composer, name, filters, options["limit"])
+        jobs = stored_code.completed(planned, [results.runs]).jobs
         states = {job.id: results.state(job.id) for job in jobs}
         steps = {job.id: job.cfg.train.steps for job in jobs}
         todo = [job for job in jobs if states[job.id].name != "finished"]
