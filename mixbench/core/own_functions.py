@@ -262,8 +262,9 @@ def _executed(path: Path, source: bytes, shown: str, checksum: str) -> ModuleTyp
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except SyntaxError as error:
         sys.modules.pop(name, None)
-        where = shown if error.filename == str(path) else error.filename
-        raise UserError(f"{where}, line {error.lineno}: is not Python ({error.msg})") from error
+        where = shown if error.filename in (None, str(path)) else error.filename  # or a sibling's
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{where}{line}: is not Python ({error.msg})") from error
     except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         raise UserError(f"{shown}{_line(error, path)}: executing it fails ({reason(error)})") from error
