@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from mixbench.core.errors import UserError, unknown
 
@@ -92,19 +93,26 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
     import hydra
 
-    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, searched
+    from mixbench.config.options import yaml_names
+    from mixbench.config.own_groups import offered_folder
 
-    overrides = list(overrides) if "-sc" in flags.for_hydra else _checked(flags, overrides)
+    completes = "-sc" in flags.for_hydra
+    overrides = list(overrides) if completes else _checked(flags, overrides)
     logging.raiseExceptions = False  # Hydra's handlers outlive the streams of an earlier call in this process
     before = sys.argv
     # What a part of a mixture or a user's own function takes is known only after composing: Hydra has to add it.
     words = [f"++{text}" if text.startswith(ADDED) else text for text in overrides]
     if "--hydra-help" in flags.for_hydra:  # is of Hydra itself, to which our keys mean nothing
         words = []
-    sys.argv = ["mixbench", *flags.for_hydra, *words]
     told = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with (
+            offered_folder(partial(yaml_names, config_dir=flags.config_dir)) as offered,
+            contextlib.redirect_stderr(told),
+        ):
+            found = [] if completes or offered is None else searched([offered])
+            sys.argv = ["mixbench", *flags.for_hydra, *found, *words]
             hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(_nothing)()
     except SystemExit as end:
         if end.code:

@@ -55,18 +55,26 @@ class Composer:
         if folder is not None and not folder.is_dir():
             raise UserError(f"--config-dir {config_dir}: no such folder")
         self._own, self._stored = folder, stored
-        self._search = [f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"] if folder else []
+        self._search = searched([folder.resolve()] if folder else [])
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._options: dict[str, list[str]] = {}
 
     def __enter__(self) -> "Composer":
         GlobalHydra.instance().clear()
-        own_groups.offer_entry_points()
         self._context = initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
         self._context.__enter__()
+        try:
+            self._offered = own_groups.offered_folder(self._names)
+            offered = self._offered.__enter__()
+        except BaseException:
+            self._context.__exit__(None, None, None)
+            raise
+        if offered is not None:
+            self._search = searched([*([self._own.resolve()] if self._own else []), offered])
         return self
 
     def __exit__(self, *exc) -> None:
+        self._offered.__exit__(*exc)
         self._context.__exit__(*exc)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -153,10 +161,13 @@ class Composer:
     def options(self, group: str) -> list[str]:
         """The names that a group offers, the user's own included."""
         if group not in self._options:
-            loader = GlobalHydra.instance().config_loader()
-            names = loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)
-            self._options[group] = sorted(set(names))
+            self._options[group] = self._names(group)
         return self._options[group]
+
+    def _names(self, group: str) -> list[str]:
+        """The names that a group offers under the search path as it is."""
+        loader = GlobalHydra.instance().config_loader()
+        return sorted(set(loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)))
 
     def has(self, group: str, option: str, key: str) -> bool:
         """Whether an option of a group has a key, such as method.alpha; one that is not there has all."""
@@ -185,6 +196,12 @@ class Composer:
             options = self.options(key)
             if override.value() not in options and not (key == "study" and override.value() is None):
                 raise unknown(key, override.value(), options)
+
+
+def searched(folders: Sequence[Path]) -> list[str]:
+    """The override by which Hydra looks into these folders after the package's own."""
+    paths = ",".join(quoted(f"file://{folder}") for folder in folders)
+    return [f"hydra.searchpath=[{paths}]"] if folders else []
 
 
 def without_paths(text: str) -> str:

@@ -38,6 +38,12 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
     return found
 
 
+def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
+    """The options of a group that have a YAML file, the package's or in the user's own folder."""
+    own = (Path(config_dir) / group).glob("*.yaml") if config_dir else ()
+    return {*shipped(group), *(file.stem for file in own)}
+
+
 def unfit(group: str, config_dir: str | None) -> dict[str, str]:
     """Option of the user's own folder or of an installed package -> why it cannot be run, of those that cannot."""
     own = sorted(file.stem for file in (Path(config_dir) / group).glob("*.yaml")) if config_dir else []

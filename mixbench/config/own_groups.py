@@ -1,11 +1,13 @@
 """A group whose YAML file names a user's own function: its name, file and checksum, and the keys that it takes."""
 
+import contextlib
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from hydra.core.config_store import ConfigStore
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from mixbench.config import options
@@ -18,15 +20,30 @@ GROUPS = tuple(ENTRY_POINTS)
 FOLDER_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # what can name a run's folder
 
 
-def offer_entry_points() -> None:
-    """Make an option of each function that an installed package offers; YAML files of that name go before it.
+@contextlib.contextmanager
+def offered_folder(known: Callable[[str], Collection[str]]) -> Iterator[Path | None]:
+    """A folder with a YAML file for each function that an installed package offers and no YAML file names yet.
 
+    known: group -> the options that there are. Gives None where there is nothing to write; the folder goes at the end.
     Raises UserError where two packages offer different functions under one name.
     """
-    for group in GROUPS:
-        for name, entry in own_functions.offered(group).items():
-            node = {"name": name, "function": own_functions.entry_reference(entry)}
-            ConfigStore.instance().store(name=name, group=group, node=node, provider="mixbench")
+    nodes = [
+        (group, entry)
+        for group in GROUPS
+        if (entries := own_functions.offered(group))
+        for entry in entries.values()
+        if entry.name not in known(group)
+    ]
+    if not nodes:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="mixbench-") as folder:
+        for group, entry in nodes:
+            path = Path(folder) / group / f"{entry.name}.yaml"
+            path.parent.mkdir(exist_ok=True)
+            node = {"name": entry.name, "function": own_functions.entry_reference(entry)}
+            path.write_text(yaml.safe_dump(node), encoding="utf-8")
+        yield Path(folder)
 
 
 def names_function(group: str, node: DictConfig) -> bool:

@@ -22,6 +22,7 @@ __all__ = ["MODELS", "build", "check", "check_batch", "layers"]
 def check(cfg: DictConfig) -> None:
     """Raises UserError where `cfg`, the group model, describes no network."""
     found = _options(cfg)
+    layers(cfg)
     for name, value in found.items() if not is_own(cfg) else ():
         if isinstance(value, int) and value < 1:
             raise UserError(f"model.{name}={value}: must be at least 1")
