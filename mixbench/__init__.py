@@ -14,11 +14,11 @@ docs/api.md tells more. Names are loaded when they are first used: `import mixbe
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mixbench.core.version import __version__
+
 if TYPE_CHECKING:
     from mixbench import mixing
     from mixbench.api import Run, RunFailed, UserError, compare, load_runs, recommend, run, study, sweep
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Run",

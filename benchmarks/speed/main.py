@@ -20,10 +20,10 @@ import torch
 from benchmarks.source import code_sha256
 from benchmarks.speed import loops, methods, rates, report, stored
 from benchmarks.speed.loops import Effort
-from mixbench import __version__
 from mixbench.core import files
 from mixbench.core.errors import UserError
 from mixbench.core.machine import cpu_name
+from mixbench.core.version import __version__
 from mixbench.training.device import PRECISION_NAMES, choose_device, choose_precision
 
 OUT = Path("results/bench")

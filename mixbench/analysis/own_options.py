@@ -5,28 +5,34 @@ from pathlib import Path
 from mixbench.analysis.select import Options, check_shown
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
+from mixbench.config.options import shipped
+from mixbench.core import own_functions
 from mixbench.core.errors import UserError, one_line
 from mixbench.runs import study
 from mixbench.training import loop
 
 
-def unfit(group: str, config_dir: str) -> dict[str, str]:
-    """The options of a user's own folder that cannot be run.
+def unfit(group: str, config_dir: str | None) -> dict[str, str]:
+    """The options of a user's own folder, or of an installed package, that cannot be run.
 
     group: of the configuration, such as method.
     config_dir: the user's folder.
     Returns option -> why it cannot be run.
     """
+    own = sorted(file.stem for file in (Path(config_dir) / group).glob("*.yaml")) if config_dir else []
+    own += sorted(own_functions.offered(group).keys() - shipped(group) - {*own})
+    if not own:
+        return {}
     reasons = {}
     with Composer(config_dir) as composer:
-        for file in sorted((Path(config_dir) / group).glob("*.yaml")):
+        for name in own:
             try:
                 if group == "study":
-                    check_shown(study.plan(composer, file.stem), Options())
+                    check_shown(study.plan(composer, name), Options())
                 elif group == "dataset":  # its images are looked at when they are used
-                    composer.compose([f"dataset={file.stem}"])
+                    composer.compose([f"dataset={name}"])
                 else:
-                    loop.check(job(composer.compose([f"{group}={file.stem}"])).cfg)
+                    loop.check(job(composer.compose([f"{group}={name}"])).cfg)
             except UserError as error:
-                reasons[file.stem] = one_line(str(error))
+                reasons[name] = one_line(str(error))
     return reasons

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from mixbench.analysis import stored_code
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
 from mixbench.analysis.frame import METRICS, NOT_KEYS, SEEDS, cell_value, run_frame
 from mixbench.config.compose import Composer
@@ -105,6 +106,7 @@ def of_study(
     said = {*INERT, study.SCALE} if chosen.scale == settings.scale else INERT
     name_of_part = _folder_name(name, [line_of(o) for o in parsed if o.key_or_group not in said])
     places = {OWN: results.runs, KEPT: results.root / name_of_runs / "runs"}
+    chosen = stored_code.completed(chosen, list(places.values()))
     problems: list[str] = []
     for source in (places[which] for which in sources):
         every, left_out = store.scan(source, of_jobs(chosen.jobs))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixbench.analysis import select
+from mixbench.analysis import select, stored_code
 from mixbench.analysis.select import Options
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
@@ -37,12 +37,13 @@ def status(name: str | None, filters: Sequence[str], options: Options, config_di
         states = {run_id: results.state(run_id) for run_id in results.ids()}
         head = f"{results.runs}/"
         if filters:
-            with Composer(config_dir) as composer:
+            with Composer(config_dir, stored=True) as composer:
                 states, notes = _matching(composer, results, states, filters)
             head += f" with {' '.join(filters)}"
     else:
-        with Composer(config_dir) as composer:
-            jobs = study.plan(composer, name, filters, options.limit).jobs
+        with Composer(config_dir, stored=True) as composer:
+            planned = study.plan(composer, name, filters, options.limit)
+        jobs = stored_code.completed(planned, [results.runs]).jobs
         states = {job.id: results.state(job.id) for job in jobs}
         steps = {job.id: job.cfg.train.steps for job in jobs}
         todo = [job for job in jobs if states[job.id].name != "finished"]

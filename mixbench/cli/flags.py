@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from mixbench.core.errors import UserError, unknown
 
@@ -26,7 +27,9 @@ SHOWS = (
     "--version",
 )  # flags that show something and train nothing
 DRY_RUN = "--dry-run"  # ours: what would be trained, and what it would cost
+CONFIG_DIR = "MIXBENCH_CONFIG_DIR"  # environment variable: remembers --config-dir FOLDER
 YES = "--yes"  # ours: go on where a command asks for more runs than overrides.LIMIT
+ADDED = ("method.", "augment.", "loss.", "model.")  # keys that may stand in no YAML file
 BARE = (DRY_RUN, YES, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
 KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)
 
@@ -75,6 +78,12 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
         flags.yes |= name == YES
         if name not in ("--multirun", "-m", "--run", "-r", DRY_RUN, YES):
             flags.for_hydra += [name, value] if value else [name]
+    remembered = os.environ.get(CONFIG_DIR)
+    if flags.config_dir is None and remembered and "--config-dir" in known:
+        flags.config_dir = os.path.expanduser(remembered)
+        if not os.path.isdir(flags.config_dir):
+            raise UserError(f"{CONFIG_DIR}={remembered}: no such folder; correct it, or unset {CONFIG_DIR}")
+        flags.for_hydra += ["--config-dir", flags.config_dir]
     if all(not set(names).isdisjoint(flags.for_hydra) for names in CHOICES):
         raise UserError("--cfg and --info show different things; give one of them")
     return flags
@@ -84,19 +93,26 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
     import hydra
 
-    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, searched
+    from mixbench.config.options import yaml_names
+    from mixbench.config.own_groups import offered_folder
 
-    overrides = list(overrides) if "-sc" in flags.for_hydra else _checked(flags, overrides)
+    completes = "-sc" in flags.for_hydra
+    overrides = list(overrides) if completes else _checked(flags, overrides)
     logging.raiseExceptions = False  # Hydra's handlers outlive the streams of an earlier call in this process
     before = sys.argv
-    # What a part of a mixture takes is known only after composing (Composer._complete_parts): Hydra has to add it.
-    words = [f"++{text}" if text.startswith("method.parts.") else text for text in overrides]
+    # What a part of a mixture or a user's own function takes is known only after composing: Hydra has to add it.
+    words = [f"++{text}" if text.startswith(ADDED) else text for text in overrides]
     if "--hydra-help" in flags.for_hydra:  # is of Hydra itself, to which our keys mean nothing
         words = []
-    sys.argv = ["mixbench", *flags.for_hydra, *words]
     told = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with (
+            offered_folder(partial(yaml_names, config_dir=flags.config_dir)) as offered,
+            contextlib.redirect_stderr(told),
+        ):
+            found = [] if completes or offered is None else searched([offered])
+            sys.argv = ["mixbench", *flags.for_hydra, *found, *words]
             hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(_nothing)()
     except SystemExit as end:
         if end.code:

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from mixbench import __version__
 from mixbench.cli import streams
 from mixbench.cli.commands import COMMANDS
 from mixbench.cli.flags import DRY_RUN, SHOWS
 from mixbench.cli.help import HELP
 from mixbench.core.errors import CannotWrite, UserError, one_line, unknown
+from mixbench.core.version import __version__
 
 WORKS = ("run", "sweep", "study", "clean", "export", "import")  # commands that do more than write to standard output
 

@@ -15,14 +15,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mixbench.config import own_files
+from mixbench.config import own_files, own_groups
 from mixbench.config.overrides import PATHS, home, line_of, parse, quoted, told
 from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
 
 CONFIG_MODULE = "mixbench.configs"
 CONFIG_NAME = "run"
-OF_THE_FILE = ("name", "version")  # what an option of a group is, not how
+OF_THE_FILE = ("name", "version", "function", "code")  # what an option of a group is, not how
 # What Hydra and OmegaConf raise on a file or a value that does not fit, beside their own errors.
 UNFIT = (
     HydraException,
@@ -47,14 +47,15 @@ class Composer:
     """Composes run configurations; a context manager, since Hydra keeps its state in a global.
 
     config_dir: a folder of the user's own YAML files, laid out as configs/ is; searched after the package's own.
+    stored: only stored runs are read, for which the files of own functions need not be there.
     """
 
-    def __init__(self, config_dir: str | None = None):
+    def __init__(self, config_dir: str | None = None, stored: bool = False):
         folder = None if config_dir is None else Path(home(config_dir))
         if folder is not None and not folder.is_dir():
             raise UserError(f"--config-dir {config_dir}: no such folder")
-        self._own = folder
-        self._search = [f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"] if folder else []
+        self._own, self._stored = folder, stored
+        self._search = searched([folder.resolve()] if folder else [])
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._options: dict[str, list[str]] = {}
 
@@ -62,9 +63,18 @@ class Composer:
         GlobalHydra.instance().clear()
         self._context = initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
         self._context.__enter__()
+        try:
+            self._offered = own_groups.offered_folder(self._names)
+            offered = self._offered.__enter__()
+        except BaseException:
+            self._context.__exit__(None, None, None)
+            raise
+        if offered is not None:
+            self._search = searched([*([self._own.resolve()] if self._own else []), offered])
         return self
 
     def __exit__(self, *exc) -> None:
+        self._offered.__exit__(*exc)
         self._context.__exit__(*exc)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -81,11 +91,12 @@ class Composer:
         cfg = copy.deepcopy(self._with_options(chosen))
         for override in values:
             of_part = f"{override.key_or_group}.".startswith("method.parts.") and "parts" in cfg.method
-            if not of_part and not _has(cfg, override.key_or_group):
+            added = not of_part and not _has(cfg, override.key_or_group)
+            if added and not self._takes(cfg, override.key_or_group):
                 raise _unknown_key(cfg, override.key_or_group)
             _check_of_file(cfg, override)
             try:
-                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True, force_add=of_part)
+                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True, force_add=of_part or added)
             except UNFIT as error:
                 raise UserError(f"{override.input_line}: {told(error)}") from error
         if "parts" in cfg.method:
@@ -116,7 +127,9 @@ class Composer:
                     raise UserError(
                         f"method.parts.{name}.{key}={value}: is the method's own; name methods in method.methods"
                     )
-                if key not in method.parts[name]:
+                if key not in method.parts[name] and not own_groups.takes(
+                    "method", method.parts[name], str(key), self._stored
+                ):
                     raise _unknown_key(OmegaConf.create({"method": method}), f"method.parts.{name}.{key}")
                 method.parts[name][key] = value
 
@@ -125,25 +138,43 @@ class Composer:
             if self._own is not None:
                 own_files.check(self._own, chosen)
             try:
-                self._composed[chosen] = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
+                cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
+                own = [group for group in own_groups.GROUPS if own_groups.names_function(group, cfg[group])]
+                options = self._choices(chosen) if own else {}
             except UNFIT as error:
                 raise _of_file(" ".join(chosen), error) from error
+            for group in own:
+                own_groups.complete(cfg, group, options[group], self._own, self._stored)
+            self._composed[chosen] = cfg
         return self._composed[chosen]
+
+    def _choices(self, chosen: tuple[str, ...]) -> dict[str, str]:
+        """Group -> the option of it that Hydra loads under these choices, those of a study's defaults included."""
+        cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen], return_hydra_config=True)
+        return OmegaConf.to_container(cfg.hydra.runtime.choices)
+
+    def _takes(self, cfg: DictConfig, key: str) -> bool:
+        """Whether a user's own function takes a key that its file leaves to its default."""
+        group, _, name = key.partition(".")
+        return group in own_groups.GROUPS and own_groups.takes(group, cfg[group], name, self._stored)
 
     def options(self, group: str) -> list[str]:
         """The names that a group offers, the user's own included."""
         if group not in self._options:
-            loader = GlobalHydra.instance().config_loader()
-            names = loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)
-            self._options[group] = sorted(set(names))
+            self._options[group] = self._names(group)
         return self._options[group]
+
+    def _names(self, group: str) -> list[str]:
+        """The names that a group offers under the search path as it is."""
+        loader = GlobalHydra.instance().config_loader()
+        return sorted(set(loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)))
 
     def has(self, group: str, option: str, key: str) -> bool:
         """Whether an option of a group has a key, such as method.alpha; one that is not there has all."""
         if option not in self.options(group):
             return True
         cfg = self._with_options((f"{group}={option}",))
-        return _has(cfg, key) or (key.startswith("method.parts.") and "parts" in cfg.method)
+        return _has(cfg, key) or (key.startswith("method.parts.") and "parts" in cfg.method) or self._takes(cfg, key)
 
     def method_name(self, option: str) -> str:
         """The method that an option stands for: its own name, or for an alias another's."""
@@ -167,6 +198,12 @@ class Composer:
                 raise unknown(key, override.value(), options)
 
 
+def searched(folders: Sequence[Path]) -> list[str]:
+    """The override by which Hydra looks into these folders after the package's own."""
+    paths = ",".join(quoted(f"file://{folder}") for folder in folders)
+    return [f"hydra.searchpath=[{paths}]"] if folders else []
+
+
 def without_paths(text: str) -> str:
     """A run's config.yaml without where its images lay, which is of one machine and decides nothing.
 
@@ -175,6 +212,7 @@ def without_paths(text: str) -> str:
     try:
         cfg = OmegaConf.create(text)
         cfg.dataset.path, cfg.dataset.root = None, "data"
+        own_groups.without_folders(cfg)
         return OmegaConf.to_yaml(cfg)
     except (OmegaConfBaseException, yaml.YAMLError, AttributeError, TypeError, ValueError):
         return text
@@ -204,6 +242,8 @@ def _unknown_key(cfg: DictConfig, key: str) -> UserError:
         if meant:
             return UserError(f"unknown key {key!r} (did you mean {' or '.join(meant)}?)")
     node = OmegaConf.select(cfg, parent) if parent and _has(cfg, parent) else None
+    if isinstance(node, DictConfig) and own_groups.is_own(node):
+        return own_groups.unknown_key(parent.split(".")[0], node, last, parent)
     if parent and not isinstance(node, DictConfig):
         return unknown("key", key, [str(k) for k in cfg])
     node = node if isinstance(node, DictConfig) else cfg

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mixbench.config.validate import settle
 from mixbench.core.errors import UserError
+from mixbench.core.own_functions import short
 
 # Keys that do not bear on what a run computes, only on where and how.
 INERT = {
@@ -134,12 +135,12 @@ def _drawn_by_subset_seed(cfg: DictConfig) -> bool:
 
 
 def _flat(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The keys of a group with their values; those below another key as key.name."""
+    """The keys of a group with their values; those below another key as key.name; of an own function not its folder."""
     for key, value in group.items():
         if isinstance(value, Mapping):
             yield from ((f"{key}.{name}", inner) for name, inner in _flat(value))
         else:
-            yield key, value
+            yield key, short(value) if key == "function" and "code" in group else value
 
 
 def _plain(value: Any) -> Any:

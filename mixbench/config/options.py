@@ -1,13 +1,25 @@
-"""What each group of the configuration offers, read off its YAML files. No torch, no Hydra."""
+"""What each group of the configuration offers: YAML files and functions of installed packages. No torch, no Hydra."""
 
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from mixbench.core import own_functions
 
 
 def names(group: str, config_dir: str | None = None) -> list[str]:
     """The options of a group, the user's own folder's included."""
     return list(describe(group, config_dir))
+
+
+@cache
+def shipped(group: str) -> frozenset[str]:
+    """The options of a group that come with mixbench."""
+    folder = files("mixbench.configs") / group
+    if not folder.is_dir():
+        return frozenset()
+    return frozenset(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
 
 
 def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
@@ -19,7 +31,16 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
             for file in sorted(folder.iterdir(), key=lambda file: file.name):
                 if file.name.endswith(".yaml"):
                     found.setdefault(file.name.removesuffix(".yaml"), _first_comment(_text(file)))
+    for name, entry in own_functions.offered(group).items():
+        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
+        found.setdefault(name, f"{entry.value}, of the installed package {package}")
     return found
+
+
+def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
+    """The options of a group that have a YAML file, the package's or in the user's own folder."""
+    own = (Path(config_dir) / group).glob("*.yaml") if config_dir else ()
+    return {*shipped(group), *(file.stem for file in own)}
 
 
 def _text(file: Traversable) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from mixbench.config.options import shipped
 from mixbench.core.errors import UserError
 
 MOST_BYTES = 1_000_000  # of a file: a study of a thousand published rows has a tenth of it
@@ -24,6 +25,8 @@ def check(config_dir: Path, chosen: Sequence[str]) -> None:
         path = config_dir / group / f"{option}.yaml"
         if (group, option) not in seen and path.exists():
             seen.add((group, option))
+            if option in shipped(group):
+                raise UserError(f"{path}: {group}={option} comes with mixbench, which goes before; rename the file")
             content = read(path)
             if group == "study":
                 _check_lists(path, content.get("study"))

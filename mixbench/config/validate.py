@@ -163,8 +163,8 @@ def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
             return NONE
     if "alpha" not in method:
         return method
-    if method.beta is None:
-        method.beta = method.alpha
+    if method.get("beta") is None:  # a user's own file may leave it out
+        OmegaConf.update(method, "beta", method.alpha, force_add=True)
     if method.alpha == 0 and method.beta == 0:
         return NONE
     if 0 in (method.alpha, method.beta):

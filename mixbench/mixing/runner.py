@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mixbench.core.draws import Plan
 from mixbench.core.errors import unknown
-from mixbench.core.registry import Configured
+from mixbench.core.own_functions import is_own
+from mixbench.core.own_signatures import configured
 from mixbench.mixing import METHODS
 from mixbench.mixing.operations import nowhere
 
@@ -42,16 +43,16 @@ def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
     """
     if cfg["name"] == MIXTURE:
         return Mixture(cfg, key)
-    if cfg["name"] not in METHODS:
+    if cfg["name"] not in METHODS and not is_own(cfg):
         raise unknown(f"{key}.name", cfg["name"], METHOD_NAMES)
     return Single(cfg, key)
 
 
 class Single:
-    """One function of METHODS with its options."""
+    """One function, of METHODS or a user's own, with its options."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
-        self.key, self.function = key, Configured("method", METHODS, cfg, key)
+        self.key, self.function = key, configured("method", METHODS, cfg, key)
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
         return replace(plan, draws=self.function.draws, **self.function.settings).drawn(first, count)

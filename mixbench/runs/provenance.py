@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mixbench
 from mixbench.core import numerics
+from mixbench.core.version import __version__
 from mixbench.data import Split
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-core", "omegaconf")
@@ -18,7 +18,7 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-co
 def collect(split: Split, device: str, precision: str, threads: int) -> dict[str, Any]:
     """What provenance.json says of a run. precision: as resolved, fp32 or bf16. threads: of the CPU."""
     return {
-        "mixbench": mixbench.__version__,
+        "mixbench": __version__,
         "numerics": dict(numerics.VERSIONS),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
@@ -49,7 +49,7 @@ def _noise(split: Split) -> dict[str, Any]:
 @cache
 def _git_commit() -> str | None:
     """The checkout's commit, with + where files differ from it; None for an installed package."""
-    folder = Path(mixbench.__file__).parent.parent
+    folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}

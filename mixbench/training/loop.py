@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from mixbench.augment import AUGMENTS
 from mixbench.config.schema import TrainConfig, typed
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.own_functions import reason
+from mixbench.core.own_signatures import OwnConfigured, configured
 from mixbench.core.random_words import Purpose, words
 from mixbench.core.registry import Configured
 from mixbench.data import Split
-from mixbench.mixing.runner import At, Mixed, build
+from mixbench.mixing.runner import At, Mixed, Single, build
 from mixbench.training import checkpoint as checkpoints
+from mixbench.training import own_checks
 from mixbench.training.checkpoint import Progress, Row
 from mixbench.training.losses import LOSSES, one_hot
 
@@ -66,26 +70,36 @@ class Reporter:
 
 def check(cfg: DictConfig) -> None:
     """Raises UserError where the configuration names a function, network or option that there is not."""
-    augment, method = Configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
-    Configured("loss", LOSSES, cfg.loss)
+    augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+    loss = configured("loss", LOSSES, cfg.loss)
     models.check(cfg.model)
     # Called on two empty images: what their options may be is the functions' to know.
     images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
     plan = Plan(0, 2, 2, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
-    _try("augment", lambda: augment(images, decided=_tensors(plan.drawn(0, 1))))
+    _try("augment", augment, lambda: own_checks.augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images))
+    _try("loss", loss, lambda: own_checks.loss(loss(torch.zeros(2, 2, requires_grad=True), targets, decided={})))
     for key, one in method.singles().items():
-        _try(key, lambda one=one: one(images.float(), targets, _tensors(one.drawn(plan, 0, 1))))
+        _try(key, one.function, partial(_try_method, one, images.float(), targets, plan))
         for layer in one.function.options.get("layers", ()):
             if layer not in models.layers(cfg.model):
                 raise unknown(f"layer (model={cfg.model.name}) in {key}.layers", layer, models.layers(cfg.model))
 
 
-def _try(key: str, call: Callable[[], Any]) -> None:
-    """Raises UserError where the call finds a value at fault, which stands under `key`."""
+def _try(key: str, function: Configured, call: Callable[[], Any]) -> None:
+    """Raises UserError where the call finds a value at fault, which stands under `key`, or a user's function fails."""
     try:
         call()
-    except ValueError as error:
-        raise UserError(f"{key}.{error}") from error
+    except Exception as error:
+        if isinstance(function, OwnConfigured):
+            raise UserError(f"{function.label}: fails on two empty images of 8x8 ({reason(error)})") from error
+        if isinstance(error, ValueError):
+            raise UserError(f"{key}.{error}") from error
+        raise
+
+
+def _try_method(method: Single, images: Tensor, targets: Tensor, plan: Plan) -> None:
+    mixed = method(images, targets, _tensors(method.drawn(plan, 0, 1)))
+    own_checks.mixed(mixed[0], mixed[1], images, targets)
 
 
 def _tensors(decided: dict[str, np.ndarray]) -> dict[str, Tensor]:
@@ -133,6 +147,7 @@ class Engine:
         with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
             model = models.build(cfg.model, channels, split.num_classes)
+        self.has_layers = len(models.layers(cfg.model)) > 1  # a network with the input alone takes nothing but images
         # torch's types leave out memory_format together with a device.
         self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = torch.optim.SGD(
@@ -149,8 +164,8 @@ class Engine:
             torch.tensor(255 * a, dtype=self.master, device=device).view(1, -1, 1, 1) for a in (split.mean, split.std)
         )
         self.classes = split.num_classes
-        self.augment, self.method = Configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
-        self.loss, self.smoothing = Configured("loss", LOSSES, cfg.loss), cfg.loss.label_smoothing
+        self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+        self.loss, self.smoothing = configured("loss", LOSSES, cfg.loss), cfg.loss.label_smoothing
         self.plan = Plan(
             cfg.seed,
             len(self.images),
@@ -199,7 +214,7 @@ class Engine:
     def forward(self, images: Tensor, at: At | None = None) -> Tensor:
         """Logits, float32 [B, K] (with dtype float64 float64); `at` replaces the features of the network's layers."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != self.master):
-            return self.model(images, at).to(self.master)
+            return (self.model(images, at) if self.has_layers else self.model(images)).to(self.master)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from torch.overrides import TorchFunctionMode
 from mixbench import models
 from mixbench.core import memory
 from mixbench.core.errors import UserError
+from mixbench.core.own_functions import is_own, reason, told
+from mixbench.training import own_checks
 
 SIDE = 64  # pixels
 DRAWING = ("normal_", "uniform_")  # methods by which torch.nn.init fills a tensor
@@ -65,6 +67,8 @@ def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> 
     blank image of at most SIDE pixels a side: on the meta device that pass would import a compiler too.
     """
     cfg = cast(DictConfig, OmegaConf.create(model))  # a text may hold a list, but this is a group's
+    if is_own(cfg):
+        return _bytes_of_own(cfg, height, width, channels, classes)
     with _WithoutInit():
         with torch.device("meta"):
             network = models.build(cfg, channels, classes)
@@ -88,3 +92,22 @@ def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> 
     pixels, labels = channels * height * width, logits.shape[1]
     # uint8 and float32 images, label weights, and the layers' inputs for the gradient of their weights (in bf16).
     return of_network, pixels + 4 * pixels + 4 * labels + 2 * inputs
+
+
+def _bytes_of_own(cfg: DictConfig, height: int, width: int, channels: int, classes: int) -> tuple[int, int]:
+    """As _bytes, of a user's own network, which is built as it is and shown one blank image as large as the data's.
+
+    Nothing is counted for the features, whose sizes are the network's to know. Raises UserError where it fails.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        network = models.build(cfg, channels, classes).eval()
+        weights = sum(parameter.numel() for parameter in network.parameters())
+        try:
+            if weights == 0:
+                raise ValueError("has no weights to train")
+            own_checks.logits(network(torch.zeros(1, channels, height, width)), 1, classes)
+        except Exception as error:
+            raise UserError(
+                f"{told(cfg.function)}: fails on an image of {channels}x{height}x{width} ({reason(error)})"
+            ) from error
+    return 12 * weights, 5 * channels * height * width + 4 * classes

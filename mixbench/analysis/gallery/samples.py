@@ -11,7 +11,7 @@ from mixbench import data
 from mixbench.augment import AUGMENTS
 from mixbench.config.identity import Job
 from mixbench.core.draws import Plan
-from mixbench.core.registry import Configured
+from mixbench.core.own_signatures import configured
 from mixbench.mixing.runner import build
 from mixbench.training.losses import one_hot
 
@@ -43,7 +43,7 @@ class Scene:
                 settings.p = 1.0  # an image that is left alone shows nothing
             if "layers" in settings:
                 settings.layers = ["input"]  # mixed features cannot be looked at
-        self.method, self.augment = build(self.cfg.method), Configured("augment", AUGMENTS, self.cfg.augment)
+        self.method, self.augment = build(self.cfg.method), configured("augment", AUGMENTS, self.cfg.augment)
         self.index = torch.from_numpy(_pairs(images.train_labels))
         height, width = images.train_images.shape[1:3]
         pad = self.augment.options.get("pad", 0)

@@ -27,7 +27,7 @@ def select_runs(words: list[str]) -> "Selection":
     from mixbench.config.compose import Composer
 
     config_dir, words = config_dir_of(words)
-    with Composer(config_dir) as composer:
+    with Composer(config_dir, stored=True) as composer:
         return select(composer, words)
 
 

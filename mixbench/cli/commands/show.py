@@ -13,6 +13,7 @@ from mixbench.cli.commands.shared import (
     write_table,
 )
 from mixbench.cli.help import GALLERY_HELP, LIST_HELP, REPORT_HELP, STATUS_HELP, TABLE_HELP
+from mixbench.core import own_functions
 from mixbench.core.errors import unknown
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def list_command(words: list[str]) -> int:
         raise unknown("list", " ".join(words), GROUP_OF)
     group = GROUP_OF[words[0]]
     described = describe(group, config_dir)
-    if config_dir:
+    if config_dir or own_functions.offered(group):
         from mixbench.analysis.own_options import unfit
 
         for name, reason in unfit(group, config_dir).items():

@@ -94,9 +94,16 @@ def _method(overrides: Sequence[str]) -> str | None:
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:
+    from mixbench.core.own_functions import ENTRY_POINTS, is_own
     from mixbench.runs import estimate
     from mixbench.runs.store.store import Store
 
+    own = [job for job in jobs if any(is_own(job.cfg[group]) for group in ENTRY_POINTS)]
+    if own:
+        from mixbench.training.loop import check
+
+        for job in own:
+            check(job.cfg)
     for warning in warnings:
         say(f"warning: {warning}")
     print("\n".join(estimate.dry_run(jobs, Store(results_dir))))

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from mixbench import __version__
 from mixbench.config.compose import without_paths
 from mixbench.config.identity import run_id
 from mixbench.core import files, memory
 from mixbench.core.errors import CannotWrite, UserError, printable
+from mixbench.core.version import __version__
 from mixbench.runs.store import store
 from mixbench.runs.store.store import UNREADABLE
 

@@ -1,0 +1,56 @@
+"""A study's runs of an own function whose file is gone: which code they were made with is read off stored runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mixbench.analysis.filters import of_jobs
+from mixbench.config.identity import Job, cell_hash, run_id
+from mixbench.runs.store import store
+from mixbench.runs.study import Study
+
+SEEDS = ("seed", "subset_seed")
+
+
+def completed(chosen: Study, folders: Sequence[Path]) -> Study:
+    """The study with the code of its jobs, where the function's file is gone, as the newest stored run alike has it.
+
+    folders: of stored runs. Returns the study as it is where every file is there.
+    """
+    unknown = [job for job in chosen.jobs if _unknown(job.identity)]
+    if not unknown:
+        return chosen
+    found = [m for folder in folders for m in store.scan(folder, of_jobs(unknown))[0]]
+    found.sort(key=lambda m: (m["folder"] / "metrics.json").stat().st_mtime, reverse=True)
+    jobs = [_completed(job, found) for job in chosen.jobs]
+    variants = dict(chosen.variants)
+    for before, after in zip(chosen.jobs, jobs, strict=True):
+        name = variants.get(cell_hash(before.identity))
+        if name is not None:
+            variants[cell_hash(after.identity)] = name
+    return replace(chosen, jobs=jobs, variants=variants)
+
+
+def _unknown(identity: Mapping[str, Any]) -> list[str]:
+    """Where own functions stand whose code is not known, such as `method.`."""
+    return [key.removesuffix("code") for key, value in identity.items() if key.endswith(".code") and value is None]
+
+
+def _completed(job: Job, found: Sequence[Mapping[str, Any]]) -> Job:
+    places = _unknown(job.identity)
+    for m in found if places else ():
+        if _known(m["identity"], job.identity, places) == _known(job.identity, job.identity, places):
+            identity = {**m["identity"], **{key: job.identity[key] for key in SEEDS}}
+            return replace(job, identity=identity, id=run_id(identity))
+    return job
+
+
+def _known(identity: Mapping[str, Any], wanted: Mapping[str, Any], places: Sequence[str]) -> str:
+    """The hash of what can be compared: no seeds, no code, none of its options that the YAML file does not have."""
+
+    def compared(key: str) -> bool:
+        place = next((place for place in places if key.startswith(place)), None)
+        return place is None or (key in wanted and key != f"{place}code")
+
+    return cell_hash({key: value for key, value in identity.items() if compared(key)})

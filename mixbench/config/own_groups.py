@@ -1,0 +1,124 @@
+"""A group whose YAML file names a user's own function: its name, file and checksum, and the keys that it takes."""
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from mixbench.config import options
+from mixbench.core import own_functions
+from mixbench.core.errors import UserError, unknown
+from mixbench.core.own_functions import ENTRY_POINTS, is_own
+from mixbench.core.own_signatures import Own
+
+GROUPS = tuple(ENTRY_POINTS)
+FOLDER_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # what can name a run's folder
+
+
+@contextlib.contextmanager
+def offered_folder(known: Callable[[str], Collection[str]]) -> Iterator[Path | None]:
+    """A folder with a YAML file for each function that an installed package offers and no YAML file names yet.
+
+    known: group -> the options that there are. Gives None where there is nothing to write; the folder goes at the end.
+    Raises UserError where two packages offer different functions under one name.
+    """
+    nodes = [
+        (group, entry)
+        for group in GROUPS
+        if (entries := own_functions.offered(group))
+        for entry in entries.values()
+        if entry.name not in known(group)
+    ]
+    if not nodes:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="mixbench-") as folder:
+        for group, entry in nodes:
+            path = Path(folder) / group / f"{entry.name}.yaml"
+            path.parent.mkdir(exist_ok=True)
+            node = {"name": entry.name, "function": own_functions.entry_reference(entry)}
+            path.write_text(yaml.safe_dump(node), encoding="utf-8")
+        yield Path(folder)
+
+
+def names_function(group: str, node: DictConfig) -> bool:
+    """Whether a composed group is a user's own: its file has `function`, or the name of an entry point."""
+    return is_own(node) or _entry_point(group, node) is not None
+
+
+def complete(cfg: DictConfig, group: str, option: str, folder: Path | None, stored: bool) -> None:
+    """Set name, function (with the file's absolute path) and code, the checksum, of a user's own group in `cfg`.
+
+    option: the file that was chosen. folder: of the user's YAML files. stored: only stored runs are read, so that the
+    function's file may be gone; `code` is None then. Raises UserError where the keys do not fit.
+    """
+    node, entry = cfg[group], _entry_point(group, cfg[group])
+    name = node.get("name", option)
+    if "code" in node:
+        raise UserError(f"{group}={option}: code={node.code}: is the checksum that mixbench computes; leave it out")
+    if not isinstance(name, str) or not re.fullmatch(FOLDER_NAME, name):
+        raise UserError(
+            f"{group}={option}: name={name}: must be of letters, digits and . _ + - alone, since it names folders; "
+            "rename the file"
+        )
+    if name in options.shipped(group):
+        raise UserError(
+            f"{group}={option}: {name} is the name of one of mixbench's own; leave name out, and give the file "
+            "another name"
+        )
+    if is_own(node) and name != option and entry is None:
+        raise UserError(f"{group}={option}: name={name}: a file with function has its own name; leave name out")
+    reference = own_functions.entry_reference(entry) if not is_own(node) else node.function
+    reference = own_functions.located(reference, (folder or Path()) / group, f"{group}={option}: function")
+    code = own_functions.code(reference)
+    if code is None and not stored:
+        own_functions.load(reference)  # says what is missing
+    for key, value in (("name", name), ("function", reference), ("code", code)):
+        OmegaConf.update(cfg, f"{group}.{key}", value, force_add=True)
+    if group == "loss" and "label_smoothing" not in node:
+        OmegaConf.update(cfg, "loss.label_smoothing", 0.0, force_add=True)
+
+
+def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
+    """Whether a user's own function takes a key that its YAML file does not have: an option or setting with a default.
+
+    group, node: of the function. stored: as for `complete`; what cannot be known then is taken.
+    Raises UserError where the function cannot be loaded.
+    """
+    if not is_own(node):
+        return False
+    try:
+        return key in Own(group, node).takes()
+    except UserError:
+        if stored:
+            return True
+        raise
+
+
+def unknown_key(group: str, node: Mapping, key: str, parent: str) -> UserError:
+    """The error for a key that neither the YAML file nor the function has. parent: where the group stands."""
+    own = Own(group, node)
+    choices = {*own.takes(), *(["label_smoothing"] if group == "loss" else [])}
+    return unknown(f"key of {own.label}", f"{parent}.{key}", [f"{parent}.{choice}" for choice in choices])
+
+
+def without_folders(cfg: DictConfig) -> None:
+    """Take the folders of own functions out of a configuration, which are of one machine and decide nothing."""
+    for group in GROUPS:
+        node = cfg.get(group) or {}
+        for one in (node, *(node.get("parts") or {}).values()):
+            if is_own(one) and "code" in one:
+                one.function = own_functions.short(one.function)
+
+
+def _entry_point(group: str, node: DictConfig) -> EntryPoint | None:
+    """The entry point that the group's `name` means; a name of mixbench's own means none."""
+    name = node.get("name")
+    if not isinstance(name, str) or name in options.shipped(group):
+        return None
+    return own_functions.offered(group).get(name)
