@@ -11,7 +11,7 @@ import pandas as pd
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
 from mixbench.cli.flags import YES
 from mixbench.config.compose import Composer
-from mixbench.config.identity import INERT, Job, cell_hash, completed
+from mixbench.config.identity import INERT, WHOLE_KEYS, Job, cell_hash, completed
 from mixbench.config.overrides import LIMIT, home, parse, values
 from mixbench.config.schema import StudyConfig
 from mixbench.core import numerics
@@ -19,38 +19,15 @@ from mixbench.core.errors import UserError, unknown
 from mixbench.runs import study
 from mixbench.runs.store import store
 from mixbench.runs.store.store import Store
-from mixbench.runs.study import Study
+from mixbench.runs.study import VARIANT, Study
 from mixbench.stats import RULES
-from mixbench.training import rules
+from mixbench.training import measured, rules
 
 OPTIONS = {"rows": None, "columns": None, "rule": None, "results_dir": "results", "out": None}
-METRICS = (
-    "final_accuracy",
-    "median10_accuracy",
-    "best_accuracy",
-    "clean_train_accuracy",
-    "true_train_accuracy",
-    "nll",
-    "ece",
-    "temperature",
-    "unscaled_nll",
-    "unscaled_ece",
-    "scaled_nll",
-    "scaled_ece",
-    "steps",
-    "images_seen",
-    "seconds",
-    "steps_per_second",
-    "peak_memory_bytes",
-    "other_load",
-    "device",
-    "mixbench",
-    "numerics",
-)
+METRICS = (*measured.SCALARS, "device", "mixbench", "numerics")  # what a row holds beside its settings
 OWN, KEPT = "own", "kept"  # runs of whoever uses this checkout; records that came with it
-NOT_KEYS = ("cell", "folder", "per_class_accuracy")
-# What a run is of, beside the keys with a dot in their name and the seeds.
-GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision", "variant")
+OF_EACH_CLASS = tuple(name for name in measured.MEASURES if name not in measured.SCALARS)
+NOT_KEYS = ("cell", "folder", *OF_EACH_CLASS)
 SEEDS = ("seed", "subset_seed")
 
 
@@ -283,7 +260,8 @@ def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def identity_keys(frame: pd.DataFrame) -> list[str]:
     """The columns of a frame that say what was run, the seeds left out."""
-    return [key for key in frame.columns if "." in key or key in GROUP_KEYS]
+    whole = {*WHOLE_KEYS, VARIANT} - {*SEEDS}
+    return [key for key in frame.columns if "." in key or key in whole]
 
 
 def _cell_value(value: Any) -> Any:
@@ -305,7 +283,7 @@ def _frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | None =
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}
         record |= {"numerics": numerics.name(m) if "mixbench" in m else None}
-        record |= {"resolved_precision": m.get("precision"), "per_class_accuracy": m.get("per_class_accuracy")}
+        record |= {"resolved_precision": m.get("precision")} | {key: m.get(key) for key in OF_EACH_CLASS}
         record |= {"cell": cell, "folder": m.get("folder")}
         records.append(record)
     columns = list(dict.fromkeys(key for record in records for key in record)) or ["id", *NOT_KEYS]

@@ -17,19 +17,13 @@ from mixbench.cli.help import (
     TABLE_HELP,
 )
 from mixbench.core.errors import one_line, unknown
+from mixbench.core.groups import GROUPS
 
 if TYPE_CHECKING:
     from mixbench.analysis.select import Selection
     from mixbench.config.identity import Job
 
-GROUP_OF = {
-    "methods": "method",
-    "datasets": "dataset",
-    "models": "model",
-    "augments": "augment",
-    "losses": "loss",
-    "studies": "study",
-}
+GROUP_OF = {group.listed: name for name, group in GROUPS.items() if group.listed}
 
 
 def run(words: list[str], multirun: bool = False) -> int:
