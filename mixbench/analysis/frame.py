@@ -5,35 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench.config.identity import cell_hash, completed
+from mixbench.config.identity import WHOLE_KEYS, cell_hash, completed
 from mixbench.core import numerics
+from mixbench.runs.study_file import VARIANT
+from mixbench.training import measured
 
-METRICS = (
-    "final_accuracy",
-    "median10_accuracy",
-    "best_accuracy",
-    "clean_train_accuracy",
-    "true_train_accuracy",
-    "nll",
-    "ece",
-    "temperature",
-    "unscaled_nll",
-    "unscaled_ece",
-    "scaled_nll",
-    "scaled_ece",
-    "steps",
-    "images_seen",
-    "seconds",
-    "steps_per_second",
-    "peak_memory_bytes",
-    "other_load",
-    "device",
-    "mixbench",
-    "numerics",
-)
-NOT_KEYS = ("cell", "folder", "per_class_accuracy")
-# What a run is of, beside the keys with a dot in their name and the seeds.
-GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision", "variant")
+METRICS = (*measured.SCALARS, "device", "mixbench", "numerics")  # what a row holds beside its settings
+OF_EACH_CLASS = tuple(name for name in measured.MEASURES if name not in measured.SCALARS)
+NOT_KEYS = ("cell", "folder", *OF_EACH_CLASS)
 SEEDS = ("seed", "subset_seed")
 
 
@@ -44,7 +23,8 @@ def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def identity_keys(frame: pd.DataFrame) -> list[str]:
     """The columns of a frame that say what was run, the seeds left out."""
-    return [key for key in frame.columns if "." in key or key in GROUP_KEYS]
+    whole = {*WHOLE_KEYS, VARIANT} - {*SEEDS}
+    return [key for key in frame.columns if "." in key or key in whole]
 
 
 def cell_value(value: Any) -> Any:
@@ -62,7 +42,7 @@ def run_frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | Non
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}
         record |= {"numerics": numerics.name(m) if "mixbench" in m else None}
-        record |= {"resolved_precision": m.get("precision"), "per_class_accuracy": m.get("per_class_accuracy")}
+        record |= {"resolved_precision": m.get("precision")} | {key: m.get(key) for key in OF_EACH_CLASS}
         record |= {"cell": cell, "folder": m.get("folder")}
         records.append(record)
     columns = list(dict.fromkeys(key for record in records for key in record)) or ["id", *NOT_KEYS]

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from mixbench.config.compose import GROUPS, Composer
+from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.config.overrides import LIMIT, expand
+from mixbench.core.groups import GROUPS
 
 Combination = list[str]  # of overrides
 SHOWN = 3  # reasons that a warning gives

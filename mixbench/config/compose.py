@@ -19,10 +19,10 @@ from mixbench.config import own_files, own_groups
 from mixbench.config.overrides import PATHS, home, line_of, parse, quoted, told
 from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
 
 CONFIG_MODULE = "mixbench.configs"
 CONFIG_NAME = "run"
-OF_THE_FILE = ("name", "version", "function", "code")  # what an option of a group is, not how
 # What Hydra and OmegaConf raise on a file or a value that does not fit, beside their own errors.
 UNFIT = (
     HydraException,
@@ -37,8 +37,6 @@ UNFIT = (
     KeyError,
     AssertionError,
 )
-GROUPS = ("dataset", "method", "augment", "model", "train", "loss", "study")
-
 
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -123,7 +121,7 @@ class Composer:
             if not isinstance(settings, DictConfig):
                 raise UserError(f"method.parts.{name}={settings}: has keys, as in method.parts.{name}.p=0.5")
             for key, value in settings.items():
-                if key in OF_THE_FILE:
+                if key in FIXED_KEYS:
                     raise UserError(
                         f"method.parts.{name}.{key}={value}: is the method's own; name methods in method.methods"
                     )
@@ -221,7 +219,7 @@ def without_paths(text: str) -> str:
 def _check_of_file(cfg: DictConfig, override: Override) -> None:
     """Raises UserError where an override makes an option of a group another than its file says it is."""
     group, _, key = override.key_or_group.rpartition(".")
-    if group in ("method", "augment", "loss", "model") and key in OF_THE_FILE and override.value() != cfg[group][key]:
+    if group in OF_FUNCTIONS and key in FIXED_KEYS and override.value() != cfg[group][key]:
         raise UserError(f"{override.input_line}: is set by the file that {group}=NAME chooses; write {group}=NAME")
 
 
@@ -238,7 +236,7 @@ def _unknown_key(cfg: DictConfig, key: str) -> UserError:
     if not parent and key not in cfg:  # the name may be right or nearly so, and its group missing
         below = {f"{group}.{key}": key for group in GROUPS for key in cfg.get(group) or () if group != "study"}
         near = difflib.get_close_matches(last, [*map(str, cfg), *below.values()], n=1, cutoff=0.75)
-        meant = [whole for whole, name in below.items() if name in near and name not in (*OF_THE_FILE, *cfg)]
+        meant = [whole for whole, name in below.items() if name in near and name not in (*FIXED_KEYS, *cfg)]
         if meant:
             return UserError(f"unknown key {key!r} (did you mean {' or '.join(meant)}?)")
     node = OmegaConf.select(cfg, parent) if parent and _has(cfg, parent) else None

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mixbench.config.validate import settle
 from mixbench.core.errors import UserError
+from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.own_functions import short
 
 # Keys that do not bear on what a run computes, only on where and how.
@@ -39,6 +40,9 @@ NEUTRAL: dict[str, Any] = {
 }
 # Those that only runs of one option of a group have.
 ONLY_OF = {"augment.padding": ("augment", "standard"), "model.shortcut": ("model", "preact_resnet18")}
+
+# Identity keys without a dot; all others are of the form group.key.
+WHOLE_KEYS = ("dataset", "n", "subset", "subset_seed", "eval", "seed", "protect", "precision", *OF_FUNCTIONS)
 
 LONGEST_ID = 255 - len(".replaced")  # bytes: what file systems take, less the longest ending that a run's folder gets
 
@@ -122,7 +126,7 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "protect": cfg.protect,
         "precision": cfg.precision,
     }
-    for group in ("method", "augment", "model", "loss"):
+    for group in OF_FUNCTIONS:
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     identity |= {f"train.{key}": train[key] for key in (*outcome, "warmup", "eval_every")}

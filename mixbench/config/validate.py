@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import OF_FUNCTIONS
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
 EVALS = ("test", "holdout", "stratified")
@@ -20,7 +21,6 @@ OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of train that schedule=step
 PROTOCOLS = ("small-data",)
 LARGEST = 10**9  # steps, images, pixels …: no run has more, and what allocates memory by such a number ends there
 SEEDS = ("seed", "subset_seed")
-NAMED = ("method", "augment", "model", "loss")  # groups whose YAML file names a function
 NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
 
@@ -42,7 +42,7 @@ def settle(cfg: DictConfig) -> DictConfig:
     check_values({key: cfg[key] for key in cfg if key != "study"})
     for key in ("dataset.path", "dataset.root", "results_dir"):
         OmegaConf.update(cfg, key, _home(OmegaConf.select(cfg, key)))
-    for group in NAMED:
+    for group in OF_FUNCTIONS:
         _require(isinstance(cfg[group].get("name"), str), f"{group}.name", cfg[group].get("name"), "a name")
     _check_top(cfg)
     _settle_dataset(cfg)

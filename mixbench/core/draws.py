@@ -1,8 +1,8 @@
 """The random decisions of training, drawn on the host as plain arrays: a pure function of (seed, step).
 
 The device only executes a plan, so CPU and GPU take the same decisions and a killed run resumes exactly. Each kind of
-decision has a random stream of its own (rng.Purpose): equal seeds give all methods the same batches, crops and flips,
-and paired differences between methods are sharp. λ comes from one uniform number by the inverse of Beta's distribution
+decision has a random stream of its own (Purpose): equal seeds give all methods the same batches, crops and flips, and
+paired differences between methods are sharp. λ comes from one uniform number by the inverse of Beta's distribution
 function, so λ of the same step also moves smoothly with α: a sweep over α compares like with like.
 
 An augmentation or mixing method asks for decisions by the names of its keyword parameters (DRAWS).
@@ -54,6 +54,38 @@ class Plan:
         return {name: DRAWS[name](self, first, count) for name in self.draws}
 
 
+@dataclass(frozen=True)
+class Draw:
+    """A kind of decision that a function can ask for by its name.
+
+    purpose: its random stream, which no other draw has. settings: the attributes of a plan that it reads and that a
+    method's YAML file sets. function: (plan, purpose, first, count) -> an array [count, …].
+    """
+
+    purpose: Purpose
+    settings: tuple[str, ...]
+    function: Callable[[Plan, Purpose, int, int], np.ndarray]
+
+    def __call__(self, plan: Plan, first: int, count: int) -> np.ndarray:
+        return self.function(plan, self.purpose, first, count)
+
+
+DRAWS: dict[str, Draw] = {}  # name -> draw: all that functions can ask for
+
+
+def draw(purpose: Purpose, settings: tuple[str, ...] = ()) -> Callable[[Callable[..., np.ndarray]], Draw]:
+    """Enter a function into DRAWS under its name. Raises ValueError for a name or purpose that is taken."""
+
+    def enter(function: Callable[..., np.ndarray]) -> Draw:
+        name = function.__name__
+        if name in DRAWS or any(other.purpose == purpose for other in DRAWS.values()):
+            raise ValueError(f"draw {name!r}: its name or its purpose {purpose.name} is another draw's")
+        DRAWS[name] = Draw(purpose, settings, function)
+        return DRAWS[name]
+
+    return enter
+
+
 def order(plan: Plan, first: int, count: int) -> np.ndarray:
     """int64 [count, B]: which images of the subset. Consecutive permutations of it, cut into exactly B images.
 
@@ -70,31 +102,35 @@ def _order(seed: int, n: int, batch_size: int, first: int, count: int) -> np.nda
     return stream[start - first_epoch * n :][: stop - start].reshape(count, batch_size).copy()
 
 
-def shift(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.SHIFT)
+def shift(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: top and left edge of each crop in the padded image, uniform in 0 … 2 pad."""
-    u = random_words.uniform(plan.seed, Purpose.SHIFT, first, count, 2 * plan.batch_size)
+    u = random_words.uniform(plan.seed, purpose, first, count, 2 * plan.batch_size)
     return (u * (2 * plan.pad + 1)).astype(np.int64).reshape(count, plan.batch_size, 2)
 
 
-def mirror(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.MIRROR)
+def mirror(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: whether each image is flipped, with probability 1/2."""
-    return random_words.uniform(plan.seed, Purpose.MIRROR, first, count, plan.batch_size) < 0.5
+    return random_words.uniform(plan.seed, purpose, first, count, plan.batch_size) < 0.5
 
 
-def dice(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.DICE)
+def dice(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B, 32]: uniform numbers from which an augmentation makes its decisions about each image."""
-    drawn = random_words.uniform(plan.seed, Purpose.DICE, first, count, DICE * plan.batch_size)
+    drawn = random_words.uniform(plan.seed, purpose, first, count, DICE * plan.batch_size)
     return drawn.reshape(count, plan.batch_size, DICE)
 
 
-def partner(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.PARTNER)
+def partner(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B]: a uniform permutation π of the batch; image i is mixed with image π(i).
 
     Protected images are their own partners, and π is uniform over the permutations of the others.
     """
     if plan.protected is None:
-        return random_words.permutations(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
-    keys = random_words.words(plan.seed, Purpose.PARTNER, first, count, plan.batch_size)
+        return random_words.permutations(plan.seed, purpose, first, count, plan.batch_size)
+    keys = random_words.words(plan.seed, purpose, first, count, plan.batch_size)
     protected = _protected(plan, first, count)
     # Both sorts put the protected last and in their own order; the others meet in a random one.
     places = np.argsort(protected, axis=1, kind="stable")
@@ -104,75 +140,86 @@ def partner(plan: Plan, first: int, count: int) -> np.ndarray:
     return pi
 
 
-def applied(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.APPLIED, settings=("p",))
+def applied(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: whether the method is applied: to the batch with probability p, to a protected image never."""
-    coin = random_words.uniform(plan.seed, Purpose.APPLIED, first, count, 1) < plan.p
+    coin = random_words.uniform(plan.seed, purpose, first, count, 1) < plan.p
     return np.repeat(coin, plan.batch_size, axis=1) & ~_protected(plan, first, count)
 
 
-def chosen(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.CHOSEN, settings=("p", "per_sample"))
+def chosen(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: as `applied`, but with per_sample each image has its own chance p."""
-    return (_scoped(plan, Purpose.CHOSEN, first, count) < plan.p) & ~_protected(plan, first, count)
+    return (_scoped(plan, purpose, first, count) < plan.p) & ~_protected(plan, first, count)
 
 
-def lam(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.LAMBDA, settings=("alpha", "beta", "p", "per_sample"))
+def lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: λ ~ Beta(α, β), the share of the image itself; 1 where it is not mixed."""
-    u = random_words.uniform(plan.seed, Purpose.LAMBDA, first, count, plan.batch_size if plan.per_sample else 1)
+    u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
     drawn = betaincinv(plan.alpha, plan.beta, u)
     return np.where(applied(plan, first, count), drawn, 1.0)
 
 
-def centre(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.CENTRE, settings=("per_sample",))
+def centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
-    u = _scoped(plan, Purpose.CENTRE, first, count, 2)
+    u = _scoped(plan, purpose, first, count, 2)
     return (u * (plan.height, plan.width)).astype(np.int64)
 
 
-def size(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.SIZE, settings=("per_sample",))
+def size(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: where a size lies between the bounds that the method sets, uniform in (0, 1)."""
-    return _scoped(plan, Purpose.SIZE, first, count)
+    return _scoped(plan, purpose, first, count)
 
 
-def place(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.PLACE, settings=("per_sample",))
+def place(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B, 2]: where a rectangle lies between top and bottom, left and right; uniform in (0, 1)."""
-    return _scoped(plan, Purpose.PLACE, first, count, 2)
+    return _scoped(plan, purpose, first, count, 2)
 
 
-def attempts(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.ATTEMPTS, settings=("per_sample",))
+def attempts(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B, 10, 2]: area and aspect ratio of ten rectangles, of which the first that fits is used."""
-    drawn = _scoped(plan, Purpose.ATTEMPTS, first, count, 2 * ATTEMPTS)
+    drawn = _scoped(plan, purpose, first, count, 2 * ATTEMPTS)
     return drawn.reshape(count, plan.batch_size, ATTEMPTS, 2)
 
 
-def noise(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.NOISE, settings=("per_sample",))
+def noise(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float32 [count, M, H, W // 2 + 1, 2]: standard normal numbers for M masks, B of them with per_sample, else 1.
 
     The two parts of complex noise on the half spectrum of an image.
     """
     masks = plan.batch_size if plan.per_sample else 1
     shape = (masks, plan.height, plan.width // 2 + 1, 2)
-    u = random_words.uniform(plan.seed, Purpose.NOISE, first, count, int(np.prod(shape)))
+    u = random_words.uniform(plan.seed, purpose, first, count, int(np.prod(shape)))
     return ndtri(u).astype(np.float32).reshape(count, *shape)
 
 
-def coin(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.COIN, settings=("per_sample",))
+def coin(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: a fair coin."""
-    return _scoped(plan, Purpose.COIN, first, count) < 0.5
+    return _scoped(plan, purpose, first, count) < 0.5
 
 
-def layer(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.LAYER)
+def layer(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: which of the method's layers mixes, as a place in their list, in (0, 1)."""
-    drawn = random_words.uniform(plan.seed, Purpose.LAYER, first, count, 1)
+    drawn = random_words.uniform(plan.seed, purpose, first, count, 1)
     return np.repeat(drawn, plan.batch_size, axis=1)
 
 
-def choice(plan: Plan, first: int, count: int) -> np.ndarray:
+@draw(Purpose.CHOICE, settings=("p", "per_sample"))
+def choice(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: which method of a mixture, as a place in the sum of their probabilities, which is 1.
 
     With probability 1 - p it is above 1: no method at all.
     """
     with np.errstate(divide="ignore"):
-        return _scoped(plan, Purpose.CHOICE, first, count) / plan.p
+        return _scoped(plan, purpose, first, count) / plan.p
 
 
 def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) -> np.ndarray:
@@ -187,36 +234,5 @@ def _protected(plan: Plan, first: int, count: int) -> np.ndarray:
     return np.array(False) if plan.protected is None else plan.protected[order(plan, first, count)]
 
 
-DRAWS: dict[str, Callable[[Plan, int, int], np.ndarray]] = {
-    "shift": shift,
-    "mirror": mirror,
-    "dice": dice,
-    "partner": partner,
-    "applied": applied,
-    "chosen": chosen,
-    "lam": lam,
-    "centre": centre,
-    "size": size,
-    "place": place,
-    "attempts": attempts,
-    "noise": noise,
-    "coin": coin,
-    "layer": layer,
-    "choice": choice,
-}
-
-# The settings of a plan that each draw reads: a method whose function asks for the draw has these keys in its YAML.
-SETTINGS = {
-    "partner": (),
-    "applied": ("p",),
-    "chosen": ("p", "per_sample"),
-    "lam": ("alpha", "beta", "p", "per_sample"),
-    "centre": ("per_sample",),
-    "size": ("per_sample",),
-    "place": ("per_sample",),
-    "attempts": ("per_sample",),
-    "noise": ("per_sample",),
-    "coin": ("per_sample",),
-    "layer": (),
-    "choice": ("p", "per_sample"),
-}
+# name -> the settings that the draw reads
+SETTINGS = {name: one.settings for name, one in DRAWS.items()}

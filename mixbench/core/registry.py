@@ -7,14 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from mixbench.core.draws import DRAWS, SETTINGS
 from mixbench.core.errors import UserError, unknown
-
-# The keys of a group that are not the function's: which function, its version, what happens before it is called.
-OWN_KEYS = {
-    "method": ("name", "version"),
-    "augment": ("name",),
-    "model": ("name",),
-    "loss": ("name", "label_smoothing"),
-}
+from mixbench.core.groups import GROUPS
 
 
 def draws_of(function: Callable) -> tuple[str, ...]:
@@ -70,7 +63,7 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     Raises UserError for an option that does not fit.
     """
     known, settings = options_of(function), settings_of(function)
-    others = {*OWN_KEYS[group], *settings}
+    others = {*GROUPS[group].own_keys, *settings}
     for name, value in cfg.items():
         if name in known:
             check_kind(f"{key}.{name}", value, known[name].annotation)

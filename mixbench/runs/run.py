@@ -26,7 +26,7 @@ from mixbench.runs.observer import Observer
 from mixbench.runs.store import store
 from mixbench.runs.store.store import FORCE, Store
 from mixbench.runs.time_left import TimeLeft
-from mixbench.training import metrics, step_memory
+from mixbench.training import step_memory
 from mixbench.training.device import (
     PRECISION_NAMES,
     choose_device,
@@ -36,6 +36,7 @@ from mixbench.training.device import (
     use_precision,
 )
 from mixbench.training.loop import NotFinite, Outcome, Reporter, Stopped, check, train
+from mixbench.training.measured import Finished, measure
 
 NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
 
@@ -256,16 +257,7 @@ def _commit(
         "identity": job.identity,
         **{key: source[key] for key in ("mixbench", "numerics", "device", "precision")},
         **images.checksums,
-        **metrics.of_history(outcome.history),
-        **metrics.of_logits(outcome.eval_logits, images.eval_labels),
-        "clean_train_accuracy": metrics.accuracy(outcome.train_logits, images.train_labels),
-        **(_of_true_labels(outcome, images) if images.label_noise > 0 else {}),
-        "steps": cfg.train.steps,
-        "seconds": outcome.seconds,
-        "steps_per_second": cfg.train.steps / outcome.seconds,
-        "images_seen": cfg.train.steps * cfg.train.batch_size,
-        "peak_memory_bytes": peak_memory(next(outcome.model.parameters()).device),
-        "other_load": others,
+        **measure(_finished(cfg, images, outcome, others)),
     }
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in NOT_STORED])
     files.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
@@ -281,9 +273,20 @@ def _commit(
     return measured
 
 
-def _of_true_labels(outcome: Outcome, images: Split) -> dict[str, float]:
-    """A network that learns wrong labels by heart agrees with what it was given, not with the truth."""
-    return {"true_train_accuracy": metrics.accuracy(outcome.train_logits, images.true_labels)}
+def _finished(cfg: DictConfig, images: Split, outcome: Outcome, others: float | None) -> Finished:
+    return Finished(
+        history=outcome.history,
+        eval_logits=outcome.eval_logits,
+        eval_labels=images.eval_labels,
+        train_logits=outcome.train_logits,
+        train_labels=images.train_labels,
+        true_labels=images.true_labels if images.label_noise > 0 else None,
+        steps=cfg.train.steps,
+        batch_size=cfg.train.batch_size,
+        seconds=outcome.seconds,
+        peak_memory_bytes=peak_memory(next(outcome.model.parameters()).device),
+        other_load=others,
+    )
 
 
 def _replaced(images: Split) -> list[dict[str, int]]:

@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 MEDIAN_OF = 10  # evaluations whose median is reported (Zhang et al. 2018, section 3.2)
+CALIBRATION = ("temperature", "unscaled_nll", "unscaled_ece", "scaled_nll", "scaled_ece")  # what `calibration` gives
 ECE_BINS = 15  # Guo et al. 2017, section 4.1
 OLDER = {"test_loss": "eval_loss", "test_accuracy": "eval_accuracy"}  # columns of histories, whatever was evaluated on
 TEMPERATURES = (0.01, 100.0)  # where the best one is looked for; a half without mistakes would have it go to 0
@@ -57,7 +58,7 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float | Non
     is None where there are no two images.
     """
     if len(labels) < 2:
-        return dict.fromkeys(("temperature", "unscaled_nll", "unscaled_ece", "scaled_nll", "scaled_ece"))
+        return dict.fromkeys(CALIBRATION)
     best = temperature(logits[::2], labels[::2])
     logits, labels = logits[1::2], labels[1::2]
     scaled = logits.astype(np.float64) / best

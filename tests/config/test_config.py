@@ -15,6 +15,7 @@ from mixbench.config.options import describe, names
 from mixbench.config.overrides import expand
 from mixbench.core import registry
 from mixbench.core.errors import UserError
+from mixbench.core.groups import GROUPS
 from mixbench.mixing import METHODS
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
 from mixbench.models import MODELS
@@ -81,7 +82,7 @@ def test_yaml_files_and_functions_agree(composer, group, table):
     assert named - {MIXTURE} == set(table)
     for name, function in table.items():
         cfg = composer.compose([f"{group}={name}"])[group]
-        keys = set(cfg) - set(registry.OWN_KEYS[group])
+        keys = set(cfg) - set(GROUPS[group].own_keys)
         assert keys == set(registry.options_of(function)) | registry.settings_of(function), name
         for key, parameter in registry.options_of(function).items():
             if parameter.default is not inspect.Parameter.empty:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mixbench.core import random_words
+from mixbench.core import draws, random_words
 from mixbench.core.draws import DRAWS, Plan
 from mixbench.core.random_words import Purpose, permutations, uniform, words
 
@@ -203,6 +203,30 @@ def test_the_partners_of_the_others_are_a_uniform_permutation():
     _, seen = np.unique(among_free, axis=0, return_counts=True)
     assert len(seen) == 24
     assert stats.chisquare(seen).pvalue > 0.01
+
+
+# The registry
+
+
+@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.parametrize(
+    ("setting", "value"), [("alpha", 0.3), ("beta", 3.0), ("p", 0.6), ("per_sample", True), ("pad", 4)]
+)
+def test_a_draw_depends_on_the_settings_that_it_declares_and_on_no_other(name, setting, value):
+    before = plan(draws=(name,), p=0.8).steps(0, 20)[name]
+    after = plan(draws=(name,), **({"p": 0.8} | {setting: value})).steps(0, 20)[name]
+    depends = not np.array_equal(before, after)
+    assert depends == (setting in DRAWS[name].settings or (name, setting) == ("shift", "pad"))
+
+
+def test_a_draw_has_a_name_and_a_stream_of_its_own():
+    assert len({one.purpose for one in DRAWS.values()}) == len(DRAWS)
+    before = dict(DRAWS)
+    with pytest.raises(ValueError, match="another draw's"):
+        draws.draw(Purpose.WEIGHTS)(DRAWS["lam"].function)
+    with pytest.raises(ValueError, match="another draw's"):
+        draws.draw(Purpose.LAMBDA)(lambda plan, purpose, first, count: None)
+    assert before == DRAWS
 
 
 # Streams

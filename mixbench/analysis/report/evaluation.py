@@ -17,7 +17,7 @@ from mixbench.stats import mean_of
 from mixbench.training import metrics
 
 MOST_CLASSES = 20  # columns of a table; of more classes those that are hardest without mixing are shown
-CALIBRATION = ("nll", "ece", "temperature", "unscaled_nll", "unscaled_ece", "scaled_nll", "scaled_ece")
+CALIBRATION = ("nll", "ece", *metrics.CALIBRATION)
 
 
 def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:

@@ -15,19 +15,13 @@ from mixbench.cli.commands.shared import (
 from mixbench.cli.help import GALLERY_HELP, LIST_HELP, REPORT_HELP, STATUS_HELP, TABLE_HELP
 from mixbench.core import own_functions
 from mixbench.core.errors import unknown
+from mixbench.core.groups import GROUPS
 
 if TYPE_CHECKING:
     from mixbench.analysis.select import Selection
 
 
-GROUP_OF = {
-    "methods": "method",
-    "datasets": "dataset",
-    "models": "model",
-    "augments": "augment",
-    "losses": "loss",
-    "studies": "study",
-}
+GROUP_OF = {group.listed: name for name, group in GROUPS.items() if group.listed}
 
 
 def table(words: list[str]) -> int:

@@ -4,24 +4,8 @@ from functools import lru_cache
 from typing import Any
 
 from mixbench.core import numerics
+from mixbench.training.measured import MEASURES, Measure
 
-ACCURACIES = ("final_accuracy", "median10_accuracy", "best_accuracy")  # percent; every finished run has them
-NUMBERS = (
-    "clean_train_accuracy",
-    "true_train_accuracy",
-    "nll",
-    "ece",
-    "temperature",
-    "unscaled_nll",
-    "unscaled_ece",
-    "scaled_nll",
-    "scaled_ece",
-    "steps",
-    "images_seen",
-    "steps_per_second",
-    "peak_memory_bytes",
-    "other_load",
-)
 # code_sha256: of records that were made before there were numerics.
 TEXTS = ("id", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
 LARGEST = 1e100  # beyond, axes and standard deviations overflow
@@ -35,14 +19,9 @@ def check(metrics: dict[str, Any]) -> None:
     The identity's values are scalars or lists of scalars; metrics are numbers, or null where a run has none.
     """
     check_identity(metrics.get("identity"))
-    measured = {key: _number(metrics.get(key), 0, 100) for key in ACCURACIES}
-    measured["seconds"] = _number(metrics.get("seconds"))
-    measured |= {key: metrics.get(key) is None or _number(metrics[key]) for key in NUMBERS}
+    measured = {name: _measure(measure, metrics.get(name)) for name, measure in MEASURES.items()}
     measured |= {key: metrics.get(key) is None or _text(metrics[key]) for key in TEXTS}
     measured["numerics"] = metrics.get("numerics") is None or _versions(metrics["numerics"])
-    classes = metrics.get("per_class_accuracy", [])
-    numbers = isinstance(classes, list) and all(value is None or _number(value, 0, 100) for value in classes)
-    measured["per_class_accuracy"] = classes is None or numbers
     for key, good in measured.items():
         if not good:
             raise ValueError(f"metrics.json has no usable {key}")
@@ -61,6 +40,15 @@ def check_identity(identity: Any) -> None:
     for key, good in usable.items():
         if not good:
             raise ValueError(f"the identity in metrics.json has no usable {key}")
+
+
+def _measure(measure: Measure, value: Any) -> bool:
+    if value is None:
+        return not measure.in_every_run
+    bounds = measure.bounds or (-LARGEST, LARGEST)
+    if measure.of_each_class:
+        return isinstance(value, list) and all(one is None or _number(one, *bounds) for one in value)
+    return _number(value, *bounds)
 
 
 def _versions(value: Any) -> bool:

@@ -1,0 +1,3 @@
+"""The version of mixbench, which runs, archives and reports name."""
+
+__version__ = "0.1.0"
