@@ -67,7 +67,7 @@ def test_the_wheel_holds_the_package_and_its_yaml_and_nothing_else(wheel):
         held = {name for name in opened.namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("mixbench/**/*.py")}
     configs = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("configs/**/*.yaml")}
-    others = {"mixbench/configs/__init__.py", "mixbench/report/report.html"}
+    others = {"mixbench/configs/__init__.py", "mixbench/analysis/report/report.html", "mixbench/py.typed"}
     assert held == modules | {f"mixbench/{name}" for name in configs} | others
 
 
