@@ -12,10 +12,7 @@ import os
 import select
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, Literal
 
 # How the signs of our texts are written where the output cannot show them.
 SPELT = {
@@ -56,7 +53,7 @@ class _Descriptor(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self.number)
 
-    def write(self, data: "ReadableBuffer", /) -> int:
+    def write(self, data: Any, /) -> int:  # a buffer: that has a type from Python 3.12 on
         whole = memoryview(data).cast("B")
         left = whole
         while left:
