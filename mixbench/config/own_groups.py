@@ -78,6 +78,10 @@ def complete(cfg: DictConfig, group: str, option: str, folder: Path | None, stor
     code = own_functions.code(reference)
     if code is None and not stored:
         own_functions.load(reference)  # says what is missing
+        raise UserError(
+            f"{group}={option}: function={reference}: its module has neither a source file nor a package with a "
+            "version, so that a change of its code would not be noticed; name a function of a file, FILE.py:FUNCTION"
+        )
     for key, value in (("name", name), ("function", reference), ("code", code)):
         OmegaConf.update(cfg, f"{group}.{key}", value, force_add=True)
     if group == "loss" and "label_smoothing" not in node:

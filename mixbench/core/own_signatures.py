@@ -5,10 +5,10 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
-from mixbench.core import own_functions
+from mixbench.core import draws, own_functions
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import is_own, reason, told
-from mixbench.core.registry import Configured, check_kind, declared_draws, draws_of, settings_of
+from mixbench.core.registry import Configured, check_kind
 
 # What a group hands to its function, by position.
 BATCH = {
@@ -17,6 +17,7 @@ BATCH = {
     "loss": ("logits", "targets"),
     "model": ("channels", "classes"),
 }
+DECLARATION = "mixbench_declaration"  # attribute of a function that declares its draws
 AUGMENT_DRAWS = ("shift", "mirror", "dice")
 # What λ and the others are drawn with where neither YAML file nor command says it.
 SETTINGS = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
@@ -32,18 +33,20 @@ RESERVED = {
 class Own:
     """A user's own function, loaded, with what its signature says.
 
-    function: what is called. draws: the decisions that it takes. known: its options, name -> parameter.
+    function: what is called. draws: the decisions that it takes. needs: what else it asks for, where it declares that.
+    layers: its option that lists layers of the network, where it declares one. known: its options, name -> parameter.
     label: how messages name it, FILE.py:FUNCTION.
     """
 
     def __init__(self, group: str, cfg: Mapping[str, Any]):
         """cfg: of the group, with `function` and `code`. Raises UserError where it cannot be loaded or called so."""
         self.group, self.label = group, told(cfg["function"])
-        loaded = own_functions.load(cfg["function"], cfg.get("code"))
-        self.draws = self._draws(loaded)
-        self.wanted = settings_of(loaded) if group == "method" else set()
-        self.known = self._options(loaded)
-        self.function = _without_declaration(loaded)
+        self.function = own_functions.load(cfg["function"], cfg.get("code"))
+        parameters = _parameters(self.function, self.label)
+        self.draws, self.needs, self.layers = self._declared(parameters)
+        settings = {key for name in self.draws for key in draws.SETTINGS.get(name, ())}
+        self.wanted = settings if group == "method" else set()
+        self.known = self._options(parameters)
 
     def takes(self) -> set[str]:
         """The names that a YAML file or a command may set: options of the function, settings of its draws."""
@@ -75,17 +78,22 @@ class Own:
             chosen["beta"] = chosen["alpha"]
         return chosen
 
-    def _draws(self, loaded: Callable) -> tuple[str, ...]:
+    def _declared(self, parameters: Sequence[inspect.Parameter]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+        """Draws, needs and the option of layers: as declared, else the keyword-only parameters named as draws."""
         if self.group not in ("method", "augment"):
-            return ()
-        draws = draws_of(loaded)
-        for name in draws:
-            if self.group == "augment" and name not in AUGMENT_DRAWS:
-                raise unknown(f"draw of the augment {self.label}", name, AUGMENT_DRAWS)
-        return draws
+            return (), (), None
+        declared = getattr(self.function, DECLARATION, None)
+        names = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in draws.DRAWS)
+        names = names if declared is None else tuple(declared.draws)
+        known = AUGMENT_DRAWS if self.group == "augment" else draws.DRAWS
+        for name in names:
+            if name not in known:
+                raise unknown(f"draw of the {self.group} {self.label}", name, known)
+        needs = tuple(getattr(declared, "needs", ()))
+        return names, needs, getattr(declared, "layers", None)
 
-    def _options(self, loaded: Callable) -> dict[str, inspect.Parameter]:
-        parameters, batch = _parameters(loaded, self.label), BATCH[self.group]
+    def _options(self, parameters: Sequence[inspect.Parameter]) -> dict[str, inspect.Parameter]:
+        batch = BATCH[self.group]
         keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         shape = f"({', '.join(batch)}, *, options)"
@@ -98,7 +106,7 @@ class Own:
         if len(by_place) < len(batch):
             names = ", ".join(p.name for p in by_place) or "nothing"
             raise UserError(f"{self.label}: takes {names} by position; make it {shape}")
-        options = {p.name: p for p in keyword if p.name not in self.draws}
+        options = {p.name: p for p in keyword if p.name not in (*self.draws, *self.needs)}
         for name in options:
             if name in RESERVED[self.group]:
                 raise UserError(f"{self.label}: the option {name} has a name that is mixbench's own; rename it")
@@ -119,7 +127,8 @@ class OwnConfigured(Configured):
 
     def __init__(self, group: str, cfg: Mapping[str, Any], key: str):
         own = Own(group, cfg)
-        self.function, self.draws, self.label = own.function, own.draws, own.label
+        self.function, self.label = own.function, own.label
+        self.draws, self.needs, self.layers = own.draws, own.needs, own.layers
         self.options, self.settings = own.options(cfg, key), own.settings(cfg)
 
 
@@ -170,10 +179,3 @@ def _parameters(function: Callable, label: str) -> list[inspect.Parameter]:
         return list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError) as error:
         raise UserError(f"{label}: its parameters cannot be read ({reason(error)}); define it with def") from error
-
-
-def _without_declaration(function: Callable) -> Callable:
-    """The function below a decorator that declares its draws; other decorators, such as torch.no_grad(), stay."""
-    while declared_draws(function) is not None and hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function

@@ -11,29 +11,13 @@ from mixbench.core.groups import GROUPS
 
 
 def draws_of(function: Callable) -> tuple[str, ...]:
-    """The decisions that the function takes: those that it declares, else its keyword parameters named as in DRAWS."""
-    declared = declared_draws(function)
-    return tuple(name for name in keywords(function) if name in DRAWS) if declared is None else declared
-
-
-def declared_draws(function: Callable) -> tuple[str, ...] | None:
-    """The decisions that a decorator has noted at the function, as its attribute `draws`; None without such.
-
-    Raises UserError for one that there is not.
-    """
-    declared = getattr(function, "draws", None)
-    if not isinstance(declared, tuple | list):
-        return None
-    for name in declared:
-        if name not in DRAWS:
-            raise unknown(f"draw of {getattr(function, '__name__', function)}", name, DRAWS)
-    return tuple(declared)
+    """The decisions that the function takes: its keyword parameters whose names are in plan.DRAWS."""
+    return tuple(name for name in _keywords(function) if name in DRAWS)
 
 
 def options_of(function: Callable) -> dict[str, inspect.Parameter]:
     """The function's other keyword parameters: what its YAML file may set."""
-    draws = draws_of(function)
-    return {name: parameter for name, parameter in keywords(function).items() if name not in draws}
+    return {name: parameter for name, parameter in _keywords(function).items() if name not in DRAWS}
 
 
 def settings_of(function: Callable) -> set[str]:
@@ -112,7 +96,6 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
-def keywords(function: Callable) -> dict[str, inspect.Parameter]:
-    """The function's keyword-only parameters."""
+def _keywords(function: Callable) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(inspect.unwrap(function)).parameters
     return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}

@@ -1,6 +1,7 @@
 """Functions that an installed package offers by entry points: a package is a folder with its dist-info on sys.path."""
 
 import json
+import py_compile
 import sys
 
 import pytest
@@ -115,6 +116,33 @@ def test_another_version_of_the_source_is_another_run(mixbench, site, tiny, tmp_
     assert ids[0]
     assert ids[1]
     assert ids[0] != ids[1]
+
+
+def test_the_version_stands_for_a_package_without_source(mixbench, site, tiny):
+    source = site / "pickle_mix" / "halves.py"
+    py_compile.compile(str(source), str(source.with_suffix(".pyc")))
+    source.unlink()
+    info = site / "pickle_mix-1.2.dist-info"
+    (info / "top_level.txt").write_text("pickle_mix\n")
+
+    def run_id():
+        call = mixbench("run", *tiny, "method=halves", "--dry-run")
+        assert call.status == 0, call.err
+        return next(word for word in call.out.split() if word.startswith("digits-n20-halves"))
+
+    first = run_id()
+    assert run_id() == first
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pickle-mix\nVersion: 1.3\n")
+    assert run_id() != first
+
+
+def test_code_that_cannot_be_told_apart_is_refused(mixbench, site, tiny, tmp_path):
+    (tmp_path / "own" / "method").mkdir(parents=True)
+    (tmp_path / "own" / "method" / "mine.yaml").write_text("function: math:sqrt\n")
+    call = mixbench("run", *tiny, "method=mine", "--config-dir", "own")
+    assert call.status == 2
+    assert "math:sqrt" in call.err
+    assert call.err.count("\n") == 1
 
 
 def test_a_package_cannot_replace_what_mixbench_has(mixbench, site, tiny, tmp_path):

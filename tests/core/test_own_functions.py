@@ -166,10 +166,16 @@ def own(tmp_path, content, group="method", **cfg):
     return Own(group, cfg), cfg
 
 
+DECLARE = (
+    "from types import SimpleNamespace\n"
+    "def declare(function, *draws): function.mixbench_declaration = SimpleNamespace(draws=draws)\n"
+)
+
+
 def test_draws_are_read_from_keywords_unless_they_are_declared(tmp_path):
     made, _ = own(tmp_path, "def halves(images, targets, *, partner, lam, size: int = 3): ...\n")
     assert made.draws == ("partner", "lam", "size")
-    declared = "def halves(images, targets, *, partner, size: int = 3): ...\nhalves.draws = ('partner',)\n"
+    declared = f"{DECLARE}def halves(images, targets, *, partner, size: int = 3): ...\ndeclare(halves, 'partner')\n"
     made, _ = own(tmp_path, declared)
     assert made.draws == ("partner",)
     assert made.takes() == {"size"}
@@ -177,21 +183,16 @@ def test_draws_are_read_from_keywords_unless_they_are_declared(tmp_path):
 
 def test_a_declared_draw_that_there_is_not_is_refused(tmp_path):
     with pytest.raises(UserError, match="did you mean partner"):
-        own(tmp_path, "def halves(images, targets, *, partnr): ...\nhalves.draws = ('partnr',)\n")
+        own(tmp_path, f"{DECLARE}def halves(images, targets, *, partnr): ...\ndeclare(halves, 'partnr')\n")
 
 
-def test_decorators_below_the_declaration_stay(tmp_path):
+def test_other_decorators_stay(tmp_path):
     content = (
-        "import functools, torch\n"
-        "def method(f):\n"
-        "    @functools.wraps(f)\n"
-        "    def call(*a, **k): raise AssertionError('the wrapper draws; the runner does not need it')\n"
-        "    call.draws = ('partner',)\n"
-        "    return call\n"
-        "@method\n@torch.no_grad()\n"
+        "import torch\n@torch.no_grad()\n"
         "def halves(images, targets, *, partner): return torch.is_grad_enabled(), partner\n"
     )
     made, _ = own(tmp_path, content)
+    assert made.draws == ("partner",)
     assert made.function(1, 2, partner=3) == (False, 3)
 
 
