@@ -1,5 +1,6 @@
 """The configuration, composed from YAML files and overrides by Hydra. No torch."""
 
+import contextlib
 import copy
 import difflib
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -38,7 +40,22 @@ UNFIT = (
     AssertionError,
 )
 
-ConfigStore.instance().store(name="schema", node=Config)
+ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
+
+
+class _Apart:
+    """Copies of Hydra's global state, so that those of the application or Composer around are as they were after it."""
+
+    def __enter__(self) -> None:
+        self._outer = GlobalHydra.instance(), VersionBase.instance()
+        ours = copy.copy(self._outer[0])
+        ours.clear()
+        GlobalHydra.set_instance(ours)
+        VersionBase.set_instance(copy.copy(self._outer[1]))
+
+    def __exit__(self, *exc) -> None:
+        GlobalHydra.set_instance(self._outer[0])
+        VersionBase.set_instance(self._outer[1])
 
 
 class Composer:
@@ -57,13 +74,14 @@ class Composer:
         self._options: dict[str, list[str]] = {}
 
     def __enter__(self) -> "Composer":
-        GlobalHydra.instance().clear()
-        self._context = initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
-        self._context.__enter__()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_Apart())
+            initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
+            self._entered = stack.pop_all()
         return self
 
     def __exit__(self, *exc) -> None:
-        self._context.__exit__(*exc)
+        self._entered.close()
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration under these overrides. Raises UserError, naming the override that does not fit.
