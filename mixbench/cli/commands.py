@@ -21,6 +21,7 @@ from mixbench.core.groups import GROUPS
 
 if TYPE_CHECKING:
     from mixbench.analysis.select import Selection
+    from mixbench.config.assignments import Word
     from mixbench.config.identity import Job
 
 GROUP_OF = {group.listed: name for name, group in GROUPS.items() if group.listed}
@@ -45,7 +46,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         combinations = [of_run(composer, one) for one in combinations]
         jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
     if flags.shows:
-        return show(flags, combinations[0])
+        return show(flags, list(map(str, combinations[0])))
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
@@ -249,9 +250,11 @@ def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
     return flags.config_dir, flags.overrides + ["--help"] * flags.help + [YES] * flags.yes
 
 
-def _method(overrides: Sequence[str]) -> str | None:
-    """The method as the overrides name it, where they do."""
-    return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
+def _method(words: "Sequence[Word]") -> str | None:
+    """The method as the words name it, where they do."""
+    from mixbench.config.assignments import key_of, option_of
+
+    return next((str(option_of(word)).strip("'") for word in reversed(words) if key_of(word) == "method"), None)
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:
