@@ -123,7 +123,8 @@ def study(
     from mixbench.config.compose import Composer
     from mixbench.runs.study import plan
 
-    words = [*_words({key: _values(value) for key, value in settings.items()}), *_always(results_dir, progress)]
+    values = {key: _values(value) for key, value in settings.items()}
+    words = _words({**values, "results_dir": [str(results_dir)], "progress": [progress]})
     with Composer(_text(config_dir)) as composer:
         planned = plan(composer, name, words, None)
     return _frame_of(_make(planned.jobs, progress), planned.variants)
@@ -215,21 +216,21 @@ def _jobs(
     grid: Mapping[str, Sequence[Any]], results_dir: str | Path, config_dir: str | Path | None, progress: str
 ) -> "list[Job]":
     """The jobs of every combination of the values."""
+    from mixbench.config.assignments import Assignment
     from mixbench.config.combinations import fitting
     from mixbench.config.compose import Composer
     from mixbench.config.identity import job
-    from mixbench.runs.study import of_run
 
     for key, values in grid.items():
         if not len(values):
             raise UserError(f"{key}: has no value")
-    choices = [[f"{key}={_in_words(key, value)}" for value in values] for key, values in grid.items()]
-    always = _always(results_dir, progress)
+    choices = [[Assignment(key, _plain(key, value)) for value in values] for key, values in grid.items()]
+    always = [Assignment("results_dir", str(results_dir)), Assignment("progress", progress)]
     jobs = []
     with Composer(_text(config_dir)) as composer:
         for words in fitting(composer, [list(words) for words in itertools.product(*choices)]):
-            called = [word.removeprefix("method=").strip("'") for word in words if word.startswith("method=")]
-            jobs.append(job(composer.compose(of_run(composer, [*words, *always])), called[-1] if called else None))
+            called = [str(word.value) for word in words if isinstance(word, Assignment) and word.key == "method"]
+            jobs.append(job(composer.compose([*words, *always]), called[-1] if called else None))
     return jobs
 
 
@@ -274,12 +275,10 @@ def _column(values: pd.Series) -> pd.Series:
     return values.convert_dtypes()
 
 
-def _always(results_dir: str | Path, progress: str) -> list[str]:
-    return [f"results_dir={_in_words('results_dir', str(results_dir))}", f"progress={progress}"]
-
-
 def _words(grid: Mapping[str, Sequence[Any]]) -> list[str]:
-    return [f"{key}={','.join(_in_words(key, value) for value in values)}" for key, values in grid.items()]
+    from mixbench.config.overrides import text
+
+    return [f"{key}={','.join(text(_plain(key, value)) for value in values)}" for key, values in grid.items()]
 
 
 def _values(value: Any) -> Sequence[Any]:
@@ -289,18 +288,19 @@ def _values(value: Any) -> Sequence[Any]:
     return list(value) if isinstance(value, list | tuple | range | set) else [value]
 
 
-def _in_words(key: str, value: Any) -> str:
-    from mixbench.config.overrides import quoted, text
-
+def _plain(key: str, value: Any) -> Any:
+    """A value as YAML has it. Raises UserError for another kind."""
     if isinstance(value, np.generic):
-        value = value.item()
+        return value.item()
     if isinstance(value, Path):
-        return quoted(str(value))
-    if isinstance(value, tuple):
-        value = list(value)
-    if isinstance(value, str | int | float | bool | list) or value is None:
-        return text(value)
-    raise UserError(f"{key}={value!r}: must be a text, a number, true or false, a list, or None")
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_plain(key, item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(key, item) for name, item in value.items()}
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    raise UserError(f"{key}={value!r}: must be a text, a number, true or false, a list, a dictionary, or None")
 
 
 def _text(path: str | Path | None) -> str | None:

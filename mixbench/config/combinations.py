@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from mixbench.config.assignments import Word, key_of, option_of
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.config.overrides import LIMIT, expand
 from mixbench.core.groups import GROUPS
 
-Combination = list[str]  # of overrides
+Combination = list[Word]
 SHOWN = 3  # reasons that a warning gives
 
 
@@ -36,8 +37,8 @@ def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Com
             there[place] = composer.has(group, option, key)
         return there[place]
 
-    def fits(word: str, options: dict[str, str]) -> bool:
-        key = word.partition("=")[0]
+    def fits(word: Word, options: dict[str, str]) -> bool:
+        key = key_of(word)
         group, dot, _ = key.partition(".")
         if not dot or group not in swept or group not in options or has(group, options[group], key):
             return True
@@ -65,13 +66,14 @@ def collapsed(combinations: Sequence[Combination], jobs: Sequence[Job]) -> str |
 
 def _options(words: Combination) -> dict[str, str]:
     """Group -> the option that the words choose."""
-    return {key: value for key, _, value in (word.partition("=") for word in words) if key in GROUPS}
+    chosen = {key_of(word): option_of(word) for word in words if key_of(word) in GROUPS}
+    return {group: option for group, option in chosen.items() if isinstance(option, str)}
 
 
 def _reason(one: Combination, other: Combination, job: Job) -> str:
     apart = [[word for word in a if word not in b] for a, b in ((one, other), (other, one))]
-    keys = {word.partition("=")[0] for words in apart for word in words}
-    mine, theirs = map(" ".join, apart)
+    keys = {key_of(word) for words in apart for word in words}
+    mine, theirs = (" ".join(map(str, words)) for words in apart)
     if keys == {"subset_seed"} and job.cfg.subset == "head":
         return "subset_seed does nothing with subset=head"
     if not mine or not theirs:

@@ -1,5 +1,6 @@
 """The configuration, composed from YAML files and overrides by Hydra. No torch."""
 
+import contextlib
 import copy
 import difflib
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mixbench.config import own_files, own_groups
+from mixbench.config.assignments import Assignment, Word
 from mixbench.config.overrides import PATHS, home, line_of, parse, quoted, told
 from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
@@ -38,7 +41,22 @@ UNFIT = (
     AssertionError,
 )
 
-ConfigStore.instance().store(name="schema", node=Config)
+ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
+
+
+class _Apart:
+    """Copies of Hydra's global state, so that those of the application or Composer around are as they were after it."""
+
+    def __enter__(self) -> None:
+        self._outer = GlobalHydra.instance(), VersionBase.instance()
+        ours = copy.copy(self._outer[0])
+        ours.clear()
+        GlobalHydra.set_instance(ours)
+        VersionBase.set_instance(copy.copy(self._outer[1]))
+
+    def __exit__(self, *exc) -> None:
+        GlobalHydra.set_instance(self._outer[0])
+        VersionBase.set_instance(self._outer[1])
 
 
 class Composer:
@@ -58,45 +76,39 @@ class Composer:
         self._options: dict[str, list[str]] = {}
 
     def __enter__(self) -> "Composer":
-        GlobalHydra.instance().clear()
-        self._context = initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
-        self._context.__enter__()
-        try:
-            self._offered = own_groups.offered_folder(self._names)
-            offered = self._offered.__enter__()
-        except BaseException:
-            self._context.__exit__(None, None, None)
-            raise
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_Apart())
+            initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
+            offered = stack.enter_context(own_groups.offered_folder(self._names))
+            self._entered = stack.pop_all()
         if offered is not None:
             self._search = searched([*([self._own.resolve()] if self._own else []), offered])
         return self
 
     def __exit__(self, *exc) -> None:
-        self._offered.__exit__(*exc)
-        self._context.__exit__(*exc)
+        self._entered.close()
 
-    def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration under these overrides. Raises UserError, naming the override that does not fit.
+    def compose(self, words: Sequence[Word]) -> DictConfig:
+        """The configuration under these words, of which the later ones win. Raises UserError, naming what does not fit.
 
         Hydra composes each choice of group options once (0.1 s); the values are then set on a copy, which gives what
         composing anew would give at a tenth of the time: a study is hundreds of jobs.
         """
-        parsed = parse(overrides)
-        for override in parsed:
-            self._check(override)
-        chosen = tuple(line_of(o) for o in parsed if o.key_or_group in GROUPS)
-        values = [o for o in parsed if o.key_or_group not in GROUPS]
+        assigned = [self._assignment(word) for word in words]
+        chosen = tuple(line for line, one in assigned if one.key in GROUPS)
         cfg = copy.deepcopy(self._with_options(chosen))
-        for override in values:
-            of_part = f"{override.key_or_group}.".startswith("method.parts.") and "parts" in cfg.method
-            added = not of_part and not _has(cfg, override.key_or_group)
-            if added and not self._takes(cfg, override.key_or_group):
-                raise _unknown_key(cfg, override.key_or_group)
-            _check_of_file(cfg, override)
+        for line, one in assigned:
+            if one.key in GROUPS:
+                continue
+            of_part = f"{one.key}.".startswith("method.parts.") and "parts" in cfg.method
+            added = not of_part and not _has(cfg, one.key)
+            if added and not self._takes(cfg, one.key):
+                raise _unknown_key(cfg, one.key)
+            _check_of_file(cfg, line, one)
             try:
-                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True, force_add=of_part or added)
+                OmegaConf.update(cfg, one.key, one.value, merge=True, force_add=of_part or added)
             except UNFIT as error:
-                raise UserError(f"{override.input_line}: {told(error)}") from error
+                raise UserError(f"{line}: {told(error)}") from error
         if "parts" in cfg.method:
             self._complete_parts(cfg.method)
         return cfg
@@ -178,22 +190,34 @@ class Composer:
         """The method that an option stands for: its own name, or for an alias another's."""
         return self.compose([f"method={option}"]).method.name if option in self.options("method") else option
 
-    def _check(self, override: Override) -> None:
-        key, text = override.key_or_group, override.input_line
-        if override.type != OverrideType.CHANGE or override.package:
-            raise UserError(f"{text}: every key exists already and none can be removed; write key=value")
-        if override.is_sweep_override() and key in PATHS:
-            raise UserError(
-                f"{text}: there is no such file, and several paths make several runs; correct it, or use mixbench sweep"
-            )
-        if override.is_sweep_override():
-            raise UserError(f"{text}: several values make several runs; use mixbench sweep (or run --multirun)")
-        if key.split(".")[0].split("/")[0] == "hydra":
-            raise UserError(f"{text}: mixbench runs its jobs itself; Hydra's own settings have no effect here")
-        if key in GROUPS:
-            options = self.options(key)
-            if override.value() not in options and not (key == "study" and override.value() is None):
-                raise unknown(key, override.value(), options)
+    def _assignment(self, word: Word) -> tuple[str, Assignment]:
+        """A word as Hydra reads it, and what it sets. Raises UserError where it is none of one run's."""
+        if isinstance(word, Assignment):
+            line, one = str(word), word
+        else:
+            (override,) = parse([word])
+            _check_override(override)
+            line, one = line_of(override), Assignment(override.key_or_group, override.value())
+        if one.key.split(".")[0].split("/")[0] == "hydra":
+            raise UserError(f"{line}: mixbench runs its jobs itself; Hydra's own settings have no effect here")
+        if one.key in GROUPS:
+            options = self.options(one.key)
+            if one.value not in options and not (one.key == "study" and one.value is None):
+                raise unknown(one.key, one.value, options)
+        return line, one
+
+
+def _check_override(override: Override) -> None:
+    """Raises UserError for an override that does not give a key one value."""
+    key, text = override.key_or_group, line_of(override)
+    if override.type != OverrideType.CHANGE or override.package:
+        raise UserError(f"{text}: every key exists already and none can be removed; write key=value")
+    if override.is_sweep_override() and key in PATHS:
+        raise UserError(
+            f"{text}: there is no such file, and several paths make several runs; correct it, or use mixbench sweep"
+        )
+    if override.is_sweep_override():
+        raise UserError(f"{text}: several values make several runs; use mixbench sweep (or run --multirun)")
 
 
 def searched(folders: Sequence[Path]) -> list[str]:
@@ -216,11 +240,11 @@ def without_paths(text: str) -> str:
         return text
 
 
-def _check_of_file(cfg: DictConfig, override: Override) -> None:
-    """Raises UserError where an override makes an option of a group another than its file says it is."""
-    group, _, key = override.key_or_group.rpartition(".")
-    if group in OF_FUNCTIONS and key in FIXED_KEYS and override.value() != cfg[group][key]:
-        raise UserError(f"{override.input_line}: is set by the file that {group}=NAME chooses; write {group}=NAME")
+def _check_of_file(cfg: DictConfig, line: str, one: Assignment) -> None:
+    """Raises UserError where a word makes an option of a group another than its file says it is."""
+    group, _, key = one.key.rpartition(".")
+    if group in OF_FUNCTIONS and key in FIXED_KEYS and one.value != cfg[group][key]:
+        raise UserError(f"{line}: is set by the file that {group}=NAME chooses; write {group}=NAME")
 
 
 def _has(cfg: DictConfig, key: str) -> bool:

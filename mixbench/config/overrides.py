@@ -103,15 +103,21 @@ def _bounds(sweep: RangeSweep) -> tuple[float, float, float]:
 
 
 def text(value: Any) -> str:
-    """A value of a YAML file in the grammar of overrides. Raises UserError where it has keys."""
+    """A value of a YAML file in the grammar of overrides, which reads it as that value."""
+    if isinstance(value, str):
+        return value if value and _reads_as(value) else quoted(value)
+    return _inner(value)
+
+
+def _inner(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, list):
-        return f"[{','.join(map(text, value))}]"
+        return f"[{','.join(map(_inner, value))}]"
     if isinstance(value, dict):
-        raise UserError(f"{value}: must be a value or a list of values")
-    if isinstance(value, str):
-        return value if _reads_as_element(f"key={value}") else quoted(value)
+        return f"{{{','.join(f'{key}:{_inner(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, str):  # in a list or dictionary some signs, such as a colon, mean more than they do alone
+        return value if re.fullmatch(r"[\w.-]+", value, re.ASCII) and _reads_as(value) else quoted(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -182,12 +188,13 @@ def _exists(path: str) -> bool:
         return False
 
 
-def _reads_as_element(line: str) -> bool:
+def _reads_as(value: str) -> bool:
+    """Whether Hydra reads the text, without quotes, as itself."""
     try:
-        override = _read(line)
+        override = _read(f"key={value}")
     except UNREADABLE:
         return False
-    return override.value_type == ValueType.ELEMENT and _plain(override.value())
+    return override.value_type == ValueType.ELEMENT and override.value() == value
 
 
 def _check_taken(override: Override) -> None:

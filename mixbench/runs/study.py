@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf.errors import OmegaConfBaseException
 
+from mixbench.config.assignments import Assignment, Word, key_of, option_of, value_of
 from mixbench.config.combinations import collapsed, fitting
 from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash, completed, job
@@ -18,7 +19,7 @@ from mixbench.runs.study_file import RULE, SCALE, SCALES, VARIANT, check, check_
 
 __all__ = ["RULE", "SCALE", "SCALES", "VARIANT"]
 
-Overrides = tuple[str, ...]
+Words = tuple[Word, ...]  # that set a key, or several together
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,13 @@ def plan(composer: Composer, name: str, overrides: Sequence[str] = (), limit: in
     own = _own_methods(composer, name, settings)
     further = list(dict.fromkeys(one.identity["method"] for one in ordered if one.identity["method"] not in own))
     said = {o.key_or_group for o in parsed}
-    fewer = collapsed([[w for w in words if w.partition("=")[0] in said] for _, words in every], made)
-    return Study(settings, ordered, variants, scale, scaled, changes, further, fewer)
+    fewer = collapsed([[w for w in words if key_of(w) in said] for _, words in every], made)
+    as_overrides = [f"{key}={','.join(map(text, values))}" for key, values in scaled.items()]
+    return Study(settings, ordered, variants, scale, as_overrides, changes, further, fewer)
 
 
-def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[list[str]]:
-    """The overrides of each run, `study=NAME` first.
+def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[list[Word]]:
+    """The words of each run, `study=NAME` first.
 
     overrides: `scale` chooses a scale of the study, `method` among its methods and further ones, a key that a grid sets
     together with another among its values; another key of a grid gets the values given in place of the grid's; any
@@ -106,8 +108,8 @@ def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -
     return [[f"study={name}", *words] for _, words in _combinations(composer, settings, scaled, given, LIMIT)]
 
 
-def of_run(composer: Composer, overrides: Sequence[str]) -> list[str]:
-    """The overrides of `mixbench run`, where study=NAME may come with a scale: what that sets for a single run."""
+def of_run(composer: Composer, overrides: Sequence[str]) -> list[Word]:
+    """The words of `mixbench run`, where study=NAME may come with a scale: what that sets for a single run."""
     parsed = parse(overrides)
     if not any(o.key_or_group == SCALE for o in parsed):
         return list(overrides)
@@ -115,7 +117,7 @@ def of_run(composer: Composer, overrides: Sequence[str]) -> list[str]:
     if name is None:
         raise UserError("scale=… belongs to a study: mixbench study NAME scale=… or mixbench run study=NAME scale=…")
     _, scaled, given = _scaled(load(composer, str(name)), overrides)
-    return [*(line_of(o) for o in parse(scaled) if not o.is_sweep_override()), *given]
+    return [*(Assignment(key, values[0]) for key, values in scaled.items() if len(values) == 1), *given]
 
 
 def published(study: StudyConfig, identity: Mapping[str, Any], rule: str) -> Published | None:
@@ -138,8 +140,8 @@ def published_rule(study: StudyConfig, rule: str) -> str | None:
     return rule if any(row.get(RULE) == rule for row in study.published) else study.published_rule
 
 
-def _scaled(study: StudyConfig, overrides: Sequence[str]) -> tuple[str, list[str], list[str]]:
-    """The scale that the overrides choose, what it sets, and the other overrides."""
+def _scaled(study: StudyConfig, overrides: Sequence[str]) -> tuple[str, dict[str, list[Any]], list[str]]:
+    """The scale that the overrides choose, key -> the values that it sets, and the other overrides."""
     parsed = parse(overrides)
     given = [line_of(o) for o in parsed if o.key_or_group != SCALE]
     scales = [o.value() for o in parsed if o.key_or_group == SCALE]
@@ -147,8 +149,7 @@ def _scaled(study: StudyConfig, overrides: Sequence[str]) -> tuple[str, list[str
     if not isinstance(scale, str) or scale not in {study.scale, *study.scales}:
         raise unknown(f"scale of study {study.name}", scale, {study.scale, *study.scales})
     settings = {} if scale == study.scale else study.scales[scale]
-    scaled = [f"{key}={','.join(map(text, _list(value)))}" for key, value in settings.items()]
-    return scale, scaled, given
+    return scale, {key: _list(value) for key, value in settings.items()}, given
 
 
 def _own_methods(composer: Composer, name: str, study: StudyConfig) -> set[str]:
@@ -158,9 +159,13 @@ def _own_methods(composer: Composer, name: str, study: StudyConfig) -> set[str]:
 
 
 def _combinations(
-    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str], limit: int | None
-) -> list[tuple[str | None, list[str]]]:
-    """For each run the name of its grid, where it has one, and its overrides. Counted before they are made."""
+    composer: Composer,
+    study: StudyConfig,
+    scaled: Mapping[str, list[Any]],
+    given: Sequence[str],
+    limit: int | None,
+) -> list[tuple[str | None, list[Word]]]:
+    """For each run the name of its grid, where it has one, and its words. Counted before they are made."""
     grids = _axes(composer, study, scaled, given, limit)
     check_count(sum(math.prod(map(len, axes.values())) for _, axes in grids), limit)
     named = [
@@ -169,18 +174,22 @@ def _combinations(
         for values in itertools.product(*axes.values())
     ]
     # Each is kept with the name of its grid, so that `fitting` tells apart what two grids share.
-    kept = fitting(composer, [[f"{VARIANT}={variant}", *words] for variant, words in named])
-    names = {f"{VARIANT}={variant}": variant for variant, _ in named}
-    return [(names[first], words) for first, *words in kept]
+    kept = fitting(composer, [[Assignment(VARIANT, variant), *words] for variant, words in named])
+    return [(value_of(first), words) for first, *words in kept]
 
 
 def _axes(
-    composer: Composer, study: StudyConfig, scaled: Sequence[str], given: Sequence[str], limit: int | None
-) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
-    """For each grid its name, and key -> its values, each as the overrides that set it."""
-    set_for_all = {
-        o.key_or_group: [tuple(values) for values in expand([line_of(o)], limit)] for o in parse([*scaled, *given])
+    composer: Composer,
+    study: StudyConfig,
+    scaled: Mapping[str, list[Any]],
+    given: Sequence[str],
+    limit: int | None,
+) -> list[tuple[str | None, dict[str, list[Words]]]]:
+    """For each grid its name, and key -> its values, each as the words that set it."""
+    set_for_all: dict[str, list[Words]] = {
+        key: [(Assignment(key, value),) for value in values] for key, values in scaled.items()
     }
+    set_for_all |= {o.key_or_group: [tuple(words) for words in expand([line_of(o)], limit)] for o in parse(given)}
     if "study" in set_for_all:
         raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
     wanted = set_for_all.pop("method", None)
@@ -188,15 +197,15 @@ def _axes(
         (grid.get(VARIANT), {key: _settings(study, key, value) for key, value in grid.items() if key != VARIANT})
         for grid in study.grids
     ]
-    further: list[tuple[str | None, dict[str, list[Overrides]]]] = []
+    further: list[tuple[str | None, dict[str, list[Words]]]] = []
     if wanted is not None:
-        known = {value[0].partition("=")[2] for _, grid in grids for value in grid.get("method", [])}
-        options = [value[0].partition("=")[2] for value in wanted]
+        known = {option_of(value[0]) for _, grid in grids for value in grid.get("method", [])}
+        options = [option_of(value[0]) for value in wanted]
         chosen = {option: _among(composer, option, known) for option in options}
         further = _further(grids, [option for option, own in chosen.items() if own is None], set_for_all)
-        own = [(f"method={name}",) for name in chosen.values()]
+        own = set(chosen.values())
         grids = [
-            (variant, grid | {"method": [value for value in grid.get("method", []) if value in own]})
+            (variant, grid | {"method": [value for value in grid.get("method", []) if option_of(value[0]) in own]})
             for variant, grid in grids
         ]
         if further and not any(all(grid.values()) for _, grid in grids):
@@ -214,18 +223,16 @@ def _among(composer: Composer, option: str, known: set[str]) -> str | None:
 
 
 def _further(
-    grids: list[tuple[str | None, dict[str, list[Overrides]]]], options: list[str], given: dict[str, list[Overrides]]
-) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
+    grids: list[tuple[str | None, dict[str, list[Words]]]], options: list[str], given: dict[str, list[Words]]
+) -> list[tuple[str | None, dict[str, list[Words]]]]:
     """Grids of methods that the study does not have: its own grids without what these set of their methods."""
     made = []
     for option in options:
         for variant, grid in grids:
-            axes: dict[str, list[Overrides]] = {"method": [(f"method={option}",)]}
+            axes: dict[str, list[Words]] = {"method": [(Assignment("method", option),)]}
             for keys, values in grid.items():
                 # Of keys that a grid sets together those of the method go, and the others stay together.
-                kept = [
-                    tuple(word for word in value if not word.startswith(("method=", "method."))) for value in values
-                ]
+                kept = [tuple(word for word in value if key_of(word).split(".")[0] != "method") for value in values]
                 if any(kept):
                     others = [key for key in keys.split(",") if key != "method" and not key.startswith("method.")]
                     axes[",".join(others)] = list(dict.fromkeys(kept))
@@ -234,8 +241,8 @@ def _further(
 
 
 def _set_in_grids(
-    study: StudyConfig, grids: list[tuple[str | None, dict[str, list[Overrides]]]], given: dict[str, list[Overrides]]
-) -> list[tuple[str | None, dict[str, list[Overrides]]]]:
+    study: StudyConfig, grids: list[tuple[str | None, dict[str, list[Words]]]], given: dict[str, list[Words]]
+) -> list[tuple[str | None, dict[str, list[Words]]]]:
     """The grids with what is given set in them.
 
     A key's values stand in place of a grid's own, but choose among values that are set together with another key's; a
@@ -248,32 +255,27 @@ def _set_in_grids(
         for _, grid in made:
             keys = next((keys for keys in grid if "," in keys and key in keys.split(",")), None)
             if keys is not None:
-                place, wanted = keys.split(",").index(key), [_value(value[0]) for value in values]
-                choices += [_value(value[place]) for value in grid[keys]]
-                grid[keys] = [value for value in grid[keys] if _value(value[place]) in wanted]
+                place, wanted = keys.split(",").index(key), [value_of(value[0]) for value in values]
+                choices += [value_of(value[place]) for value in grid[keys]]
+                grid[keys] = [value for value in grid[keys] if value_of(value[place]) in wanted]
             elif key in grid or key not in axes or not key.startswith("method."):
                 grid[key] = values
         for value in values if choices else []:
-            if _value(value[0]) not in choices:
-                raise unknown(f"{key} in study {study.name}", _value(value[0]), {str(choice) for choice in choices})
+            if value_of(value[0]) not in choices:
+                raise unknown(f"{key} in study {study.name}", value_of(value[0]), {str(choice) for choice in choices})
     if not any(all(grid.values()) for _, grid in made):
         raise UserError(f"study {study.name}: none of its runs has all of {', '.join(given)} as given")
     return made
 
 
-def _value(text: str) -> Any:
-    """The value of an override, such that 1 and 1.0 are the same."""
-    return parse([text])[0].value()
-
-
-def _settings(study: StudyConfig, keys: str, values: Any) -> list[Overrides]:
-    """`key: [1, 2]` as overrides; `a,b: [[1, 2], [3, 4]]` as pairs of them."""
+def _settings(study: StudyConfig, keys: str, values: Any) -> list[Words]:
+    """`key: [1, 2]` as words; `a,b: [[1, 2], [3, 4]]` as pairs of them."""
     names, settings = keys.split(","), []
     for value in _list(values):
         parts = _list(value) if len(names) > 1 else [value]
         if len(parts) != len(names):
             raise UserError(f"study {study.name}: {keys} needs lists of {len(names)} values; got {value}")
-        settings.append(tuple(f"{key}={text(part)}" for key, part in zip(names, parts, strict=True)))
+        settings.append(tuple(Assignment(key, part) for key, part in zip(names, parts, strict=True)))
     return settings
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from mixbench.config.schema import StudyConfig
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.training.rules import RULES
 
 SCALES = ("paper", "cpu", "smoke")  # as published; less of it, for a CPU; one cell in seconds, to see that it works
@@ -37,8 +38,10 @@ def check(name: str, study: StudyConfig | None) -> None:
 
 
 def _check_settings(where: str, settings: dict[str, Any]) -> None:
+    """Raises UserError for a value that no key can have; keys of a function may take what has keys itself."""
     for key, value in settings.items():
-        if value == [] or any(isinstance(item, dict) for item in _leaves(value)):
+        free = all(part.split(".")[0] in OF_FUNCTIONS and "." in part for part in key.split(","))
+        if value == [] or (not free and any(isinstance(item, dict) for item in _leaves(value))):
             raise UserError(f"{where}: {key}: {value}: must be a value, or a list of values")
 
 

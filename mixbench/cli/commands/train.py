@@ -13,6 +13,7 @@ from mixbench.cli.help import STUDY_HELP
 from mixbench.core.errors import unknown
 
 if TYPE_CHECKING:
+    from mixbench.config.assignments import Word
     from mixbench.config.identity import Job
 
 
@@ -35,7 +36,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         combinations = [of_run(composer, one) for one in combinations]
         jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
     if flags.shows:
-        return show(flags, combinations[0])
+        return show(flags, list(map(str, combinations[0])))
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
@@ -88,9 +89,11 @@ def study(words: list[str]) -> int:
     return status
 
 
-def _method(overrides: Sequence[str]) -> str | None:
-    """The method as the overrides name it, where they do."""
-    return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
+def _method(words: "Sequence[Word]") -> str | None:
+    """The method as the words name it, where they do."""
+    from mixbench.config.assignments import key_of, option_of
+
+    return next((str(option_of(word)).strip("'") for word in reversed(words) if key_of(word) == "method"), None)
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:

@@ -10,13 +10,14 @@ from mixbench.training.measured import MEASURES, Measure
 TEXTS = ("id", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
 LARGEST = 1e100  # beyond, axes and standard deviations overflow
 WIDEST = 2**64  # of whole numbers, as of seeds: beyond, NumPy has no type for them
+DEEPEST = 4  # lists in lists of a setting
 NOT_A_KEY = "id"  # a column of a table's rows that is none of the identity's
 
 
 def check(metrics: dict[str, Any]) -> None:
     """Raises ValueError for the first entry of metrics.json that a reader could stumble over; unknown ones may be any.
 
-    The identity's values are scalars or lists of scalars; metrics are numbers, or null where a run has none.
+    The identity's values are scalars, or lists of such, also nested; metrics are numbers, or null where a run has none.
     """
     check_identity(metrics.get("identity"))
     measured = {name: _measure(measure, metrics.get(name)) for name, measure in MEASURES.items()}
@@ -75,5 +76,7 @@ def _scalar(value: Any) -> bool:
     return value is None or isinstance(value, bool) or _number(value) or _text(value)
 
 
-def _setting(value: Any) -> bool:
-    return all(map(_scalar, value)) if isinstance(value, list) else _scalar(value)
+def _setting(value: Any, depth: int = DEEPEST) -> bool:
+    if isinstance(value, list):
+        return depth > 0 and all(_setting(inner, depth - 1) for inner in value)
+    return _scalar(value)
