@@ -12,13 +12,14 @@ from mixbench.analysis.select import NOT_KEYS, Selection, identity_keys
 from mixbench.config.labels import telling_apart
 from mixbench.core import files
 from mixbench.core import markdown as md
+from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import unknown
 from mixbench.runs import study
 from mixbench.runs.study import Published
 from mixbench.stats import RULES, Difference, Summary, summarise
 from mixbench.training import rules
 
-BASELINE_FIRST = ("none",)
+BASELINE_FIRST = (BASELINE,)
 NAMES = ("method", "variant")  # keys whose value alone says what a row is
 FAR = 2.0  # points between the best and the final accuracy that a reader must know of
 

@@ -107,7 +107,7 @@ class Composer:
         for name, settings in given.items():
             if name not in method.methods:
                 raise unknown(
-                    "key (method=mixture)", f"method.parts.{name}", [f"method.parts.{n}" for n in method.parts]
+                    f"key (method={method.name})", f"method.parts.{name}", [f"method.parts.{n}" for n in method.parts]
                 )
             if not isinstance(settings, DictConfig):
                 raise UserError(f"method.parts.{name}={settings}: has keys, as in method.parts.{name}.p=0.5")
