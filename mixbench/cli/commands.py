@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixbench.cli.help import (
+    CHECK_HELP,
     CLEAN_HELP,
     EXPORT_HELP,
     GALLERY_HELP,
@@ -157,6 +158,30 @@ def gallery(words: list[str]) -> int:
     return 0
 
 
+def check(words: list[str]) -> int:
+    """mixbench check: whether methods keep the contract."""
+    from mixbench.cli.flags import read
+
+    flags = read(words, known=("--config-dir", "-cd", "--all", "--help", "-h"))
+    every = "--all" in flags.for_hydra
+    if flags.help or every == bool(flags.overrides):
+        print(CHECK_HELP, end="")
+        return 0 if flags.help else 2
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import job
+    from mixbench.training.validate import broken
+
+    failed = 0
+    with Composer(flags.config_dir) as composer:
+        names = composer.options("method") if every else flags.overrides
+        jobs = {name: job(composer.compose([f"method={name}"])) for name in names}
+    for name, made in jobs.items():
+        found = broken(made.cfg)
+        failed += bool(found)
+        print("\n".join(f"{name}: {one_line(sentence)}" for sentence in found) or f"{name}: ok", flush=True)
+    return 1 if failed else 0
+
+
 def list_command(words: list[str]) -> int:
     """mixbench list: what a group offers, a line each."""
     from mixbench.config.options import describe, unfit
@@ -235,6 +260,7 @@ COMMANDS = {
     "plot": plot,
     "report": report,
     "gallery": gallery,
+    "check": check,
     "list": list_command,
     "status": status,
     "clean": clean,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mixbench import models
@@ -14,6 +14,7 @@ from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.registry import Configured
 from mixbench.mixing.contract import StandIns
+from mixbench.mixing.invariants import violations
 from mixbench.mixing.runner import build, check_part
 from mixbench.training.context import Providers
 from mixbench.training.losses import LOSSES
@@ -44,6 +45,18 @@ def check(cfg: DictConfig, providers: Providers | None = None) -> None:
         for layer in one.layers():
             if layer not in known:
                 raise unknown(f"layer (model={cfg.model.name}) in {key}.{one.function.layers}", layer, known)
+
+
+def broken(cfg: DictConfig) -> list[str]:
+    """Why a method cannot be trusted, a sentence each: what `check` refuses, or the invariants that it breaks.
+
+    cfg: settled (identity.job). What a method needs is served by stand-ins.
+    """
+    try:
+        check(cfg, Providers(teacher=lambda images: images, generated=lambda index: index))  # they are not called
+    except UserError as error:
+        return [str(error)]
+    return violations(OmegaConf.to_container(cfg.method))
 
 
 def _try(key: str, call: Callable[[], Any]) -> Any:

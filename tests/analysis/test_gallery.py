@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mixbench import data
@@ -162,7 +163,7 @@ def asking(monkeypatch):
 
     @method(needs=("attention",))
     def looked_at(images, targets, *, attention):
-        assert attention(images, targets).shape == (len(images), 1, 1, 1)
+        assert attention(images, targets).sum(dim=(1, 2, 3)).allclose(torch.ones(len(images), dtype=images.dtype))
         return Mixed(images, targets, after_forward=lambda outputs: outputs.logits.softmax(dim=1))
 
     @method(needs=("teacher",))
