@@ -39,7 +39,7 @@ def run(words: list[str], multirun: bool = False) -> int:
     from mixbench.config import overrides
     from mixbench.config.combinations import collapsed, combine
     from mixbench.config.compose import Composer
-    from mixbench.config.identity import job
+    from mixbench.config.jobs import job_of
     from mixbench.runs.study import of_run
 
     flags = read(words)
@@ -50,7 +50,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         if multirun or flags.multirun:
             combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
         combinations = [of_run(composer, one) for one in combinations]
-        jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
+        jobs = [job_of(composer, one) for one in combinations if not flags.shows]
     if flags.shows:
         return show(flags, combinations[0])
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
@@ -279,11 +279,6 @@ def _config_dir(words: list[str]) -> tuple[str | None, list[str]]:
 
     flags = read(words, known=("--config-dir", "-cd", YES, "--help", "-h"))
     return flags.config_dir, flags.overrides + ["--help"] * flags.help + [YES] * flags.yes
-
-
-def _method(overrides: Sequence[str]) -> str | None:
-    """The method as the overrides name it, where they do."""
-    return next((o.removeprefix("method=").strip("'") for o in reversed(overrides) if o.startswith("method=")), None)
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:

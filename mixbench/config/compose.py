@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ UNFIT = (
     KeyError,
     AssertionError,
 )
+SHOWN_NAME = r"[\w.+-]+"  # names of options that fit into any table and plot
 GROUPS = ("dataset", "method", "augment", "model", "train", "loss", "study")
 
 
@@ -148,6 +150,20 @@ class Composer:
     def method_name(self, option: str) -> str:
         """The method that an option stands for: its own name, or for an alias another's."""
         return self.compose([f"method={option}"]).method.name if option in self.options("method") else option
+
+    def shown(self, option: str | None, name: str) -> str:
+        """What tables call a method that was chosen as `option` and whose own name is `name`.
+
+        The option where its file sets something else than the file of the method's own name, as a user's
+        my-cutmix.yaml with another alpha does; otherwise the method's name.
+        """
+        if option is None or option == name or not re.fullmatch(SHOWN_NAME, option):
+            return name
+        known = self.options("method")
+        if option not in known or name not in known:
+            return name
+        one, other = (self._with_options((f"method={of_one}",)).method for of_one in (option, name))
+        return name if one == other else option
 
     def _check(self, override: Override) -> None:
         key, text = override.key_or_group, override.input_line

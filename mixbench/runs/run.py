@@ -228,6 +228,7 @@ def _commit(
         "schema": store.SCHEMA,
         "id": job.id,
         "identity": job.identity,
+        "called": job.shown,
         **{key: source[key] for key in ("mixbench", "code_sha256", "device", "precision")},
         **images.checksums,
         **metrics.of_history(outcome.history),

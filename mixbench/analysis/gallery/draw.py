@@ -17,6 +17,7 @@ from mixbench.analysis.gallery.samples import Picture, Scene
 from mixbench.analysis.table import label
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, job
+from mixbench.config.jobs import job_of
 from mixbench.config.options import describe
 from mixbench.config.overrides import expand, parse
 from mixbench.core import files
@@ -75,7 +76,7 @@ def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tup
     """A job for each row and its overrides, each once, whatever names it has; with `every` all methods, by family."""
     options = [[f"method={option}"] for option in composer.options("method")] if every else [[]]
     combinations = [words for option in options for words in expand([*overrides, *option])]
-    made = [(job(composer.compose(words)), words) for words in combinations]
+    made = [(job_of(composer, words), words) for words in combinations]
     if every:
         order = {name: i for i, name in enumerate(METHOD_NAMES)}
         made.sort(key=lambda row: order.get(row[0].cfg.method.name, len(order)))

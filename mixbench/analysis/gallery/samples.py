@@ -46,7 +46,7 @@ class Scene:
 
     def __init__(self, job: Job, images: data.Split, note: str = ""):
         self.cfg, self.split, self.note = job.cfg, images, note
-        self.name = job.cfg.method.name
+        self.name = job.shown
         for settings in (self.cfg.method, *self.cfg.method.get("parts", {}).values()):
             if "p" in settings:
                 settings.p = 1.0  # an image that is left alone shows nothing

@@ -20,7 +20,7 @@ NUMBERS = (
     "peak_memory_bytes",
     "other_load",
 )
-TEXTS = ("id", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
+TEXTS = ("id", "called", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
 LARGEST = 1e100  # beyond, axes and standard deviations overflow
 WIDEST = 2**64  # of whole numbers, as of seeds: beyond, NumPy has no type for them
 NOT_A_KEY = "id"  # a column of a table's rows that is none of the identity's
