@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from mixbench.analysis import method_names
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
 from mixbench.cli.flags import YES
 from mixbench.config.compose import Composer
@@ -51,7 +52,6 @@ NOT_KEYS = ("cell", "folder", "per_class_accuracy")
 # What a run is of, beside the keys with a dot in their name and the seeds.
 GROUP_KEYS = ("dataset", "n", "subset", "eval", "method", "augment", "model", "loss", "protect", "precision", "variant")
 SEEDS = ("seed", "subset_seed")
-BASE = "method.base"  # the method of a run that tables call by the name of a user's own file
 
 
 @dataclass
@@ -161,7 +161,7 @@ def of_study(
             ids = {m["id"] for m in found}
             found += [m for m in others if m["id"] not in ids]
     return Selection(
-        _frame(found, chosen.variants, _shown(chosen)),
+        _frame(found, chosen.variants, method_names.of_jobs(chosen.jobs)),
         options["rows"] or settings.rows,
         options["columns"] or settings.columns,
         options["rule"] or settings.rule,
@@ -222,7 +222,8 @@ def _of_filters(composer: Composer, filters: Sequence[str], options: dict[str, A
     found, problems = store.scan(results.runs, of_values(wanted))
     frame = _frame(found)
     if "method" in wanted:
-        wanted["method"] = _of_names(composer, frame, [o for o in parsed if o.key_or_group == "method"])
+        named = [values(o) for o in parsed if o.key_or_group == "method"][-1]
+        wanted["method"] = method_names.meant(composer, frame, named)
     _check_known(frame, wanted)
     why = what_there_is(frame, wanted)
     frame = _matching(frame, wanted)
@@ -263,17 +264,6 @@ def _wanted_values(composer: Composer, parsed: Sequence[Any]) -> dict[str, list[
     return wanted
 
 
-def _of_names(composer: Composer, frame: pd.DataFrame, given: Sequence[Any]) -> list[Any]:
-    """The names in `frame` that a filter of methods means: those that tables call so, or else of the method itself."""
-    meant: list[Any] = []
-    for name in [value for o in given[-1:] for value in values(o)]:
-        method = composer.method_name(name) if isinstance(name, str) else name
-        meant.append(name if len(frame) and (frame["method"] == name).any() else method)
-        if len(frame) and BASE in frame and meant[-1] == method and not (frame["method"] == method).any():
-            meant += frame.loc[frame[BASE] == method, "method"].tolist()
-    return meant
-
-
 def _check_known(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> None:
     """Raises UserError for a key that no row has."""
     for key in wanted:
@@ -304,21 +294,9 @@ def _cell_value(value: Any) -> Any:
 
 
 def _wanted(chosen: Study) -> pd.DataFrame:
-    return _frame([{"identity": job.identity} for job in chosen.jobs], chosen.variants, _shown(chosen))
-
-
-def _shown(chosen: Study) -> dict[str, str]:
-    """Cell -> what tables call its method."""
-    return {cell_hash(job.identity): job.shown for job in chosen.jobs}
-
-
-def _called(found: Sequence[dict[str, Any]], cells: Sequence[str]) -> dict[str, str]:
-    """Cell -> what its runs call their method, where all that tell agree."""
-    names: dict[str, set[str]] = {}
-    for m, cell in zip(found, cells, strict=True):
-        if m.get("called"):
-            names.setdefault(cell, set()).add(m["called"])
-    return {cell: one.pop() for cell, one in names.items() if len(one) == 1}
+    return _frame(
+        [{"identity": job.identity} for job in chosen.jobs], chosen.variants, method_names.of_jobs(chosen.jobs)
+    )
 
 
 def _frame(
@@ -326,19 +304,13 @@ def _frame(
     variants: Mapping[str, str] | None = None,
     shown: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """One tidy row for each run; a key that a run does not have is None.
-
-    shown: cell -> what tables call its method. Where that is not the method's own name, that is in BASE.
-    """
+    """One tidy row for each run; a key that a run does not have is None. shown: cell -> what tables call its method."""
     records, rows = [], {}
     cells = [cell_hash(m["identity"]) for m in found]
-    names = _called(found, cells) | dict(shown or {})
+    names = method_names.of_runs(found, cells) | dict(shown or {})
     for m, cell in zip(found, cells, strict=True):
         if cell not in rows:  # repetitions differ in the seeds alone
-            rows[cell] = identity_row(m["identity"])
-            base = rows[cell]["method"]
-            if names.get(cell, base) != base:
-                rows[cell] |= {"method": names[cell], BASE: base}
+            rows[cell] = method_names.renamed(identity_row(m["identity"]), names.get(cell))
         record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}

@@ -1,16 +1,21 @@
 """What a method declares and returns: draws, needs and options; more rows, weights and late targets in a mixture."""
 
+import ast
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 import torch
 
+import mixbench
 from mixbench.core import registry
 from mixbench.core.errors import UserError
 from mixbench.mixing import METHODS, Gradient, Mixed, Outputs, method
 from mixbench.mixing.contract import NEEDS, StandIns
-from mixbench.mixing.runner import build
+from mixbench.mixing.runner import METHOD_NAMES, build
 
 IMAGES, TARGETS = torch.arange(8.0).view(2, 1, 2, 2), torch.eye(2)
 
@@ -148,3 +153,26 @@ def test_an_undeclared_layer_option_is_left_alone_and_a_declared_one_can_be_set_
     single.mix_input_only()
     assert single.layers() == ("input",)
     assert build(settled("none")).layers() == ("input",)
+
+
+# The rest of the program
+
+
+def test_no_code_outside_mixing_names_a_method():
+    """But for the baseline, which has one constant, and the colours of charts."""
+    package = Path(mixbench.__file__).parent
+    named = {}
+    for path in package.rglob("*.py"):
+        name = path.relative_to(package).as_posix()
+        if not name.startswith("mixing/") and name != "analysis/charts/style.py":
+            constants = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+            named[name] = {value for value in constants if value in METHOD_NAMES and value != "none"}
+    assert len(named) > 50
+    assert {name: values for name, values in named.items() if values} == {}
+
+
+def test_the_library_needs_no_configuration_and_no_tables():
+    heavy = ("hydra", "omegaconf", "yaml", "pandas", "matplotlib")
+    code = f"import sys, mixbench.mixing; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "[]"
