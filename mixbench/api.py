@@ -219,7 +219,7 @@ def _jobs(
     from mixbench.config.assignments import Assignment
     from mixbench.config.combinations import fitting
     from mixbench.config.compose import Composer
-    from mixbench.config.identity import job
+    from mixbench.config.jobs import job_of
 
     for key, values in grid.items():
         if not len(values):
@@ -229,8 +229,7 @@ def _jobs(
     jobs = []
     with Composer(_text(config_dir)) as composer:
         for words in fitting(composer, [list(words) for words in itertools.product(*choices)]):
-            called = [str(word.value) for word in words if isinstance(word, Assignment) and word.key == "method"]
-            jobs.append(job(composer.compose([*words, *always]), called[-1] if called else None))
+            jobs.append(job_of(composer, [*words, *always]))
     return jobs
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from mixbench.analysis import method_names
 from mixbench.config.identity import WHOLE_KEYS, cell_hash, completed
 from mixbench.core import numerics
 from mixbench.runs.study_file import VARIANT
@@ -31,13 +32,23 @@ def cell_value(value: Any) -> Any:
     return str(value) if isinstance(value, list) else value
 
 
-def run_frame(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """One tidy row for each run; a key that a run does not have is None."""
+def run_frame(
+    found: Sequence[dict[str, Any]],
+    variants: Mapping[str, str] | None = None,
+    shown: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """One tidy row for each run; a key that a run does not have is None.
+
+    found: the runs' metrics.
+    variants: cell -> the name of the study's grid that the run is of.
+    shown: cell -> what tables call its method, where that is not what the run itself says.
+    """
     records, rows = [], {}
-    for m in found:
-        cell = cell_hash(m["identity"])
+    cells = [cell_hash(m["identity"]) for m in found]
+    names = method_names.of_runs(found, cells) | dict(shown or {})
+    for m, cell in zip(found, cells, strict=True):
         if cell not in rows:  # repetitions differ in the seeds alone
-            rows[cell] = identity_row(m["identity"])
+            rows[cell] = method_names.renamed(identity_row(m["identity"]), names.get(cell))
         record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench.analysis import stored_code
+from mixbench.analysis import method_names, stored_code
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
 from mixbench.analysis.frame import METRICS, NOT_KEYS, SEEDS, cell_value, run_frame
 from mixbench.config.compose import Composer
@@ -125,7 +125,7 @@ def of_study(
             ids = {m["id"] for m in found}
             found += [m for m in others if m["id"] not in ids]
     return Selection(
-        run_frame(found, chosen.variants),
+        run_frame(found, chosen.variants, method_names.of_jobs(chosen.jobs)),
         options.rows or settings.rows,
         options.columns or settings.columns,
         options.rule or settings.rule,
@@ -185,6 +185,9 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
     wanted = _wanted_values(composer, parsed := parse(filters))
     found, problems = store.scan(results.runs, of_values(wanted))
     frame = run_frame(found)
+    if "method" in wanted:
+        named = [values(o) for o in parsed if o.key_or_group == "method"][-1]
+        wanted["method"] = method_names.meant(composer, frame, named)
     _check_known(frame, wanted)
     why = what_there_is(frame, wanted)
     frame = _matching(frame, wanted)
@@ -241,4 +244,5 @@ def _matching(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> pd.Da
 
 
 def _wanted(chosen: Study) -> pd.DataFrame:
-    return run_frame([{"identity": job.identity} for job in chosen.jobs], chosen.variants)
+    jobs = chosen.jobs
+    return run_frame([{"identity": job.identity} for job in jobs], chosen.variants, method_names.of_jobs(jobs))

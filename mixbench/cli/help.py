@@ -10,6 +10,7 @@ mixbench: with n labelled images, which mixing augmentation helps, by how much, 
   mixbench plot NAME | KEY=A,B …  plots of stored runs
   mixbench report NAME | KEY=A,B … what to use, and why: one page (HTML and Markdown) with the tables and plots
   mixbench gallery [KEY=VALUE …]  pictures of what the methods do
+  mixbench check METHOD | --all   whether a method keeps the contract that every method keeps
   mixbench list WHAT              methods, datasets, models, augments, losses or studies
   mixbench status [NAME] …        which runs are finished, running, interrupted, failed or missing
   mixbench clean                  drop failed runs and left-over checkpoints, after showing them
@@ -25,6 +26,18 @@ Examples:
 
 mixbench COMMAND --help tells more.
 Shell completion: eval "$(mixbench -sc install=bash)" or, in zsh after compinit, eval "$(mixbench -sc install=zsh)".
+"""
+
+CHECK_HELP = """\
+Call methods on small batches and say in words what they do wrong: shapes, targets that do not sum to 1, images changed
+in place, randomness of their own, images mixed that must not be, a share `own` that does not fit the pixels, and so on.
+
+Examples:
+  mixbench check cutmix
+  mixbench check halves --config-dir my_configs    # my_configs/method/halves.yaml
+  mixbench check --all
+
+Exit status: 0 nothing wrong, 1 something is, 2 a mistake in what was asked.
 """
 
 STUDY_HELP = """\

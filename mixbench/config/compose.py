@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,7 @@ UNFIT = (
 )
 
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
+SHOWN_NAME = r"[\w.+-]+"  # names of options that fit into any table and plot
 
 
 class _Apart:
@@ -128,7 +130,7 @@ class Composer:
         for name, settings in given.items():
             if name not in method.methods:
                 raise unknown(
-                    "key (method=mixture)", f"method.parts.{name}", [f"method.parts.{n}" for n in method.parts]
+                    f"key (method={method.name})", f"method.parts.{name}", [f"method.parts.{n}" for n in method.parts]
                 )
             if not isinstance(settings, DictConfig):
                 raise UserError(f"method.parts.{name}={settings}: has keys, as in method.parts.{name}.p=0.5")
@@ -189,6 +191,20 @@ class Composer:
     def method_name(self, option: str) -> str:
         """The method that an option stands for: its own name, or for an alias another's."""
         return self.compose([f"method={option}"]).method.name if option in self.options("method") else option
+
+    def shown(self, option: str | None, name: str) -> str:
+        """What tables call a method that was chosen as `option` and whose own name is `name`.
+
+        The option where its file sets something else than the file of the method's own name, as a user's
+        my-cutmix.yaml with another alpha does; otherwise the method's name.
+        """
+        if option is None or option == name or not re.fullmatch(SHOWN_NAME, option):
+            return name
+        known = self.options("method")
+        if option not in known or name not in known:
+            return name
+        one, other = (self._with_options((f"method={of_one}",)).method for of_one in (option, name))
+        return name if one == other else option
 
     def _assignment(self, word: Word) -> tuple[str, Assignment]:
         """A word as Hydra reads it, and what it sets. Raises UserError where it is none of one run's."""

@@ -55,21 +55,23 @@ class Job:
     identity: the flat keys that decide the outcome; never paths, device or logging.
     id: the name of the run's folder, from the identity.
     called: the method as the command named it, which may be an alias.
+    shown: what tables call the method; the name of a user's own file where it has settings of its own.
     """
 
     cfg: DictConfig
     identity: dict[str, Any]
     id: str
     called: str = ""
+    shown: str = ""
 
     def __str__(self) -> str:
         return self.id
 
 
-def job(cfg: DictConfig, called: str | None = None) -> Job:
+def job(cfg: DictConfig, called: str | None = None, shown: str | None = None) -> Job:
     """Check a composed configuration and settle it. Raises UserError where a value is out of range.
 
-    called: the method's alias where it was chosen by one.
+    called: the method's alias where it was chosen by one. shown: what tables call it (Composer.shown).
     """
     composed, cfg = cfg, settle(cfg)
     identity = _identity(cfg)
@@ -80,8 +82,10 @@ def job(cfg: DictConfig, called: str | None = None) -> Job:
             f"{key}.name={identity[key][:40]}…: is too long by {len(name.encode()) - LONGEST_ID} bytes, since it names "
             "folders; set a shorter one"
         )
-    # With α = 0 an alias mixes nothing: it is `none` then.
-    return Job(cfg, identity, name, called if called and cfg.method.name == composed.method.name else cfg.method.name)
+    method = cfg.method.name
+    if method != composed.method.name:  # with α = 0 an alias mixes nothing: it is the baseline then
+        called = shown = None
+    return Job(cfg, identity, name, called or method, shown or method)
 
 
 def run_id(identity: Mapping[str, Any]) -> str:

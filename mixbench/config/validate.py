@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mixbench.core import baseline
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
 
@@ -21,7 +22,6 @@ OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of train that schedule=step
 PROTOCOLS = ("small-data",)
 LARGEST = 10**9  # steps, images, pixels …: no run has more, and what allocates memory by such a number ends there
 SEEDS = ("seed", "subset_seed")
-NONE = {"name": "none", "version": 1}  # configs/method/none.yaml, for α = 0
 
 
 def settle(cfg: DictConfig) -> DictConfig:
@@ -145,7 +145,7 @@ def _name_of(path: str) -> str:
 
 
 def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
-    """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, becomes `none`.
+    """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, the baseline.
 
     at: where `method` stands in the configuration.
     """
@@ -159,18 +159,18 @@ def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
         _require(isinstance(method.per_sample, bool), f"{at}.per_sample", method.per_sample, "true or false")
     if "parts" in method:
         _settle_mixture(method, at)
-        if all(part.name == NONE["name"] for part in method.parts.values()):
-            return NONE
+        if all(part.name == baseline.BASELINE for part in method.parts.values()):
+            return baseline.METHOD
     if "alpha" not in method:
         return method
     if method.get("beta") is None:  # a user's own file may leave it out
         OmegaConf.update(method, "beta", method.alpha, force_add=True)
     if method.alpha == 0 and method.beta == 0:
-        return NONE
+        return baseline.METHOD
     if 0 in (method.alpha, method.beta):
         raise UserError(
             f"{at}.alpha={method.alpha:g} {at}.beta={method.beta:g}: no Beta distribution has exactly one "
-            "of the two 0; both 0 (or alpha 0 and beta null) mean method=none"
+            f"of the two 0; both 0 (or alpha 0 and beta null) mean method={baseline.BASELINE}"
         )
     return method
 
@@ -201,20 +201,13 @@ def _settle_mixture(method: DictConfig, at: str) -> None:
             raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")
     method.methods, method.probabilities = [name for name, _ in used], [share for _, share in used]
     method.parts = {name: _settled_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
-    for name, part in method.parts.items():
-        if method.per_sample and set(part.get("layers", ["input"])) != {"input"}:
-            # A partner whose image another part has mixed would bring features of a third image, and no label of it.
-            raise UserError(
-                f"{at}.per_sample=true: {name} mixes features with those of its partner, which another method may have "
-                f"mixed; leave it false, or set {at}.parts.{name}.layers=[input]"
-            )
 
 
 def _settle_protect(cfg: DictConfig) -> None:
     """Names become numbers, in one order. Without mixing there is nothing to protect from: the baseline is shared."""
     given = [] if cfg.protect is None else cfg.protect if OmegaConf.is_list(cfg.protect) else [cfg.protect]
     numbers = sorted({_class_number(value, cfg.dataset.classes) for value in given})
-    cfg.protect = [] if cfg.method.name == NONE["name"] else numbers
+    cfg.protect = [] if cfg.method.name == baseline.BASELINE else numbers
 
 
 def _class_number(value: Any, names: Sequence[str] | None) -> int:

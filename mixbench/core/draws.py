@@ -5,7 +5,7 @@ decision has a random stream of its own (Purpose): equal seeds give all methods 
 paired differences between methods are sharp. λ comes from one uniform number by the inverse of Beta's distribution
 function, so λ of the same step also moves smoothly with α: a sweep over α compares like with like.
 
-An augmentation or mixing method asks for decisions by the names of its keyword parameters (DRAWS).
+A mixing method declares the draws that it wants, names of DRAWS; an augmentation has keyword parameters of these names.
 """
 
 from collections.abc import Callable

@@ -1,23 +1,75 @@
-"""What a function on a batch, or a network, asks for, read off its signature: decisions of the plan, YAML options."""
+"""What a function on a batch, or a network, asks for: decisions of the plan, needs, YAML options.
+
+A function that declares its draws (`declare`) gets those; of any other the draws are the keyword parameters with names
+in draws.DRAWS. All other keyword parameters are options.
+"""
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from mixbench.core.draws import DRAWS, SETTINGS
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
+DECLARATION = "mixbench_declaration"  # attribute of a function that declares what it asks for
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a function asks for by name. layers: its option that lists layers of the network, where it has one."""
+
+    draws: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    layers: str | None = None
+
+
+def declare(
+    function: Callable,
+    draws: tuple[str, ...],
+    needs: tuple[str, ...] = (),
+    known_needs: Collection[str] = (),
+    layers: str | None = None,
+) -> None:
+    """Attach a declaration to a function. Raises ValueError where it does not fit the function's signature."""
+    name, keywords = function.__name__, _keywords(function)
+    for kind, given, known in (("draw", draws, DRAWS), ("need", needs, known_needs)):
+        for one in given:
+            if one not in known:
+                raise ValueError(f"{name}: {unknown(kind, one, known)}")
+            if one not in keywords:
+                raise ValueError(f"{name}: declares the {kind} {one!r}, but has no keyword-only parameter {one!r}")
+    for one in {key for draw in draws for key in SETTINGS.get(draw, ())} & keywords.keys():
+        raise ValueError(f"{name}: option {one!r} has the name of a setting of its draws; rename the option")
+    if layers is not None and layers not in keywords:
+        raise ValueError(f"{name}: layers={layers!r} names no keyword-only parameter")
+    setattr(function, DECLARATION, Declaration(draws, needs, layers))
+
+
+def declaration_of(function: Callable) -> Declaration:
+    """What the function declares; where it does not, the draws by the names of its keyword-only parameters."""
+    function = inspect.unwrap(function)
+    declared = getattr(function, DECLARATION, None)
+    if declared is None:
+        declared = Declaration(tuple(name for name in _keywords(function) if name in DRAWS))
+    return declared
+
 
 def draws_of(function: Callable) -> tuple[str, ...]:
-    """The decisions that the function takes: its keyword parameters whose names are in plan.DRAWS."""
-    return tuple(name for name in _keywords(function) if name in DRAWS)
+    """The decisions that the function takes, names from draws.DRAWS."""
+    return declaration_of(function).draws
 
 
 def options_of(function: Callable) -> dict[str, inspect.Parameter]:
-    """The function's other keyword parameters: what its YAML file may set."""
-    return {name: parameter for name, parameter in _keywords(function).items() if name not in DRAWS}
+    """The function's keyword parameters that are neither draws nor needs: what its YAML file may set."""
+    declared = declaration_of(function)
+    return {
+        name: parameter
+        for name, parameter in _keywords(function).items()
+        if name not in (*declared.draws, *declared.needs)
+    }
 
 
 def settings_of(function: Callable) -> set[str]:
@@ -34,11 +86,17 @@ class Configured:
             raise unknown(f"{key or group}.name", cfg["name"], table)
         self.function = inspect.unwrap(table[cfg["name"]])
         self.options = options(group, self.function, cfg, key or group)
-        self.draws = draws_of(self.function)
+        declared = declaration_of(self.function)
+        self.draws, self.needs, self.layers = declared.draws, declared.needs, declared.layers
         self.settings = {name: cfg[name] for name in settings_of(self.function)}
 
-    def __call__(self, *batch: Any, decided: Mapping[str, Any]) -> Any:
-        return self.function(*batch, **{name: decided[name] for name in self.draws}, **self.options)
+    def option(self, name: str) -> Any:
+        """The value of an option: of the configuration, or its default."""
+        return self.options.get(name, options_of(self.function)[name].default)
+
+    def __call__(self, *batch: Any, decided: Mapping[str, Any], needs: Mapping[str, Any] | None = None) -> Any:
+        """decided: of a step, the draws among them. needs: name -> what the function is given under that name."""
+        return self.function(*batch, **{name: decided[name] for name in self.draws}, **(needs or {}), **self.options)
 
 
 def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:

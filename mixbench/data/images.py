@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from omegaconf import DictConfig
 
+from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
 from mixbench.data.holdout import held_out, named
 from mixbench.data.label_noise import corrupt
@@ -152,7 +153,9 @@ def _check_classes(cfg: DictConfig, num_classes: int) -> None:
     if protect and max(protect) >= num_classes:
         raise UserError(f"protect: there is no class {max(protect)}; classes go from 0 to {num_classes - 1}")
     if len(protect) == num_classes:
-        raise UserError(f"protect={list(protect)}: nothing is mixed where every class is protected; say method=none")
+        raise UserError(
+            f"protect={list(protect)}: nothing is mixed where every class is protected; say method={BASELINE}"
+        )
 
 
 def _sha256(numbers: np.ndarray) -> str:

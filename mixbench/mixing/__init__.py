@@ -1,32 +1,54 @@
-"""Mixing methods: pure functions of a batch, its label weights and the decisions of the plan."""
+"""The mixing library: methods as pure functions of a batch and its draws, and as modules that draw by themselves.
 
+A function (`cutmix`) takes images, targets and its draws, and returns `Mixed`. A module (`CutMix`) takes images and
+labels, and returns images and targets. Needs torch, NumPy and SciPy alone.
+"""
+
+from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
 from mixbench.mixing.features import manifold
-from mixbench.mixing.library import mixture
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
+from mixbench.mixing.mixer import Mixture
+from mixbench.mixing.modules import (
+    CutMix,
+    Cutout,
+    DataMix,
+    FMix,
+    GridMix,
+    LabelOnly,
+    ManifoldMixUp,
+    MixUp,
+    NoMixing,
+    RandomErasing,
+    ResizeMix,
+    SaliencyMix,
+    SmoothMix,
+)
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.saliency import saliencymix
+from mixbench.mixing.table import METHODS
 
 mixup = label_mix  # the name that most know it by
 
-METHODS = {
-    "none": none,
-    "label-mix": label_mix,
-    "data-mix": data_mix,
-    "label-only": label_only,
-    "cutmix": cutmix,
-    "cutout": cutout,
-    "random-erasing": random_erasing,
-    "resizemix": resizemix,
-    "gridmix": gridmix,
-    "smoothmix": smoothmix,
-    "saliencymix": saliencymix,
-    "fmix": fmix,
-    "manifold": manifold,
-}
-
 __all__ = [
     "METHODS",
+    "CutMix",
+    "Cutout",
+    "DataMix",
+    "FMix",
+    "Gradient",
+    "GridMix",
+    "LabelOnly",
+    "ManifoldMixUp",
+    "MixUp",
+    "Mixed",
+    "Mixture",
+    "NoMixing",
+    "Outputs",
+    "RandomErasing",
+    "ResizeMix",
+    "SaliencyMix",
+    "SmoothMix",
     "cutmix",
     "cutout",
     "data_mix",
@@ -35,7 +57,7 @@ __all__ = [
     "label_mix",
     "label_only",
     "manifold",
-    "mixture",
+    "method",
     "mixup",
     "none",
     "random_erasing",

@@ -1,18 +1,16 @@
 """Methods that mix what a network's layers compute, not only its input."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mixbench.mixing.library import standalone
+from mixbench.mixing.contract import Mixed, method, whole
 from mixbench.mixing.operations import blend, nowhere
 
-LAYERS = ("input", "stage1", "stage2", "stage3", "stage4")
+INPUT = "input"  # the images themselves; every other name is of a layer of the network
 
 
-@standalone(spatial=False, alpha=2.0, beta=None, p=1.0, per_sample=False)
+@method(draws=("partner", "lam", "layer"), layers="layers")
 def manifold(
     images: Tensor,
     targets: Tensor,
@@ -20,36 +18,49 @@ def manifold(
     partner: Tensor,
     lam: Tensor,
     layer: Tensor,
-    layers: tuple[str, ...] = ("input", "stage1", "stage2"),
-) -> tuple[Tensor, Tensor, Callable[[str, Tensor], Tensor]]:
-    """Manifold Mixup: mixup of the input or of the features behind a stage (Verma et al. 2019, section 2).
+    layers: tuple[str, ...] = (INPUT, "stage1", "stage2"),
+) -> Mixed:
+    """Manifold Mixup: mixup of the input, or of the features behind a stage of the network.
 
-    The paper's code draws the layer from {0, 1, 2} for each batch, the input, behind the first and behind the second
+    The paper's code draws the layer from {0, 1, 2} for each batch: the input, behind the first and behind the second
     stage of PreActResNet18, with λ ~ Beta(2, 2) on CIFAR.
-    images: float [B, …]. targets: float [B, K], label weights. partner: int64 [B], the permutation π. lam: float [B].
-    layer: float [B] in (0, 1), the same for all: where the drawn layer stands in `layers`, names from LAYERS.
-    Returns images, mixed where the drawn layer is the input, mixed targets, and at(name, features): the features
-    [B, …] of the layer `name` mixed where it is the drawn one, otherwise as they are.
-    Raises ValueError where `layers` is empty or names one twice or one that there is not.
+
+    images: float [B, …].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B], each image's own share λ.
+    layer: float [B] in (0, 1), the same for all: the place of the drawn layer in `layers`.
+    layers: names of layers that may be drawn: "input", or names of the network's layers.
+    Returns images that are mixed where the input was drawn, mixed targets, and `at_layer`, which mixes the features
+        [B, …] of the drawn layer.
+    Raises ValueError where `layers` is empty or names one twice.
+    Source: Verma et al. 2019, section 2.
     """
-    if not layers or not set(layers) <= set(LAYERS) or len(set(layers)) < len(layers):
-        raise ValueError(f"layers={list(layers)}: must be different names of {', '.join(LAYERS)}")
+    if not layers or len(set(layers)) < len(layers):
+        raise ValueError(f"layers={list(layers)}: must be one or more different names, as in [input,stage1]")
     drawn = (layer * len(layers)).long()
 
-    def mixed(name: str, values: Tensor) -> Tensor:
+    def share(name: str) -> Tensor | None:
+        """float [B]: λ where the layer of that name was drawn, else 1; None where it is known not to be."""
         if name not in layers:
-            return values
+            return None
         here = drawn == layers.index(name)
-        if nowhere(here):
-            return values
-        return _BlendWithPartner.apply(values, partner, torch.where(here, lam, 1))
+        return None if nowhere(here) else torch.where(here, lam, 1)
 
-    def at(name: str, features: Tensor) -> Tensor:
-        if name not in LAYERS:
-            raise ValueError(f"layer {name!r}: must be one of {', '.join(LAYERS)}")
-        return features if name == "input" else mixed(name, features)
+    def mixed(name: str, values: Tensor) -> Tensor:
+        own = share(name)
+        return values if own is None else _BlendWithPartner.apply(values, partner, own)
 
-    return mixed("input", images), blend(targets, targets[partner], lam), at
+    def at_layer(name: str, features: Tensor) -> Tensor:
+        return features if name == INPUT else mixed(name, features)
+
+    own = share(INPUT)
+    return Mixed(
+        mixed(INPUT, images),
+        blend(targets, targets[partner], lam),
+        own=whole(images, 1.0 if own is None else own),
+        at_layer=at_layer,
+    )
 
 
 class _BlendWithPartner(torch.autograd.Function):

@@ -2,47 +2,61 @@
 
 from torch import Tensor
 
-from mixbench.mixing.library import standalone
+from mixbench.mixing.contract import Mixed, method, whole
 from mixbench.mixing.operations import blend
 
 
-@standalone(spatial=False)
-def none(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The batch as it is.
+@method()
+def none(images: Tensor, targets: Tensor) -> Mixed:
+    """The batch as it is: no mixing.
 
-    images: float [B, C, H, W]. targets: float [B, K], label weights.
+    images: float [B, …].
+    targets: float [B, K], label weights.
+    Returns both as they are.
     """
-    return images, targets
+    return Mixed(images, targets, own=whole(images))
 
 
-@standalone(spatial=False, alpha=1.0, beta=None, p=1.0, per_sample=False)
-def label_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
-    """Mixup: λx + (1-λ)x[π] with the labels blended alike (Zhang et al. 2018, section 2).
+@method(draws=("partner", "lam"))
+def label_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
+    """Mixup: λx + (1-λ)x[π], with the labels blended alike.
 
-    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
-    lam: float [B], each image's own share λ. Returns mixed images and targets of the same shapes. Images may be any
-    [B, …]: tables [B, F], signals [B, C, T].
+    images: float [B, …]: images [B, C, H, W], tables [B, F] or signals [B, C, T].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B], each image's own share λ.
+    Returns mixed images and targets of the same shapes.
+    Source: Zhang et al. 2018, section 2.
     """
-    return blend(images, images[partner], lam), blend(targets, targets[partner], lam)
+    mixed, weights = blend(images, images[partner], lam), blend(targets, targets[partner], lam)
+    return Mixed(mixed, weights, own=whole(images, lam))
 
 
-@standalone(spatial=False, alpha=2.0, beta=1.0, p=1.0, per_sample=False)
-def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+@method(draws=("partner", "lam"))
+def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
     """λx + (1-λ)x[π] with the label of x alone; with λ ~ Beta(α+1, α) it has mixup's expected loss under Beta(α, α).
 
     Cross-entropy is linear in the target, so weighing two labels by λ equals choosing the first with probability λ;
-    given that choice, λ is Beta(α+1, α) (small-data report 2018, "data-mix").
-    images: float [B, …]. targets: float [B, K], returned as they are. partner: int64 [B], the permutation π.
+    given that choice, λ is Beta(α+1, α).
+
+    images: float [B, …].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
     lam: float [B], each image's own share λ.
+    Returns mixed images, and the targets as they are.
+    Source: small-data report 2018, "data-mix".
     """
-    return blend(images, images[partner], lam), targets
+    return Mixed(blend(images, images[partner], lam), targets, own=whole(images, lam))
 
 
-@standalone(spatial=False, alpha=1.0, beta=None, p=1.0, per_sample=False)
-def label_only(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
-    """Images untouched, labels blended with the partner's: what mixup's label part does by itself.
+@method(draws=("partner", "lam"))
+def label_only(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
+    """Labels blended with the partner's, images untouched: what mixup's label part does by itself.
 
-    images: float [B, …], returned as they are. targets: float [B, K], label weights. partner: int64 [B], the
-    permutation π. lam: float [B], the share λ of each image's own label.
+    images: float [B, …].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B], the share λ of each image's own label.
+    Returns the images as they are, and blended targets.
     """
-    return images, blend(targets, targets[partner], lam)
+    return Mixed(images, blend(targets, targets[partner], lam), own=whole(images))

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from mixbench.core.registry import check_bounds
-from mixbench.mixing.library import standalone
+from mixbench.mixing.contract import Mixed, method
 from mixbench.mixing.operations import blend, ranks
 
 Spectrum = Literal["complex", "published", "interleaved"]
 
 
-@standalone(p=1.0, per_sample=False)
+@method(draws=("partner", "applied", "centre", "size"))
 def smoothmix(
     images: Tensor,
     targets: Tensor,
@@ -23,13 +23,19 @@ def smoothmix(
     size: Tensor,
     min_sigma: float = 0.25,
     max_sigma: float = 0.5,
-) -> tuple[Tensor, Tensor]:
-    """A soft disc of the partner: x(1-m) + x[π]m, m = exp(-d²/2σ²), labels by m's mean (Lee et al. 2020, section 3).
+) -> Mixed:
+    """A soft disc of the partner: x(1-m) + x[π]m with m = exp(-d²/2σ²), labels by the mean of m.
 
-    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
-    applied: bool [B], whether the image is mixed. centre: int64 [B, 2], row and column of the disc's centre.
-    size: float [B] in (0, 1), where σ lies between min_sigma and max_sigma, which are shares of the shorter side.
+    images: float [B, C, H, W].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    applied: bool [B], whether the image is mixed.
+    centre: int64 [B, 2], row and column of the disc's centre.
+    size: float [B] in (0, 1), the place of σ between min_sigma and max_sigma.
+    min_sigma, max_sigma: bounds of σ, as shares of the image's shorter side.
+    Returns mixed images and targets.
     Raises ValueError where not 0 < min_sigma <= max_sigma <= 100.
+    Source: Lee et al. 2020, section 3.
     """
     check_bounds("sigma", min_sigma, max_sigma, 100)
     sigma = min(images.shape[2:]) * (min_sigma + (max_sigma - min_sigma) * size.double())
@@ -39,10 +45,11 @@ def smoothmix(
     )
     disc = (rows[:, :, None] * columns[:, None, :] * applied.view(-1, 1, 1))[:, None]  # float64 [B, 1, H, W]
     lam = 1 - disc.mean(dim=(1, 2, 3))
-    return torch.lerp(images[partner], images, (1 - disc).to(images.dtype)), blend(targets, targets[partner], lam)
+    own = (1 - disc).to(images.dtype)
+    return Mixed(torch.lerp(images[partner], images, own), blend(targets, targets[partner], lam), own=own)
 
 
-@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@method(draws=("partner", "lam", "noise", "coin"))
 def fmix(
     images: Tensor,
     targets: Tensor,
@@ -54,16 +61,22 @@ def fmix(
     decay_power: float = 3.0,
     spectrum: Spectrum = "complex",
     correct_lambda: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """The top λ of the pixels of a random field of low frequency stay, the others are the partner's.
+) -> Mixed:
+    """FMix: the top λ of the pixels of a random field of low frequency stay, the others are the partner's.
 
-    Harris et al. 2020 ("FMix"), section 4.1. images: float [B, C, H, W]. targets: float [B, K], label weights.
-    partner: int64 [B], the permutation π. lam: float [B]. noise: float [B or 1, H, W // 2 + 1, 2], standard normal.
-    coin: bool [B], whether λHW is rounded up. decay_power: the field's amplitude falls with frequency to this power.
+    images: float [B, C, H, W].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B], each image's own share λ.
+    noise: float [B or 1, H, W // 2 + 1, 2], standard normal.
+    coin: bool [B], whether λHW is rounded up.
+    decay_power: the field's amplitude falls with frequency to this power.
     spectrum: "complex", as the paper describes it; "published", as its code computes it; "interleaved", as an earlier
-    state of that code did (see `low_frequency`).
+        state of that code did (see `low_frequency`).
     correct_lambda: weigh the labels by the share of pixels, or by the λ that was drawn (the paper's code).
+    Returns mixed images and targets.
     Raises ValueError where decay_power is not from 0 to 10, or the image too small for the published spectrum.
+    Source: Harris et al. 2020, section 4.1.
     """
     height, width = images.shape[2:]
     pixels = height * width
@@ -73,10 +86,11 @@ def fmix(
     wanted = pixels * lam.double()
     # λ = k / HW is k pixels either way, whatever the last digit of the product.
     count = torch.where(coin, (wanted - 1e-6).ceil(), (wanted + 1e-6).floor())
-    own = (ranks(field, descending=True) < count[:, None]).view(-1, 1, height, width)
+    kept = (ranks(field, descending=True) < count[:, None]).view(-1, 1, height, width)
     if correct_lambda:
         lam = count / pixels
-    return torch.where(own, images, images[partner]), blend(targets, targets[partner], lam)
+    mixed = torch.where(kept, images, images[partner])
+    return Mixed(mixed, blend(targets, targets[partner], lam), own=kept.to(images.dtype))
 
 
 def low_frequency(

@@ -7,37 +7,45 @@ import torch
 from torch import Tensor
 
 from mixbench.core.registry import check_bounds
-from mixbench.mixing.library import standalone
+from mixbench.mixing.contract import Mixed, method
 from mixbench.mixing.operations import blend, ranks
 
 
-@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@method(draws=("partner", "lam", "centre"))
 def cutmix(
     images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor, centre: Tensor, correct_lambda: bool = True
-) -> tuple[Tensor, Tensor]:
-    """A box of the partner, of about 1-λ of the area, pasted in at the same place (Yun et al. 2019, Algorithm A1).
+) -> Mixed:
+    """A box of the partner, of about 1-λ of the area, pasted in at the same place.
 
-    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
-    lam: float [B]. centre: int64 [B, 2], row and column of the box's centre; the box is clipped to the image.
+    images: float [B, C, H, W].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B], each image's own share λ before clipping.
+    centre: int64 [B, 2], row and column of the box's centre; the box is clipped to the image.
     correct_lambda: weigh the labels by the true area after clipping (the paper's code), or by the λ that was drawn.
+    Returns mixed images and targets.
+    Source: Yun et al. 2019, section 3 and Algorithm A1.
     """
     height, width = images.shape[2:]
     inside, area = box(centre, half_sides(lam, height, width), height, width)
     mixed = torch.where(inside, images[partner], images)
     if correct_lambda:
         lam = 1 - area / (height * width)
-    return mixed, blend(targets, targets[partner], lam)
+    return Mixed(mixed, blend(targets, targets[partner], lam), own=(~inside).to(images.dtype))
 
 
-@standalone(p=1.0, per_sample=True)
-def cutout(
-    images: Tensor, targets: Tensor, *, applied: Tensor, centre: Tensor, length: float = 0.5
-) -> tuple[Tensor, Tensor]:
-    """A square hole filled with 0, which is the mean colour of normalised images (DeVries and Taylor 2017).
+@method(draws=("applied", "centre"))
+def cutout(images: Tensor, targets: Tensor, *, applied: Tensor, centre: Tensor, length: float = 0.5) -> Mixed:
+    """A square hole filled with 0, which is the mean colour of normalised images.
 
-    images: float [B, C, H, W], normalised. targets: float [B, K], returned as they are. applied: bool [B], whether the
-    image gets a hole. centre: int64 [B, 2], row and column of its centre; it is clipped to the image.
-    length: side of the hole as a share of the image's shorter side. Raises ValueError where it is not in (0, 1].
+    images: float [B, C, H, W], normalised.
+    targets: float [B, K], label weights.
+    applied: bool [B], whether the image gets a hole.
+    centre: int64 [B, 2], row and column of the hole's centre; the hole is clipped to the image.
+    length: side of the hole as a share of the image's shorter side.
+    Returns images with holes, and the targets as they are.
+    Raises ValueError where length is not in (0, 1].
+    Source: DeVries and Taylor 2017.
     """
     if not 0 < length <= 1:
         raise ValueError(f"length={length}: must be above 0 and at most 1")
@@ -45,10 +53,10 @@ def cutout(
     half = int(length * min(height, width)) // 2
     halves = (half * applied.long())[:, None].expand(-1, 2)
     inside, _ = box(centre, halves, height, width)
-    return images.masked_fill(inside, 0), targets
+    return Mixed(images.masked_fill(inside, 0), targets, own=(~inside).to(images.dtype))
 
 
-@standalone(p=0.5, per_sample=True)
+@method(draws=("chosen", "attempts", "place"))
 def random_erasing(
     images: Tensor,
     targets: Tensor,
@@ -60,15 +68,20 @@ def random_erasing(
     max_area: float = 0.33,
     min_ratio: float = 0.3,
     max_ratio: float = 3.3,
-) -> tuple[Tensor, Tensor]:
-    """A rectangle of random area and shape filled with 0 (Zhong et al. 2020, Algorithm 1), as torchvision does it.
+) -> Mixed:
+    """A rectangle of random area and shape filled with 0, as torchvision does it.
 
-    images: float [B, C, H, W], normalised, so that 0 is the mean colour. targets: float [B, K], returned as they are.
-    chosen: bool [B], whether the image is erased. attempts: float [B, N, 2], N pairs of numbers in (0, 1) for area and
-    aspect ratio; the first rectangle lower and narrower than the image is used, and none where none is.
-    place: float [B, 2], where it lies between top and bottom, left and right, in (0, 1).
-    min_area, max_area: as a share of the image's area. min_ratio, max_ratio: of height to width, its logarithm uniform.
-    Raises ValueError where they are not 0 < min_area <= max_area <= 1 and 0 < min_ratio <= max_ratio.
+    images: float [B, C, H, W], normalised, so that 0 is the mean colour.
+    targets: float [B, K], label weights.
+    chosen: bool [B], whether the image is erased.
+    attempts: float [B, N, 2], N pairs of numbers in (0, 1) for area and aspect ratio; the first rectangle lower and
+        narrower than the image is used, and none where none is.
+    place: float [B, 2] in (0, 1), where the rectangle lies between top and bottom, left and right.
+    min_area, max_area: bounds of the area, as shares of the image's.
+    min_ratio, max_ratio: bounds of height to width, whose logarithm is uniform.
+    Returns images with erased rectangles, and the targets as they are.
+    Raises ValueError where not 0 < min_area <= max_area <= 1 and 0 < min_ratio <= max_ratio.
+    Source: Zhong et al. 2020, Algorithm 1.
     """
     check_bounds("area", min_area, max_area, 1)
     check_bounds("ratio", min_ratio, max_ratio, math.inf)
@@ -81,10 +94,11 @@ def random_erasing(
     first = fits.long().argmax(dim=1)
     sides = sides.gather(1, first.view(-1, 1, 1).expand(-1, 1, 2)).squeeze(1)
     sides = sides * (fits.any(dim=1) & chosen)[:, None]
-    return images.masked_fill(rectangle(_corner(place, sides, height, width), sides, height, width), 0), targets
+    inside = rectangle(_corner(place, sides, height, width), sides, height, width)
+    return Mixed(images.masked_fill(inside, 0), targets, own=(~inside).to(images.dtype))
 
 
-@standalone(p=1.0, per_sample=False)
+@method(draws=("partner", "applied", "size", "place"))
 def resizemix(
     images: Tensor,
     targets: Tensor,
@@ -97,17 +111,22 @@ def resizemix(
     max_scale: float = 0.8,
     interpolation: Literal["bilinear", "nearest"] = "bilinear",
     position: Literal["uniform", "shifted"] = "uniform",
-) -> tuple[Tensor, Tensor]:
-    """The whole partner made smaller and pasted in, labels by area (Qin et al. 2020, section 3.2).
+) -> Mixed:
+    """The whole partner made smaller and pasted in, labels by area.
 
-    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
-    applied: bool [B], whether the image is mixed. size: float [B] in (0, 1), where the scale τ lies between min_scale
-    and max_scale; the pasted image has the sides max(1, ⌊τH⌋) and max(1, ⌊τW⌋). place: float [B, 2] in (0, 1), where
-    it lies between top and bottom, left and right.
+    images: float [B, C, H, W].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    applied: bool [B], whether the image is mixed.
+    size: float [B] in (0, 1), the place of the scale τ between min_scale and max_scale.
+    place: float [B, 2] in (0, 1), where the pasted image lies between top and bottom, left and right.
+    min_scale, max_scale: bounds of τ; the pasted image has the sides max(1, ⌊τH⌋) and max(1, ⌊τW⌋).
     interpolation: "bilinear" is antialiased; "nearest" is that of the paper's code and of OpenMixup.
     position: "uniform" over the places where the pasted image fits; "shifted" as in the paper's code: a uniform centre,
-    from which it is shifted back into the image, so that it touches the border more often.
+        from which it is shifted back into the image, so that it touches the border more often.
+    Returns mixed images and targets.
     Raises ValueError where not 0 < min_scale <= max_scale <= 1.
+    Source: Qin et al. 2020, section 3.2.
     """
     check_bounds("scale", min_scale, max_scale, 1)
     height, width = images.shape[2:]
@@ -124,10 +143,11 @@ def resizemix(
     rows, columns = (weights(corner[:, i], sides[:, i], images.shape[2 + i], dtype) for i in range(2))
     pasted = (rows[:, None] @ (images[partner].to(dtype) @ columns.mT[:, None])).to(images.dtype)
     lam = 1 - (sides * applied[:, None]).prod(dim=1) / (height * width)
-    return torch.where(inside, pasted, images), blend(targets, targets[partner], lam)
+    mixed = torch.where(inside, pasted, images)
+    return Mixed(mixed, blend(targets, targets[partner], lam), own=(~inside).to(images.dtype))
 
 
-@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@method(draws=("partner", "lam", "noise"))
 def gridmix(
     images: Tensor,
     targets: Tensor,
@@ -137,15 +157,21 @@ def gridmix(
     noise: Tensor,
     grid: int = 4,
     correct_lambda: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """A grid whose cells come from the image or its partner, labels by area (Baek et al. 2021, section 3).
+) -> Mixed:
+    """A grid whose cells come from the image or its partner, labels by area.
 
     The paper trains a second classifier on the labels of the cells as well; that part is not here.
-    images: float [B, C, H, W]. targets: float [B, K], label weights. partner: int64 [B], the permutation π.
-    lam: float [B]; round(λg²) cells stay, halves being rounded to even. noise: float [B or 1, …], of which the first g²
-    numbers say by their order which cells stay. grid: g, cells along a side, at most the shorter side; cells begin at
-    ⌊iH/g⌋ and ⌊jW/g⌋. correct_lambda: weigh the labels by the true area, or by the λ that was drawn.
+
+    images: float [B, C, H, W].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B]; round(λg²) cells stay, halves being rounded to even.
+    noise: float [B or 1, …], of which the order of the first g² numbers says which cells stay.
+    grid: g, cells along a side, at most the shorter side; cells begin at ⌊iH/g⌋ and ⌊jW/g⌋.
+    correct_lambda: weigh the labels by the true area, or by the λ that was drawn.
+    Returns mixed images and targets.
     Raises ValueError where grid is below 2.
+    Source: Baek et al. 2021, section 3.
     """
     if grid < 2:
         raise ValueError(f"grid={grid}: must be at least 2")
@@ -155,10 +181,11 @@ def gridmix(
     kept = ranks(noise.flatten(1)[:, :cells]) < (lam.double() * cells).round()[:, None]
     # A pixel's cell i is the last with ⌊iH/g⌋ <= row.
     rows, columns = (((torch.arange(s, device=kept.device) + 1) * grid - 1) // s for s in (height, width))
-    own = kept.view(batch, 1, grid, grid)[:, :, rows][..., columns]
+    stays = kept.view(batch, 1, grid, grid)[:, :, rows][..., columns]
     if correct_lambda:
-        lam = own.sum(dim=(1, 2, 3)) / (height * width)
-    return torch.where(own, images, images[partner]), blend(targets, targets[partner], lam)
+        lam = stays.sum(dim=(1, 2, 3)) / (height * width)
+    mixed = torch.where(stays, images, images[partner])
+    return Mixed(mixed, blend(targets, targets[partner], lam), own=stays.to(images.dtype))
 
 
 def half_sides(lam: Tensor, height: int, width: int) -> Tensor:

@@ -1,6 +1,6 @@
 """A mixing method as a run's configuration has it: what it draws for a step, and what it does with a batch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -9,26 +9,30 @@ import torch
 from torch import Tensor
 
 from mixbench.core.draws import Plan
-from mixbench.core.errors import unknown
+from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import is_own
 from mixbench.core.own_signatures import configured
-from mixbench.mixing import METHODS
+from mixbench.mixing.contract import AtLayer, Context, Mixed, NoContext, Outputs, whole
+from mixbench.mixing.features import INPUT
 from mixbench.mixing.operations import nowhere
+from mixbench.mixing.table import METHODS
 
 MIXTURE = "mixture"  # of several of METHODS
 METHOD_NAMES = (*METHODS, MIXTURE)
-
-At = Callable[[str, Tensor], Tensor]  # what a network's layer of that name hands on in place of its features
-Mixed = tuple[Tensor, Tensor, At | None]
+NO_CONTEXT = NoContext()
 
 
 class Method(Protocol):
+    """What a run calls: one function of METHODS, or a mixture of several."""
+
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
         """The decisions of the steps first … first + count - 1, arrays [count, …]; `plan`: of the run."""
         ...
 
-    def __call__(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> Mixed:
-        """Mixed images and targets, and for a method that mixes features what is to be done at the layers."""
+    def __call__(
+        self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor], context: Context = NO_CONTEXT
+    ) -> Mixed:
+        """The mixed batch. decided: of one step. context: serves what the method needs."""
         ...
 
     def singles(self) -> dict[str, "Single"]:
@@ -37,8 +41,9 @@ class Method(Protocol):
 
 
 def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
-    """The method that `cfg` describes, a settled group `method` or, at another `key`, a part of a mixture.
+    """The method that `cfg` describes.
 
+    cfg: a settled group `method` or, at another `key`, a part of a mixture.
     Raises UserError where there is no such method, or an option does not fit.
     """
     if cfg["name"] == MIXTURE:
@@ -52,27 +57,55 @@ class Single:
     """One function, of METHODS or a user's own, with its options."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
-        self.key, self.function = key, configured("method", METHODS, cfg, key)
+        self.key, self.name = key, cfg["name"]
+        self.function = configured("method", METHODS, cfg, key)
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
         return replace(plan, draws=self.function.draws, **self.function.settings).drawn(first, count)
 
-    def __call__(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> Mixed:
-        images, targets, *at = self.function(images, targets, decided=decided)
-        return images, targets, at[0] if at else None
+    def __call__(
+        self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor], context: Context = NO_CONTEXT
+    ) -> Mixed:
+        needs = {need: context.serve(need, images, targets) for need in self.function.needs}
+        return self.function(images, targets, decided=decided, needs=needs)
 
     def singles(self) -> dict[str, "Single"]:
         return {self.key: self}
+
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers at which it may mix, where an option lists them; the input is one."""
+        option = self.function.layers
+        return (INPUT,) if option is None else tuple(self.function.option(option))
+
+    def mix_input_only(self) -> None:
+        """Mix no features from now on, only images: what it does can then be seen."""
+        if self.function.layers is not None:
+            self.function.options[self.function.layers] = (INPUT,)
 
 
 class Mixture:
     """Several methods, of which each batch (with per_sample each image) meets one, by their probabilities."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
+        self.key = key
         self.parts = {name: build(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
         self.bounds = np.cumsum(cfg["probabilities"])
         self.bounds[-1] = 1  # whatever the sum was rounded to; a choice above 1 is no method
         self.settings = {key: cfg[key] for key in ("p", "per_sample")}
+        if self.settings["per_sample"]:
+            self._check_layers()
+
+    def _check_layers(self) -> None:
+        """Raises UserError where features could be mixed with those of a partner that another part has mixed.
+
+        The partner would bring features of a third image, and no label of it.
+        """
+        for at, single in self.singles().items():
+            if set(single.layers()) != {INPUT}:
+                raise UserError(
+                    f"{self.key}.per_sample=true: {single.name} mixes features with those of its partner, which "
+                    f"another method may have mixed; leave it false, or set {at}.{single.function.layers}=[{INPUT}]"
+                )
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
         """`part` int64 [count, B], the number of the part that each image meets, and the decisions of every part.
@@ -85,29 +118,57 @@ class Mixture:
             drawn |= {f"{name}.{key}": values for key, values in part.drawn(plan, first, count).items()}
         return drawn
 
-    def __call__(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> Mixed:
-        mixed_images, mixed_targets, hooks = images, targets, []
+    def __call__(
+        self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor], context: Context = NO_CONTEXT
+    ) -> Mixed:
+        made: list[tuple[Tensor, Mixed]] = []
         for i, (name, part) in enumerate(self.parts.items()):
             here = decided["part"] == i
             if nowhere(here):
                 continue
-            own = {key.removeprefix(f"{name}."): decided[key] for key in decided if key.startswith(f"{name}.")}
-            part_images, part_targets, at = part(images, targets, own)
-            mixed_images = _where(here, part_images, mixed_images)
-            mixed_targets = _where(here, part_targets, mixed_targets)
-            if at is not None:
-                hooks.append((here, at))
+            of_part = {key.removeprefix(f"{name}."): decided[key] for key in decided if key.startswith(f"{name}.")}
+            one = part(images, targets, of_part, context)
+            check_part(f"{self.key}.parts.{name}", name, images, one)
+            made.append((here, one))
+        mixed = Mixed(images, targets, own=whole(images))
+        for here, one in made:
+            own = None if one.own is None or mixed.own is None else _where(here, one.own, mixed.own)
+            mixed = Mixed(_where(here, one.images, mixed.images), _where(here, one.targets, mixed.targets), own=own)
+        hooks = [(here, one.at_layer) for here, one in made if one.at_layer is not None]
+        after = [(here, one.after_forward) for here, one in made if one.after_forward is not None]
 
-        def at_layer(name: str, features: Tensor) -> Tensor:
-            mixed = features
-            for here, at in hooks:
-                mixed = _where(here, at(name, features), mixed)
-            return mixed
+        def after_forward(outputs: Outputs) -> Tensor:
+            weights = mixed.targets
+            for here, of_part in after:
+                weights = _where(here, of_part(outputs), weights)
+            return weights
 
-        return mixed_images, mixed_targets, at_layer if hooks else None
+        return replace(
+            mixed, at_layer=_at_layers(hooks) if hooks else None, after_forward=after_forward if after else None
+        )
 
     def singles(self) -> dict[str, Single]:
         return {key: single for part in self.parts.values() for key, single in part.singles().items()}
+
+
+def check_part(key: str, name: str, images: Tensor, mixed: Mixed) -> None:
+    """Raises UserError where a method cannot be part of a mixture, by what it made of `images`."""
+    if mixed.images.shape != images.shape or mixed.weights is not None:
+        raise UserError(
+            f"{key}: {name} cannot be part of a mixture, since it returns other rows than it was given, or weights"
+        )
+
+
+def _at_layers(hooks: list[tuple[Tensor, AtLayer]]) -> AtLayer:
+    def at_layer(name: str, features: Tensor) -> Tensor:
+        mixed = features
+        for here, at in hooks:
+            of_part = at(name, features)
+            if of_part is not features:  # the layer is not one of the part's
+                mixed = _where(here, of_part, mixed)
+        return mixed
+
+    return at_layer
 
 
 def _where(here: Tensor, yes: Tensor, no: Tensor) -> Tensor:

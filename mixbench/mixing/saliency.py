@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mixbench.mixing.library import standalone
+from mixbench.mixing.contract import Mixed, method
 from mixbench.mixing.operations import blend
 from mixbench.mixing.regions import box, half_sides
 
@@ -14,7 +14,7 @@ SURROUNDS = (12, 24, 48, 28, 56, 112)  # pixels from the centre: 3 and 7 times 4
 LUMA = (9798, 19235, 3735)  # red, green and blue of 2¹⁵: OpenCV's 0.299, 0.587 and 0.114
 
 
-@standalone(alpha=1.0, beta=None, p=1.0, per_sample=False)
+@method(draws=("partner", "lam"))
 def saliencymix(
     images: Tensor,
     targets: Tensor,
@@ -23,16 +23,21 @@ def saliencymix(
     lam: Tensor,
     saliency: Literal["official", "per-image"] = "official",
     correct_lambda: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """CutMix with the box around the partner's most salient pixel (Uddin et al. 2021, section 3.2).
+) -> Mixed:
+    """CutMix with the box around the partner's most salient pixel, the first in reading order of equal ones.
 
-    images: float [B, C, H, W], RGB where C is 3. targets: float [B, K], label weights. partner: int64 [B], the
-    permutation π. lam: float [B]. The most salient pixel is the first in reading order where several are.
+    The saliency is that of the image as OpenCV computes it of BGR bytes. The published code hands OpenCV normalised
+    floats in the order RGB instead: OpenCV reads them as bytes, and gets noise.
+
+    images: float [B, C, H, W], RGB where C is 3.
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B], each image's own share λ before clipping.
     saliency: "official" looks at one partner, that of the first image that is mixed, for the whole batch, as the
-    published code does; "per-image" at each image's own partner, as the paper has it. Either way it is the
-    saliency of the image as OpenCV computes it of BGR bytes. The published code hands OpenCV normalised floats in the
-    order RGB instead: OpenCV reads them as bytes, and gets noise.
+        published code does; "per-image" at each image's own partner, as the paper has it.
     correct_lambda: weigh the labels by the true area after clipping (the paper's code), or by the λ that was drawn.
+    Returns mixed images and targets.
+    Source: Uddin et al. 2021, section 3.2.
     """
     height, width = images.shape[2:]
     if saliency == "official":
@@ -45,7 +50,8 @@ def saliencymix(
     inside, area = box(centre, half_sides(lam, height, width), height, width)
     if correct_lambda:
         lam = 1 - area / (height * width)
-    return torch.where(inside, images[partner], images), blend(targets, targets[partner], lam)
+    mixed = torch.where(inside, images[partner], images)
+    return Mixed(mixed, blend(targets, targets[partner], lam), own=(~inside).to(images.dtype))
 
 
 def fine_grained_saliency(images: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from mixbench.models.wide_resnet import WideResNet
 
 MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "wrn": WideResNet}
 
-__all__ = ["MODELS", "build", "check", "check_batch", "layers"]
+__all__ = ["MODELS", "build", "check", "check_attention", "check_batch", "layers"]
 
 
 def check(cfg: DictConfig) -> None:
@@ -43,6 +43,12 @@ def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> No
             f"train.batch_size={batch_size}: batch normalisation needs more than one value for each channel, and "
             f"model={cfg.name} makes 1x1 features of {height}x{width} images; train.batch_size must be at least 2"
         )
+
+
+def check_attention(cfg: DictConfig) -> None:
+    """Raises UserError where the network `cfg`, the group model, names no layer for attention."""
+    if not hasattr(MODELS[cfg.name], "ATTENTION"):
+        raise UserError(f"model={cfg.name}: names no layer for attention, which the method needs")
 
 
 def layers(cfg: DictConfig) -> tuple[str, ...]:

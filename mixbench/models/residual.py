@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 
@@ -10,6 +11,7 @@ class ResidualNetwork(nn.Module):
     """Stages of equal blocks, each stage but the first halving the image; logits [B, classes]."""
 
     LAYERS: ClassVar[tuple[str, ...]]  # the stages by name, known without building the network
+    ATTENTION: ClassVar[str] = "last"  # the layer whose features `attention` reads: what is pooled for the classifier
 
     def __init__(
         self,
@@ -43,10 +45,32 @@ class ResidualNetwork(nn.Module):
         self.classifier = nn.Linear(channels_in, classes)
 
     def forward(self, x: Tensor, at: Callable[[str, Tensor], Tensor] | None = None) -> Tensor:
-        """at: what the layers in LAYERS hand on in place of their features."""
+        """Logits [B, classes] of images [B, C, H, W].
+
+        at: called with the name and the features of each layer in LAYERS, and of ATTENTION; the network goes on with
+        what it returns.
+        """
         out = self.stem(x)
         for block, layer in zip(self.blocks, self.layers, strict=True):
             out = block(out)
             if at is not None and layer is not None:
                 out = at(layer, out)
-        return self.classifier(self.last(out).mean(dim=(2, 3)))
+        out = self.last(out)
+        if at is not None:
+            out = at(self.ATTENTION, out)
+        return self.classifier(out.mean(dim=(2, 3)))
+
+    def attention(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Class activation maps: where the evidence for the given labels lies.
+
+        features: [B, C, h, w] of the layer ATTENTION.
+        targets: float [B, classes], label weights of the classes that are looked for.
+        Returns float [B, 1, h, w], 0 or more, each map summing to 1; uniform where there is no evidence at all.
+        Source: Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", section 2.
+        """
+        weights = targets.to(features.dtype) @ self.classifier.weight.detach().to(features.dtype)
+        evidence = (features * weights[:, :, None, None]).sum(dim=1, keepdim=True).clamp(min=0)
+        evidence = evidence.to(torch.promote_types(features.dtype, torch.float32))
+        total = evidence.sum(dim=(2, 3), keepdim=True)
+        uniform = 1 / (features.shape[2] * features.shape[3])
+        return torch.where(total > 0, evidence / total.clamp(min=torch.finfo(evidence.dtype).tiny), uniform)

@@ -11,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from mixbench.config.assignments import Assignment, Word, key_of, option_of, value_of
 from mixbench.config.combinations import collapsed, fitting
 from mixbench.config.compose import Composer
-from mixbench.config.identity import INERT, Job, cell_hash, completed, job
+from mixbench.config.identity import INERT, Job, cell_hash, completed
+from mixbench.config.jobs import job_of
 from mixbench.config.overrides import LIMIT, check_count, expand, line_of, parse, text
 from mixbench.config.schema import StudyConfig, typed
 from mixbench.core.errors import UserError, unknown
@@ -73,7 +74,7 @@ def plan(composer: Composer, name: str, overrides: Sequence[str] = (), limit: in
     settings = load(composer, name)
     scale, scaled, given = _scaled(settings, overrides)
     every = _combinations(composer, settings, scaled, given, limit)
-    made = [job(composer.compose([f"study={name}", *words])) for _, words in every]
+    made = [job_of(composer, [f"study={name}", *words], aliases=False) for _, words in every]
     variants = {
         cell_hash(one.identity): variant for one, (variant, _) in zip(made, every, strict=True) if variant is not None
     }

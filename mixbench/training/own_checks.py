@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixbench.mixing.contract import Mixed
+
 
 def augmented(found: Any, images: Tensor) -> None:
     """found: what an augment returned for `images`, uint8 [B, C, H, W]."""
@@ -12,14 +14,17 @@ def augmented(found: Any, images: Tensor) -> None:
         raise ValueError(f"returns {_described(found)}; must return {_described(images)} as it got")
 
 
-def mixed(found_images: Any, found_targets: Any, images: Tensor, targets: Tensor) -> None:
-    """found_images, found_targets: what a method returned for images [B, C, H, W] and targets [B, K]."""
-    for name, found, given in (("images", found_images, images), ("targets", found_targets, targets)):
+def mixed(returned: Any, images: Tensor, targets: Tensor) -> None:
+    """returned: what a method returned for images [B, C, H, W] and targets [B, K]."""
+    if not isinstance(returned, Mixed):
+        raise ValueError(f"returns {_described(returned)}; must return Mixed(images, targets, …) of mixbench.mixing")
+    for name, found, given in (("images", returned.images, images), ("targets", returned.targets, targets)):
         fits = isinstance(found, Tensor) and found.is_floating_point() and found.shape[1:] == given.shape[1:]
         if not fits or len(found) == 0:
             raise ValueError(f"returns {name} {_described(found)}; must return {_described(given)}")
-    if len(found_images) != len(found_targets):
-        raise ValueError(f"returns {len(found_images)} images and {len(found_targets)} targets; must be as many")
+    if len(returned.images) != len(returned.targets):
+        count = len(returned.images)
+        raise ValueError(f"returns {count} images and {len(returned.targets)} targets; must be as many")
 
 
 def loss(found: Any) -> None:

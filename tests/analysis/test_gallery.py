@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mixbench import data
@@ -14,6 +15,7 @@ from mixbench.analysis.gallery import draw as gallery
 from mixbench.analysis.gallery.samples import Scene
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
+from mixbench.mixing import METHODS, Mixed, method
 from mixbench.mixing.runner import METHOD_NAMES
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -88,16 +90,16 @@ def test_every_method_has_a_row_and_only_the_pictures_are_written(mixbench, tmp_
         assert len(image.getcolors(2**20)) > 16
 
 
-@pytest.mark.parametrize("method", ["label-mix", "smoothmix"])
-def test_one_method_at_length(mixbench, tmp_path, method):
-    call = mixbench("gallery", *SMALL, f"method={method}", "out=pictures")
+@pytest.mark.parametrize("name", ["label-mix", "smoothmix"])
+def test_one_method_at_length(mixbench, tmp_path, name):
+    call = mixbench("gallery", *SMALL, f"method={name}", "out=pictures")
     assert (call.status, call.err) == (0, "")
-    assert {path.name for path in tmp_path.rglob("*")} == {"pictures", f"{method}.png", f"{method}.svg"}
-    words = texts(tmp_path / f"pictures/{method}.svg")
-    assert words.count(method) == 1
+    assert {path.name for path in tmp_path.rglob("*")} == {"pictures", f"{name}.png", f"{name}.svg"}
+    words = texts(tmp_path / f"pictures/{name}.svg")
+    assert words.count(name) == 1
     # In place of λ a method without one shows nothing; its masks are there all the same.
-    assert any(word.startswith("λ = ") for word in words) == (method == "label-mix")
-    assert ("as a run draws it: λ ~ Beta(1, 1)" in words) == (method == "label-mix")
+    assert any(word.startswith("λ = ") for word in words) == (name == "label-mix")
+    assert ("as a run draws it: λ ~ Beta(1, 1)" in words) == (name == "label-mix")
     assert any("white: the" in word for word in words)
 
 
@@ -150,6 +152,66 @@ def test_with_a_given_lambda_a_box_lies_in_the_middle(lam):
         assert picture.own == pytest.approx(picture.own[::-1, ::-1], abs=1e-6)
 
 
+@pytest.fixture
+def asking(monkeypatch):
+    """Methods that ask a network about the images."""
+
+    @method(needs=("input_gradient",))
+    def steepest(images, targets, *, input_gradient):
+        own = (input_gradient.magnitudes < input_gradient.magnitudes.amax((1, 2, 3), keepdim=True)).to(images.dtype)
+        return Mixed(images * own, targets, own=own)
+
+    @method(needs=("attention",))
+    def looked_at(images, targets, *, attention):
+        assert attention(images, targets).sum(dim=(1, 2, 3)).allclose(torch.ones(len(images), dtype=images.dtype))
+        return Mixed(images, targets, after_forward=lambda outputs: outputs.logits.softmax(dim=1))
+
+    @method(needs=("teacher",))
+    def taught(images, targets, *, teacher):
+        return Mixed(images, teacher(images))
+
+    for function in (steepest, looked_at, taught):
+        monkeypatch.setitem(METHODS, function.__name__.replace("_", "-"), function)
+
+
+def asked(name, tmp_path):
+    """The scene of a method whose YAML file has its name alone."""
+    (tmp_path / "method").mkdir(parents=True, exist_ok=True)
+    (tmp_path / f"method/{name}.yaml").write_text(f"name: {name}\nversion: 1\n")
+    with Composer(str(tmp_path)) as composer:
+        one = job(composer.compose(["augment=none", *SMALL, "model.width=2", f"method={name}"]))
+    return Scene(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
+
+
+def test_what_a_method_asks_of_a_network_is_served_by_an_untrained_one(asking, tmp_path):
+    picture = asked("steepest", tmp_path).picture()
+    assert (picture.own == 0).sum() == 1, "the one pixel of the largest gradient"
+    original = asked("steepest", tmp_path).originals()[0]
+    np.testing.assert_allclose(picture.image[picture.own == 1], original.image[picture.own == 1])
+    late = asked("looked-at", tmp_path)
+    assert late.picture().own is None
+    expected = late.engine.forward(late._batch()[0]).softmax(dim=1)[0].detach().numpy()
+    assert late.picture().weights == pytest.approx(expected)  # the targets after the forward pass
+
+
+def test_a_mask_that_a_method_does_not_tell_is_not_drawn(asking, mixbench, tmp_path):
+    asked("looked-at", tmp_path / "mine")
+    words = ["--config-dir", "mine", *SMALL, "model.width=2"]
+    call = mixbench("gallery", *words, "method=looked-at", "out=pictures")
+    assert (call.status, call.err) == (0, "")
+    words = texts(tmp_path / "pictures/looked-at.svg")
+    assert any("does not" in word for word in words)
+    assert "by an untrained network" in " ".join(words)
+
+
+def test_a_method_that_needs_what_nothing_provides_is_refused(asking, mixbench, tmp_path):
+    asked("taught", tmp_path / "mine")
+    call = mixbench("gallery", "--config-dir", "mine", *SMALL, "method=taught")
+    assert call.status == 2
+    assert "needs 'teacher', and nothing here provides it" in call.err
+    assert call.err.count("\n") == 1
+
+
 def test_a_method_is_shown_at_work_whatever_its_chance():
     # An image that is left alone shows nothing, and features cannot be looked at.
     erased = scene("method=random-erasing", "method.p=0")
@@ -175,7 +237,7 @@ def test_a_users_own_settings_make_a_row(mixbench, tmp_path):
     names = "method=cutmix,my-cutmix,other-name"
     assert mixbench("gallery", "--config-dir", "mine", *SMALL, names, "out=pictures").status == 0
     words = texts(tmp_path / "pictures/methods.svg")
-    assert words.count("cutmix") == 2
+    assert (words.count("cutmix"), words.count("my-cutmix"), words.count("other-name")) == (1, 1, 0)
     assert "alpha=4," in words
 
 

@@ -208,7 +208,7 @@ MISTAKES = {
     "option without end": (f"{DIGITS} augment=color-jitter augment.hue=inf", ["augment.hue=inf", "a finite number"]),
     "name of another file": (f"{DIGITS} method=cutmix method.name=fmix", ["method.name=fmix", "write method=NAME"]),
     "pad beyond all images": (f"{DIGITS} augment=randaugment augment.pad=100000", ["augment.pad=100000", "to 1000"]),
-    "unknown layer": (f"{DIGITS} method=manifold method.layers=[stage9]", ["layers=['stage9']", "stage1"]),
+    "unknown layer": (f"{DIGITS} method=manifold method.layers=[stage9]", ["method.layers 'stage9'", "stage1"]),
     "unknown choice": (
         f"{DIGITS} method=saliencymix method.saliency=perimage",
         ["did you mean per-image?", "official"],

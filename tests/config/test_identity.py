@@ -6,7 +6,8 @@ import pytest
 
 from mixbench.config.compose import Composer
 from mixbench.config.identity import NEUTRAL, cell_hash, completed, job, run_id
-from mixbench.config.validate import NONE, small_data_steps
+from mixbench.config.validate import small_data_steps
+from mixbench.core.baseline import METHOD as NONE
 from mixbench.core.errors import UserError
 
 

@@ -67,6 +67,10 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".joi
 either_scope = pytest.mark.parametrize("per_sample", [False, True], ids=["batch", "per_sample"])
 
 
+def pair(mixed):
+    return mixed.images, mixed.targets
+
+
 def row_of(name):
     assert name in ROWS, f"method {name!r} has no row in ROWS of tests/test_mixing.py: add one that says what it does"
     return ROWS[name]
@@ -81,15 +85,14 @@ def decide(shape, lam=None, step=0, **options):
 
 
 def mix(name, images, targets, decided):
-    """Images and targets of the method with the options of its YAML file and of its row."""
+    """Mixed, by the method with the options of its YAML file and of its row."""
     cfg = {**OmegaConf.load(CONFIGS / "method" / f"{name}.yaml"), **row_of(name).options}
     if name == MIXTURE:  # settled, and with the same decisions for all parts
         parts = {part: OmegaConf.load(CONFIGS / "method" / f"{part}.yaml") for part in cfg["methods"]}
         cfg |= {"parts": parts, "probabilities": [0.5, 0.5]}
         number = (2 * decided["choice"]).clamp(max=2).long()  # above 1: no part
         decided = {f"{part}.{key}": value for part in parts for key, value in decided.items()} | {"part": number}
-    mixed, labels, _ = build(cfg)(images, targets, decided)
-    return mixed, labels
+    return build(cfg)(images, targets, decided)
 
 
 def random_batch(shape, classes=6):
@@ -116,7 +119,7 @@ def test_nothing_looks_at_numbers_on_the_host(name, shape):
     """On the meta device there are no numbers: what would wait for a GPU, or cannot be captured, fails here."""
     images, targets = (value.to("meta") for value in random_batch(shape))
     decided = {key: value.to("meta") for key, value in decide(shape, per_sample=True).items()}
-    mixed, labels = mix(name, images, targets, decided)
+    mixed, labels = pair(mix(name, images, targets, decided))
     assert mixed.device.type == labels.device.type == "meta"
     assert (mixed.shape, labels.shape) == (images.shape, targets.shape)
 
@@ -131,7 +134,8 @@ def test_constant_colours_and_own_labels_recover_mask_and_partner(name, shape, p
     images, own_label = own_colour[:, :, None, None].expand(shape).clone(), torch.eye(batch)
     for step in range(3):
         decided = decide(shape, lam, step, per_sample=per_sample)
-        pixels, labels = mix(name, images, own_label, decided)
+        mixed = mix(name, images, own_label, decided)
+        pixels, labels = pair(mixed)
 
         share = (decided["lam"].float() if row_of(name).exact else labels.diagonal())[:, None]
         if row_of(name).labels == KEPT:
@@ -145,6 +149,10 @@ def test_constant_colours_and_own_labels_recover_mask_and_partner(name, shape, p
             torch.testing.assert_close(pixels.mean(dim=(2, 3)), blended)
         else:
             assert ((pixels == images) | (pixels == 0)).all()
+        # `own` is the share of each pixel that is the image's own.
+        others = {KEPT: images, MIXED: images[decided["partner"]], CUT: torch.zeros_like(images)}
+        torch.testing.assert_close(pixels, mixed.own * images + (1 - mixed.own) * others[row_of(name).pixels])
+        assert row_of(name).pixels != KEPT or (mixed.own == 1).all()
 
 
 @every_method
@@ -155,10 +163,14 @@ def test_shape_dtype_and_sums_stay_and_the_input_is_untouched(name, shape, per_s
     decided = decide(shape, per_sample=per_sample)
     before = {key: value.clone() for key, value in decided.items()} | {"x": images.clone(), "t": targets.clone()}
 
-    mixed, labels = mix(name, images, targets, decided)
+    whole = mix(name, images, targets, decided)
+    mixed, labels, own = *pair(whole), whole.own
 
     assert (mixed.shape, mixed.dtype) == (images.shape, images.dtype)
     assert (labels.shape, labels.dtype) == (targets.shape, targets.dtype)
+    assert own.shape in ((shape[0], 1, *shape[2:]), (shape[0], 1, 1, 1))
+    assert own.dtype == images.dtype
+    assert ((own >= 0) & (own <= 1)).all()
     assert mixed.isfinite().all()
     assert (labels >= 0).all()
     torch.testing.assert_close(labels.sum(dim=1), torch.ones(len(labels)))
@@ -170,7 +182,7 @@ def test_shape_dtype_and_sums_stay_and_the_input_is_untouched(name, shape, per_s
 @every_shape
 def test_a_batch_that_is_not_mixed_stays_exactly_as_it_is(name, shape):
     images, targets = random_batch(shape)
-    mixed, labels = mix(name, images, targets, decide(shape, p=0.0))
+    mixed, labels = pair(mix(name, images, targets, decide(shape, p=0.0)))
     assert torch.equal(mixed, images)
     assert torch.equal(labels, targets)
 
@@ -184,7 +196,7 @@ def test_protected_images_stay_exactly_as_they_are_among_others_that_are_mixed(n
     plan = Plan(3, 100, shape[0], *shape[2:], protected=protected)
     for step in range(3):
         decided = decide(shape, step=step, per_sample=per_sample, protected=protected)
-        mixed, labels = mix(name, images, targets, decided)
+        mixed, labels = pair(mix(name, images, targets, decided))
         kept = torch.from_numpy(protected[plan.steps(step, 1)["index"][0]])
         assert torch.equal(mixed[kept], images[kept])
         assert torch.equal(labels[kept], targets[kept])
@@ -196,8 +208,8 @@ def test_other_precisions_give_the_same_up_to_their_own_rounding(name, dtype):
     images, targets = random_batch((6, 3, 12, 20))
     images = images.to(dtype)
     decided = decide(images.shape, per_sample=True)
-    mixed, labels = mix(name, images, targets, decided)
-    expected, expected_labels = mix(name, images.float(), targets, decided)
+    mixed, labels = pair(mix(name, images, targets, decided))
+    expected, expected_labels = pair(mix(name, images.float(), targets, decided))
     assert mixed.dtype == dtype
     torch.testing.assert_close(mixed.float(), expected, atol=1e-5 if dtype == torch.float64 else 0.05, rtol=0)
     assert torch.equal(labels, expected_labels)
@@ -208,10 +220,10 @@ def test_other_precisions_give_the_same_up_to_their_own_rounding(name, dtype):
 def test_per_sample_each_image_follows_its_own_decisions(name, shape):
     images, targets = random_batch(shape)
     decided = decide(shape, per_sample=True)
-    mixed, labels = mix(name, images, targets, decided)
+    mixed, labels = pair(mix(name, images, targets, decided))
     for i in range(shape[0]):
         alike = {key: values[i : i + 1].expand(values.shape) for key, values in decided.items() if key != "partner"}
-        mixed_i, labels_i = mix(name, images, targets, alike | {"partner": decided["partner"]})
+        mixed_i, labels_i = pair(mix(name, images, targets, alike | {"partner": decided["partner"]}))
         assert torch.equal(mixed[i], mixed_i[i])
         assert torch.equal(labels[i], labels_i[i])
 
@@ -232,7 +244,7 @@ def labelled(height, width, batch=6):
 def ours(function, images, labels, partner, lam, **decided):
     lam = torch.as_tensor(lam, dtype=torch.float64).expand(len(images))
     targets = F.one_hot(labels, CLASSES).to(images.dtype)
-    return function(images, targets, partner=partner, lam=lam, **decided)
+    return pair(function(images, targets, partner=partner, lam=lam, **decided))
 
 
 def rolled(batch):  # torchvision's partner: the image before
@@ -367,13 +379,15 @@ def test_cutmix_box_and_lambda_by_brute_force(data, height, width, lam):
     partner, centre = torch.tensor([1, 0]), torch.tensor([[row, column]] * 2)
     given_lam = torch.full((2,), lam, dtype=torch.float64)
 
-    mixed, targets = cutmix(images, torch.eye(2), partner=partner, lam=given_lam, centre=centre)
+    mixed, targets = pair(cutmix(images, torch.eye(2), partner=partner, lam=given_lam, centre=centre))
     assert torch.equal(mixed[0, 0] == 1, from_partner)
     assert torch.equal(mixed[1, 0] == 0, from_partner)
     true_share = 1 - from_partner.sum().item() / (height * width)
     assert targets[0].tolist() == pytest.approx([true_share, 1 - true_share], abs=1e-6)
 
-    same, drawn = cutmix(images, torch.eye(2), partner=partner, lam=given_lam, centre=centre, correct_lambda=False)
+    same, drawn = pair(
+        cutmix(images, torch.eye(2), partner=partner, lam=given_lam, centre=centre, correct_lambda=False)
+    )
     assert torch.equal(same, mixed)
     assert drawn[0].tolist() == pytest.approx([lam, 1 - lam], abs=1e-6)
 
@@ -390,14 +404,16 @@ def test_cutmix_keeps_070_of_the_own_image_on_average_at_32x32_after_clipping():
     decided = decide((count, 1, 32, 32), per_sample=True)
     labels = torch.eye(2)[torch.arange(count) % 2]  # neighbours differ, so a target's own entry is λ
     neighbour = {"partner": torch.arange(count).roll(1), "lam": decided["lam"], "centre": decided["centre"]}
-    _, targets = cutmix(torch.zeros(count, 1, 32, 32), labels, **neighbour)
+    _, targets = pair(cutmix(torch.zeros(count, 1, 32, 32), labels, **neighbour))
     assert targets[labels == 1].mean().item() == pytest.approx(exact, abs=0.015)
 
 
 def hole(size, place, length=0.5, value=2.0):
     """bool [H, W]: where cutout leaves 0 in an image that is nowhere 0."""
     images = torch.full((1, 3, *size), value)
-    cut, _ = cutout(images, torch.eye(1), applied=torch.tensor([True]), centre=torch.tensor([place]), length=length)
+    cut, _ = pair(
+        cutout(images, torch.eye(1), applied=torch.tensor([True]), centre=torch.tensor([place]), length=length)
+    )
     assert ((cut == 0) | (cut == value)).all()
     assert torch.equal(cut[0, 0], cut[0, 1])
     assert torch.equal(cut[0, 0], cut[0, 2])
@@ -425,12 +441,11 @@ def test_the_method_that_readme_adds_works():
     assert registry.options_of(names["halves"]).keys() == {"left"}
     images, targets, partner = torch.rand(4, 3, 6, 8), torch.eye(4), torch.tensor([1, 2, 3, 0])
     applied = torch.tensor([True, True, False, False])
-    mixed, labels = names["halves"](images, targets, partner=partner, applied=applied)
+    mixed, labels = pair(names["halves"](images, targets, partner=partner, applied=applied))
     assert torch.equal(mixed[:2], torch.cat([images[..., :4], images[partner][..., 4:]], dim=3)[:2])
     assert torch.equal(mixed[2:], images[2:])
     assert torch.equal(labels[2:], targets[2:])
     assert labels[0].tolist() == [0.5, 0.5, 0, 0]
-    mixed, labels = names["halves"](
-        images, torch.arange(4), num_classes=4, generator=np.random.default_rng(0), left=0.25
-    )
-    assert torch.equal(mixed[..., :2], images[..., :2])
+    mixed = names["halves"](images, targets, partner=partner, applied=applied, left=0.25)
+    assert torch.equal(mixed.images[..., :2], images[..., :2])
+    assert mixed.own[:2].mean() == 0.25

@@ -4,11 +4,15 @@ import pytest
 import torch
 
 from mixbench.mixing import label_mix, manifold
-from mixbench.mixing.features import LAYERS
 from mixbench.mixing.operations import blend
 
+LAYERS = ("input", "stage1", "stage2", "stage3", "stage4")
 PARTNER = torch.tensor([2, 0, 1, 4, 3, 5])  # a cycle, a swap and a fixed point: not its own inverse
 LAM = torch.tensor([0.0, 0.3, 1.0, 0.55, 0.8, 0.1], dtype=torch.float64)
+
+
+def parts(mixed):
+    return mixed.images, mixed.targets, mixed.at_layer
 
 
 def batch(*shape, dtype=torch.float32):
@@ -23,10 +27,10 @@ def drawn(place):
 @pytest.mark.parametrize("layers", [("input",), ("stage2", "input")])
 def test_at_the_input_it_is_label_mix(dtype, layers):
     images, targets = batch(3, 8, 8, dtype=dtype), batch(5).softmax(dim=1)
-    mixed, labels, at = manifold(images, targets, partner=PARTNER, lam=LAM, layer=drawn(0.9), layers=layers)
+    mixed, labels, at = parts(manifold(images, targets, partner=PARTNER, lam=LAM, layer=drawn(0.9), layers=layers))
     expected = label_mix(images, targets, partner=PARTNER, lam=LAM)
-    assert torch.equal(mixed, expected[0])
-    assert torch.equal(labels, expected[1])
+    assert torch.equal(mixed, expected.images)
+    assert torch.equal(labels, expected.targets)
     for name in LAYERS:
         assert torch.equal(at(name, images), images)
 
@@ -34,7 +38,7 @@ def test_at_the_input_it_is_label_mix(dtype, layers):
 @pytest.mark.parametrize(("place", "name"), [(0.01, "input"), (0.32, "input"), (0.34, "stage1"), (0.67, "stage2")])
 def test_the_drawn_layer_is_mixed_and_no_other(place, name):
     images, targets, features = batch(3, 8, 8), torch.eye(6), batch(4, 5, 5)
-    mixed, labels, at = manifold(images, targets, partner=PARTNER, lam=LAM, layer=drawn(place))
+    mixed, labels, at = parts(manifold(images, targets, partner=PARTNER, lam=LAM, layer=drawn(place)))
     assert torch.equal(labels, blend(targets, targets[PARTNER], LAM))
     assert torch.equal(mixed, blend(images, images[PARTNER], LAM) if name == "input" else images)
     for layer in LAYERS:
@@ -48,7 +52,7 @@ def test_layers_are_drawn_alike_over_their_list():
     counts = dict.fromkeys(LAYERS, 0)
     for place in places[::10]:
         decided = {"partner": torch.tensor([1, 0]), "lam": torch.zeros(2), "layer": place.repeat(2)}
-        mixed, _, at = manifold(features, torch.eye(2), **decided, layers=("stage4", "input", "stage3"))
+        mixed, _, at = parts(manifold(features, torch.eye(2), **decided, layers=("stage4", "input", "stage3")))
         counts["input"] += int(mixed[0, 0])
         for name in LAYERS[1:]:
             counts[name] += int(at(name, features)[0, 0])
@@ -57,7 +61,7 @@ def test_layers_are_drawn_alike_over_their_list():
 
 def test_gradients_by_finite_differences_and_by_autograd():
     features = batch(3, 2, 2, dtype=torch.float64).requires_grad_()
-    _, _, at = manifold(features.detach(), torch.eye(6), partner=PARTNER, lam=LAM, layer=drawn(0.5))
+    _, _, at = parts(manifold(features.detach(), torch.eye(6), partner=PARTNER, lam=LAM, layer=drawn(0.5)))
     assert torch.autograd.gradcheck(lambda h: at("stage1", h), (features,))
 
     upstream = batch(3, 2, 2, dtype=torch.float64).cos()
@@ -71,7 +75,7 @@ def test_gradients_by_finite_differences_and_by_autograd():
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_gradients_in_half_precision_and_memory_layout(memory_format):
     features = batch(8, 4, 4).to(torch.bfloat16).to(memory_format=memory_format).requires_grad_()
-    _, _, at = manifold(batch(3, 8, 8), torch.eye(6), partner=PARTNER, lam=LAM, layer=drawn(0.9))
+    _, _, at = parts(manifold(batch(3, 8, 8), torch.eye(6), partner=PARTNER, lam=LAM, layer=drawn(0.9)))
     mixed = at("stage2", features)
     assert mixed.dtype == torch.bfloat16
     assert mixed.is_contiguous(memory_format=memory_format)
@@ -81,7 +85,15 @@ def test_gradients_in_half_precision_and_memory_layout(memory_format):
     torch.testing.assert_close(features.grad[:, 0, 0, 0].double(), expected, atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize("layers", [(), ("stage5",), ("input", "Stage1"), ("stage1", "stage1")])
-def test_layers_that_there_are_not_are_named(layers):
-    with pytest.raises(ValueError, match=r"^layers=\[.*\]: must be different names of input, stage1, stage2, stage3"):
+@pytest.mark.parametrize("layers", [(), ("stage1", "stage1")])
+def test_layers_that_cannot_be_drawn_are_named(layers):
+    with pytest.raises(ValueError, match=r"^layers=\[.*\]: must be one or more different names"):
         manifold(batch(3, 8, 8), torch.eye(6), partner=PARTNER, lam=LAM, layer=drawn(0.5), layers=layers)
+
+
+def test_layers_of_any_network_can_be_named():
+    features = batch(4)
+    mixed = manifold(batch(3, 8, 8), torch.eye(6), partner=PARTNER, lam=LAM, layer=drawn(0.9), layers=("input", "fc1"))
+    assert torch.equal(mixed.at_layer("fc1", features), blend(features, features[PARTNER], LAM))
+    assert torch.equal(mixed.at_layer("fc2", features), features)
+    assert (mixed.own == 1).all()

@@ -14,6 +14,10 @@ every_size = pytest.mark.parametrize(("height", "width"), SIZES)
 CYCLE = torch.tensor([1, 2, 3, 4, 5, 0])
 
 
+def pair(mixed):
+    return mixed.images, mixed.targets
+
+
 def normal(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
@@ -30,8 +34,8 @@ def test_smoothmix_by_hand(height, width, bounds):
     applied = torch.tensor([True, True, True, False, True, True])
     low, high = bounds or (0.25, 0.5)
     options = {"min_sigma": low, "max_sigma": high} if bounds else {}
-    mixed, targets = smoothmix(
-        images, torch.eye(6), partner=CYCLE, applied=applied, centre=centre, size=size, **options
+    mixed, targets = pair(
+        smoothmix(images, torch.eye(6), partner=CYCLE, applied=applied, centre=centre, size=size, **options)
     )
     for i in range(6):
         sigma = (low + (high - low) * size[i].item()) * min(height, width)
@@ -94,8 +98,8 @@ def test_fmix_by_numpys_fourier_transform_and_sort(height, width, masks, spectru
     decided = {"partner": CYCLE, "lam": lam, "noise": noise, "coin": coin}
     options = {"decay_power": decay_power, "spectrum": spectrum}
     fields = low_frequency(noise, height, width, decay_power, spectrum)
-    mixed, targets = fmix(images, torch.eye(6), **decided, **options)
-    _, exact = fmix(images, torch.eye(6), **decided, **options, correct_lambda=True)
+    mixed, targets = pair(fmix(images, torch.eye(6), **decided, **options))
+    _, exact = pair(fmix(images, torch.eye(6), **decided, **options, correct_lambda=True))
     for i in range(6):
         field = numpys_field(noise[i % masks], height, width, decay_power, spectrum)
         np.testing.assert_allclose(fields[i % masks].numpy(), field, atol=1e-9 * np.abs(field).max())
@@ -118,7 +122,7 @@ def test_fmix_of_a_whole_number_of_pixels_is_that_number_whatever_the_coin(heigh
     partner = torch.arange(batch) ^ 1  # each white image has a black one
     for up in (True, False):
         decided = {"lam": lam, "noise": normal(1, height, width // 2 + 1, 2), "coin": torch.full((batch,), up)}
-        mixed, targets = fmix(images, torch.eye(batch), partner=partner, **decided, correct_lambda=True)
+        mixed, targets = pair(fmix(images, torch.eye(batch), partner=partner, **decided, correct_lambda=True))
         assert torch.equal((mixed == images).sum(dim=(1, 2, 3)), torch.arange(batch))
         torch.testing.assert_close(targets.diagonal(), lam.float())
 

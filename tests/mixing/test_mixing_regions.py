@@ -15,6 +15,10 @@ SIZES = [(16, 16), (12, 20), (20, 12)]
 every_size = pytest.mark.parametrize(("height", "width"), SIZES)
 
 
+def pair(mixed):
+    return mixed.images, mixed.targets
+
+
 def uniform(*shape, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
@@ -56,8 +60,15 @@ def test_random_erasing_is_torchvisions(height, width, scale, ratio, monkeypatch
     attempts, place = uniform(batch, 10, 2), uniform(batch, 2, seed=1)
     options = {"min_area": scale[0], "max_area": scale[1], "min_ratio": ratio[0], "max_ratio": ratio[1]}
     chosen = torch.ones(batch, dtype=torch.bool)
-    erased, _ = random_erasing(
-        images, torch.eye(batch), chosen=chosen, attempts=attempts, place=place, **(options if scale[0] != 0.02 else {})
+    erased, _ = pair(
+        random_erasing(
+            images,
+            torch.eye(batch),
+            chosen=chosen,
+            attempts=attempts,
+            place=place,
+            **(options if scale[0] != 0.02 else {}),
+        )
     )
     for i in range(batch):
         expected = torchvisions_erasing(images[i], attempts[i], place[i], scale, ratio, monkeypatch)
@@ -71,7 +82,7 @@ def test_random_erasing_uses_the_first_rectangle_that_fits_and_none_where_none_d
     attempts[1, 4] = torch.tensor([0.0, 0.5])
     decided = {"chosen": torch.tensor([True, True]), "attempts": attempts, "place": torch.zeros(2, 2)}
     options = {"min_area": 1e-9, "max_area": 1.0, "min_ratio": 0.999, "max_ratio": 1 / 0.999}
-    erased, _ = random_erasing(images, torch.eye(2), **decided, **options)
+    erased, _ = pair(random_erasing(images, torch.eye(2), **decided, **options))
     assert torch.equal(erased[0], images[0])
     assert (erased[1, 0] == 0).nonzero().tolist() == [[r, c] for r in range(5) for c in range(5)]
 
@@ -113,14 +124,16 @@ def resized(image, height, width, interpolation):
 @pytest.mark.parametrize("place", [(0.0, 0.0), (0.3, 0.8), (0.999, 0.999)])
 def test_resizemix_pastes_the_whole_partner_as_torchvision_resizes_it(height, width, interpolation, size, place):
     images, partner = slopes(height, width), torch.tensor([1, 0])
-    mixed, targets = resizemix(
-        images,
-        torch.eye(2),
-        partner=partner,
-        applied=torch.tensor([True, True]),
-        size=torch.tensor([size, size], dtype=torch.float64),
-        place=torch.tensor([place, place], dtype=torch.float64),
-        interpolation=interpolation,
+    mixed, targets = pair(
+        resizemix(
+            images,
+            torch.eye(2),
+            partner=partner,
+            applied=torch.tensor([True, True]),
+            size=torch.tensor([size, size], dtype=torch.float64),
+            place=torch.tensor([place, place], dtype=torch.float64),
+            interpolation=interpolation,
+        )
     )
     tau = 0.1 + 0.7 * size
     h, w = max(1, math.floor(tau * height)), max(1, math.floor(tau * width))
@@ -145,7 +158,7 @@ def test_resizemix_with_a_size_and_place_for_each_image():
     partner = torch.randperm(batch, generator=torch.Generator().manual_seed(1))
     size, place, applied = uniform(batch), uniform(batch, 2, seed=1), torch.arange(batch) % 4 > 0
     decided = {"partner": partner, "applied": applied, "size": size, "place": place}
-    mixed, targets = resizemix(images, torch.eye(batch), **decided, min_scale=0.01, max_scale=1.0)
+    mixed, targets = pair(resizemix(images, torch.eye(batch), **decided, min_scale=0.01, max_scale=1.0))
     for i in range(batch):
         tau = 0.01 + 0.99 * size[i].item()
         h, w = max(1, int(tau * height)), max(1, int(tau * width))
@@ -166,7 +179,7 @@ def test_resizemix_shifted_is_a_uniform_centre_moved_back_into_the_image():
     images[::2] = 1
     size, place = uniform(batch), uniform(batch, 2, seed=1)
     decided = {"partner": partner, "applied": torch.ones(batch, dtype=torch.bool), "size": size, "place": place}
-    mixed, _ = resizemix(images, torch.eye(batch), **decided, position="shifted")
+    mixed, _ = pair(resizemix(images, torch.eye(batch), **decided, position="shifted"))
     for i in range(batch):
         tau = 0.1 + 0.7 * size[i].item()
         spans = []
@@ -200,7 +213,7 @@ def test_gridmix_by_brute_force(height, width, grid, masks):
     lam = torch.tensor([0.0, 0.11, 0.4, 0.53, 0.999, 1.0], dtype=torch.float64)
     noise = torch.randn(masks, height, width // 2 + 1, 2, generator=torch.Generator().manual_seed(0))
     decided = {"partner": partner, "lam": lam, "noise": noise, "grid": grid}
-    mixed, targets = gridmix(images, torch.eye(batch), **decided)
+    mixed, targets = pair(gridmix(images, torch.eye(batch), **decided))
     for i in range(batch):
         numbers = noise[i if masks > 1 else 0].flatten()[: g * g].tolist()
         kept = sorted(range(g * g), key=numbers.__getitem__)[: round(lam[i].item() * g * g)]
@@ -213,7 +226,7 @@ def test_gridmix_by_brute_force(height, width, grid, masks):
             own += (rows.stop - rows.start) * (columns.stop - columns.start)
         assert torch.equal(mixed[i], expected)
         assert targets[i, i].item() == pytest.approx(own / (height * width), abs=1e-6)
-    same, drawn = gridmix(images, torch.eye(batch), **decided, correct_lambda=False)
+    same, drawn = pair(gridmix(images, torch.eye(batch), **decided, correct_lambda=False))
     assert torch.equal(same, mixed)
     torch.testing.assert_close(drawn.diagonal(), lam.float())
 

@@ -16,6 +16,10 @@ SWAP = torch.tensor([1, 0])
 every_size = pytest.mark.parametrize(("height", "width"), SIZES)
 
 
+def pair(mixed):
+    return mixed.images, mixed.targets
+
+
 def smooth(rng, height, width):
     """uint8 [H, W, 3] of random coarse colours, made larger."""
     coarse = cv2.resize(rng.random((4, 4, 3)), (width, height), interpolation=cv2.INTER_CUBIC)
@@ -110,7 +114,9 @@ def test_a_constant_image_has_no_salient_pixel_and_of_equal_ones_the_first_count
     saliency = fine_grained_saliency(two)[0]
     assert saliency[7, 3] == saliency[7, 4] == saliency.max()
     lam = torch.full((2,), 0.9, dtype=torch.float64)  # boxes of 4 by 4
-    mixed, targets = saliencymix(two + torch.tensor([0.0, 9.0]).view(2, 1, 1, 1), torch.eye(2), partner=SWAP, lam=lam)
+    mixed, targets = pair(
+        saliencymix(two + torch.tensor([0.0, 9.0]).view(2, 1, 1, 1), torch.eye(2), partner=SWAP, lam=lam)
+    )
     assert torch.equal(mixed[0, 0] >= 9, expected_box((7, 3), 0.9, 16, 16))
     assert targets[0, 1].item() == pytest.approx(16 / 256)
 
@@ -139,14 +145,14 @@ def test_saliencymix_by_brute_force(height, width, saliency, first):
     lam = torch.tensor([0.3, 0.5, 0.0, 0.8, 0.97, 0.6], dtype=torch.float64)
     lam[:first] = 1
     decided = {"partner": partner, "lam": lam, "saliency": saliency}
-    mixed, targets = saliencymix(images, torch.eye(6), **decided)
+    mixed, targets = pair(saliencymix(images, torch.eye(6), **decided))
     most = [np.unravel_index(s.argmax(), s.shape) for s in fine_grained_saliency(images).numpy()]
     for i in range(6):
         centre = most[partner[first if saliency == "official" else i]]
         inside = expected_box(centre, lam[i].item(), height, width)
         assert torch.equal(mixed[i], torch.where(inside, images[partner[i]], images[i]))
         assert targets[i, i].item() == pytest.approx(1 - inside.float().mean().item(), abs=1e-6)
-    same, drawn = saliencymix(images, torch.eye(6), **decided, correct_lambda=False)
+    same, drawn = pair(saliencymix(images, torch.eye(6), **decided, correct_lambda=False))
     assert torch.equal(same, mixed)
     torch.testing.assert_close(drawn.diagonal(), lam.float())
 

@@ -28,6 +28,10 @@ def settled(composer, *overrides):
     return job(composer.compose(["method=mixture", *overrides])).cfg
 
 
+def parts(mixed):
+    return mixed.images, mixed.targets, mixed.at_layer
+
+
 def batch():
     generator = torch.Generator().manual_seed(0)
     return torch.randn(SHAPE, generator=generator), torch.rand(SHAPE[0], 4, generator=generator).softmax(dim=1)
@@ -40,7 +44,7 @@ def decisions(method, step=0, plan=PLAN):
 def by_itself(composer, name, step, *overrides):
     """What the method makes of the batch in a run of its own, by its own plan of that step."""
     method = build(job(composer.compose([f"method={name}", *overrides])).cfg.method)
-    return method(*batch(), decisions(method, step))
+    return parts(method(*batch(), decisions(method, step)))
 
 
 MANY = "method.methods=[label-mix,cutmix,fmix,cutout,none]"
@@ -53,7 +57,7 @@ def test_each_image_is_what_its_method_would_have_made_of_it_alone(composer, sco
     used = set()
     for step in range(8):
         decided = decisions(method, step)
-        images, targets, at = method(*batch(), decided)
+        images, targets, at = parts(method(*batch(), decided))
         assert at is None
         number = decided["part"].tolist()
         used |= set(number)
@@ -77,7 +81,7 @@ def test_the_choice_has_the_probabilities_and_p_leaves_batches_alone(composer):
     assert stats.chisquare(counts, 4000 * np.array([0.3, 0.18, 0.12, 0.4])).pvalue > 0.01
 
     never = build(settled(composer, "method.p=0").method)
-    images, targets, _ = never(*batch(), decisions(never))
+    images, targets, _ = parts(never(*batch(), decisions(never)))
     assert torch.equal(images, batch()[0])
     assert torch.equal(targets, batch()[1])
 
@@ -100,7 +104,7 @@ def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(compos
     seen = set()
     for step in range(8):
         decided = decisions(method, step)
-        _, _, at = method(*batch(), decided)
+        at = method(*batch(), decided).at_layer
         chosen = decided["part"] == names.index("manifold")
         seen |= set(chosen.tolist())
         if at is None:
@@ -119,7 +123,8 @@ def test_per_sample_with_manifold_at_the_input_gives_pixels_and_labels_the_same_
     method = build(settled(composer, *words).method)
     own = torch.eye(SHAPE[0])
     for step in range(5):
-        images, targets, at = method(own[:, :, None, None].expand(-1, -1, 8, 8).clone(), own, decisions(method, step))
+        pixels = own[:, :, None, None].expand(-1, -1, 8, 8).clone()
+        images, targets, at = parts(method(pixels, own, decisions(method, step)))
         torch.testing.assert_close(images.mean(dim=(2, 3)), targets)
         assert at is None or torch.equal(at("stage1", own), own)
 
@@ -133,9 +138,9 @@ def test_work_left_out_on_a_cpu_changes_nothing(composer, monkeypatch):
         with monkeypatch.context() as patch:
             for module in ("runner", "features"):
                 patch.setattr(f"mixbench.mixing.{module}.nowhere", lambda mask: False)
-            whole = method(*batch(), decided)
+            whole = parts(method(*batch(), decided))
             everywhere = [whole[2](name, features) for name in ("stage1", "stage2")]
-        some = method(*batch(), decided)
+        some = parts(method(*batch(), decided))
         assert torch.equal(whole[0], some[0])
         assert torch.equal(whole[1], some[1])
         for name, expected in zip(("stage1", "stage2"), everywhere, strict=True):
@@ -148,7 +153,7 @@ def test_protected_images_stay_as_they_are(composer):
     method = build(settled(composer, MANY, "method.per_sample=true").method)
     for step in range(6):
         kept = torch.from_numpy(protected[plan.steps(step, 1)["index"][0]])
-        images, targets, _ = method(*batch(), decisions(method, step, plan))
+        images, targets, _ = parts(method(*batch(), decisions(method, step, plan)))
         assert torch.equal(images[kept], batch()[0][kept])
         assert torch.equal(targets[kept], batch()[1][kept])
 
@@ -207,7 +212,7 @@ def test_a_part_without_mixing_counts_as_none(composer):
         (["method.methods=[none,gridmix]", "method.parts.gridmix.grid=0"], "method.parts.gridmix.grid=0: must be"),
         (
             ["method.methods=[cutmix,manifold]", "method.parts.manifold.layers=[stage9]"],
-            "method.parts.manifold.layers=['stage9']: must be different names of input",
+            "unknown layer (model=preact_resnet18) in method.parts.manifold.layers 'stage9'",
         ),
         (
             ["method.methods=[cutmix,manifold]", "method.per_sample=true"],

@@ -268,8 +268,28 @@ def test_layers_are_told_as_the_network_has_them(cfg, shapes):
     cfg = OmegaConf.create(cfg)
     model, seen = models.build(cfg, 3, 10).eval(), {}
     model(torch.randn(2, 3, 16, 16), lambda name, features: seen.setdefault(name, features))
+    attended = seen.pop(model.ATTENTION)
     assert ("input", *seen) == models.layers(cfg)
     assert [features.shape[1:] for features in seen.values()] == shapes
+    assert attended.shape[1:] == shapes[-1]
+
+
+@pytest.mark.parametrize("cfg", [config(), {"name": "wrn", "depth": 10, "widen": 1}])
+def test_attention_is_the_class_activation_map_of_the_given_labels(cfg):
+    """Its sum over the pixels is the class's logit without the bias, as Zhou et al. 2016 derive it."""
+    model, seen = models.build(OmegaConf.create(cfg), 3, 4).eval(), {}
+    logits = model(torch.randn(3, 3, 16, 16), lambda name, features: seen.setdefault(name, features))
+    features, classifier = seen[model.ATTENTION], model.classifier
+    maps = torch.einsum("bchw,kc->bkhw", features, classifier.weight)
+    torch.testing.assert_close(maps.mean(dim=(2, 3)) + classifier.bias, logits)
+    targets = torch.tensor([[1.0, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1.0]])
+    attention = model.attention(features, targets)
+    expected = torch.einsum("bk,bkhw->bhw", targets, maps).clamp(min=0)
+    total = expected.sum(dim=(1, 2), keepdim=True)
+    torch.testing.assert_close(attention[:, 0] * total, expected)
+    torch.testing.assert_close(attention.sum(dim=(1, 2, 3)), torch.ones(3))
+    nothing = model.attention(torch.zeros_like(features), targets)
+    torch.testing.assert_close(nothing, torch.full_like(nothing, 1 / nothing[0].numel()))
 
 
 @pytest.mark.parametrize("depth", [10, 18, 34])
@@ -284,6 +304,7 @@ def test_features_can_be_replaced_behind_each_stage(depth):
 
     assert torch.equal(model(x, look), model(x))
     assert seen == {
+        model.ATTENTION: (32, 2, 2),
         "stage1": (4, 16, 16),
         "stage2": (8, 8, 8),
         "stage3": (16, 4, 4),

@@ -9,7 +9,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.data import split
 from mixbench.mixing.runner import METHOD_NAMES
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 WORDS = ("dataset=photos", "n=12", "train.batch_size=8", "train.steps=10", "model.width=2", "model.depth=10")
 
@@ -28,7 +28,8 @@ def decisions(engine, k=0):
 @pytest.mark.parametrize("method", METHOD_NAMES)
 def test_images_targets_loss_and_logits_are_float64_with_every_method(method):
     engine = engine_of(f"method={method}", "loss.label_smoothing=0.1")
-    images, targets, _ = engine.batch(decisions(engine))
+    mixed = engine.batch(decisions(engine))
+    images, targets = mixed.images, mixed.targets
     assert images.dtype == targets.dtype == torch.float64
     assert {p.dtype for p in engine.model.parameters()} == {torch.float64}
     assert engine.step(decisions(engine), lr=0.1).dtype == torch.float64
@@ -40,7 +41,8 @@ def test_nothing_is_rounded_to_float32_on_the_way():
     """Against the arithmetic done by hand in float64, to a thousand times less than float32 could hold."""
     engine = engine_of("method=label-mix", "augment=none", "loss.label_smoothing=0.1")
     decided = decisions(engine)
-    images, targets, _ = engine.batch(decided)
+    mixed = engine.batch(decided)
+    images, targets = mixed.images, mixed.targets
     index, partner, lam = (decided[name].numpy() for name in ("index", "partner", "lam"))
     pixels = engine.images.numpy()[index].transpose(0, 3, 1, 2) / 255
     mean, std = (engine_stat.numpy().reshape(1, 3, 1, 1) / 255 for engine_stat in (engine.mean, engine.std))

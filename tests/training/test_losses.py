@@ -127,7 +127,7 @@ def test_smoothing_before_mixing_is_smoothing_of_the_mixture():
     _, labels = drawn()
     partner, lam = torch.arange(B).roll(1), torch.linspace(0, 1, B)
     images = torch.zeros(B, 1, 2, 2)
-    rows = [label_mix(images, one_hot(labels, K, e), partner=partner, lam=lam)[1] for e in (0.2, 0.0)]
+    rows = [label_mix(images, one_hot(labels, K, e), partner=partner, lam=lam).targets for e in (0.2, 0.0)]
     torch.testing.assert_close(rows[0], 0.8 * rows[1] + 0.2 / K)
     torch.testing.assert_close(rows[0].sum(1), torch.ones(B))
 

@@ -9,7 +9,7 @@ from mixbench import data
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.data import split
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 WORDS = ("dataset=photos", "n=12", "subset=random", "train.batch_size=8", "train.steps=10", "model.width=2")
 
@@ -28,8 +28,9 @@ def first_step(engine):
 def test_a_batch_is_cropped_flipped_normalised_smoothed_and_mixed():
     engine, images = engine_of("method=cutmix", "loss.label_smoothing=0.1")
     decided = first_step(engine)
-    batch, targets, at = engine.batch(decided)
-    assert at is None
+    mixed = engine.batch(decided)
+    batch, targets = mixed.images, mixed.targets
+    assert mixed.at_layer is None
 
     cropped = []
     for index, (top, left), mirror in zip(decided["index"], decided["shift"].tolist(), decided["mirror"], strict=True):
@@ -68,7 +69,8 @@ def test_a_step_follows_the_gradient_of_its_loss(words, loss):
         "method=label-mix", "loss.label_smoothing=0.1", "train.momentum=0", "train.weight_decay=0", *words
     )
     decided = first_step(engine)
-    images, targets, _ = engine.batch(decided)
+    mixed = engine.batch(decided)
+    images, targets = mixed.images, mixed.targets
     before = [p.detach().clone() for p in engine.model.parameters()]
     expected = loss(engine.model(images), targets)
     gradients = torch.autograd.grad(expected, list(engine.model.parameters()))
@@ -81,7 +83,8 @@ def test_a_step_follows_the_gradient_of_its_loss(words, loss):
 def test_manifold_mixes_the_features_of_the_drawn_stage():
     engine, _ = engine_of("method=manifold", "method.layers=[stage2]")
     decided = first_step(engine)
-    images, targets, at = engine.batch(decided)
+    mixed = engine.batch(decided)
+    images, targets, at = mixed.images, mixed.targets, mixed.at_layer
     lam, partner = decided["lam"].float(), decided["partner"]
 
     def by_hand(name, features):

@@ -17,11 +17,12 @@ from mixbench.analysis.display import label
 from mixbench.analysis.gallery.samples import Picture, Scene
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, job
+from mixbench.config.jobs import job_of
 from mixbench.config.options import describe
 from mixbench.config.overrides import expand, parse
 from mixbench.core import files
 from mixbench.core.errors import UserError
-from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
+from mixbench.mixing.runner import METHOD_NAMES, build
 from mixbench.training.loop import check
 
 # What a gallery shows unless it is told otherwise: offline images, as they are, and few of them.
@@ -30,7 +31,7 @@ LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 ROW = 1.28  # inches of a row of pictures with their captions
 SWEPT = ("method", "augment")  # keys that rows may differ in; all show the same images
-NOT_SHOWN = ("p", "layers", "methods")  # settings that a scene sets itself, or a note tells anyway
+NOT_SHOWN = ("p", "methods")  # settings that a scene sets itself, or a note tells anyway
 
 
 def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list[Path]:
@@ -75,7 +76,7 @@ def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tup
     """A job for each row and its overrides, each once, whatever names it has; with `every` all methods, by family."""
     options = [[f"method={option}"] for option in composer.options("method")] if every else [[]]
     combinations = [words for option in options for words in expand([*overrides, *option])]
-    made = [(job(composer.compose(words)), words) for words in combinations]
+    made = [(job_of(composer, words), words) for words in combinations]
     if every:
         order = {name: i for i, name in enumerate(METHOD_NAMES)}
         made.sort(key=lambda row: order.get(row[0].cfg.method.name, len(order)))
@@ -129,11 +130,13 @@ def _at_length(scene: Scene) -> Figure:
         for j, row in enumerate(rows):
             for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
                 _show(axes, picture.image, scene.caption(picture))
-                _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
+                if picture.own is not None:
+                    _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
                 below.set_axis_on()
                 below.set(xticks=[], yticks=[])
                 below.spines[:].set(visible=True, color="#999999", linewidth=0.6)
-            _name_row(grid[2 * j + 1][0], "", "white: the image's own")
+            told = any(picture.own is not None for picture in row)
+            _name_row(grid[2 * j + 1][0], "", "white: the image's own" if told else "the method does not say")
         if headed:
             for axes, lam in zip(grid[0], MORE_LAMBDAS, strict=True):
                 axes.set_title(f"λ = {lam:g}", fontsize=9)
@@ -178,9 +181,15 @@ def _name_row(axes: Axes, name: str, note: str) -> None:
 
 def _note(cfg: DictConfig) -> list[str]:
     """What a reader must know to read a row."""
-    if cfg.method.name == MIXTURE:
-        return [" or ".join(cfg.method.methods)]
-    return ["at the input; features are mixed alike"] if "layers" in cfg.method else []
+    singles = build(cfg.method).singles().values()
+    note = []
+    if "parts" in cfg.method:
+        note.append(" or ".join(cfg.method.methods))
+    elif any(single.function.layers for single in singles):
+        note.append("at the input; features are mixed alike")
+    if any(single.function.needs for single in singles):
+        note.append("by an untrained network")
+    return note
 
 
 def _changed(composer: Composer, one: Job, words: Sequence[str]) -> list[str]:
@@ -188,12 +197,13 @@ def _changed(composer: Composer, one: Job, words: Sequence[str]) -> list[str]:
     method = one.cfg.method
     plain = [f"method={method.name}" if word.startswith("method=") else word for word in words]
     plain = [word for word in plain if not word.startswith("method.")]
-    if method.name == MIXTURE:
+    if "parts" in method:
         plain.append(f"method.methods=[{','.join(method.methods)}]")
     own = job(composer.compose(plain)).identity
     settings = {key: value for key, value in one.identity.items() if key.startswith("method.")}
     changed = {key.removeprefix("method."): value for key, value in settings.items() if own.get(key) != value}
-    return [_setting(key, value) for key, value in changed.items() if key not in NOT_SHOWN]
+    not_shown = {*NOT_SHOWN, *(single.function.layers for single in build(method).singles().values())}
+    return [_setting(key, value) for key, value in changed.items() if key not in not_shown]
 
 
 def _augmented(one: Job, jobs: Sequence[Job]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from mixbench.augment import AUGMENTS
 from mixbench.config.identity import Job
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
-from mixbench.mixing.runner import build
+from mixbench.mixing.contract import Mixed
+from mixbench.mixing.runner import NO_CONTEXT, build
+from mixbench.training.engine import Engine
 from mixbench.training.losses import one_hot
 
 PAIRS = 2  # of images
@@ -21,12 +24,18 @@ LONGEST_NAME = 12  # of a class, in letters: more would run into the next pictur
 
 @dataclass(frozen=True)
 class Picture:
-    """One mixed image [H, W, C] in 0 to 1, its label and label weights [K], and [H, W] the share that is its own."""
+    """One mixed image.
+
+    image: [H, W, C] in 0 to 1.
+    label: its own.
+    weights: [K], of the labels.
+    own: [H, W], the share of each pixel that is the image's own; None where the method cannot say.
+    """
 
     image: np.ndarray
     label: int
     weights: np.ndarray
-    own: np.ndarray
+    own: np.ndarray | None
 
 
 class Scene:
@@ -37,18 +46,23 @@ class Scene:
 
     def __init__(self, job: Job, images: data.Split, note: str = ""):
         self.cfg, self.split, self.note = job.cfg, images, note
-        self.name = job.cfg.method.name
+        self.name = job.shown
         for settings in (self.cfg.method, *self.cfg.method.get("parts", {}).values()):
             if "p" in settings:
                 settings.p = 1.0  # an image that is left alone shows nothing
-            if "layers" in settings:
-                settings.layers = ["input"]  # mixed features cannot be looked at
         self.method, self.augment = build(self.cfg.method), configured("augment", AUGMENTS, self.cfg.augment)
+        for single in self.method.singles().values():
+            single.mix_input_only()  # mixed features cannot be looked at
         self.index = torch.from_numpy(_pairs(images.train_labels))
         height, width = images.train_images.shape[1:3]
         pad = self.augment.options.get("pad", 0)
         size = len(self.index)
         self.plan = Plan(self.cfg.seed, size, size, height, width, draws=self.augment.draws, pad=pad)
+
+    @property
+    def by_network(self) -> bool:
+        """Whether the method asks what a network makes of the images; here it is an untrained one."""
+        return any(single.function.needs for single in self.method.singles().values())
 
     @property
     def has_lambda(self) -> bool:
@@ -75,13 +89,21 @@ class Scene:
             if "place" in decided:
                 decided["place"] = torch.full_like(decided["place"], 0.5)
         images, targets = self._batch(decided)
-        mixed, weights, _ = self.method(images, targets, decided)
-        # With its first image brighter by 1 the mixture is by that one's share: no method decides by brightness.
+        mixed, weights = self._mixed(images, targets, decided)
         first = 2 * pair
-        brighter = images.clone()
-        brighter[first] += 1
-        own = (self.method(brighter, targets, decided)[0] - mixed)[first].mean(dim=0)
-        return Picture(self._visible(mixed[first]), self._label(first), weights[first].numpy(), own.numpy())
+        own = None if mixed.own is None else mixed.own[first, 0].expand(images.shape[2:]).numpy()
+        return Picture(self._visible(mixed.images[first]), self._label(first), weights[first].numpy(), own)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """With the network of a run as it starts, untrained: for methods that ask what it makes of the images."""
+        return Engine(self.cfg, self.split, torch.device("cpu"), torch.float64)
+
+    def _mixed(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> tuple[Mixed, Tensor]:
+        """The mixed batch, and its targets."""
+        context = self.engine.context({**decided, "index": self.index}) if self.by_network else NO_CONTEXT
+        mixed = self.method(images, targets, decided, context)
+        return mixed, mixed.targets if mixed.after_forward is None else self.engine.outputs(mixed)[1]
 
     def _label(self, place: int) -> int:
         return int(self.split.train_labels[self.index[place]])
@@ -96,7 +118,7 @@ class Scene:
         images = torch.from_numpy(self.split.train_images)[self.index].permute(0, 3, 1, 2)
         images = (images if decided is None else self.augment(images, decided=decided)).double() / 255
         labels = torch.from_numpy(self.split.train_labels)[self.index]
-        targets = one_hot(labels, self.split.num_classes, self.cfg.loss.label_smoothing)
+        targets = one_hot(labels, self.split.num_classes, self.cfg.loss.label_smoothing, images.dtype)
         return (images - _channels(self.split.mean)) / _channels(self.split.std), targets
 
     def _visible(self, image: Tensor) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The commands by name, each a function from its words to an exit status."""
 
-from mixbench.cli.commands.show import gallery, list_command, plot, report, status, table
+from mixbench.cli.commands.show import check, gallery, list_command, plot, report, status, table
 from mixbench.cli.commands.store import clean, export, import_command
 from mixbench.cli.commands.train import run, study, sweep
 
@@ -12,6 +12,7 @@ COMMANDS = {
     "plot": plot,
     "report": report,
     "gallery": gallery,
+    "check": check,
     "list": list_command,
     "status": status,
     "clean": clean,

@@ -12,9 +12,9 @@ from mixbench.cli.commands.shared import (
     write_report,
     write_table,
 )
-from mixbench.cli.help import GALLERY_HELP, LIST_HELP, REPORT_HELP, STATUS_HELP, TABLE_HELP
+from mixbench.cli.help import CHECK_HELP, GALLERY_HELP, LIST_HELP, REPORT_HELP, STATUS_HELP, TABLE_HELP
 from mixbench.core import own_functions
-from mixbench.core.errors import unknown
+from mixbench.core.errors import one_line, unknown
 from mixbench.core.groups import GROUPS
 
 if TYPE_CHECKING:
@@ -76,6 +76,30 @@ def gallery(words: list[str]) -> int:
         for path in draw.draw(composer, overrides, Path(out[-1]) if out else None):
             print(path)
     return 0
+
+
+def check(words: list[str]) -> int:
+    """mixbench check: whether methods keep the contract."""
+    from mixbench.cli.flags import read
+
+    flags = read(words, known=("--config-dir", "-cd", "--all", "--help", "-h"))
+    every = "--all" in flags.for_hydra
+    if flags.help or every == bool(flags.overrides):
+        print(CHECK_HELP, end="")
+        return 0 if flags.help else 2
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import job
+    from mixbench.training.validate import broken
+
+    failed = 0
+    with Composer(flags.config_dir) as composer:
+        names = composer.options("method") if every else flags.overrides
+        jobs = {name: job(composer.compose([f"method={name}"])) for name in names}
+    for name, made in jobs.items():
+        found = broken(made.cfg)
+        failed += bool(found)
+        print("\n".join(f"{name}: {one_line(sentence)}" for sentence in found) or f"{name}: ok", flush=True)
+    return 1 if failed else 0
 
 
 def list_command(words: list[str]) -> int:

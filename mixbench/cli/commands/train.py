@@ -13,7 +13,6 @@ from mixbench.cli.help import STUDY_HELP
 from mixbench.core.errors import unknown
 
 if TYPE_CHECKING:
-    from mixbench.config.assignments import Word
     from mixbench.config.identity import Job
 
 
@@ -23,7 +22,7 @@ def run(words: list[str], multirun: bool = False) -> int:
     from mixbench.config import overrides
     from mixbench.config.combinations import collapsed, combine
     from mixbench.config.compose import Composer
-    from mixbench.config.identity import job
+    from mixbench.config.jobs import job_of
     from mixbench.runs.study import of_run
 
     flags = read(words)
@@ -34,7 +33,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         if multirun or flags.multirun:
             combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
         combinations = [of_run(composer, one) for one in combinations]
-        jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
+        jobs = [job_of(composer, one) for one in combinations if not flags.shows]
     if flags.shows:
         return show(flags, list(map(str, combinations[0])))
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
@@ -87,13 +86,6 @@ def study(words: list[str]) -> int:
         write_report(chosen)
         warn(chosen)
     return status
-
-
-def _method(words: "Sequence[Word]") -> str | None:
-    """The method as the words name it, where they do."""
-    from mixbench.config.assignments import key_of, option_of
-
-    return next((str(option_of(word)).strip("'") for word in reversed(words) if key_of(word) == "method"), None)
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:

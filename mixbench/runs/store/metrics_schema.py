@@ -7,7 +7,7 @@ from mixbench.core import numerics
 from mixbench.training.measured import MEASURES, Measure
 
 # code_sha256: of records that were made before there were numerics.
-TEXTS = ("id", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
+TEXTS = ("id", "called", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
 LARGEST = 1e100  # beyond, axes and standard deviations overflow
 WIDEST = 2**64  # of whole numbers, as of seeds: beyond, NumPy has no type for them
 DEEPEST = 4  # lists in lists of a setting

@@ -1,0 +1,23 @@
+"""From overrides to a run with the name that its method was called by. No torch."""
+
+from collections.abc import Sequence
+
+from mixbench.config.assignments import Word, key_of, option_of
+from mixbench.config.compose import Composer
+from mixbench.config.identity import Job, job
+
+
+def job_of(composer: Composer, words: Sequence[Word], aliases: bool = True) -> Job:
+    """The run that the words ask for. Raises UserError where a value is out of range.
+
+    aliases: whether messages call the method by an alias that stands for nothing but the method.
+    """
+    cfg = composer.compose(words)
+    option = method_of(words)
+    shown = composer.shown(option, cfg.method.name)
+    return job(cfg, option if aliases else shown, shown)
+
+
+def method_of(words: Sequence[Word]) -> str | None:
+    """The method as the words name it, where they do."""
+    return next((str(option_of(word)).strip("'") for word in reversed(words) if key_of(word) == "method"), None)

@@ -1,0 +1,26 @@
+"""The methods by the names that configurations use."""
+
+from collections.abc import Callable
+
+from mixbench.mixing.contract import Mixed
+from mixbench.mixing.features import manifold
+from mixbench.mixing.linear import data_mix, label_mix, label_only, none
+from mixbench.mixing.masks import fmix, smoothmix
+from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
+from mixbench.mixing.saliency import saliencymix
+
+METHODS: dict[str, Callable[..., Mixed]] = {
+    "none": none,
+    "label-mix": label_mix,
+    "data-mix": data_mix,
+    "label-only": label_only,
+    "cutmix": cutmix,
+    "cutout": cutout,
+    "random-erasing": random_erasing,
+    "resizemix": resizemix,
+    "gridmix": gridmix,
+    "smoothmix": smoothmix,
+    "saliencymix": saliencymix,
+    "fmix": fmix,
+    "manifold": manifold,
+}

@@ -1,0 +1,114 @@
+"""Serves what methods need beyond the batch: input gradients, attention, a teacher's logits, generated images."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mixbench.core.errors import UserError
+from mixbench.mixing.contract import Gradient, unserved
+
+if TYPE_CHECKING:
+    from mixbench.training.engine import Engine
+
+
+@dataclass(frozen=True)
+class Providers:
+    """What a caller of `train` brings for methods that need it.
+
+    teacher: normalised images float [N, C, H, W] on the run's device -> logits [N, K].
+    generated: places of images in the training subset, int64 [B] -> uint8 images [B, C, H, W], one for each. Both must
+        be functions of their arguments alone: a resumed run calls them again.
+    """
+
+    teacher: Callable[[Tensor], Tensor] | None = None
+    generated: Callable[[Tensor], Tensor] | None = None
+
+    def check(self, need: str) -> None:
+        """Raises UserError where a need depends on a provider that is not here."""
+        if need in ("teacher", "generated") and getattr(self, need) is None:
+            raise unserved(need)
+
+
+class BatchContext:
+    """Serves the needs of one step's method; what several parts of a mixture ask for is computed once."""
+
+    def __init__(self, engine: "Engine", decided: Mapping[str, Tensor]):
+        """decided: of the step."""
+        self.engine, self.decided = engine, decided
+        self.served: dict[str, Any] = {}
+
+    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+        """What contract.NEEDS promises. Raises UserError where no provider is configured."""
+        if need not in self.served:
+            self.engine.providers.check(need)
+            self.served[need] = getattr(self, f"_{need}")(images, targets)
+        return self.served[need]
+
+    def _input_gradient(self, images: Tensor, targets: Tensor) -> Gradient:
+        """By one more forward and backward pass, in training mode; weights and their gradients stay as they are."""
+        images = images.detach().requires_grad_()
+        with torch.enable_grad(), untracked(self.engine.model):
+            loss = self.engine.loss(self.engine.forward(images), targets, decided=self.decided)
+            (gradient,) = torch.autograd.grad(loss, images)
+        return Gradient(gradient * len(images))
+
+    def _attention(self, images: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        @torch.no_grad()
+        def attention(images: Tensor, targets: Tensor) -> Tensor:
+            seen: dict[str, Tensor] = {}
+            with untracked(self.engine.model):
+                self.engine.forward(images, seen=seen)
+            return attention_of(self.engine.model, seen, targets)
+
+        return attention
+
+    def _teacher(self, images: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        provider = self.engine.providers.teacher
+        assert provider is not None  # Providers.check
+
+        @torch.no_grad()
+        def teacher(images: Tensor) -> Tensor:
+            logits = provider(images).to(self.engine.master)
+            wanted = (len(images), self.engine.classes)
+            if logits.shape != wanted:
+                raise UserError(f"the teacher returned logits of shape {list(logits.shape)}: must be {list(wanted)}")
+            return logits
+
+        return teacher
+
+    def _generated(self, images: Tensor, targets: Tensor) -> Tensor:
+        provider = self.engine.providers.generated
+        assert provider is not None  # Providers.check
+        made = provider(self.decided["index"])
+        if made.shape != images.shape or made.dtype != torch.uint8:
+            raise UserError(
+                f"the provider of generated images returned {made.dtype} {list(made.shape)}: must be uint8 "
+                f"{list(images.shape)}"
+            )
+        return self.engine.normalise(made.to(images.device))
+
+
+def attention_of(model: nn.Module, seen: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+    """float [N, 1, h, w], the model's attention by the features `seen` at its layers. Raises UserError for no such."""
+    layer = getattr(model, "ATTENTION", None)
+    if layer is None:
+        raise UserError(f"the network {type(model).__name__} names no layer for attention")
+    return model.attention(seen[layer].detach(), targets)
+
+
+@contextlib.contextmanager
+def untracked(model: nn.Module) -> Iterator[None]:
+    """Batch normalisation takes the statistics of the batch, but its running averages stay as they are."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

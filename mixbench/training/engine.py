@@ -1,0 +1,166 @@
+"""Network, optimizer and images on one device: plan, gather, augment, mix, forward, loss, backward, update."""
+
+import warnings
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from mixbench import models
+from mixbench.augment import AUGMENTS
+from mixbench.core.draws import Plan
+from mixbench.core.own_signatures import configured
+from mixbench.core.random_words import Purpose, words
+from mixbench.data import Split
+from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
+from mixbench.mixing.runner import NO_CONTEXT, build
+from mixbench.training.context import BatchContext, Providers, attention_of
+from mixbench.training.losses import LOSSES, one_hot
+
+PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together,
+PLAN_BYTES = 32 * 2**20  # or fewer where a method draws a mask for each image
+EVAL_BATCH = 500  # images per forward pass of an evaluation
+
+
+class Engine:
+    """Network, optimizer and images on one device, and what can be done with them: a step, an evaluation."""
+
+    def __init__(
+        self,
+        cfg: DictConfig,
+        split: Split,
+        device: torch.device,
+        dtype: torch.dtype,
+        providers: Providers | None = None,
+    ):
+        """cfg: settled (identity.job). dtype: of the forward pass; torch.bfloat16 runs under autocast.
+
+        providers: of what methods need that the engine cannot compute.
+        Weights, images, targets and loss are float32 with bfloat16 too. torch.float64 makes all of them float64: the
+        reference that executions on different devices are compared with.
+        """
+        self.cfg, self.device, self.dtype = cfg, device, dtype
+        self.master = torch.float64 if dtype == torch.float64 else torch.float32  # of all that is not the forward pass
+        height, width, channels = split.train_images.shape[1:]
+        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
+            torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
+            model = models.build(cfg.model, channels, split.num_classes)
+        self.has_layers = len(models.layers(cfg.model)) > 1  # a network with the input alone takes nothing but images
+        # torch's types leave out memory_format together with a device.
+        self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=cfg.train.lr,
+            momentum=cfg.train.momentum,
+            weight_decay=cfg.train.weight_decay,
+            nesterov=cfg.train.nesterov,
+            fused=True,
+        )
+        self.images, self.eval_images = (self._to_device(a) for a in (split.train_images, split.eval_images))
+        self.labels, self.eval_labels = (self._to_device(a) for a in (split.train_labels, split.eval_labels))
+        self.mean, self.std = (
+            torch.tensor(255 * a, dtype=self.master, device=device).view(1, -1, 1, 1) for a in (split.mean, split.std)
+        )
+        self.classes = split.num_classes
+        self.providers = providers or Providers()
+        self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+        self.needs = {need for single in self.method.singles().values() for need in single.function.needs}
+        self.loss, self.smoothing = configured("loss", LOSSES, cfg.loss), cfg.loss.label_smoothing
+        self.plan = Plan(
+            cfg.seed,
+            len(self.images),
+            cfg.train.batch_size,
+            height,
+            width,
+            draws=self.augment.draws,
+            pad=self.augment.options.get("pad", 0),
+            protected=split.protected,
+        )
+        bytes_a_step = sum(values.nbytes for values in self._decide(0, 1).values())
+        self.plan_steps = max(1, min(PLAN_STEPS, PLAN_BYTES // bytes_a_step))
+
+    def plans(self, first: int, count: int) -> dict[str, Tensor]:
+        """The decisions of `count` steps on the device, in one copy for each kind; up to `plan_steps` together."""
+        return {name: self._to_device(array) for name, array in self._decide(first, count).items()}
+
+    def _decide(self, first: int, count: int) -> dict[str, np.ndarray]:
+        return self.plan.steps(first, count) | self.method.drawn(self.plan, first, count)
+
+    def batch(self, decided: dict[str, Tensor]) -> Mixed:
+        """What one step trains on: normalised, augmented, mixed images [R, C, H, W] and label weights [R, K]."""
+        index = decided["index"]
+        images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided)
+        targets = one_hot(self.labels[index], self.classes, self.smoothing, self.master)
+        return self.method(self.normalise(images), targets, decided, self.context(decided))
+
+    def context(self, decided: dict[str, Tensor]) -> Context:
+        """What serves the needs of the step's method."""
+        return BatchContext(self, decided) if self.needs else NO_CONTEXT
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 images, 0 to 255, to floats of mean 0 and standard deviation 1 in each channel."""
+        return images.to(self.master).sub_(self.mean).div_(self.std)
+
+    def step(self, decided: dict[str, Tensor], lr: float) -> Tensor:
+        """One weight update; the mean loss of the batch, a scalar that stays on the device."""
+        mixed = self.batch(decided)
+        logits, targets = self.outputs(mixed)
+        loss = self.mean_loss(logits, targets, mixed.weights, decided)
+        self.optimizer.zero_grad()
+        loss.backward()
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        return loss.detach()
+
+    def outputs(self, mixed: Mixed) -> tuple[Tensor, Tensor]:
+        """The logits of a mixed batch, and the targets [R, K] that the loss compares them with."""
+        if mixed.after_forward is None:
+            return self.forward(mixed.images, mixed.at_layer), mixed.targets
+        seen: dict[str, Tensor] | None = {} if "attention" in self.needs else None
+        logits = self.forward(mixed.images, mixed.at_layer, seen)
+        attention = None if seen is None else lambda targets: attention_of(self.model, seen, targets)
+        with torch.no_grad():
+            return logits, mixed.after_forward(Outputs(logits.detach(), attention))
+
+    def mean_loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None, decided: dict[str, Tensor]) -> Tensor:
+        """The mean over the rows of weight times loss; weights: float [R], None means 1."""
+        if weights is None:
+            return self.loss(logits, targets, decided=decided)
+
+        def of_row(logits: Tensor, targets: Tensor) -> Tensor:
+            return self.loss(logits[None], targets[None], decided=decided)
+
+        with warnings.catch_warnings():  # of losses that torch computes row by row, such as kl: only slower
+            warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+            return (torch.func.vmap(of_row)(logits, targets) * weights).mean()
+
+    def forward(self, images: Tensor, at_layer: AtLayer | None = None, seen: dict[str, Tensor] | None = None) -> Tensor:
+        """Logits, float32 [B, K] (with dtype float64 float64).
+
+        at_layer: replaces the features of the network's layers. seen: filled with the features of the layer that the
+        network names for attention.
+        """
+        at = at_layer
+        if seen is not None:
+            attended = getattr(self.model, "ATTENTION", None)
+
+            def at(name: str, features: Tensor) -> Tensor:
+                if name == attended:
+                    seen[name] = features
+                return features if at_layer is None else at_layer(name, features)
+
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != self.master):
+            return (self.model(images, at) if self.has_layers else self.model(images)).to(self.master)
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """As `forward`, [N, K] on the host, for uint8 images [N, H, W, C] as they are: neither augmented nor mixed."""
+        self.model.eval()
+        parts = [self.forward(self.normalise(part.permute(0, 3, 1, 2))) for part in images.split(EVAL_BATCH)]
+        self.model.train()
+        return torch.cat(parts).cpu()
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)

@@ -1,0 +1,52 @@
+"""`mixbench check`: whether methods keep the contract, in words."""
+
+import pytest
+
+from mixbench.config.compose import Composer
+from mixbench.mixing import METHODS, Mixed, method
+
+
+@method(draws=("partner", "lam"))
+def leaking(images, targets, *, partner, lam, factor: float = 0.9):
+    return Mixed(images, factor * targets)
+
+
+@pytest.fixture
+def own(monkeypatch, tmp_path):
+    """A folder with a method that makes a mistake."""
+    monkeypatch.setitem(METHODS, "leaking", leaking)
+    (tmp_path / "mine/method").mkdir(parents=True)
+    draws = "alpha: 1.0\nbeta: null\np: 1.0\nper_sample: false\n"
+    (tmp_path / "mine/method/leaking.yaml").write_text(f"name: leaking\nversion: 1\n{draws}factor: 0.9\n")
+    (tmp_path / "mine/method/whole.yaml").write_text("defaults: [leaking]\nfactor: 1.0\n")
+    (tmp_path / "mine/method/misspelt.yaml").write_text("defaults: [leaking]\nfactr: 1.0\n")
+
+
+def test_every_method_of_the_package_is_ok(mixbench):
+    call = mixbench("check", "--all")
+    assert (call.status, call.err) == (0, "")
+    with Composer() as composer:
+        assert call.out.split() == [word for name in composer.options("method") for word in (f"{name}:", "ok")]
+
+
+def test_a_mistake_is_told_in_words_and_ends_with_1(own, mixbench):
+    call = mixbench("check", "--config-dir", "mine", "cutmix", "leaking", "whole", "misspelt")
+    assert call.status == 1
+    lines = call.out.splitlines()
+    assert lines[0] == "cutmix: ok"
+    assert any(line.startswith("leaking: targets must sum to 1") for line in lines)
+    assert "whole: ok" in lines
+    assert any(line.startswith("misspelt: unknown key") for line in lines)
+
+
+@pytest.mark.parametrize("words", [[], ["cutmix", "--all"]])
+def test_what_to_check_is_named_or_all(mixbench, words):
+    call = mixbench("check", *words)
+    assert call.status == 2
+    assert "mixbench check --all" in call.out
+
+
+def test_an_unknown_method_is_told_with_the_nearest(mixbench):
+    call = mixbench("check", "cutmx")
+    assert (call.status, call.out) == (2, "")
+    assert "did you mean cutmix?" in call.err

@@ -1,0 +1,362 @@
+"""The methods as modules: any batch, integer or soft labels, draws from a generator; in a loop and as a collate_fn."""
+
+import inspect
+import re
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from scipy import stats
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset
+
+from mixbench import mixing
+from mixbench.core import registry
+from mixbench.mixing import METHODS, CutMix, Cutout, FMix, LabelOnly, ManifoldMixUp, Mixture, MixUp, cutmix, label_mix
+from mixbench.mixing.mixer import Mixer
+from mixbench.mixing.operations import blend
+
+ROOT = Path(__file__).parents[2]
+# The module of each method; a new method gets a row here.
+MODULES = {
+    "none": mixing.NoMixing,
+    "label-mix": mixing.MixUp,
+    "data-mix": mixing.DataMix,
+    "label-only": mixing.LabelOnly,
+    "cutmix": mixing.CutMix,
+    "cutout": mixing.Cutout,
+    "random-erasing": mixing.RandomErasing,
+    "resizemix": mixing.ResizeMix,
+    "gridmix": mixing.GridMix,
+    "smoothmix": mixing.SmoothMix,
+    "saliencymix": mixing.SaliencyMix,
+    "fmix": mixing.FMix,
+    "manifold": mixing.ManifoldMixUp,
+}
+LINEAR = ("none", "label-mix", "data-mix", "label-only")
+every_method = pytest.mark.parametrize("name", MODULES)
+
+
+def images_and_labels(*shape, classes=5):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(shape, generator=generator), torch.randint(classes, shape[:1], generator=generator)
+
+
+def module(name, *args, generator=None, **values):
+    return MODULES[name](*args, **values, **({} if name == "none" else {"generator": generator}))
+
+
+def pair(made):
+    """Images and targets of what a module returns: two tensors, or of ManifoldMixUp all of Mixed."""
+    return made if isinstance(made, tuple) else (made.images, made.targets)
+
+
+def test_every_method_has_a_module():
+    assert {name: module(name) for name in MODULES}.keys() == METHODS.keys()
+    for name, of_name in MODULES.items():
+        assert module(name).function is METHODS[name]
+        assert of_name.__name__ in mixing.__all__
+
+
+@every_method
+def test_defaults_are_those_of_the_yaml_file(name):
+    cfg = OmegaConf.load(ROOT / "configs" / "method" / f"{name}.yaml")
+    parameters = dict(inspect.signature(MODULES[name]).parameters)
+    for key in set(cfg) - {"name", "version"}:
+        default = parameters[key].default
+        assert (list(default) if isinstance(default, tuple) else default) == cfg[key], key
+    function = METHODS[name]
+    assert set(cfg) - {"name", "version"} == {*registry.options_of(function), *registry.settings_of(function)}
+    assert set(parameters) - {"num_classes", "generator"} == set(cfg) - {"name", "version"}
+    for key, option in registry.options_of(function).items():  # the function has the same defaults
+        assert parameters[key].default == option.default
+
+
+@every_method
+def test_signatures_are_the_real_ones(name):
+    """What an editor or a type checker reads off the source is what a call takes."""
+    for one in (MODULES[name].__init__, METHODS[name]):
+        assert not hasattr(one, "__signature__")
+        assert not hasattr(one, "__wrapped__")
+        kinds = {p.kind for p in inspect.signature(one).parameters.values()}
+        assert kinds.isdisjoint({inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL})
+
+
+@every_method
+def test_integer_labels_are_one_hot_rows_and_the_generator_decides(name):
+    images, labels = images_and_labels(8, 3, 16, 16)
+    first = pair(module(name, 5, generator=np.random.default_rng(3))(images, labels))
+    again = pair(module(name, generator=np.random.default_rng(3))(images, F.one_hot(labels, 5).float()))
+    for a, b in zip(first, again, strict=True):
+        assert torch.equal(a, b)
+    assert first[0].shape == images.shape
+    assert first[1].shape == (8, 5)
+    torch.testing.assert_close(first[1].sum(dim=1), torch.ones(8))
+
+
+@every_method
+@pytest.mark.parametrize("kind", ["numpy", "torch", "global"])
+def test_one_call_after_another_draws_anew(name, kind):
+    images, labels = images_and_labels(8, 3, 16, 16)
+    if kind == "global":
+        torch.manual_seed(5)
+    generator = {"numpy": np.random.default_rng(5), "torch": torch.Generator().manual_seed(5), "global": None}[kind]
+    mix = module(name, 5, generator=generator)
+    calls = [pair(mix(images, labels)) for _ in range(6)]
+    alike = all(torch.equal(a, b) for call in calls[1:] for a, b in zip(calls[0], call, strict=True))
+    assert alike == (name == "none")
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 9), (6, 3, 8, 8), (6, 2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_linear_methods_take_tables_signals_and_images(name, shape, dtype):
+    batch, labels = images_and_labels(*shape)
+    batch = batch.to(dtype)
+    mix = module(name, 5, generator=np.random.default_rng(0))
+    mixed, targets = mix(batch, labels)
+    assert (mixed.dtype, targets.dtype) == (dtype, torch.float64 if dtype == torch.float64 else torch.float32)
+    partner, lam = torch.tensor([1, 2, 3, 4, 5, 0]), torch.full((6,), 0.25)
+    decided = {"partner": partner, "lam": lam} if name != "none" else {}
+    mixed = METHODS[name](batch, targets, **decided).images
+    blended = (0.25 * batch.double() + 0.75 * batch[partner].double()).to(dtype)
+    expected = batch if name in ("none", "label-only") else blended
+    torch.testing.assert_close(mixed, expected, atol=0.02 if dtype == torch.bfloat16 else 1e-6, rtol=0)
+
+
+def test_a_module_is_its_function_with_the_draws_of_its_generator():
+    images, labels = images_and_labels(6, 3, 8, 8)
+    mix = CutMix(5, alpha=0.7, per_sample=True, correct_lambda=False, generator=np.random.default_rng(4))
+    mixed, targets = mix(images, labels)
+    seed = int(np.random.default_rng(4).integers(2**63))
+    values = {"alpha": 0.7, "beta": 0.7, "p": 1.0, "per_sample": True}
+    plan = mixing.mixer.drawing.Plan(seed, 6, 6, 8, 8, draws=("partner", "lam", "centre"), **values)
+    decided = {name: torch.from_numpy(drawn[0]) for name, drawn in plan.drawn(0, 1).items()}
+    expected = cutmix(images, F.one_hot(labels, 5).float(), **decided, correct_lambda=False)
+    assert torch.equal(mixed, expected.images)
+    assert torch.equal(targets, expected.targets)
+
+
+def test_lambda_has_the_beta_distribution_asked_for():
+    images, generator = torch.zeros(4000, 1), np.random.default_rng(0)
+    own = torch.eye(2)[torch.arange(4000) % 2]
+    for values, wanted in (({"alpha": 2.0, "beta": 0.5}, (2.0, 0.5)), ({"alpha": 0.3}, (0.3, 0.3))):
+        _, targets = LabelOnly(generator=generator, per_sample=True, **values)(images, own)
+        share = targets[own == 1]
+        share = share[share < 1]  # a partner of the same class leaves the label as it is
+        assert stats.kstest(share.numpy(), stats.beta(*wanted).cdf).pvalue > 0.01
+
+
+def test_alpha_0_mixes_nothing():
+    images, labels = images_and_labels(6, 3, 8, 8)
+    for settings in ({"alpha": 0}, {"alpha": 0.0, "beta": 0.0}):
+        mixed, targets = CutMix(5, **settings)(images, labels)
+        assert torch.equal(mixed, images)
+        assert torch.equal(targets, F.one_hot(labels, 5).float())
+
+
+def test_p_leaves_that_share_of_batches_alone():
+    images, labels = images_and_labels(6, 3, 8, 8)
+    mix = MixUp(5, p=0.3, generator=np.random.default_rng(1))
+    kept = [torch.equal(mix(images, labels)[0], images) for _ in range(300)]
+    assert np.mean(kept) == pytest.approx(0.7, abs=0.08)
+
+
+@every_method
+def test_protected_images_are_neither_changed_nor_anyones_partner(name):
+    images, _ = images_and_labels(8, 3, 16, 16)
+    own_label, protected = torch.eye(8), torch.tensor([True, False, False, True, False, False, False, False])
+    scopes = (False, True) if "per_sample" in inspect.signature(MODULES[name]).parameters else (None,)
+    for per_sample in scopes:
+        scope = {} if per_sample is None else {"per_sample": per_sample}
+        mix = module(name, generator=np.random.default_rng(2), **scope)
+        for _ in range(5):
+            mixed, targets = pair(mix(images, own_label, protected=protected))
+            assert torch.equal(mixed[protected], images[protected])
+            assert torch.equal(targets[protected], own_label[protected])
+            assert (targets[~protected][:, protected] == 0).all()
+    # A different protected image gives the others the same pixels: they have nothing of it.
+    other = torch.where(protected[:, None, None, None], 100 * images, images)
+    calls = [
+        pair(module(name, generator=np.random.default_rng(7))(x, own_label, protected=protected))
+        for x in (images, other)
+    ]
+    assert torch.equal(calls[0][0][~protected], calls[1][0][~protected])
+
+
+# In a DataLoader
+
+
+def test_a_module_is_a_collate_fn():
+    images, labels = images_and_labels(10, 3, 8, 8)
+    dataset = [(image, int(label)) for image, label in zip(images, labels, strict=True)]
+    batches = list(DataLoader(dataset, batch_size=4, collate_fn=CutMix(5, generator=np.random.default_rng(0))))
+    assert [batch[0].shape for batch in batches] == [(4, 3, 8, 8), (4, 3, 8, 8), (2, 3, 8, 8)]
+    again = CutMix(5, generator=np.random.default_rng(0))(images[:4], labels[:4])
+    assert torch.equal(batches[0][0], again[0])
+    assert torch.equal(batches[0][1], again[1])
+
+
+def test_the_generator_of_a_dataloaders_worker_is_its_own():
+    """The trap of published codes: λ from NumPy's global state is the same in every worker."""
+    images, labels = images_and_labels(8, 3, 8, 8)
+
+    class Mixed(IterableDataset):
+        def __iter__(self):
+            yield MixUp(5)(images, labels)[0]
+
+    first, second = DataLoader(Mixed(), batch_size=None, num_workers=2)
+    assert not torch.equal(first, second)
+
+
+# One of several, and features
+
+
+class Named(mixing.NoMixing):
+    """Notes that it was taken."""
+
+    def __init__(self, name, taken):
+        super().__init__(5)
+        self.name, self.taken = name, taken
+
+    def forward(self, images, labels=None, *, protected=None):
+        self.taken.append(self.name)
+        return super().forward(images, labels, protected=protected)
+
+
+def test_mixture_takes_each_module_with_its_probability():
+    images, labels = images_and_labels(4, 3, 8, 8)
+    taken = []
+    mix = Mixture([Named("a", taken), Named("b", taken)], [0.5, 0.2], generator=np.random.default_rng(0))
+    for _ in range(1000):
+        before = len(taken)
+        mixed, targets = mix(images, labels)
+        if len(taken) == before:
+            taken.append("neither")
+            assert torch.equal(mixed, images)
+            assert torch.equal(targets, F.one_hot(labels, 5).float())
+    shares = {name: taken.count(name) / 1000 for name in ("a", "b", "neither")}
+    assert shares == {
+        "a": pytest.approx(0.5, abs=0.05),
+        "b": pytest.approx(0.2, abs=0.04),
+        "neither": pytest.approx(0.3, abs=0.05),
+    }
+
+
+def test_mixture_as_a_collate_fn_takes_all_in_equal_parts():
+    images, labels = images_and_labels(4, 3, 8, 8)
+    taken = []
+    mix = Mixture([Named("a", taken), Named("b", taken), Named("c", taken)], generator=np.random.default_rng(0))
+    for _ in range(300):
+        mix(list(zip(images, labels, strict=True)))
+    assert len(taken) == 300
+    assert min(taken.count(name) for name in "abc") > 70
+
+
+def test_manifold_mixes_the_features_of_any_network():
+    images, labels = images_and_labels(6, 4)
+    first, second = nn.Linear(4, 7), nn.Linear(7, 5)
+    mix = ManifoldMixUp(5, layers=("fc1",), generator=np.random.default_rng(0))
+    mixed = mix(images, labels)
+    assert torch.equal(mixed.images, images)
+    own = F.one_hot(labels, 5).float()
+    # λ and π are read off the targets of labels that all differ, by the same generator.
+    decided = ManifoldMixUp(layers=("fc1",), generator=np.random.default_rng(0))(images, torch.eye(6)).targets
+    features = first(images)
+    torch.testing.assert_close(mixed.at_layer("fc1", features), decided @ features)
+    assert torch.equal(mixed.at_layer("fc2", second(features)), second(features))
+    torch.testing.assert_close(mixed.targets, decided @ own)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, y: MixUp()(x, y), "labels are integers: give num_classes too"),
+        (lambda x, y: MixUp(5)(x, y.float()), "labels of shape [4], torch.float32: must be int [B] or"),
+        (lambda x, y: MixUp(5)(x, y[:3]), "4 images but 3 labels"),
+        (lambda x, y: MixUp(5)(x), "labels are missing: give images and labels, or a list of (image, label) pairs"),
+        (lambda x, y: MixUp(5, alpha=-1), "alpha=-1: must be a finite number above 0"),
+        (lambda x, y: MixUp(5, alpha=0, beta=1), "alpha=0: must be a finite number above 0"),
+        (lambda x, y: MixUp(5, beta=0), "beta=0: must be a finite number above 0"),
+        (lambda x, y: MixUp(2)(x, y), "labels from 2 to 4: must be in 0 … 1"),
+        (lambda x, y: MixUp(5)(x, y - 3), "labels from -1 to 1: must be in 0 … 4"),
+        (lambda x, y: MixUp(5)(x.numpy(), y), "images are of type ndarray: must be a torch tensor"),
+        (lambda x, y: MixUp(5)(x, y.tolist()), "labels are of type list: must be a torch tensor"),
+        (
+            lambda x, y: MixUp(5, generator=np.random.RandomState(0))(x, y),
+            "generator is a numpy.random.mtrand.RandomState: must be a numpy.random.Generator, a torch",
+        ),
+        (lambda x, y: MixUp(5)(x, y, protected=torch.tensor([2])), "must be a bool tensor [4]"),
+        (lambda x, y: MixUp(5)(x, y, protected=[True] * 4), "must be a bool tensor [4]"),
+        (lambda x, y: MixUp(5)(x, y, protected=torch.ones(3).bool()), "must be a bool tensor [4]"),
+        (lambda x, y: MixUp(5, alpha="0.2"), "alpha=0.2: must be float"),
+        (lambda x, y: MixUp(5, per_sample="no"), "per_sample=no: must be bool"),
+        (lambda x, y: MixUp(5, alpha=float("nan")), "alpha=nan: must be a finite number"),
+        (lambda x, y: FMix(5, spectrum="real"), "unknown spectrum 'real'; choices: complex"),
+        (lambda x, y: Mixture([]), "must be modules such as"),
+        (lambda x, y: Mixture([cutmix]), "must be modules such as"),
+        (lambda x, y: Mixture([ManifoldMixUp(5)]), "no ManifoldMixUp"),
+        (lambda x, y: Mixture([MixUp(5), CutMix(5)], [0.7, 0.7]), "a sum of at most 1"),
+        (lambda x, y: Mixture([MixUp(5)], [0.7, 0.3]), "for each of 1 modules"),
+        (lambda x, y: MixUp(5, p=1.5), "p=1.5: must be a probability, from 0 to 1"),
+        (lambda x, y: MixUp(5)(x.byte(), y), "images are torch.uint8: MixUp needs floating-point"),
+        (lambda x, y: CutMix(5)(x[:, 0], y), "images of shape [4, 8, 8]: CutMix needs [B, C, H, W]"),
+        (lambda x, y: MixUp(5)(x[:0], y[:0]), "with an image or more"),
+        (lambda x, y: Cutout(5, length=2.0)(x, y), "length=2.0: must be above 0 and at most 1"),
+    ],
+)
+def test_mistakes_are_told(call, message):
+    with pytest.raises(ValueError, match=r".+") as told:
+        call(*images_and_labels(4, 3, 8, 8))
+    assert message in str(told.value)
+
+
+def test_an_unknown_parameter_is_a_type_error():
+    with pytest.raises(TypeError, match="alhpa"):
+        MixUp(5, alhpa=0.2)
+    with pytest.raises(TypeError, match="alhpa"):
+        label_mix(*images_and_labels(4, 3, 8, 8), alhpa=0.2)
+
+
+@every_method
+def test_help_tells_what_is_drawn_and_from_where(name):
+    function = METHODS[name]
+    documented = inspect.getdoc(function)
+    assert len(documented.splitlines()[0]) > 15
+    for parameter in inspect.signature(function).parameters:
+        assert re.search(rf"\b{parameter}\b", documented), parameter
+    assert len(inspect.getdoc(MODULES[name]).splitlines()[0]) > 15
+
+
+def test_everything_promised_is_exported():
+    for name in mixing.__all__:
+        assert hasattr(mixing, name)
+    assert {function.__name__ for function in METHODS.values()} <= set(mixing.__all__)
+
+
+def test_a_module_shows_its_settings_and_moves_and_saves_as_any():
+    mix = CutMix(10, alpha=0.5)
+    assert repr(mix) == "CutMix(num_classes=10, alpha=0.5, beta=None, p=1.0, per_sample=False, correct_lambda=True)"
+    assert nn.Sequential(mix).to(torch.float64).state_dict() == {}
+    assert isinstance(mix, Mixer)
+
+
+def test_the_training_loop_of_the_readme_runs_and_learns():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = readme[readme.index("    import torch\n") :].split("\n\n`")[0]
+    names: dict = {}
+    exec(textwrap.dedent(block), names)
+    right = names["network"](names["images"]).argmax(dim=1) == names["labels"]
+    assert right.float().mean().item() > 0.9
+
+
+def test_one_number_for_all_images_is_a_tensor():
+    images, targets = torch.randn(6, 4), torch.eye(6)
+    partner = torch.tensor([1, 2, 3, 4, 5, 0])
+    mixed = label_mix(images, targets, partner=partner, lam=torch.full((6,), 0.25))
+    torch.testing.assert_close(mixed.images, 0.25 * images + 0.75 * images[partner])
+    torch.testing.assert_close(mixed.targets, blend(targets, targets[partner], torch.full((6,), 0.25)))
