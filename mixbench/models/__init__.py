@@ -47,7 +47,8 @@ def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> No
 
 def check_attention(cfg: DictConfig) -> None:
     """Raises UserError where the network `cfg`, the group model, names no layer for attention."""
-    if not hasattr(MODELS[cfg.name], "ATTENTION"):
+    network = Own("model", cfg).function if is_own(cfg) else MODELS[cfg.name]
+    if not hasattr(network, "ATTENTION"):
         raise UserError(f"model={cfg.name}: names no layer for attention, which the method needs")
 
 
@@ -63,6 +64,11 @@ def layers(cfg: DictConfig) -> tuple[str, ...]:
     if not isinstance(named, tuple | list) or not all(isinstance(name, str) for name in named):
         raise UserError(f"{own.label}: LAYERS={named!r}: must be a tuple of names, as in ('stage1', 'stage2')")
     return ("input", *named)
+
+
+def has_layers(cfg: DictConfig) -> bool:
+    """Whether the network's forward takes `at`; a user's own network without layers takes nothing but images."""
+    return not is_own(cfg) or len(layers(cfg)) > 1 or hasattr(Own("model", cfg).function, "ATTENTION")
 
 
 def build(cfg: DictConfig, channels: int, classes: int) -> nn.Module:

@@ -46,7 +46,7 @@ class Engine:
         with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
             model = models.build(cfg.model, channels, split.num_classes)
-        self.has_layers = len(models.layers(cfg.model)) > 1  # a network with the input alone takes nothing but images
+        self.has_layers = models.has_layers(cfg.model)
         # torch's types leave out memory_format together with a device.
         self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = torch.optim.SGD(

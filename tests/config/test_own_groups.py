@@ -9,13 +9,17 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 
 HALVES = """\
+from mixbench.mixing import Mixed, method
+
+
+@method(draws=("partner",))
 def halves(images, targets, *, partner, left: float = 0.5):
     if left > 1:
         raise ValueError("left is above 1")
     mixed = images.clone()
     cut = round(left * images.shape[3])
     mixed[..., cut:] = images[partner][..., cut:]
-    return mixed, left * targets + (1 - left) * targets[partner]
+    return Mixed(mixed, left * targets + (1 - left) * targets[partner])
 """
 DARKER = "def darker(images, *, dice, most: float = 0.5):\n    return (images * (1 - most)).byte()\n"
 SQUARE = "def square(logits, targets, *, scale: float = 1.0):\n    return scale * (logits - targets).square().mean()\n"
@@ -334,7 +338,7 @@ WRONG = {
     "setting of no draw": ({}, ["method.alpha=0.2"], ["method.alpha"]),
     "returns nothing": ({"method/halves.py": "def halves(images, targets): ...\n"}, ["~"], ["halves"]),
     "returns other shapes": (
-        {"method/halves.py": HALVES.replace("return mixed,", "return mixed[..., 1:],")},
+        {"method/halves.py": HALVES.replace("Mixed(mixed,", "Mixed(mixed[..., 1:],")},
         [],
         ["halves.py:halves", "[2, 1, 8, 7]"],
     ),

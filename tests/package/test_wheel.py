@@ -121,3 +121,16 @@ def test_the_wheel_gives_runs_the_ids_and_numbers_of_the_checkout(trained, mixbe
     shutil.rmtree(ours)
     shutil.copytree(theirs, ours)
     assert "finished before)" in mixbench(*words).out  # and by the same code
+
+
+def test_an_own_method_trains_beside_the_installed_wheel(installed, tiny):
+    folder = installed.elsewhere.parent / f"{installed.elsewhere.name}-own"
+    (folder / "mine" / "method").mkdir(parents=True)
+    content = "def mine(images, targets, *, partner):\n    return images[partner], targets[partner]\n"
+    (folder / "mine" / "method" / "mine.py").write_text(content)
+    (folder / "mine" / "method" / "mine.yaml").write_text("function: mine.py:mine\n")
+    there = Installed(installed.target, folder)
+    there.python("-m", "mixbench", "run", *tiny, "method=mine", "--config-dir", "mine", "progress=off")
+    assert "mine" in there.python("-m", "mixbench", "table", "method=mine")
+    (run,) = (folder / "results/runs").glob("digits-n20-mine-s0-*")
+    assert {path.name for path in run.iterdir()} == NAMES
