@@ -263,12 +263,13 @@ def _nullable(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | Non
     from mixbench.analysis.frame import run_frame
 
     frame = run_frame(found, variants)
-    made = {key: _column(frame[key]) for key in frame if key != "folder"}
-    return pd.DataFrame({**made, "folder": frame["folder"]}, index=frame.index)
+    for key in frame.columns.drop("folder"):
+        frame[key] = _column(frame[key])
+    return frame
 
 
-def _column(values: pd.Series) -> pd.Series:
-    """With a dtype that knows missing values; 100.0 percent stays a number with a fraction."""
+def _column(values: Any) -> Any:
+    """A column of a frame with a dtype that knows missing values; 100.0 percent stays a number with a fraction."""
     if any(isinstance(value, float) for value in values):
         return values.astype("Float64")
     return values.convert_dtypes()

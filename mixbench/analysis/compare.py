@@ -104,9 +104,9 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = BASELINE_
     for _, rows in frame.groupby("cell", sort=False):
         row = rows.iloc[0]
         repetitions = zip(*(rows[key] for key in SEEDS[::-1]), accuracies[rows.index], strict=True)
-        runs = {(subset, seed): accuracy for subset, seed, accuracy in repetitions}
+        repeated = {(subset, seed): accuracy for subset, seed, accuracy in repetitions}
         name = _name(row, first, variant_by)
-        experiment = Experiment(name, row["method"], rows.index.tolist(), runs, summarise(runs))
+        experiment = Experiment(name, row["method"], rows.index.tolist(), repeated, summarise(repeated))
         settings.setdefault(tuple(str(row[key]) for key in of_setting), []).append(experiment)
     made = []
     for of_one in settings.values():

@@ -71,8 +71,9 @@ class Console(Observer):
 
     def end(self, result: Result, number: int, count: int, left: float | None) -> None:
         line = self._line(result, number, count)
-        told = left is not None and result.job.cfg.progress != "off"
-        print(f"{line}; about {duration(left)} left" if told else line, flush=True)
+        if left is not None and result.job.cfg.progress != "off":
+            line += f"; about {duration(left)} left"
+        print(line, flush=True)
 
     def stopping(self) -> None:
         streams.tell_at_once("stopping after this step; again to stop at once")
@@ -80,9 +81,9 @@ class Console(Observer):
     def _line(self, result: Result, number: int, count: int) -> str:
         name = self._names[result.job.id]
         label = f"[{number}/{count}] {name}" if count > 1 else name
-        if result.status == "failed":
-            return f"{label}: failed"
         found = result.metrics
+        if result.status == "failed" or found is None:
+            return f"{label}: failed"
         best = rules.rule("best", rules.images([result.job.identity["eval"]]))
         line = (
             f"{label}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "

@@ -55,11 +55,11 @@ class RunProgress(RunObserver):
         elif self.setting != "off" and now - self.last_line >= LINE_EVERY:
             self.last_line = now
             rate, left = self.left.rate(), self.left.of_run()
-            speed = [] if rate is None else [f"{rate:.2f} steps/s, {duration(left)} left"]
+            speed = [] if rate is None or left is None else [f"{rate:.2f} steps/s, {duration(left)} left"]
             self.say(", ".join([f"step {k}/{self.steps}", *self._known(speed)]))
         if self.advise and k == self.first_step + WARM:
             left = self.left.of_run()
-            if left > SLOW:
+            if left is not None and left > SLOW:
                 self.say(f"about {duration(left)} to go at this speed; {self.advise}")
 
     def row(self, row: dict[str, float]) -> None:

@@ -63,7 +63,7 @@ def read_export(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]
     for key in ("predictions", "weights"):
         if options[key] not in ("true", "false"):
             raise UserError(f"{key}={options[key]}: must be true or false")
-    files = list(FILES)
+    files: list[str] = list(FILES)
     if options["predictions"] == "true":
         files.append(PREDICTIONS)
     if options["weights"] == "true":

@@ -12,12 +12,13 @@ Combination = list[Word]
 SHOWN = 3  # reasons that a warning gives
 
 
-def combine(composer: Composer, overrides: Sequence[str], limit: int | None = LIMIT) -> list[Combination]:
+def combine(composer: Composer, overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str]]:
     """Every combination of the values, each once; a key that a method does not have stays out of that method's.
 
     Raises UserError where there are more than `limit`.
     """
-    return fitting(composer, expand(overrides, limit))
+    fits = fitting(composer, [list(words) for words in expand(overrides, limit)])
+    return [[str(word) for word in words] for words in fits]
 
 
 def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Combination]:

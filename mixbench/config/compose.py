@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import yaml
 from hydra import compose as hydra_compose
@@ -163,7 +164,7 @@ class Composer:
     def _choices(self, chosen: tuple[str, ...]) -> dict[str, str]:
         """Group -> the option of it that Hydra loads under these choices, those of a study's defaults included."""
         cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen], return_hydra_config=True)
-        return OmegaConf.to_container(cfg.hydra.runtime.choices)
+        return cast(dict[str, str], OmegaConf.to_container(cfg.hydra.runtime.choices))  # of one level, of texts
 
     def _takes(self, cfg: DictConfig, key: str) -> bool:
         """Whether a user's own function takes a key that its file leaves to its default."""
@@ -248,7 +249,7 @@ def without_paths(text: str) -> str:
     Another text, of a damaged run, stays as it is.
     """
     try:
-        cfg = OmegaConf.create(text)
+        cfg = cast(DictConfig, OmegaConf.create(text))  # a text may hold a list; that fails below
         cfg.dataset.path, cfg.dataset.root = None, "data"
         own_groups.without_folders(cfg)
         return OmegaConf.to_yaml(cfg)

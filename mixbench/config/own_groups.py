@@ -73,7 +73,7 @@ def complete(cfg: DictConfig, group: str, option: str, folder: Path | None, stor
         )
     if is_own(node) and name != option and entry is None:
         raise UserError(f"{group}={option}: name={name}: a file with function has its own name; leave name out")
-    reference = own_functions.entry_reference(entry) if not is_own(node) else node.function
+    reference = node.function if entry is None or is_own(node) else own_functions.entry_reference(entry)
     reference = own_functions.located(reference, (folder or Path()) / group, f"{group}={option}: function")
     code = own_functions.code(reference)
     if code is None and not stored:
@@ -116,7 +116,7 @@ def without_folders(cfg: DictConfig) -> None:
     for group in GROUPS:
         node = cfg.get(group) or {}
         for one in (node, *(node.get("parts") or {}).values()):
-            if is_own(one) and "code" in one:
+            if isinstance(one, DictConfig) and is_own(one) and "code" in one:
                 one.function = own_functions.short(one.function)
 
 

@@ -21,7 +21,7 @@ After that: python tests/fixtures/make_golden.py.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 VERSIONS = {
     "draws": 1,
@@ -46,11 +46,11 @@ def declared(record: Mapping[str, Any]) -> dict[str, int] | None:
     """
     versions = record.get("numerics")
     if is_usable(versions):
-        return dict.fromkeys(VERSIONS, FIRST) | versions
+        return dict.fromkeys(VERSIONS, FIRST) | dict(versions)
     return dict.fromkeys(VERSIONS, FIRST) if record.get("code_sha256") in CHECKSUMS_OF_FIRST else None
 
 
-def is_usable(versions: Any) -> bool:
+def is_usable(versions: Any) -> TypeGuard[Mapping[str, int]]:
     """Whether this is a component -> version."""
     return isinstance(versions, Mapping) and all(
         isinstance(name, str) and isinstance(version, int) and not isinstance(version, bool)

@@ -226,7 +226,9 @@ def _stays(trial: Trial, kept: Tensor, what: str) -> str | None:
         return f"{what} must stay exactly as they are"
     if mixed.after_forward is None and not torch.equal(mixed.targets[: trial.rows][kept], trial.targets[kept]):
         return f"{what} must keep their targets exactly"
-    for name in _layer_names(trial.method) if mixed.at_layer is not None else ():
+    if mixed.at_layer is None:
+        return None
+    for name in _layer_names(trial.method):
         features = torch.randn(len(mixed.images), 2, 3, 3, generator=torch.Generator().manual_seed(4))
         if not torch.equal(mixed.at_layer(name, features)[: trial.rows][kept], features[: trial.rows][kept]):
             return f"{what} must keep their features at {name} exactly"

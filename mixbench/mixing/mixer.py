@@ -74,12 +74,14 @@ class PairMixer(Mixer):
 
 def stacked(images: Tensor | Pairs, labels: Tensor | None) -> tuple[Tensor, Tensor]:
     """A batch as two tensors: it is one already, or a list of (image, label) pairs without `labels`."""
-    if labels is not None:
-        return images, labels  # type: ignore[return-value]
     if isinstance(images, Tensor):
-        raise ValueError("labels are missing: give images and labels, or a list of (image, label) pairs")
-    images, labels = default_collate(list(images))
-    return images, labels
+        if labels is None:
+            raise ValueError("labels are missing: give images and labels, or a list of (image, label) pairs")
+        return images, labels
+    if labels is not None:
+        raise ValueError("labels stand in the pairs already: give a list of (image, label) pairs alone")
+    of_pairs, their_labels = default_collate(list(images))
+    return of_pairs, their_labels
 
 
 class Mixture(nn.Module):
@@ -108,6 +110,7 @@ class Mixture(nn.Module):
                 "sum of at most 1"
             )
         self.mixers, self.generator = nn.ModuleList(mixers), generator
+        self.num_classes = mixers[0].num_classes
         self.bounds = shares.cumsum()
         if abs(self.bounds[-1] - 1) < 1e-6:
             self.bounds[-1] = 1.0  # whatever the sum was rounded to
@@ -120,5 +123,5 @@ class Mixture(nn.Module):
         place = np.random.default_rng(drawing.seed(self.generator)).random()
         number = int(np.searchsorted(self.bounds, place, side="right"))
         if number == len(self.mixers):
-            return images, drawing.label_weights(labels, self.mixers[0].num_classes, images)
+            return images, drawing.label_weights(labels, self.num_classes, images)
         return self.mixers[number](images, labels, protected=protected)

@@ -142,17 +142,20 @@ class Engine:
         at_layer: replaces the features of the network's layers. seen: filled with the features of the layer that the
         network names for attention.
         """
-        at = at_layer
-        if seen is not None:
-            attended = getattr(self.model, "ATTENTION", None)
-
-            def at(name: str, features: Tensor) -> Tensor:
-                if name == attended:
-                    seen[name] = features
-                return features if at_layer is None else at_layer(name, features)
-
+        at = at_layer if seen is None else self._watched(at_layer, seen)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != self.master):
             return (self.model(images, at) if self.has_layers else self.model(images)).to(self.master)
+
+    def _watched(self, at_layer: AtLayer | None, seen: dict[str, Tensor]) -> AtLayer:
+        """As `at_layer`, and keeps in `seen` the features of the layer that the network names for attention."""
+        attended = getattr(self.model, "ATTENTION", None)
+
+        def at(name: str, features: Tensor) -> Tensor:
+            if name == attended:
+                seen[name] = features
+            return features if at_layer is None else at_layer(name, features)
+
+        return at
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

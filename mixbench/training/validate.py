@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -61,7 +61,8 @@ def broken(cfg: DictConfig) -> list[str]:
         check(cfg, Providers(teacher=lambda images: images, generated=lambda index: index))  # they are not called
     except UserError as error:
         return [str(error)]
-    return violations(OmegaConf.to_container(cfg.method))
+    # The group is a dictionary; OmegaConf has one type for whatever a configuration may be.
+    return violations(cast(dict[str, Any], OmegaConf.to_container(cfg.method)))
 
 
 def _mix(method: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:

@@ -1,6 +1,7 @@
 """A heat map over n and a number of the method, such as α: accuracies, shaded by gain over the baseline. No torch."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ CELL = (0.72, 0.36)  # inches
 WIDEST = 9.0  # inches of panels abreast, before they go on below
 
 
-def heatmap(selection: Selection, table: Table, settings: list[Setting]) -> Figure | None:
+def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> Figure | None:
     """A panel for each column, n to the right, the row's number upwards; None where the table is not over these two.
 
     The shade is the gain over the baseline's mean at the same n, or where that has not been run the accuracy.

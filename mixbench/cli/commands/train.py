@@ -29,10 +29,10 @@ def run(words: list[str], multirun: bool = False) -> int:
     if flags.help:
         return show(flags, flags.overrides)
     with Composer(flags.config_dir) as composer:
-        combinations = [overrides.readable(flags.overrides)]
+        asked = [overrides.readable(flags.overrides)]
         if multirun or flags.multirun:
-            combinations = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
-        combinations = [of_run(composer, one) for one in combinations]
+            asked = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
+        combinations = [of_run(composer, one) for one in asked]
         jobs = [job_of(composer, one) for one in combinations if not flags.shows]
     if flags.shows:
         return show(flags, list(map(str, combinations[0])))
@@ -68,7 +68,7 @@ def study(words: list[str]) -> int:
             raise unknown("study", flags.overrides[0], composer.options("study"))
         results_dir = f"results_dir={quoted(options.results_dir)}"
         if flags.shows:
-            return show(flags, combinations(composer, name, overrides)[0])
+            return show(flags, list(map(str, combinations(composer, name, overrides)[0])))
         planned = plan(composer, name, [*overrides, results_dir], options.limit)
         select.check_shown(planned, options)
         made = planned.jobs
