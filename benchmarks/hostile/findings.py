@@ -15,7 +15,7 @@ WARNING = re.compile(r"^(warning: |.*: \w*Warning: )")
 TOLD = 25  # findings that are printed
 # The part of the program that a traceback's last frame lies in -> whose it is; the first that fits.
 OWNERS = (
-    ("pictures", r"mixbench/(charts|report|gallery|plot|scene)"),
+    ("pictures", r"mixbench/(charts|report|gallery|plot|sample)"),
     ("store", r"mixbench/(store|files|locks|merge|archive|cleanup|status|record|checkpoint)"),
     ("data", r"mixbench/data"),
     ("output", r"mixbench/(cli|progress|train|run|sweep)"),

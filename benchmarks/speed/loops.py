@@ -48,7 +48,7 @@ def images() -> data.Dataset:
     return data.Dataset(pixels, labels, pixels[:0], labels[:0])
 
 
-def settled(width: int, overrides: Sequence[str] = (METHOD,), precision: str = "auto") -> DictConfig:
+def validated(width: int, overrides: Sequence[str] = (METHOD,), precision: str = "auto") -> DictConfig:
     """The configuration of a run as mixbench has it but for the overrides, on the synthetic images."""
     held_out = ["eval=holdout", f"dataset.holdout={HELD_OUT}"]
     with Composer() as composer:
@@ -86,7 +86,7 @@ class PlainLoop:
     tf32 = True  # torch's default for convolutions on CUDA, which such code leaves as it is
 
     def __init__(self, width: int, device: torch.device, workers: int):
-        cfg = settled(width)
+        cfg = validated(width)
         split = data.split(images(), cfg)
         self.device, self.workers, self.batch_size = device, workers, cfg.train.batch_size
         self.dataset = PilImages(split, cfg.dataset.pad)
@@ -122,7 +122,7 @@ class MixbenchLoop:
     """The steps of train.train, without evaluations and checkpoints."""
 
     def __init__(self, width: int, device: torch.device, precision: str, overrides: Sequence[str] = (METHOD,)):
-        cfg = settled(width, overrides, precision)
+        cfg = validated(width, overrides, precision)
         dtype = choose_precision(precision, device)
         self.precision = PRECISION_NAMES[dtype]
         self.tf32 = dtype != torch.float32  # as in run.py

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.speed.loops import Effort, MixbenchLoop, interleaved, now, relative, settled
+from benchmarks.speed.loops import Effort, MixbenchLoop, interleaved, now, relative, validated
 from benchmarks.speed.report import table, where
 from mixbench.config.options import names
 from mixbench.mixing.runner import METHOD_NAMES
@@ -24,7 +24,7 @@ def variants() -> dict[str, dict[str, list[str]]]:
     """
     methods = {f"method={name}": [f"method={name}"] for name in METHOD_NAMES}
     for name in METHOD_NAMES:
-        cfg = settled(TARGET_WIDTH, [f"method={name}"]).method
+        cfg = validated(TARGET_WIDTH, [f"method={name}"]).method
         if cfg.get("per_sample") is False:
             methods[f"method={name} per_sample"] = [f"method={name}", "method.per_sample=true"]
     methods["method=saliencymix per-image"] = ["method=saliencymix", "method.saliency=per-image"]

@@ -42,8 +42,8 @@ class Experiment:
     ahead: dict[str, Difference] = field(default_factory=dict)
 
     @property
-    def shown(self) -> bool:
-        """Whether the data show a difference to the baseline, better or worse."""
+    def significant(self) -> bool:
+        """Whether the difference to the baseline, better or worse, is statistically significant."""
         return self.p_holm is not None and self.p_holm < ALPHA
 
 
@@ -72,8 +72,8 @@ class Setting:
 
     @property
     def recommended(self) -> Experiment | None:
-        """The largest gain of those that are shown to be gains; None without any."""
-        return _largest([(method, gain) for method, gain in self.gains if method.shown and gain.mean > 0])
+        """The largest gain of those that are significant; None without any."""
+        return _largest([(method, gain) for method, gain in self.gains if method.significant and gain.mean > 0])
 
 
 def _largest(gains: Sequence[tuple[Experiment, Difference]]) -> Experiment | None:

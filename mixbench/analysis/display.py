@@ -9,7 +9,7 @@ BASELINE_FIRST = ("none",)
 NAMES = ("method", "variant")  # keys whose value alone says what a row is
 
 
-def shown_interval(summary: Summary) -> tuple[float, float] | None:
+def display_interval(summary: Summary) -> tuple[float, float] | None:
     """The interval of an accuracy as readers see it: a t interval of two or three runs may go beyond 0 and 100 %.
 
     What is left, such as 0 to 100, says that nothing is known, which is true. accuracy.csv has the interval itself.
@@ -17,7 +17,7 @@ def shown_interval(summary: Summary) -> tuple[float, float] | None:
     return summary.interval and (max(summary.interval[0], 0.0), min(summary.interval[1], 100.0))
 
 
-def shown_gain(gain: Difference) -> tuple[float, float] | None:
+def display_gain(gain: Difference) -> tuple[float, float] | None:
     """The same for the difference of two accuracies, which is from -100 to 100 points."""
     return gain.interval and (max(gain.interval[0], -100.0), min(gain.interval[1], 100.0))
 

@@ -15,7 +15,7 @@ BASE = "method.base"  # key of a run whose method is called by another name: the
 
 def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
     """Cell -> what tables call its method."""
-    return {cell_hash(job.identity): job.shown for job in jobs}
+    return {cell_hash(job.identity): job.display_name for job in jobs}
 
 
 def of_runs(found: Sequence[Mapping[str, Any]], cells: Sequence[str]) -> dict[str, str]:

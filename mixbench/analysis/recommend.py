@@ -6,7 +6,7 @@ No torch.
 from collections.abc import Sequence
 
 from mixbench.analysis.compare import Experiment, Setting
-from mixbench.analysis.display import shown_gain
+from mixbench.analysis.display import display_gain
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import ALPHA, Difference, holm, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
@@ -33,7 +33,7 @@ def recommend(setting: Setting) -> str:
 def gain_text(method: Experiment, against: str) -> str:
     """Such as +6.5 points over none (95 % interval +5.1 to +8.4 over 3 subsets, p = 0.003 after Holm's correction)."""
     gain, p = _gain(method), method.p_holm
-    text, interval = f"{points(gain.mean)} points over {against}", shown_gain(gain)
+    text, interval = f"{points(gain.mean)} points over {against}", display_gain(gain)
     if interval is None or p is None:
         return f"{text} ({_why_no_interval(gain)})"
     low, high = interval
@@ -123,7 +123,7 @@ def _needed(gain: Difference, tests: int) -> str:
 
 
 def _worse(setting: Setting, against: str) -> list[str]:
-    worse = [method.name for method, gain in setting.gains if method.shown and gain.mean < 0]
+    worse = [method.name for method, gain in setting.gains if method.significant and gain.mean < 0]
     return [f"Shown to be worse than {against}: {_listed(worse)}."] if worse else []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixbench.analysis.display import label, order, shown_interval
+from mixbench.analysis.display import display_interval, label, order
 from mixbench.analysis.frame import NOT_KEYS, identity_keys
 from mixbench.analysis.select import Selection
 from mixbench.config.labels import telling_apart
@@ -134,7 +134,7 @@ def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> st
         return "–" if expected is None else f"– ({count})"
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
     text = f"{summary.mean:.2f}{spread} ({count})"
-    interval = shown_interval(summary)
+    interval = display_interval(summary)
     if interval:
         text += " [{:.1f}, {:.1f}]".format(*interval) + "†" * (mixed and summary.over == "seeds")
     return text
@@ -264,7 +264,7 @@ def notes(selection: Selection, table: Table) -> list[str]:
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
             lines.append(f"These runs mix {what}: {'; '.join(kinds)}.")
-    if any(summary.interval != shown_interval(summary) for summary in table.cells.values()):
+    if any(summary.interval != display_interval(summary) for summary in table.cells.values()):
         lines.append(
             "Intervals are cut off at 0 and 100 %: so few runs, so far apart, would give one beyond what can be. "
             "accuracy.csv has the whole of them."

@@ -193,7 +193,7 @@ class Composer:
         """The method that an option stands for: its own name, or for an alias another's."""
         return self.compose([f"method={option}"]).method.name if option in self.options("method") else option
 
-    def shown(self, option: str | None, name: str) -> str:
+    def display_name(self, option: str | None, name: str) -> str:
         """What tables call a method that was chosen as `option` and whose own name is `name`.
 
         The option where its file sets something else than the file of the method's own name, as a user's

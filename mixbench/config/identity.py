@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench.config.validate import settle
+from mixbench.config.validate import validate
 from mixbench.core.errors import UserError
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.own_functions import short
@@ -55,25 +55,25 @@ class Job:
     identity: the flat keys that decide the outcome; never paths, device or logging.
     id: the name of the run's folder, from the identity.
     called: the method as the command named it, which may be an alias.
-    shown: what tables call the method; the name of a user's own file where it has settings of its own.
+    display_name: what tables call the method; the name of a user's own file where it has settings of its own.
     """
 
     cfg: DictConfig
     identity: dict[str, Any]
     id: str
     called: str = ""
-    shown: str = ""
+    display_name: str = ""
 
     def __str__(self) -> str:
         return self.id
 
 
-def job(cfg: DictConfig, called: str | None = None, shown: str | None = None) -> Job:
-    """Check a composed configuration and settle it. Raises UserError where a value is out of range.
+def job(cfg: DictConfig, called: str | None = None, display_name: str | None = None) -> Job:
+    """Check a composed configuration and fill in what it leaves open. Raises UserError where a value is out of range.
 
-    called: the method's alias where it was chosen by one. shown: what tables call it (Composer.shown).
+    called: the method's alias where it was chosen by one. display_name: what tables call it (Composer.display_name).
     """
-    composed, cfg = cfg, settle(cfg)
+    composed, cfg = cfg, validate(cfg)
     identity = _identity(cfg)
     name = run_id(identity)
     if len(name.encode()) > LONGEST_ID:
@@ -84,8 +84,8 @@ def job(cfg: DictConfig, called: str | None = None, shown: str | None = None) ->
         )
     method = cfg.method.name
     if method != composed.method.name:  # with α = 0 an alias mixes nothing: it is the baseline then
-        called = shown = None
-    return Job(cfg, identity, name, called or method, shown or method)
+        called = display_name = None
+    return Job(cfg, identity, name, called or method, display_name or method)
 
 
 def run_id(identity: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ def job_of(composer: Composer, words: Sequence[Word], aliases: bool = True) -> J
     """
     cfg = composer.compose(words)
     option = method_of(words)
-    shown = composer.shown(option, cfg.method.name)
-    return job(cfg, option if aliases else shown, shown)
+    display_name = composer.display_name(option, cfg.method.name)
+    return job(cfg, option if aliases else display_name, display_name)
 
 
 def method_of(words: Sequence[Word]) -> str | None:

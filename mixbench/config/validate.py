@@ -1,4 +1,4 @@
-"""Checks a composed configuration and settles what it leaves open. No torch."""
+"""Checks a composed configuration and fills in what it leaves open. No torch."""
 
 import math
 import os
@@ -24,7 +24,7 @@ LARGEST = 10**9  # steps, images, pixels …: no run has more, and what allocate
 SEEDS = ("seed", "subset_seed")
 
 
-def settle(cfg: DictConfig) -> DictConfig:
+def validate(cfg: DictConfig) -> DictConfig:
     """A copy in which steps and eval_every are numbers, an alias is what it stands for, classes have numbers.
 
     Raises UserError where a value is out of range.
@@ -45,11 +45,11 @@ def settle(cfg: DictConfig) -> DictConfig:
     for group in OF_FUNCTIONS:
         _require(isinstance(cfg[group].get("name"), str), f"{group}.name", cfg[group].get("name"), "a name")
     _check_top(cfg)
-    _settle_dataset(cfg)
-    cfg.method = _settled_method(cfg.method, "method")
-    _settle_protect(cfg)
-    _settle_loss(cfg.loss)
-    _settle_train(cfg)
+    _validate_dataset(cfg)
+    cfg.method = _validated_method(cfg.method, "method")
+    _validate_protect(cfg)
+    _validate_loss(cfg.loss)
+    _validate_train(cfg)
     return cfg
 
 
@@ -105,7 +105,7 @@ def _check_top(cfg: DictConfig) -> None:
         raise unknown("device", cfg.device, ["auto", "cpu", "cuda", "cuda:0", "cuda:1"])
 
 
-def _settle_dataset(cfg: DictConfig) -> None:
+def _validate_dataset(cfg: DictConfig) -> None:
     dataset = cfg.dataset
     if dataset.source == "npz" and not dataset.path:
         raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz")
@@ -144,7 +144,7 @@ def _name_of(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).lstrip("._+-")
 
 
-def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
+def _validated_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
     """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, the baseline.
 
     at: where `method` stands in the configuration.
@@ -158,7 +158,7 @@ def _settled_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
     if "per_sample" in method:
         _require(isinstance(method.per_sample, bool), f"{at}.per_sample", method.per_sample, "true or false")
     if "parts" in method:
-        _settle_mixture(method, at)
+        _validate_mixture(method, at)
         if all(part.name == baseline.BASELINE for part in method.parts.values()):
             return baseline.METHOD
     if "alpha" not in method:
@@ -182,7 +182,7 @@ def _number(key: str, value: Any) -> float:
     return value
 
 
-def _settle_mixture(method: DictConfig, at: str) -> None:
+def _validate_mixture(method: DictConfig, at: str) -> None:
     """Check methods and probabilities, and put them in one order: the same mixture is the same run."""
     names, shares = method.methods, method.probabilities
     if not OmegaConf.is_list(names) or not names:
@@ -200,10 +200,10 @@ def _settle_mixture(method: DictConfig, at: str) -> None:
         if "parts" in method.parts[name]:
             raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")
     method.methods, method.probabilities = [name for name, _ in used], [share for _, share in used]
-    method.parts = {name: _settled_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
+    method.parts = {name: _validated_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
 
 
-def _settle_protect(cfg: DictConfig) -> None:
+def _validate_protect(cfg: DictConfig) -> None:
     """Names become numbers, in one order. Without mixing there is nothing to protect from: the baseline is shared."""
     given = [] if cfg.protect is None else cfg.protect if OmegaConf.is_list(cfg.protect) else [cfg.protect]
     numbers = sorted({_class_number(value, cfg.dataset.classes) for value in given})
@@ -225,7 +225,7 @@ def _class_number(value: Any, names: Sequence[str] | None) -> int:
     return list(names).index(value)
 
 
-def _settle_loss(loss: DictConfig) -> None:
+def _validate_loss(loss: DictConfig) -> None:
     if "label_smoothing" in loss:
         key, value = "loss.label_smoothing", loss.label_smoothing
         loss.label_smoothing = float(_number(key, value))
@@ -246,7 +246,7 @@ def _check_schedule(train: DictConfig) -> None:
             )
 
 
-def _settle_train(cfg: DictConfig) -> None:
+def _validate_train(cfg: DictConfig) -> None:
     train = cfg.train
     _check_schedule(train)
     _require(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")

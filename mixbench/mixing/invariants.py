@@ -40,7 +40,7 @@ class Trial:
 def violations(cfg: Mapping[str, Any], context: Context | None = None) -> list[str]:
     """What a method does that no method may do, a sentence each; empty where it does nothing of the kind.
 
-    cfg: a settled group `method`.
+    cfg: a validated group `method`.
     context: serves what the method needs; None: stand-ins of the right shapes.
     """
     context = context or StandIns()

@@ -43,7 +43,7 @@ class Method(Protocol):
 def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
     """The method that `cfg` describes.
 
-    cfg: a settled group `method` or, at another `key`, a part of a mixture.
+    cfg: a validated group `method` or, at another `key`, a part of a mixture.
     Raises UserError where there is no such method, or an option does not fit.
     """
     if cfg["name"] == MIXTURE:

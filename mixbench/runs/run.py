@@ -255,7 +255,7 @@ def _commit(
         "schema": store.SCHEMA,
         "id": job.id,
         "identity": job.identity,
-        "called": job.shown,
+        "called": job.display_name,
         **{key: source[key] for key in ("mixbench", "numerics", "device", "precision")},
         **images.checksums,
         **measure(_finished(cfg, images, outcome, others)),

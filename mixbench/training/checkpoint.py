@@ -43,7 +43,7 @@ def resume(
 ) -> Progress:
     """Load a checkpoint into model and optimizer; all of it is checked before any of it is loaded.
 
-    train: the settled group train. columns: of a row of the history. Raises Misfit, or whatever torch raises on a file
+    train: the validated group train. columns: of a row of the history. Raises Misfit, or what torch raises on a file
     that it cannot read; model and optimizer are then as before.
     """
     device = next(model.parameters()).device

@@ -98,8 +98,8 @@ def attention_of(model: nn.Module, seen: Mapping[str, Tensor], targets: Tensor) 
     layer = getattr(model, "ATTENTION", None)
     if layer is None:
         raise UserError(f"the network {type(model).__name__} names no layer for attention")
-    maps: Callable[[Tensor, Tensor], Tensor] = model.attention  # pyright: ignore[reportAssignmentType] nn.Module knows no methods of its subclasses
-    return maps(seen[layer].detach(), targets)
+    network: Any = model  # nn.Module says nothing of the methods of its subclasses
+    return network.attention(seen[layer].detach(), targets)
 
 
 @contextlib.contextmanager

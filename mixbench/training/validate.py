@@ -27,7 +27,7 @@ from mixbench.training.losses import LOSSES
 def check(cfg: DictConfig, providers: Providers | None = None) -> None:
     """Raises UserError where a function, network or option does not exist, or nothing provides what the method needs.
 
-    cfg: settled (identity.job).
+    cfg: validated (identity.job).
     """
     augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
@@ -55,7 +55,7 @@ def check(cfg: DictConfig, providers: Providers | None = None) -> None:
 def broken(cfg: DictConfig) -> list[str]:
     """Why a method cannot be trusted, a sentence each: what `check` refuses, or the invariants that it breaks.
 
-    cfg: settled (identity.job). What a method needs is served by stand-ins.
+    cfg: validated (identity.job). What a method needs is served by stand-ins.
     """
     try:
         check(cfg, Providers(teacher=lambda images: images, generated=lambda index: index))  # they are not called

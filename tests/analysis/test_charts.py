@@ -22,7 +22,7 @@ from mixbench import stats
 from mixbench.analysis import plot, report, table
 from mixbench.analysis.charts import layout, losses
 from mixbench.analysis.compare import compare
-from mixbench.analysis.display import shown_interval
+from mixbench.analysis.display import display_interval
 from mixbench.cli.words import select
 from mixbench.config import identity
 from mixbench.config.compose import Composer
@@ -335,7 +335,7 @@ def test_intervals_end_where_accuracies_do(build, figures, tmp_path):
     assert wild.interval[0] < -200
     assert table.cell_text(wild, None) == "45.00 ± 35.36 (2) [0.0, 100.0]"
     tame = stats.summarise({(0, 0): 20.0, (1, 0): 21.0})
-    assert shown_interval(tame) == tame.interval
+    assert display_interval(tame) == tame.interval
     build(("none", "label-mix"), (20, 50, 100), spread=20.0)
     for name in ("accuracy", "accuracy-log"):
         (axes,) = figures()[name].axes

@@ -114,7 +114,7 @@ def test_methods_stand_beside_the_baseline_of_their_setting(setting):
     assert of_name(found, "label-mix").p_holm == pytest.approx(2 * raw["label-mix"])
     assert of_name(found, "data-mix").p_holm == pytest.approx(max(raw["data-mix"], 2 * raw["label-mix"]))
     assert of_name(found, "cutmix").p_holm is None
-    assert [method.name for method in found.methods if method.shown] == ["label-mix"]
+    assert [method.name for method in found.methods if method.significant] == ["label-mix"]
     assert (found.best.name, found.recommended.name) == ("cutmix", "label-mix")
     assert all(method.equivalent is None for method in found.methods)  # the baseline has one n alone
 

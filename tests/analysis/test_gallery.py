@@ -12,7 +12,7 @@ from PIL import Image
 
 from mixbench import data
 from mixbench.analysis.gallery import draw as gallery
-from mixbench.analysis.gallery.samples import Scene
+from mixbench.analysis.gallery.samples import Samples
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.mixing import METHODS, Mixed, method
@@ -47,13 +47,13 @@ def offline_and_coarse(monkeypatch):
     monkeypatch.setattr(gallery, "STYLE", gallery.STYLE | {"savefig.dpi": 30})
 
 
-COMPOSER = Composer()  # composes a method's file once for all scenes
+COMPOSER = Composer()  # composes a method's file once for all samples
 
 
-def scene(*overrides):
+def sample(*overrides):
     with COMPOSER as composer:
         one = job(composer.compose(["augment=none", *SMALL, *overrides]))
-    return Scene(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
+    return Samples(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
 
 
 def texts(path):
@@ -105,13 +105,13 @@ def test_one_method_at_length(mixbench, tmp_path, name):
 
 def test_captions_are_the_weights_that_training_is_given(mixbench, tmp_path):
     assert mixbench("gallery", *SMALL, "method=label-mix,data-mix", "out=pictures").status == 0
-    own, other = (str(picture.label) for picture in scene("method=label-mix").originals())
+    own, other = (str(picture.label) for picture in sample("method=label-mix").originals())
     shown = weights(texts(tmp_path / "pictures/methods.svg"))
     assert shown == {own: {"1.00", "0.75", "0.50", "0.25"}, other: {"1.00", "0.75", "0.50", "0.25"}}
 
 
 def test_captions_of_a_picture_are_its_weights():
-    hard, soft = scene("method=data-mix"), scene("method=none", "loss.label_smoothing=0.1")
+    hard, soft = sample("method=data-mix"), sample("method=none", "loss.label_smoothing=0.1")
     own = hard.originals()[0].label
     assert hard.caption(hard.picture(lam=0.3)) == f"{own}: 1.00"
     assert soft.caption(soft.picture()).splitlines()[0] == f"{own}: 0.91"
@@ -120,7 +120,7 @@ def test_captions_of_a_picture_are_its_weights():
 @pytest.mark.parametrize("name", BY_AREA)
 @pytest.mark.parametrize("per_sample", ["false", "true"])
 def test_the_mask_is_that_of_the_weights(name, per_sample):
-    drawn = scene(f"method={name}", f"method.per_sample={per_sample}", *BY_AREA[name])
+    drawn = sample(f"method={name}", f"method.per_sample={per_sample}", *BY_AREA[name])
     shares = []
     for pair in (0, 1):
         for draw in range(3):
@@ -133,9 +133,9 @@ def test_the_mask_is_that_of_the_weights(name, per_sample):
 
 @pytest.mark.parametrize("lam", [0, 0.25, 1])
 def test_a_given_lambda_is_what_is_drawn(lam):
-    picture = scene("method=label-mix").picture(lam=lam)
+    picture = sample("method=label-mix").picture(lam=lam)
     np.testing.assert_allclose(picture.own, lam, atol=1e-6)
-    image, partner = scene("method=label-mix").originals()
+    image, partner = sample("method=label-mix").originals()
     np.testing.assert_allclose(picture.image, lam * image.image + (1 - lam) * partner.image, atol=1e-6)
     assert picture.weights[partner.label] == pytest.approx(1 - lam)
 
@@ -143,7 +143,7 @@ def test_a_given_lambda_is_what_is_drawn(lam):
 @pytest.mark.parametrize("lam", [0, 0.25, 0.5, 0.75, 1])
 def test_with_a_given_lambda_a_box_lies_in_the_middle(lam):
     """In a corner, where it would be cut off, less of the partner would be seen than λ says."""
-    drawn = scene("method=cutmix")
+    drawn = sample("method=cutmix")
     assert len({drawn.picture(draw=draw).own.mean() for draw in range(6)}) > 1, "places are drawn"
     for draw in range(3):
         picture = drawn.picture(draw=draw, lam=lam)
@@ -175,12 +175,12 @@ def asking(monkeypatch):
 
 
 def asked(name, tmp_path):
-    """The scene of a method whose YAML file has its name alone."""
+    """The sample of a method whose YAML file has its name alone."""
     (tmp_path / "method").mkdir(parents=True, exist_ok=True)
     (tmp_path / f"method/{name}.yaml").write_text(f"name: {name}\nversion: 1\n")
     with Composer(str(tmp_path)) as composer:
         one = job(composer.compose(["augment=none", *SMALL, "model.width=2", f"method={name}"]))
-    return Scene(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
+    return Samples(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
 
 
 def test_what_a_method_asks_of_a_network_is_served_by_an_untrained_one(asking, tmp_path):
@@ -214,12 +214,12 @@ def test_a_method_that_needs_what_nothing_provides_is_refused(asking, mixbench, 
 
 def test_a_method_is_shown_at_work_whatever_its_chance():
     # An image that is left alone shows nothing, and features cannot be looked at.
-    erased = scene("method=random-erasing", "method.p=0")
+    erased = sample("method=random-erasing", "method.p=0")
     assert all(erased.picture(draw=draw).own.min() == pytest.approx(0, abs=1e-6) for draw in range(3))
-    manifold = scene("method=manifold", "method.layers=[stage2]")
+    manifold = sample("method=manifold", "method.layers=[stage2]")
     assert manifold.picture(lam=0.25).own.mean() == pytest.approx(0.25)
     parts = ["method.methods=[random-erasing,manifold]", "method.parts.random-erasing.p=0"]
-    assert scene("method=mixture", *parts, "method.probabilities=[1,0]").picture().own.min() < 0.5
+    assert sample("method=mixture", *parts, "method.probabilities=[1,0]").picture().own.min() < 0.5
 
 
 def test_rows_tell_what_they_differ_in(mixbench, tmp_path):

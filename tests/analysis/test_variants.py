@@ -94,7 +94,7 @@ def test_names_that_change_nothing_are_the_methods(own, tmp_path, monkeypatch, t
     monkeypatch.chdir(tmp_path)
     with Composer("mine") as composer:
         shown = {
-            option: job_of(composer, [*tiny, f"method={option}"]).shown
+            option: job_of(composer, [*tiny, f"method={option}"]).display_name
             for option in ("cutmix", "my-cutmix", "other-name", "mixup", "mixup-cutmix", "none")
         }
         nothing = job_of(composer, [*tiny, "method=my-cutmix", "method.alpha=0"])
@@ -106,4 +106,4 @@ def test_names_that_change_nothing_are_the_methods(own, tmp_path, monkeypatch, t
         "mixup-cutmix": "mixture",
         "none": "none",
     }
-    assert (nothing.shown, nothing.called) == ("none", "none")
+    assert (nothing.display_name, nothing.called) == ("none", "none")

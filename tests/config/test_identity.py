@@ -181,7 +181,7 @@ def test_the_seed_of_the_subset_decides_noise_also_at_the_head(make):
     assert cell_hash(one) == cell_hash(other)
 
 
-def test_protect_is_settled_to_class_numbers(make):
+def test_protect_becomes_class_numbers(make):
     assert make("method=mixup", "protect=[truck,cat,0,airplane]").identity["protect"] == [0, 3, 9]
     assert make("method=mixup", "dataset=cifar100", "protect=[worm,apple]").identity["protect"] == [0, 99]
     assert make("method=none", "protect=[cat]").identity["protect"] == []

@@ -111,18 +111,18 @@ def table(monkeypatch):
         monkeypatch.setitem(METHODS, function.__name__, function)
 
 
-def settled(name, **more):
+def validated(name, **more):
     return {"name": name, "version": 1, **more}
 
 
 def mixture(*names, per_sample=False):
-    parts = {name: settled(name) for name in names}
+    parts = {name: validated(name) for name in names}
     shares = [1 / len(names)] * len(names)
-    return build(settled("mixture", parts=parts, probabilities=shares, p=1.0, per_sample=per_sample))
+    return build(validated("mixture", parts=parts, probabilities=shares, p=1.0, per_sample=per_sample))
 
 
 def test_a_need_is_served_by_the_context_and_refused_without_one(table):
-    single = build(settled("taught"))
+    single = build(validated("taught"))
     assert torch.equal(single(IMAGES, TARGETS, {}, StandIns()).targets, torch.zeros(2, 2))
     with pytest.raises(UserError, match="needs 'teacher', and nothing here provides it"):
         single(IMAGES, TARGETS, {})
@@ -148,11 +148,11 @@ def test_more_rows_are_no_part_of_a_mixture(table):
 
 
 def test_an_undeclared_layer_option_is_left_alone_and_a_declared_one_can_be_set_to_the_input():
-    single = build(settled("manifold", alpha=1.0, beta=1.0, p=1.0, per_sample=False, layers=["stage1"]))
+    single = build(validated("manifold", alpha=1.0, beta=1.0, p=1.0, per_sample=False, layers=["stage1"]))
     assert single.layers() == ("stage1",)
     single.mix_input_only()
     assert single.layers() == ("input",)
-    assert build(settled("none")).layers() == ("input",)
+    assert build(validated("none")).layers() == ("input",)
 
 
 # The rest of the program

@@ -87,7 +87,7 @@ def decide(shape, lam=None, step=0, **options):
 def mix(name, images, targets, decided):
     """Mixed, by the method with the options of its YAML file and of its row."""
     cfg = {**OmegaConf.load(CONFIGS / "method" / f"{name}.yaml"), **row_of(name).options}
-    if name == MIXTURE:  # settled, and with the same decisions for all parts
+    if name == MIXTURE:  # validated, and with the same decisions for all parts
         parts = {part: OmegaConf.load(CONFIGS / "method" / f"{part}.yaml") for part in cfg["methods"]}
         cfg |= {"parts": parts, "probabilities": [0.5, 0.5]}
         number = (2 * decided["choice"]).clamp(max=2).long()  # above 1: no part

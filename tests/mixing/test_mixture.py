@@ -24,7 +24,7 @@ def composer():
         yield composer
 
 
-def settled(composer, *overrides):
+def validated(composer, *overrides):
     return job(composer.compose(["method=mixture", *overrides])).cfg
 
 
@@ -52,7 +52,7 @@ MANY = "method.methods=[label-mix,cutmix,fmix,cutout,none]"
 
 @pytest.mark.parametrize("scope", ["false", "true"])
 def test_each_image_is_what_its_method_would_have_made_of_it_alone(composer, scope):
-    cfg = settled(composer, MANY, f"method.per_sample={scope}", "method.parts.cutmix.per_sample=true")
+    cfg = validated(composer, MANY, f"method.per_sample={scope}", "method.parts.cutmix.per_sample=true")
     method, names = build(cfg.method), list(cfg.method.methods)
     used = set()
     for step in range(8):
@@ -71,7 +71,7 @@ def test_each_image_is_what_its_method_would_have_made_of_it_alone(composer, sco
 
 
 def test_the_choice_has_the_probabilities_and_p_leaves_batches_alone(composer):
-    cfg = settled(
+    cfg = validated(
         composer, "method.methods=[cutmix,none,label-mix]", "method.probabilities=[0.5,0.2,0.3]", "method.p=0.6"
     )
     assert cfg.method.methods == ["cutmix", "label-mix", "none"]
@@ -80,21 +80,21 @@ def test_the_choice_has_the_probabilities_and_p_leaves_batches_alone(composer):
     counts = np.bincount(part[:, 0], minlength=4)
     assert stats.chisquare(counts, 4000 * np.array([0.3, 0.18, 0.12, 0.4])).pvalue > 0.01
 
-    never = build(settled(composer, "method.p=0").method)
+    never = build(validated(composer, "method.p=0").method)
     images, targets, _ = parts(never(*batch(), decisions(never)))
     assert torch.equal(images, batch()[0])
     assert torch.equal(targets, batch()[1])
 
 
 def test_a_part_takes_the_same_decisions_whatever_the_others_are(composer):
-    two = build(settled(composer, "method.methods=[cutmix,label-mix]").method).drawn(PLAN, 5, 3)
-    other = build(settled(composer, "method.methods=[fmix,gridmix,cutmix]").method).drawn(PLAN, 5, 3)
+    two = build(validated(composer, "method.methods=[cutmix,label-mix]").method).drawn(PLAN, 5, 3)
+    other = build(validated(composer, "method.methods=[fmix,gridmix,cutmix]").method).drawn(PLAN, 5, 3)
     for name in ("cutmix.partner", "cutmix.lam", "cutmix.centre"):
         assert np.array_equal(two[name], other[name])
 
 
 def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(composer):
-    cfg = settled(
+    cfg = validated(
         composer,
         "method.methods=[manifold,cutmix]",
         "method.parts.manifold.layers=[stage1]",
@@ -120,7 +120,7 @@ def test_features_are_mixed_where_manifold_was_chosen_and_by_nothing_else(compos
 def test_per_sample_with_manifold_at_the_input_gives_pixels_and_labels_the_same_shares(composer):
     """Where features could be mixed the targets would be wrong: refused, and see the mistakes below."""
     words = ["method.methods=[manifold,label-mix]", "method.per_sample=true", "method.parts.manifold.layers=[input]"]
-    method = build(settled(composer, *words).method)
+    method = build(validated(composer, *words).method)
     own = torch.eye(SHAPE[0])
     for step in range(5):
         pixels = own[:, :, None, None].expand(-1, -1, 8, 8).clone()
@@ -132,7 +132,7 @@ def test_per_sample_with_manifold_at_the_input_gives_pixels_and_labels_the_same_
 def test_work_left_out_on_a_cpu_changes_nothing(composer, monkeypatch):
     """On a GPU every part is computed for every batch: there a look at the decisions would wait for the device."""
     words = ["method.methods=[manifold,cutmix,fmix,cutout]"]
-    method = build(settled(composer, *words).method)
+    method = build(validated(composer, *words).method)
     for step in range(6):
         decided, features = decisions(method, step), torch.randn(SHAPE[0], 5)
         with monkeypatch.context() as patch:
@@ -150,7 +150,7 @@ def test_work_left_out_on_a_cpu_changes_nothing(composer, monkeypatch):
 def test_protected_images_stay_as_they_are(composer):
     protected = np.arange(40) % 3 == 0
     plan = replace(PLAN, protected=protected)
-    method = build(settled(composer, MANY, "method.per_sample=true").method)
+    method = build(validated(composer, MANY, "method.per_sample=true").method)
     for step in range(6):
         kept = torch.from_numpy(protected[plan.steps(step, 1)["index"][0]])
         images, targets, _ = parts(method(*batch(), decisions(method, step, plan)))
@@ -177,7 +177,7 @@ def test_the_same_mixture_is_the_same_run_however_it_is_written(composer):
 
 
 def test_a_part_without_mixing_counts_as_none(composer):
-    cfg = settled(composer, "method.parts.cutmix.alpha=0")
+    cfg = validated(composer, "method.parts.cutmix.alpha=0")
     assert cfg.method.parts.cutmix.name == "none"
 
 
@@ -223,6 +223,6 @@ def test_a_part_without_mixing_counts_as_none(composer):
 )
 def test_mistakes_are_told(composer, overrides, message):
     with pytest.raises(UserError) as told:
-        check(settled(composer, *overrides))
+        check(validated(composer, *overrides))
     assert message in str(told.value)
     assert "\n" not in str(told.value)

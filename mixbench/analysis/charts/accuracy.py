@@ -26,7 +26,7 @@ from mixbench.analysis.charts.layout import (
     wrapped,
 )
 from mixbench.analysis.charts.style import FAINT, LINES, colours, marker
-from mixbench.analysis.display import BASELINE_FIRST, name_of, shown_interval
+from mixbench.analysis.display import BASELINE_FIRST, display_interval, name_of
 from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
 from mixbench.stats import Summary
@@ -126,7 +126,7 @@ def _in_one(selection: Selection, table: Table, found: Sequence[Series], shown: 
         names.append("published")
     bounds = _bounds(found)
     low, high = limits(*bounds)
-    beyond = any(i and (i[0] < low or i[1] > high) for i in map(shown_interval, bounds[0]))
+    beyond = any(i and (i[0] < low or i[1] > high) for i in map(display_interval, bounds[0]))
     legend = Legend(handles, names, left + width + 0.2, interval_title(table, beyond))
     figure, ((axes,),) = panels([(0, height)], 1, width, left=left, top=top, bottom=0.55 + legend.height)
     axes.set_ylim(low, high)
@@ -154,7 +154,7 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
         lines.append((tallest + (0.12 if start == 0 else 0.4), height))
     bounds = _bounds(found)
     low, high = limits(*bounds)
-    beyond = any(i and (i[0] < low or i[1] > high) for i in map(shown_interval, bounds[0]))
+    beyond = any(i and (i[0] < low or i[1] > high) for i in map(display_interval, bounds[0]))
     handles, told = [], []
     baselines = [s for s in found if s.column in BASELINE_FIRST and s not in own]
     if baselines:
@@ -208,7 +208,7 @@ def _draw(axes: Axes, series: Series, shown: list[float], log: bool, steps: floa
     if series.published:
         theirs = series.published
         axes.plot(list(theirs), list(theirs.values()), ls=":", ms=6, mfc="none", lw=1, **series.look)
-    bars = [(place, shown_interval(s)) for place, s in zip(places, series.cells.values(), strict=True)]
+    bars = [(place, display_interval(s)) for place, s in zip(places, series.cells.values(), strict=True)]
     bars = [(place, interval) for place, interval in bars if interval]
     ends = np.array([interval for _, interval in bars]).reshape(-1, 2)
     axes.vlines([place for place, _ in bars], ends[:, 0], ends[:, 1], color=series.look["color"], lw=1, zorder=2)

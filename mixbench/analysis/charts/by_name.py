@@ -22,7 +22,7 @@ from mixbench.analysis.charts.layout import (
     title_of,
     wrapped,
 )
-from mixbench.analysis.display import shown_interval
+from mixbench.analysis.display import display_interval
 from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
 from mixbench.stats import Summary
@@ -60,7 +60,7 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
     marks = [mark for line in lines for mark in line.marks]
     summaries = [mark.summary for mark in marks if mark.summary]
     low, high = limits(summaries, [mark.published for mark in marks if mark.published is not None])
-    beyond = any(i and (i[0] < low or i[1] > high) for i in map(shown_interval, summaries))
+    beyond = any(i and (i[0] < low or i[1] > high) for i in map(display_interval, summaries))
     note = f"{len(lines)} of {count} are shown: the table has all" * (len(lines) < count)
     legend = _legend(
         table, abreast, lines, left + WIDTH + 0.2, "; ".join(filter(None, [interval_title(table, beyond), note]))
@@ -91,7 +91,7 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
 
 def _draw(axes: Axes, summary: Summary, look: dict[str, Any], place: float) -> None:
     axes.plot(summary.mean, place, ms=5, ls="None", zorder=2, **look)
-    interval = shown_interval(summary)
+    interval = display_interval(summary)
     if interval:
         axes.hlines(place, *interval, color=look["color"], lw=1.2, zorder=2)
         arrows(axes, place, interval, look["color"], vertical=False)

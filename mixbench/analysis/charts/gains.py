@@ -25,7 +25,7 @@ from mixbench.analysis.charts.layout import (
 )
 from mixbench.analysis.charts.style import INK, colours, marker
 from mixbench.analysis.compare import Experiment, Setting
-from mixbench.analysis.display import shown_gain
+from mixbench.analysis.display import display_gain
 from mixbench.stats import Difference
 
 THIN = "*PXp"  # marks whose outline would fill them: hollow ones must look hollow
@@ -57,7 +57,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     found = [gain for _, _, gain in lines]
     low, high = _limits(found)
     words = []
-    if any(i and (i[0] < low or i[1] > high) for i in map(shown_gain, found)):
+    if any(i and (i[0] < low or i[1] > high) for i in map(display_gain, found)):
         words.append(arrow_note(True).removeprefix("; "))
     if len(lines) < len(every):
         words.append(f"{len(lines)} of {len(every)} gains are shown: the report's table has all")
@@ -80,7 +80,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
         axes.set_ylim(sum(of_group), 0)
         middles = [sum(of_group[:k]) + height / 2 for k, height in enumerate(of_group)]
         for (method, gain), middle in zip(methods, middles, strict=True):
-            _draw(axes, gain, method.shown, middle, palette[method.method], marks[method.method])
+            _draw(axes, gain, method.significant, middle, palette[method.method], marks[method.method])
         axes.axvline(0, color=INK, lw=0.8, zorder=1)
         axes.set_yticks(middles, [names[id(method)] for method, _ in methods], fontsize=SMALL)
         axes.tick_params(axis="y", length=0)
@@ -97,7 +97,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
 
 
 def _draw(axes: Axes, gain: Difference, shown: bool, place: float, colour: str, mark: str) -> None:
-    interval = shown_gain(gain)
+    interval = display_gain(gain)
     if interval:
         axes.hlines(place, *interval, color=colour, lw=1.4, zorder=2)
         arrows(axes, place, interval, colour, vertical=False)
@@ -108,7 +108,7 @@ def _draw(axes: Axes, gain: Difference, shown: bool, place: float, colour: str, 
 def _limits(found: Sequence[Difference]) -> tuple[float, float]:
     """The range of the gains and 0, and of the intervals as far as they stay near it."""
     means = [0.0, *(gain.mean for gain in found)]
-    ends = [end for gain in found if (interval := shown_gain(gain)) for end in interval]
+    ends = [end for gain in found if (interval := display_gain(gain)) for end in interval]
     reach = max(REACH * (max(means) - min(means)), 1.0)
     low = max(min(means) - reach, min([*means, *ends]))
     high = min(max(means) + reach, max([*means, *ends]))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mixbench.analysis.display import shown_interval
+from mixbench.analysis.display import display_interval
 from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
 from mixbench.stats import Summary
@@ -21,7 +21,7 @@ def limits(summaries: Sequence[Summary], published: Sequence[float]) -> tuple[fl
         return 0, 100
     low, high = min(points), max(points)
     reach = max(REACH * (high - low), 1.0)
-    ends = [end for summary in summaries if (interval := shown_interval(summary)) for end in interval]
+    ends = [end for summary in summaries if (interval := display_interval(summary)) for end in interval]
     low, high = max(low - reach, min([low, *ends])), min(high + reach, max([high, *ends]))
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from mixbench import data
 from mixbench.analysis.charts.style import STYLE, rendered
 from mixbench.analysis.display import label
-from mixbench.analysis.gallery.samples import Picture, Scene
+from mixbench.analysis.gallery.samples import Picture, Samples
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, job
 from mixbench.config.jobs import job_of
@@ -31,7 +31,7 @@ LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 ROW = 1.28  # inches of a row of pictures with their captions
 SWEPT = ("method", "augment")  # keys that rows may differ in; all show the same images
-NOT_SHOWN = ("p", "methods")  # settings that a scene sets itself, or a note tells anyway
+NOT_SHOWN = ("p", "methods")  # settings that a sample sets itself, or a note tells anyway
 
 
 def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list[Path]:
@@ -55,19 +55,19 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list
     source = first.cfg.dataset
     dataset = data.load(source.source, source.root, source.path, say=print, with_test=False)
     augments = sorted({one.cfg.augment.name for one in jobs})
-    scenes = []
+    samples = []
     for one, words in made:
         if "n" not in given:
             one.cfg.n = min(one.cfg.n, len(dataset.train_images))
         note = [*_note(one.cfg), *_changed(composer, one, words), *_augmented(one, jobs)]
-        scenes.append(Scene(one, data.split(dataset, one.cfg, evaluated=False), ", ".join(note)))
-    stem = scenes[0].name if len(scenes) == 1 else "methods"
+        samples.append(Samples(one, data.split(dataset, one.cfg, evaluated=False), ", ".join(note)))
+    stem = samples[0].name if len(samples) == 1 else "methods"
     if augments != [DEFAULTS["augment"]]:
         stem += f"-{'-'.join(augments)}"
     folder = out or Path(first.cfg.results_dir) / "gallery" / first.cfg.dataset.name
     files.check_writable(folder, "out")
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = _at_length(scenes[0]) if len(scenes) == 1 else _overview(scenes)
+        figure = _at_length(samples[0]) if len(samples) == 1 else _overview(samples)
         drawn = rendered(figure, folder / stem)
     return files.write_all(drawn)
 
@@ -83,10 +83,10 @@ def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tup
     return list({row[0].id: row for row in made}.values())
 
 
-def _overview(scenes: Sequence[Scene]) -> Figure:
+def _overview(samples: Sequence[Samples]) -> Figure:
     """A row for each method: on the left those that mix by a λ, in columns of λ, on the right the others, in draws."""
-    by_lambda = [scene for scene in scenes if scene.has_lambda]
-    by_draw = [scene for scene in scenes if not scene.has_lambda]
+    by_lambda = [sample for sample in samples if sample.has_lambda]
+    by_draw = [sample for sample in samples if not sample.has_lambda]
     sides = [
         (by_lambda, [f"λ = {lam:g}" for lam in LAMBDAS], LAMBDAS),
         (by_draw, [f"draw {k + 1}" for k in range(len(LAMBDAS))], [None] * len(LAMBDAS)),
@@ -96,40 +96,40 @@ def _overview(scenes: Sequence[Scene]) -> Figure:
     figure = Figure(figsize=((1.4 + 1.02 * len(LAMBDAS)) * len(sides), 1.5 + ROW * rows))
     top, body = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.2, 0.3 + ROW * rows])[:, 0]
     about = "What a network is shown in training, and the weights of the labels that it is to learn"
-    _originals(top, scenes[0], textwrap.fill(about, 100 if len(sides) > 1 else 45))
+    _originals(top, samples[0], textwrap.fill(about, 100 if len(sides) > 1 else 45))
     for part, (of_side, headings, lambdas) in zip(body.subfigures(1, len(sides), squeeze=False)[0], sides, strict=True):
         grid = _grid(part, rows, len(LAMBDAS))
         for axes, heading in zip(grid[0], headings, strict=True):
             axes.set_title(heading, fontsize=9)
-        for row, scene in zip(grid, of_side, strict=False):
+        for row, sample in zip(grid, of_side, strict=False):
             for k, (axes, lam) in enumerate(zip(row, lambdas, strict=True)):
-                picture = scene.picture(draw=k if lam is None else 0, lam=lam)
-                _show(axes, picture.image, scene.caption(picture))
-            _name_row(row[0], scene.name, scene.note)
+                picture = sample.picture(draw=k if lam is None else 0, lam=lam)
+                _show(axes, picture.image, sample.caption(picture))
+            _name_row(row[0], sample.name, sample.note)
     return figure
 
 
-def _at_length(scene: Scene) -> Figure:
+def _at_length(sample: Samples) -> Figure:
     """One method: by λ where it mixes by one, then as training draws it, each picture over its mask."""
     columns = range(len(MORE_LAMBDAS))
     blocks: list[tuple[str, list[list[Picture]]]] = []
-    if scene.has_lambda:
-        blocks.append(("by λ, the share of the image itself", [[scene.picture(lam=lam) for lam in MORE_LAMBDAS]]))
-    drawn = [[scene.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(scene.index) // 2)]
-    blocks.append((f"as a run draws it{_distribution(scene)}", drawn))
+    if sample.has_lambda:
+        blocks.append(("by λ, the share of the image itself", [[sample.picture(lam=lam) for lam in MORE_LAMBDAS]]))
+    drawn = [[sample.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(sample.index) // 2)]
+    blocks.append((f"as a run draws it{_distribution(sample)}", drawn))
     heights = [1.2, *(0.6 + 2 * ROW * len(rows) for _, rows in blocks)]
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
     top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    about = describe("method").get(scene.name, "")
-    lines = [scene.name, *textwrap.wrap(scene.note, 62), *textwrap.wrap(about, 62)]
-    _originals(top, scene, "\n".join(lines))
+    about = describe("method").get(sample.name, "")
+    lines = [sample.name, *textwrap.wrap(sample.note, 62), *textwrap.wrap(about, 62)]
+    _originals(top, sample, "\n".join(lines))
     for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
         part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
-        headed = scene.has_lambda and i == 0
+        headed = sample.has_lambda and i == 0
         grid = _grid(part, 2 * len(rows), len(columns), left=0.8, top=0.55 if headed else 0.35)
         for j, row in enumerate(rows):
             for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
-                _show(axes, picture.image, scene.caption(picture))
+                _show(axes, picture.image, sample.caption(picture))
                 if picture.own is not None:
                     _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
                 below.set_axis_on()
@@ -143,14 +143,14 @@ def _at_length(scene: Scene) -> Figure:
     return figure
 
 
-def _originals(part: SubFigure, scene: Scene, about: str) -> None:
+def _originals(part: SubFigure, sample: Samples, about: str) -> None:
     """The image and its partner, and what is to be seen of them."""
     width = part.bbox.width / part.figure.dpi
-    for picture, name, left in zip(scene.originals(), ("image", "partner"), (0.5, 1.5), strict=True):
+    for picture, name, left in zip(sample.originals(), ("image", "partner"), (0.5, 1.5), strict=True):
         axes = part.add_axes((left / width, 0.25, 0.85 / width, 0.6))
         axes.set_axis_off()
         axes.set_title(name, fontsize=9, pad=3)
-        _show(axes, picture.image, scene.caption(picture))
+        _show(axes, picture.image, sample.caption(picture))
     part.text(2.7 / width, 0.55, about, fontsize=10, va="center")
 
 
@@ -220,6 +220,6 @@ def _setting(key: str, value: Any) -> str:
     return f"{key}={str(value).lower() if isinstance(value, bool) else label(value)}"
 
 
-def _distribution(scene: Scene) -> str:
-    method = scene.cfg.method
+def _distribution(sample: Samples) -> str:
+    method = sample.cfg.method
     return f": λ ~ Beta({method.alpha:g}, {method.beta:g})" if "alpha" in method else ""

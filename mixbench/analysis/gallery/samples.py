@@ -38,7 +38,7 @@ class Picture:
     own: np.ndarray | None
 
 
-class Scene:
+class Samples:
     """Pairs of images of different classes, where there are, and what one method makes of them.
 
     note: what a reader must know beside the method's name.
@@ -46,7 +46,7 @@ class Scene:
 
     def __init__(self, job: Job, images: data.Split, note: str = ""):
         self.cfg, self.split, self.note = job.cfg, images, note
-        self.name = job.shown
+        self.name = job.display_name
         for settings in (self.cfg.method, *self.cfg.method.get("parts", {}).values()):
             if "p" in settings:
                 settings.p = 1.0  # an image that is left alone shows nothing

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mixbench.analysis import table
 from mixbench.analysis.compare import Experiment, Setting
-from mixbench.analysis.display import shown_gain
+from mixbench.analysis.display import display_gain
 from mixbench.analysis.recommend import p_text, points, recommend
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.analysis.report.evaluation import calibration, classes, cost
@@ -81,10 +81,10 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
 
 
 def _gain(method: Experiment, gain: Difference) -> list[str]:
-    ends = shown_gain(gain)
+    ends = display_gain(gain)
     interval = " to ".join(map(points, ends)) if ends else "–"
     p = "–" if method.p_holm is None else p_text(method.p_holm)
-    verdict = ("better" if gain.mean > 0 else "worse") if method.shown else "no"
+    verdict = ("better" if gain.mean > 0 else "worse") if method.significant else "no"
     return [f"{gain.mean:+.2f}", interval, f"{gain.pairs}", p, verdict]
 
 
