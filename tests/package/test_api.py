@@ -243,6 +243,13 @@ def test_signatures_are_real_and_what_is_promised_is_there():
         mb.nothing  # noqa: B018
 
 
+def test_the_notebook_of_the_readme_runs_as_it_stands(tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## In a notebook")[2].partition("\n## ")[0]
+    script = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    assert "label-mix" in own_process(script, cwd=tmp_path)
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_page_runs_as_it_stands(number, tmp_path):
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
