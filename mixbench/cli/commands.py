@@ -46,7 +46,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         combinations = [of_run(composer, one) for one in combinations]
         jobs = [job(composer.compose(one), _method(one)) for one in combinations if not flags.shows]
     if flags.shows:
-        return show(flags, list(map(str, combinations[0])))
+        return show(flags, combinations[0])
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)

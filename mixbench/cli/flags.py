@@ -8,8 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mixbench.core.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from mixbench.config.assignments import Word
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 CFG = ("job", "hydra", "all")
@@ -80,13 +84,15 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
     return flags
 
 
-def show(flags: Flags, overrides: Sequence[str]) -> int:
+def show(flags: Flags, given: "Sequence[Word]") -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
     import hydra
 
-    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, Apart
 
-    overrides = list(overrides) if "-sc" in flags.for_hydra else _checked(flags, overrides)
+    overrides = list(map(str, given))
+    if "-sc" not in flags.for_hydra:
+        overrides = _checked(flags, overrides)
     logging.raiseExceptions = False  # Hydra's handlers outlive the streams of an earlier call in this process
     before = sys.argv
     # What a part of a mixture takes is known only after composing (Composer._complete_parts): Hydra has to add it.
@@ -96,7 +102,7 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
     sys.argv = ["mixbench", *flags.for_hydra, *words]
     told = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(told), Apart():
             hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(_nothing)()
     except SystemExit as end:
         if end.code:

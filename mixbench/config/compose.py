@@ -44,8 +44,8 @@ UNFIT = (
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
 
 
-class _Apart:
-    """Copies of Hydra's global state, so that those of the application or Composer around are as they were after it."""
+class Apart:
+    """A context in which Hydra's globals are its own; those of the application or Composer around come back after it."""
 
     def __enter__(self) -> None:
         self._outer = GlobalHydra.instance(), VersionBase.instance()
@@ -76,7 +76,7 @@ class Composer:
 
     def __enter__(self) -> "Composer":
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_Apart())
+            stack.enter_context(Apart())
             initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
             self._entered = stack.pop_all()
         return self
