@@ -45,7 +45,7 @@ ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that
 
 
 class Apart:
-    """A context in which Hydra's globals are its own; those of the application or Composer around come back after it."""
+    """A context in which Hydra's globals are its own; those of an application or Composer around come back after it."""
 
     def __enter__(self) -> None:
         self._outer = GlobalHydra.instance(), VersionBase.instance()
