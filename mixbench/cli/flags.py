@@ -9,8 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mixbench.core.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from mixbench.config.assignments import Word
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 CFG = ("job", "hydra", "all")
@@ -89,16 +93,18 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
     return flags
 
 
-def show(flags: Flags, overrides: Sequence[str]) -> int:
+def show(flags: Flags, given: "Sequence[Word]") -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
     import hydra
 
-    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, searched
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, Apart, searched
     from mixbench.config.options import yaml_names
     from mixbench.config.own_groups import offered_folder
 
     completes = "-sc" in flags.for_hydra
-    overrides = list(overrides) if completes else _checked(flags, overrides)
+    overrides = list(map(str, given))
+    if not completes:
+        overrides = _checked(flags, overrides)
     logging.raiseExceptions = False  # Hydra's handlers outlive the streams of an earlier call in this process
     before = sys.argv
     # What a part of a mixture or a user's own function takes is known only after composing: Hydra has to add it.
@@ -110,6 +116,7 @@ def show(flags: Flags, overrides: Sequence[str]) -> int:
         with (
             offered_folder(partial(yaml_names, config_dir=flags.config_dir)) as offered,
             contextlib.redirect_stderr(told),
+            Apart(),
         ):
             found = [] if completes or offered is None else searched([offered])
             sys.argv = ["mixbench", *flags.for_hydra, *found, *words]

@@ -47,8 +47,8 @@ ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that
 SHOWN_NAME = r"[\w.+-]+"  # names of options that fit into any table and plot
 
 
-class _Apart:
-    """Copies of Hydra's global state, so that those of the application or Composer around are as they were after it."""
+class Apart:
+    """A context in which Hydra's globals are its own; those of an application or Composer around come back after it."""
 
     def __enter__(self) -> None:
         self._outer = GlobalHydra.instance(), VersionBase.instance()
@@ -80,7 +80,7 @@ class Composer:
 
     def __enter__(self) -> "Composer":
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_Apart())
+            stack.enter_context(Apart())
             initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
             offered = stack.enter_context(own_groups.offered_folder(self._names))
             self._entered = stack.pop_all()

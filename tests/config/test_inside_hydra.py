@@ -48,6 +48,11 @@ def test_also_where_composing_fails(application):
     assert hydra.compose("app", ["colour=blue"]) == EXPECTED
 
 
+def test_also_where_hydra_s_own_program_shows_something(application, mixbench):
+    assert mixbench("run", "n=7", "--cfg", "job").status == 0
+    assert hydra.compose("app", ["colour=blue"]) == EXPECTED
+
+
 def test_a_composer_inside_a_composer(application):
     with Composer() as outer:
         with Composer() as inner:

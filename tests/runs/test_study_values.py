@@ -175,3 +175,13 @@ def test_assignments_are_equal_where_kind_and_value_are(value):
 def test_words_of_a_command_stay_text():
     assert (key_of("n=20"), option_of("method='a b'"), value_of("n=1e1")) == ("n", "'a b'", 10.0)
     assert [o.value() for o in parse([f"k={text(value)}" for value in STRANGE])] == STRANGE
+
+
+def test_hydra_shows_the_configuration_with_these_values(mixbench):
+    names = ["a,b", "it's", "1e5", "null"]
+    write({"method": "none", "n": 20, "dataset.classes": [names]}, scales={"smoke": {"dataset.classes": [names[::-1]]}})
+    shown = mixbench("study", "mine", "--cfg", "job", "--config-dir", "own")
+    assert shown.status == 0, shown.err
+    assert OmegaConf.create(shown.out).dataset.classes == names
+    of_run = mixbench("run", "study=mine", "scale=smoke", "--cfg", "job", "--config-dir", "own")
+    assert OmegaConf.create(of_run.out).dataset.classes == names[::-1]

@@ -35,7 +35,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         combinations = [of_run(composer, one) for one in asked]
         jobs = [job_of(composer, one) for one in combinations if not flags.shows]
     if flags.shows:
-        return show(flags, list(map(str, combinations[0])))
+        return show(flags, combinations[0])
     warnings = list(filter(None, [collapsed(combinations, jobs)]))
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
@@ -68,7 +68,7 @@ def study(words: list[str]) -> int:
             raise unknown("study", flags.overrides[0], composer.options("study"))
         results_dir = f"results_dir={quoted(options.results_dir)}"
         if flags.shows:
-            return show(flags, list(map(str, combinations(composer, name, overrides)[0])))
+            return show(flags, combinations(composer, name, overrides)[0])
         planned = plan(composer, name, [*overrides, results_dir], options.limit)
         select.check_shown(planned, options)
         made = planned.jobs
