@@ -29,4 +29,5 @@ GROUPS = {
     "study": Group(listed="studies"),
 }
 OF_FUNCTIONS = tuple(name for name, group in GROUPS.items() if group.own_keys)  # their files name a function or network
-FIXED_KEYS = ("name", "version", "function", "code")  # set by an option's file; users choose another option instead
+OWN_FUNCTION_KEYS = ("function", "code")  # of an option that names a user's own function: where it is, its checksum
+FIXED_KEYS = ("name", "version", *OWN_FUNCTION_KEYS)  # set by an option's file; users choose another option instead
