@@ -126,7 +126,11 @@ def test_the_wheel_gives_runs_the_ids_and_numbers_of_the_checkout(trained, mixbe
 def test_an_own_method_trains_beside_the_installed_wheel(installed, tiny):
     folder = installed.elsewhere.parent / f"{installed.elsewhere.name}-own"
     (folder / "mine" / "method").mkdir(parents=True)
-    content = "def mine(images, targets, *, partner):\n    return images[partner], targets[partner]\n"
+    content = (
+        "from mixbench.mixing import Mixed, method\n\n\n"
+        '@method(draws=("partner",))\n'
+        "def mine(images, targets, *, partner):\n    return Mixed(images[partner], targets[partner])\n"
+    )
     (folder / "mine" / "method" / "mine.py").write_text(content)
     (folder / "mine" / "method" / "mine.yaml").write_text("function: mine.py:mine\n")
     there = Installed(installed.target, folder)

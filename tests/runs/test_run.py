@@ -33,7 +33,7 @@ from mixbench.core import numerics
 from mixbench.mixing import METHODS
 from mixbench.runs import run as run_module
 from mixbench.runs.store.store import Store
-from mixbench.training import loop
+from mixbench.training import engine, loop
 from mixbench.training import metrics as stored_metrics
 from mixbench.training.loop import Engine
 
@@ -365,7 +365,7 @@ def test_two_ways_to_say_the_same_train_the_same_run(trained, one, other):
 )
 def test_plans_drawn_step_by_step_train_the_same_run(trained, words, monkeypatch):
     at_once = trained(*words)
-    monkeypatch.setattr(loop, "PLAN_BYTES", 1)
+    monkeypatch.setattr(engine, "PLAN_BYTES", 1)
     assert trained(*words, "device=auto") == at_once
 
 
