@@ -14,7 +14,8 @@ def job_of(composer: Composer, words: Sequence[Word], aliases: bool = True) -> J
     """
     cfg = composer.compose(words)
     option = method_of(words)
-    display_name = composer.display_name(option, cfg.method.name)
+    name = cfg.method.get("name")  # a user's file may lack it, which `job` tells
+    display_name = composer.display_name(option, name) if isinstance(name, str) else None
     return job(cfg, option if aliases else display_name, display_name)
 
 

@@ -79,7 +79,7 @@ def stacked(images: Tensor | Pairs, labels: Tensor | None) -> tuple[Tensor, Tens
             raise ValueError("labels are missing: give images and labels, or a list of (image, label) pairs")
         return images, labels
     if labels is not None:
-        raise ValueError("labels stand in the pairs already: give a list of (image, label) pairs alone")
+        raise ValueError(f"images are of type {type(images).__name__}: must be a torch tensor, as labels are given too")
     of_pairs, their_labels = default_collate(list(images))
     return of_pairs, their_labels
 

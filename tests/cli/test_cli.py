@@ -539,7 +539,6 @@ def test_readers_never_import_torch(mixbench, tiny, tmp_path):
 import sys
 from mixbench.cli.main import main
 from mixbench.cli.commands import COMMANDS
-from mixbench.errors import UserError
 for words in (["--help"], ["list", "methods"], ["status"], ["status", "demo"], ["table", "dataset=digits"],
               ["table", "demo"], ["plot", "dataset=digits"]):
     status = main(words)

@@ -7,10 +7,14 @@ import sys
 import pytest
 
 HALVES = """\
+from mixbench.mixing import Mixed, method
+
+
+@method(draws=("partner",))
 def halves(images, targets, *, partner, left: float = 0.5):
     mixed = images.clone()
     mixed[..., round(left * images.shape[3]) :] = images[partner][..., round(left * images.shape[3]) :]
-    return mixed, left * targets + (1 - left) * targets[partner]
+    return Mixed(mixed, left * targets + (1 - left) * targets[partner])
 
 
 def turn(images, *, mirror):

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixbench.analysis import select
+from mixbench.analysis.frame import run_frame
 from mixbench.runs.store import metrics_schema
-from mixbench.stats import RULES
 from mixbench.training import metrics
 from mixbench.training.measured import MEASURES, SCALARS, Finished, measure
+from mixbench.training.rules import RULES
 
 LOGITS = np.random.default_rng(0).normal(size=(12, 3))
 LABELS = np.arange(12) % 3
@@ -90,7 +90,7 @@ def test_temperature_scaling_gives_what_it_names():
 
 
 def test_a_frame_has_a_column_for_each_value_and_rows_hold_what_was_stored():
-    frame = select._frame([stored(id="a")])
+    frame = run_frame([stored(id="a")])
     assert set(MEASURES) <= set(frame.columns)
     (row,) = frame.to_dict("records")
     for name in SCALARS:
