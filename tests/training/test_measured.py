@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixbench.analysis.frame import run_frame
+from mixbench.analysis.frame import NOT_KEYS, run_frame
 from mixbench.runs.store import metrics_schema
 from mixbench.training import metrics
 from mixbench.training.measured import MEASURES, SCALARS, Finished, measure
