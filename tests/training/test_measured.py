@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixbench.analysis.frame import NOT_KEYS, run_frame
+from mixbench.analysis.frame import identity_keys, run_frame
 from mixbench.runs.store import metrics_schema
 from mixbench.training import metrics
 from mixbench.training.measured import MEASURES, SCALARS, Finished, measure
@@ -95,4 +95,4 @@ def test_a_frame_has_a_column_for_each_value_and_rows_hold_what_was_stored():
     (row,) = frame.to_dict("records")
     for name in SCALARS:
         assert row[name] == stored().get(name) or (pd.isna(row[name]) and stored().get(name) is None)
-    assert not set(MEASURES) & set(select.identity_keys(frame))
+    assert not set(MEASURES) & set(identity_keys(frame))
