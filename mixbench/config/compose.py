@@ -43,6 +43,9 @@ UNFIT = (
     AssertionError,
 )
 
+# What every Composer without a user's own files composes alike: chosen options -> configuration, group -> its options.
+_OF_PACKAGE: tuple[dict[tuple[str, ...], DictConfig], dict[str, list[str]]] = ({}, {})
+
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
 SHOWN_NAME = r"[\w.+-]+"  # names of options that fit into any table and plot
 
@@ -86,6 +89,8 @@ class Composer:
             self._entered = stack.pop_all()
         if offered is not None:
             self._search = searched([*([self._own.resolve()] if self._own else []), offered])
+        if not self._search:  # a user's own files may change while a notebook runs; the package's do not
+            self._composed, self._options = _OF_PACKAGE
         return self
 
     def __exit__(self, *exc) -> None:
