@@ -1,6 +1,7 @@
-"""Shared fixtures: the command line called in a folder of its own, and the smallest run that is one."""
+"""Shared fixtures: the command line called in a folder of its own, the smallest run that is one, what a text counts."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,31 @@ def tiny() -> tuple[str, ...]:
         "train.eval_every=4",
         "train.checkpoint_every=3",
     )
+
+
+NUMBER = re.compile(r"(?<![\w.-])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?!\w|[.,]\d)")
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Callable[[str], list[float]]:
+    """The numbers of a text in their order, whatever words are around them; those inside a name do not count."""
+
+    def numbers(text: str) -> list[float]:
+        return [float(word.replace(",", "")) for word in NUMBER.findall(text)]
+
+    return numbers
+
+
+@pytest.fixture(scope="session")
+def counts() -> Callable[[str], dict[str, int]]:
+    """The words that a number stands before, such as the states of runs: word -> number."""
+
+    def counts(text: str) -> dict[str, int]:
+        found = re.findall(r"(?<![\w.,-])(\d+(?:,\d{3})*) ([a-z]+)", text)
+        assert len({word for _, word in found}) == len(found), f"a word is counted twice: {text}"
+        return {word: int(number.replace(",", "")) for number, word in found}
+
+    return counts
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_one_method_at_length(mixbench, tmp_path, name):
     assert words.count(name) == 1
     # In place of λ a method without one shows nothing; its masks are there all the same.
     assert any(word.startswith("λ = ") for word in words) == (name == "label-mix")
-    assert ("as a run draws it: λ ~ Beta(1, 1)" in words) == (name == "label-mix")
+    assert any("λ ~ Beta(1, 1)" in word for word in words) == (name == "label-mix")
     assert any("white: the" in word for word in words)
 
 
@@ -201,14 +201,15 @@ def test_a_mask_that_a_method_does_not_tell_is_not_drawn(asking, mixbench, tmp_p
     assert (call.status, call.err) == (0, "")
     words = texts(tmp_path / "pictures/looked-at.svg")
     assert any("does not" in word for word in words)
-    assert "by an untrained network" in " ".join(words)
+    assert "untrained" in " ".join(words)
 
 
 def test_a_method_that_needs_what_nothing_provides_is_refused(asking, mixbench, tmp_path):
     asked("taught", tmp_path / "mine")
     call = mixbench("gallery", "--config-dir", "mine", *SMALL, "method=taught")
     assert call.status == 2
-    assert "needs 'teacher', and nothing here provides it" in call.err
+    assert "'teacher'" in call.err
+    assert "providers=" in call.err
     assert call.err.count("\n") == 1
 
 

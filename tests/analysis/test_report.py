@@ -311,22 +311,25 @@ def test_provenance_lists_what_runs_share_and_what_not(report, results):
         }
         (folder / "provenance.json").write_text(json.dumps(origin))
     page, _ = report("demo", "n=20")
-    shared = page.source[page.source.index('id="provenance"') :]
-    assert "<dt>device</dt><dd>a card</dd>" in shared
-    assert f"<dt>data (SHA-256)</dt><dd>{'f' * 12}</dd>" in shared
+    section = page.source[page.source.index('id="provenance"') :]
+    shared = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", section))
+    assert shared["device"] == "a card"
+    assert [value for key, value in shared.items() if "SHA-256" in key] == ["f" * 12]
+    assert "libraries" not in shared
     runs = page.table("run", "accuracy")
     assert len(runs) == 9
     assert sorted(row["libraries"] for row in runs) == ["torch 2.11"] * 8 + ["torch 2.12"]
     assert {row["seed"] for row in runs} == {"0", "1", "2"}
 
 
-def test_unreadable_provenance_is_counted(report, results):
+def test_unreadable_provenance_is_counted(report, results, numbers):
     folders = sorted((results / "runs").glob("digits-n20-*"))
     for folder in folders[:4]:
         (folder / "provenance.json").write_text('{"device": "a card"}')
     (folders[4] / "provenance.json").write_text("{broken")
     _, text = report("demo", "n=20")
-    assert "5 of them have no provenance.json that can be read" in text
+    (line,) = [line for line in text.splitlines() if "provenance.json" in line]
+    assert numbers(line.replace(str(results), ""))[-2:] == [9, 5]
 
 
 def test_a_title_is_text_not_markup(report, results, tmp_path):
@@ -356,15 +359,18 @@ def test_published_numbers_stand_in_the_report(report, results):
 
 def test_runs_without_a_baseline_have_a_report_too(report):
     page, _ = report("method=label-mix")
-    assert "gains cannot be told" in page.text
-    assert "No method has a run on the same subset and seed" in page.text
+    assert "method=none" in page.text  # what is missing
+    assert "Gains over none" in page.headings
+    assert not [table for table in page.tables if "gain" in table[0]]
 
 
 def test_without_a_run_nothing_is_written(results, capsys, tmp_path):
     shutil.rmtree(results / "runs")
     before = sorted(tmp_path.rglob("*"))
     assert main(["report", "demo", f"results_dir={results}"]) == 1
-    assert "no run of this selection is stored" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert str(results / "runs") in told
+    assert told.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -384,7 +384,8 @@ def test_other_images_under_the_name_of_stored_ones_are_refused(mixbench, tmp_pa
     for more in ([], ["force=true"], ["n=5"]):
         call = mixbench(*words, *more)
         assert call.status == 2
-        assert call.err.startswith("mixbench: dataset.name=my: ")
+        assert call.err.startswith("mixbench: ")
+        assert "dataset.name=my:" in call.err
         assert call.err.count("\n") == 1
         assert contents(tmp_path) == before
     assert mixbench(*words, "dataset.name=other").status == 0
@@ -397,7 +398,8 @@ def test_a_sweep_over_archives_of_one_name_is_refused(mixbench, tmp_path):
     words = ["dataset=npz", "dataset.path=a/my.npz,b/my.npz", "n=4", "model.width=2", "train.steps=2", "device=cpu"]
     call = mixbench("sweep", *words)
     assert call.status == 2
-    assert call.err.startswith("mixbench: dataset.name=my: ")
+    assert call.err.startswith("mixbench: ")
+    assert "dataset.name=my:" in call.err
     assert not (tmp_path / "results").exists()
 
 
@@ -495,7 +497,7 @@ def test_info_shows_the_first_run(mixbench, tmp_path, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_multirun_and_sweep_are_the_same_and_hydra_writes_nothing(mixbench, tiny, tmp_path):
+def test_run_multirun_and_sweep_are_the_same_and_hydra_writes_nothing(mixbench, tiny, numbers, tmp_path):
     values = ["seed=0,1", "method=label-mix,mixup"]  # two names of one method: two runs
     assert mixbench("run", *tiny, *values, "-m").status == 0
     names = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
@@ -513,7 +515,7 @@ def test_run_multirun_and_sweep_are_the_same_and_hydra_writes_nothing(mixbench, 
     for words in (["run", "--multirun"], ["run", "-m"], ["sweep"]):
         call = mixbench(*words, *tiny, *values)
         assert call.status == 0
-        assert "2 runs, 2 of them finished already" in call.out
+        assert numbers(call.out.splitlines()[0]) == [2, 2]  # runs, and those that are finished already
     mixbench("run", *tiny, "--cfg", "hydra")
     assert {path.name for path in tmp_path.iterdir()} == {"results"}
 
@@ -551,7 +553,7 @@ for words in (["--help"], ["list", "methods"], ["status"], ["status", "demo"], [
     assert (tmp_path / "results/selection,dataset=digits/accuracy.png").exists()
 
 
-def test_own_yaml_is_found_with_config_dir(mixbench, tiny, tmp_path):
+def test_own_yaml_is_found_with_config_dir(mixbench, tiny, numbers, tmp_path):
     for name, text in (("method/my-cutmix.yaml", OWN_METHOD), ("study/mine.yaml", OWN_STUDY)):
         path = tmp_path / "my_configs" / name
         path.parent.mkdir(parents=True)
@@ -566,7 +568,8 @@ def test_own_yaml_is_found_with_config_dir(mixbench, tiny, tmp_path):
     size = [word for word in tiny if word.startswith(("model", "train", "precision", "device"))]
     trained = mixbench("study", "mine", *own, *size)
     assert trained.status == 0, trained.err
-    assert "4 of 4 runs are finished" in trained.out
+    assert [4, 4] in [numbers(line) for line in trained.out.splitlines() if "results/runs/" in line]
+    assert len(list(tmp_path.glob("results/runs/*/metrics.json"))) == 4
     assert "My own comparison" in trained.out
     assert len(list(tmp_path.glob("results/mine,*/accuracy.md"))) == 1
     assert "4 finished" in mixbench("status", "mine", *own, *size).out
@@ -686,9 +689,10 @@ def test_a_study_that_is_no_study_is_a_mistake(mixbench, tmp_path, text, told):
     assert call.err.count("\n") == 1
 
 
-def test_a_studys_methods_may_be_chosen_by_an_alias(mixbench):
-    assert mixbench("status", "demo", "method=mixup").out.startswith("study demo in results/runs/: 12 missing\n")
-    assert mixbench("status", "demo", "method=cutmix").out.startswith("study demo in results/runs/: 12 missing\n")
+def test_a_studys_methods_may_be_chosen_by_an_alias(mixbench, counts):
+    for method in ("mixup", "cutmix"):
+        head = mixbench("status", "demo", f"method={method}").out.splitlines()[0]
+        assert counts(head) == {"missing": 12}
 
 
 def test_an_interrupt_that_another_error_hides_is_an_interrupt(mixbench, monkeypatch):

@@ -76,14 +76,15 @@ def test_a_comma_parts_paths_unless_a_file_has_it(here, text, there, found):
 
 
 def test_home_is_the_users(here, monkeypatch):
-    monkeypatch.setenv("HOME", str(here / "my home"))
-    (here / "my home").mkdir()
+    home = here / "my home"
+    monkeypatch.setenv("HOME", str(home))
+    home.mkdir()
     (override,) = parse(["dataset.path=~/my.npz"])
-    assert values(override) == [f"{here}/my home/my.npz"]
+    assert values(override) == [f"{home}/my.npz"]
     for name in ("a.npz", "b.npz"):
-        (here / "my home" / name).touch()
+        (home / name).touch()
     (override,) = parse(["dataset.path=~/a.npz,~/b.npz"])
-    assert values(override) == [f"{here}/my home/{name}" for name in ("a.npz", "b.npz")]
+    assert values(override) == [f"{home}/{name}" for name in ("a.npz", "b.npz")]
 
 
 def test_words_that_are_no_paths_keep_hydras_meaning():
@@ -112,7 +113,7 @@ def test_paths_of_all_kinds_serve_a_run_and_its_readers(mixbench, tmp_path, monk
     assert "name: mine" in mixbench(*words, "--cfg", "job").out
     call = mixbench(*words)
     assert call.status == 0, call.err
-    assert list(tmp_path.glob("my results, (new)/runs/mine-n4-cutmix-*/metrics.json"))
+    assert list((tmp_path / "my results, (new)" / "runs").glob("mine-n4-cutmix-*/metrics.json"))
     call = mixbench("table", "dataset=mine", "results_dir=my results, (new)", "out=~/tables (1)")
     assert call.status == 0, call.err
     assert (tmp_path / "home" / "tables (1)" / "accuracy.csv").exists()

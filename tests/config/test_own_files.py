@@ -142,7 +142,8 @@ def test_a_study_that_does_not_fit_together_is_told(mixbench, tmp_path, changed,
 def test_a_key_beside_the_study_that_is_none_is_named(mixbench, tmp_path):
     call = mixbench("study", "mine", *own("study", STUDY.format(more="sed: 3", changed=GRIDS)))
     refused(call, tmp_path)
-    assert "'sed' (did you mean seed?)" in call.err
+    assert "'sed'" in call.err
+    assert "seed?" in call.err
 
 
 @pytest.mark.parametrize("word", ["rows=nn", "columns=methods"])

@@ -124,7 +124,7 @@ def mixture(*names, per_sample=False):
 def test_a_need_is_served_by_the_context_and_refused_without_one(table):
     single = build(validated("taught"))
     assert torch.equal(single(IMAGES, TARGETS, {}, StandIns()).targets, torch.zeros(2, 2))
-    with pytest.raises(UserError, match="needs 'teacher', and nothing here provides it"):
+    with pytest.raises(UserError, match=r"'teacher'.*providers="):
         single(IMAGES, TARGETS, {})
 
 
@@ -143,7 +143,7 @@ def test_a_mixture_does_not_know_its_own_share_where_a_part_does_not(table):
 
 
 def test_more_rows_are_no_part_of_a_mixture(table):
-    with pytest.raises(UserError, match=r"method\.parts\.doubled: doubled cannot be part of a mixture"):
+    with pytest.raises(UserError, match=r"^method\.parts\.doubled: doubled "):
         mixture("doubled", "none")(IMAGES, TARGETS, {"part": torch.tensor([0, 0])})
 
 

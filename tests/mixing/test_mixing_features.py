@@ -1,5 +1,7 @@
 """Manifold mixup: at the input it is label_mix; at hidden layers, features and gradients by hand."""
 
+import re
+
 import pytest
 import torch
 
@@ -87,7 +89,7 @@ def test_gradients_in_half_precision_and_memory_layout(memory_format):
 
 @pytest.mark.parametrize("layers", [(), ("stage1", "stage1")])
 def test_layers_that_cannot_be_drawn_are_named(layers):
-    with pytest.raises(ValueError, match=r"^layers=\[.*\]: must be one or more different names"):
+    with pytest.raises(ValueError, match=f"^{re.escape(f'layers={list(layers)}')}: "):
         manifold(batch(3, 8, 8), torch.eye(6), partner=PARTNER, lam=LAM, layer=drawn(0.5), layers=layers)
 
 

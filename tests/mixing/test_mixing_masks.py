@@ -55,7 +55,7 @@ def test_smoothmix_by_hand(height, width, bounds):
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.5), (0.6, 0.5)])
 def test_smoothmix_names_widths_that_are_none(low, high):
     some = {"partner": torch.tensor([0]), "applied": torch.tensor([True]), "centre": torch.zeros(1, 2).long()}
-    with pytest.raises(ValueError, match=rf"^min_sigma={low}: must be above 0 and at most max_sigma, 0.5$"):
+    with pytest.raises(ValueError, match=rf"^min_sigma={low}: .*\b0\b.*\bmax_sigma\b.*\b0\.5$"):
         smoothmix(torch.ones(1, 1, 8, 8), torch.eye(1), size=torch.rand(1), **some, min_sigma=low, max_sigma=high)
 
 
@@ -147,7 +147,7 @@ def test_a_field_of_the_published_code_has_one_period_along_its_rows_at_most():
 
 def test_the_published_spectrum_needs_three_rows():
     for height, width in ((1, 32), (2, 7), (1, 1)):
-        with pytest.raises(ValueError, match=r"^spectrum=published: .*too small"):
+        with pytest.raises(ValueError, match=rf"^spectrum=published: .*\b{height}x{width}\b.*\b3x2\b"):
             low_frequency(normal(1, height, width // 2 + 1, 2), height, width, 3.0, "published")
     assert low_frequency(normal(1, 3, 4, 2), 3, 7, 3.0, "published").shape == (1, 3, 7)
 

@@ -233,5 +233,5 @@ def test_gridmix_by_brute_force(height, width, grid, masks):
 
 def test_gridmix_names_a_grid_that_is_none():
     decided = {"partner": torch.tensor([0]), "lam": torch.ones(1), "noise": torch.randn(1, 8, 5, 2)}
-    with pytest.raises(ValueError, match=r"^grid=1: must be at least 2$"):
+    with pytest.raises(ValueError, match=r"^grid=1: .*\b2$"):
         gridmix(torch.ones(1, 1, 8, 8), torch.eye(1), **decided, grid=1)

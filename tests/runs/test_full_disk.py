@@ -267,7 +267,7 @@ def test_the_reason_is_the_disks_whatever_the_writer_makes_of_it(tmp_path, monke
     (tmp_path / "checkpoint.pt").write_text("old")
     broken = Broken(tmp_path, monkeypatch)
     broken.set(range(2, 10**9), errno.ENOSPC)
-    with pytest.raises(CannotWrite, match=r"checkpoint.pt: cannot be written \(No space left on device\)") as raised:
+    with pytest.raises(CannotWrite, match=r"checkpoint\.pt: .*No space left on device") as raised:
         files.write(tmp_path / "checkpoint.pt", lambda file: kind({"weights": torch.zeros(10**5)}, file))
     assert raised.value.errno == errno.ENOSPC
     assert tree(tmp_path) == {"checkpoint.pt": b"old"}

@@ -144,8 +144,8 @@ def test_smoke_trains_and_its_table_says_so(mixbench, tmp_path, name):
     finished = sorted(path.parent.name for path in (tmp_path / "out" / "runs").glob("*/metrics.json"))
     assert len(finished) == RUNS[name]["smoke"]
     written = (tmp_path / "out" / f"{name},scale=smoke" / "accuracy.md").read_text()
-    assert "Changed from that: scale=smoke (" in written
-    assert "train.steps=4" in written
+    (changed,) = [line for line in written.splitlines()[1:] if "scale=smoke" in line]
+    assert "train.steps=4" in changed
     assert sorted(path.name for path in (tmp_path / "out" / "runs").glob("digits-*")) == finished
 
 
@@ -380,7 +380,7 @@ def test_a_key_of_a_pair_chooses_among_the_pairs(plan, words, runs):
 
 
 def test_values_that_no_pair_has_together_are_a_mistake(plan):
-    with pytest.raises(UserError, match=r"method\.beta in study alpha-sweep '8'"):
+    with pytest.raises(UserError, match=r"method\.beta.*alpha-sweep.*'8'"):
         plan("alpha-sweep", "method.alpha=0.1", "method.beta=8")
 
 
@@ -433,7 +433,8 @@ def test_a_table_at_another_scale_says_so_and_shows_no_published_numbers(made_up
     built = table.build(chosen)
     text = table.markdown(chosen, built)
     changed = "scale=cpu (n=100,250,500,1000, model.width=16, train.steps=1000, train.eval_every=100)"
-    assert f"Changed from that: {changed}. Published numbers are not shown" in text
+    (line,) = [line for line in text.splitlines() if changed in line]
+    assert "Published" in line  # that there are such numbers, which are not shown
     assert built.published == {}
     assert chosen.out.name == "small-data,scale=cpu"
 

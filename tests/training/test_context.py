@@ -167,7 +167,7 @@ def test_targets_of_a_teacher():
     torch.testing.assert_close(mixed.targets, (expected.flatten(1) @ rows).softmax(dim=1))
 
     wrong = engine_of("taught_mixup", providers=Providers(teacher=lambda images: images.flatten(1)), **settings)
-    with pytest.raises(UserError, match=r"the teacher returned logits of shape \[6, 64\]: must be \[6, 10\]"):
+    with pytest.raises(UserError, match=r"teacher.*\[6, 64\].*\[6, 10\]"):
         wrong.batch(first_step(wrong))
 
 
@@ -195,15 +195,15 @@ def test_rows_of_generated_images_and_their_weights(loss):
     torch.testing.assert_close(ones, engine.loss(logits, mixed.targets, decided=decided))
 
 
-@pytest.mark.parametrize("name", ["taught_mixup", "half_generated"])
-def test_without_a_provider_it_is_refused_before_anything_is_loaded(name):
+@pytest.mark.parametrize(("name", "need"), [("taught_mixup", "teacher"), ("half_generated", "generated")])
+def test_without_a_provider_it_is_refused_before_anything_is_loaded(name, need):
     settings = {"alpha": 1.0, "beta": 1.0, "p": 1.0, "per_sample": False} if name == "taught_mixup" else {}
-    with pytest.raises(UserError, match=r"the method needs '(teacher|generated)', and nothing here provides it"):
+    with pytest.raises(UserError, match=f"'{need}'.*providers="):
         check(config(name, **settings))
     every = Providers(teacher=lambda images: images, generated=lambda index: index)
     check(config(name, **settings), every)
     engine = engine_of(name, **settings)
-    with pytest.raises(UserError, match="nothing here provides it"):
+    with pytest.raises(UserError, match=f"'{need}'.*providers="):
         engine.batch(first_step(engine))
 
 
@@ -212,5 +212,5 @@ def test_a_network_that_names_no_layer_for_attention_is_refused(monkeypatch):
 
     check(config("halves_by_attention"))
     monkeypatch.delattr(ResidualNetwork, "ATTENTION")
-    with pytest.raises(UserError, match="model=preact_resnet18: names no layer for attention"):
+    with pytest.raises(UserError, match=r"^model=preact_resnet18: .*attention"):
         check(config("halves_by_attention"))
