@@ -3,7 +3,6 @@
 Loading, comparing and recommending import neither torch nor Hydra.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,12 @@ import pandas as pd
 
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError, unknown
+from mixbench.runs import grids
 from mixbench.runs.store import store
 
 if TYPE_CHECKING:
-    from mixbench.config.identity import Job
     from mixbench.runs.observer import Observer
+    from mixbench.runs.planning import Planned
     from mixbench.runs.sweep import Sweep
 
 __all__ = ["Run", "RunFailed", "UserError", "compare", "load_runs", "recommend", "run", "study", "sweep"]
@@ -55,11 +55,14 @@ class Run:
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:
         """Logits float16 [N, K] and labels int32 [N] of the evaluation images.
 
-        Raises FileNotFoundError where they were not kept, or are damaged.
+        Raises FileNotFoundError where they were not kept, ValueError where they are damaged.
         """
+        path = self.folder / "predictions.npz"
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: the predictions of this run were not kept")
         found = store.read_predictions(self.folder)
         if found is None:
-            raise FileNotFoundError(f"{self.folder / 'predictions.npz'}: there are no predictions of this run")
+            raise ValueError(f"{path}: is damaged, or no file of predictions")
         return found
 
 
@@ -73,15 +76,22 @@ def run(
     """Make one run, or find it made.
 
     results_dir: where runs are stored.
-    config_dir: a folder of your own YAML files and functions, as --config-dir.
+    config_dir: a folder of your own YAML files and functions, as --config-dir; None: the one that the environment
+        variable MIXBENCH_CONFIG_DIR names, if any.
     progress: "off", silent; "on", a bar and lines on standard error; "auto", a bar on a terminal, else lines.
     settings: the keys of `mixbench run`, such as method="mixup", n=500; those with a dot as **{"model.width": 16}.
     Returns the run, which is finished.
     Raises UserError for a mistake in the settings, RunFailed, KeyboardInterrupt.
     """
-    jobs = _jobs({key: [value] for key, value in settings.items()}, results_dir, config_dir, progress)
-    made = _make(jobs, progress)
-    return Run(jobs[0].id, made.store.folder(jobs[0].id))
+    try:
+        made = _make(grids.runs_of(_one_value(settings), results_dir, config_dir, progress, limit=None), progress)
+    except UserError as error:
+        several = [key for key, value in settings.items() if isinstance(value, list | tuple | range | np.ndarray)]
+        if several:
+            raise UserError(f"{error} ({several[0]} has several values: mixbench.sweep makes a run of each)") from error
+        raise
+    (job,) = made.jobs
+    return Run(job.id, made.store.folder(job.id))
 
 
 def sweep(
@@ -90,18 +100,20 @@ def sweep(
     results_dir: str | Path = "results",
     config_dir: str | Path | None = None,
     progress: str = "off",
+    limit: int | None = grids.LIMIT,
 ) -> pd.DataFrame:
     """Make every run of a grid that is not finished.
 
-    grid: key -> a value, or a list, tuple, range or array of values. Every combination is a run; a key that a method
-    does not have, such as method.alpha of none, stays out of that method's runs. An option whose value is itself a
-    list stands in a list: {"method.layers": [["input", "stage1"]]}.
+    grid: key -> a value, or several: a list, tuple, range, array or series. Every combination is a run; a key that a
+        method does not have, such as method.alpha of none, stays out of that method's runs. An option whose value is
+        itself a list stands in a list: {"method.layers": [["input", "stage1"]]}.
     results_dir, config_dir, progress: as in `run`.
+    limit: the most combinations that are not taken for a slip; None: any number.
     Returns the runs as `load_runs` does, a row each.
     Raises UserError before anything is trained; RunFailed where a run failed, after all others; KeyboardInterrupt.
     """
-    jobs = _jobs({key: _values(value) for key, value in grid.items()}, results_dir, config_dir, progress)
-    return _frame_of(_make(jobs, progress))
+    planned = grids.runs_of(grids.values(grid), results_dir, config_dir, progress, limit)
+    return _frame_of(_make(planned, progress))
 
 
 def study(
@@ -110,24 +122,19 @@ def study(
     results_dir: str | Path = "results",
     config_dir: str | Path | None = None,
     progress: str = "off",
+    limit: int | None = grids.LIMIT,
     **settings: Any,
 ) -> pd.DataFrame:
     """Make every run of a study that is not finished, as `mixbench study` does; nothing but the runs is written.
 
     name: of a study, see `mixbench list studies`.
-    results_dir, config_dir, progress: as in `run`.
+    results_dir, config_dir, progress, limit: as in `sweep`.
     settings: scale="smoke", or values in place of the study's, such as n=[100, 250].
     Returns the study's runs as `load_runs` does, a row each.
     Raises as `sweep`.
     """
-    from mixbench.config.compose import Composer
-    from mixbench.runs.study import plan
-
-    values = {key: _values(value) for key, value in settings.items()}
-    words = _words({**values, "results_dir": [str(results_dir)], "progress": [progress]})
-    with Composer(_text(config_dir)) as composer:
-        planned = plan(composer, name, words, None)
-    return _frame_of(_make(planned.jobs, progress), planned.variants)
+    planned, variants = grids.runs_of_study(name, grids.values(settings), results_dir, config_dir, progress, limit)
+    return _frame_of(_make(planned, progress), variants)
 
 
 def load_runs(results_dir: str | Path = "results", *, study: str | None = None) -> pd.DataFrame:
@@ -136,7 +143,8 @@ def load_runs(results_dir: str | Path = "results", *, study: str | None = None) 
     results_dir: of the store.
     study: the records that came with a study, in <results_dir>/<study>/runs; None: your own, in <results_dir>/runs.
     Returns a row for each run: its configuration (n, method, method.alpha, …), what was measured (final_accuracy in
-    percent, …), id and folder; dtypes are nullable. Damaged runs are left out with a warning.
+    percent, …), id and folder. Dtypes are nullable; a value that is a list stands as its text. Damaged and unfinished
+    runs are left out with a warning.
     Raises UserError where there is no such folder.
     """
     import warnings
@@ -200,43 +208,34 @@ def recommend(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final")
 
 def _settings(runs: pd.DataFrame, baseline: str, rule: str) -> Sequence[Any]:
     from mixbench.analysis.compare import compare as compared
+    from mixbench.analysis.frame import SEEDS
     from mixbench.training.rules import RULES
 
     if rule not in RULES:
         raise unknown("rule", rule, RULES)
-    needed = ("cell", "method", "n", RULES[rule].key) if len(runs) else ("cell",)
+    needed = ("cell", "method", "n", *SEEDS, RULES[rule].key) if len(runs) else ("cell",)
     if missing := [key for key in needed if key not in runs]:
         raise UserError(f"runs: has no column {missing[0]}; give what mixbench.load_runs returns, or some of its rows")
     if len(runs) and baseline != BASELINE and baseline not in (methods := set(runs["method"].dropna())):
-        raise unknown("baseline", baseline, methods)
+        from mixbench.config.compose import Composer
+
+        with Composer() as composer:  # an alias, such as mixup, is stored under the name of its method
+            method = composer.method_name(baseline)
+        if method not in methods:
+            raise unknown("baseline", baseline, methods)
+        baseline = method
     return compared(runs, rule, (baseline,))
 
 
-def _jobs(
-    grid: Mapping[str, Sequence[Any]], results_dir: str | Path, config_dir: str | Path | None, progress: str
-) -> "list[Job]":
-    """The jobs of every combination of the values."""
-    from mixbench.config.assignments import Assignment
-    from mixbench.config.combinations import fitting
-    from mixbench.config.compose import Composer
-    from mixbench.config.jobs import job_of
-
-    for key, values in grid.items():
-        if not len(values):
-            raise UserError(f"{key}: has no value")
-    choices = [[Assignment(key, _plain(key, value)) for value in values] for key, values in grid.items()]
-    always = [Assignment("results_dir", str(results_dir)), Assignment("progress", progress)]
-    jobs = []
-    with Composer(_text(config_dir)) as composer:
-        for words in fitting(composer, [list(words) for words in itertools.product(*choices)]):
-            jobs.append(job_of(composer, [*words, *always]))
-    return jobs
+def _one_value(settings: Mapping[str, Any]) -> dict[str, list[Any]]:
+    return {key: [value] for key, value in settings.items()}
 
 
-def _make(jobs: "Sequence[Job]", progress: str) -> "Sweep":
+def _make(planned: "Planned", progress: str) -> "Sweep":
     from mixbench.runs.sweep import run_jobs
 
-    made = run_jobs(jobs, jobs[0].cfg.results_dir, observer=_observer(jobs[0].cfg.results_dir, progress))
+    results_dir = planned.jobs[0].cfg.results_dir
+    made = run_jobs(planned.jobs, results_dir, planned.warnings, _observer(results_dir, progress))
     if made.interrupted:
         raise KeyboardInterrupt
     if made.failed:
@@ -251,7 +250,7 @@ def _observer(results_dir: str, progress: str) -> "Observer | None":
         return None
     from mixbench.cli.console import Console
 
-    return Console(store.Store(results_dir))
+    return Console(store.Store(results_dir), to_stderr=True)
 
 
 def _frame_of(made: "Sweep", variants: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -273,35 +272,3 @@ def _column(values: Any) -> Any:
     if any(isinstance(value, float) for value in values):
         return values.astype("Float64")
     return values.convert_dtypes()
-
-
-def _words(grid: Mapping[str, Sequence[Any]]) -> list[str]:
-    from mixbench.config.overrides import text
-
-    return [f"{key}={','.join(text(_plain(key, value)) for value in values)}" for key, values in grid.items()]
-
-
-def _values(value: Any) -> Sequence[Any]:
-    """The values that a key of a grid is to take."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return list(value) if isinstance(value, list | tuple | range | set) else [value]
-
-
-def _plain(key: str, value: Any) -> Any:
-    """A value as YAML has it. Raises UserError for another kind."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return [_plain(key, item) for item in value]
-    if isinstance(value, Mapping):
-        return {name: _plain(key, item) for name, item in value.items()}
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    raise UserError(f"{key}={value!r}: must be a text, a number, true or false, a list, a dictionary, or None")
-
-
-def _text(path: str | Path | None) -> str | None:
-    return None if path is None else str(path)

@@ -46,9 +46,9 @@ def _tell_end(sweep: Sweep) -> int:
 class Console(Observer):
     """Prints results to standard output, and everything else to standard error."""
 
-    def __init__(self, results: Store):
-        """results: where the runs go."""
-        self._results = results
+    def __init__(self, results: Store, to_stderr: bool = False):
+        """results: where the runs go. to_stderr: print results to standard error too."""
+        self._results, self._to_stderr = results, to_stderr
         self._names: dict[str, str] = {}
 
     def warn(self, line: str) -> None:
@@ -60,11 +60,11 @@ class Console(Observer):
     def begin(self, jobs: Sequence[Job], finished: Sequence[Result], names: dict[str, str]) -> None:
         self._names = names
         if len(jobs) == 1 and finished:
-            print(self._line(finished[0], 1, 1))
+            self._print(self._line(finished[0], 1, 1))
         elif len(jobs) > 1:
             others = sum(bool(result.note) for result in finished)
             by_others = f" ({others} by other code)" if others else ""
-            print(f"{len(jobs)} runs, {len(finished)} of them finished already{by_others}")
+            self._print(f"{len(jobs)} runs, {len(finished)} of them finished already{by_others}")
 
     def run(self, label: str, job: Job, advice: str | None, left: TimeLeft | None) -> RunProgress:
         return RunProgress(label, job.cfg.train.steps, job.cfg.progress, advice, left)
@@ -73,10 +73,13 @@ class Console(Observer):
         line = self._line(result, number, count)
         if left is not None and result.job.cfg.progress != "off":
             line += f"; about {duration(left)} left"
-        print(line, flush=True)
+        self._print(line)
 
     def stopping(self) -> None:
         streams.tell_at_once("stopping after this step; again to stop at once")
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
 
     def _line(self, result: Result, number: int, count: int) -> str:
         name = self._names[result.job.id]

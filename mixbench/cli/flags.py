@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mixbench.config.folder import config_folder
 from mixbench.core.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ SHOWS = (
     "--version",
 )  # flags that show something and train nothing
 DRY_RUN = "--dry-run"  # ours: what would be trained, and what it would cost
-CONFIG_DIR = "MIXBENCH_CONFIG_DIR"  # environment variable: remembers --config-dir FOLDER
 YES = "--yes"  # ours: go on where a command asks for more runs than overrides.LIMIT
 ADDED = ("method.", "augment.", "loss.", "model.")  # keys that may stand in no YAML file
 BARE = (DRY_RUN, YES, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
@@ -82,12 +82,10 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
         flags.yes |= name == YES
         if name not in ("--multirun", "-m", "--run", "-r", DRY_RUN, YES):
             flags.for_hydra += [name, value] if value else [name]
-    remembered = os.environ.get(CONFIG_DIR)
-    if flags.config_dir is None and remembered and "--config-dir" in known:
-        flags.config_dir = os.path.expanduser(remembered)
-        if not os.path.isdir(flags.config_dir):
-            raise UserError(f"{CONFIG_DIR}={remembered}: no such folder; correct it, or unset {CONFIG_DIR}")
-        flags.for_hydra += ["--config-dir", flags.config_dir]
+    if "--config-dir" in known:
+        given, flags.config_dir = flags.config_dir, config_folder(flags.config_dir)
+        if given is None and flags.config_dir is not None:
+            flags.for_hydra += ["--config-dir", flags.config_dir]
     if all(not set(names).isdisjoint(flags.for_hydra) for names in CHOICES):
         raise UserError("--cfg and --info show different things; give one of them")
     return flags

@@ -69,7 +69,7 @@ def load(composer: Composer, name: str) -> StudyConfig:
     return study
 
 
-def plan(composer: Composer, name: str, overrides: Sequence[str] = (), limit: int | None = LIMIT) -> Study:
+def plan(composer: Composer, name: str, overrides: Sequence[Word] = (), limit: int | None = LIMIT) -> Study:
     """The study's runs under the overrides, which are as in `combinations`. Raises UserError beyond `limit` runs."""
     settings = load(composer, name)
     scale, scaled, given = _scaled(settings, overrides)
@@ -84,41 +84,41 @@ def plan(composer: Composer, name: str, overrides: Sequence[str] = (), limit: in
     if any("dataset" in row for row in settings.published):  # which say themselves of which data they are
         axes.add("dataset.name")
     changes = [f"{SCALE}={scale}"] * (scale != settings.scale)
-    parsed = parse(given)
-    changes += [line_of(o) for o in parsed if o.key_or_group not in axes | INERT]
-    if not changes and not {o.key_or_group for o in parsed} - INERT:  # of all that is published some run must be
+    changes += [one.line for one in given if one.key not in axes | INERT]
+    said = {one.key for one in given}
+    if not changes and not said - INERT:  # of all that is published some run must be
         keys = {key for one in ordered for key in completed(one.identity)}
         check_published_keys(name, settings, keys, composer.options("method"))
     own = _own_methods(composer, name, settings)
     further = list(dict.fromkeys(one.identity["method"] for one in ordered if one.identity["method"] not in own))
-    said = {o.key_or_group for o in parsed}
     fewer = collapsed([[w for w in words if key_of(w) in said] for _, words in every], made)
     as_overrides = [f"{key}={','.join(map(text, values))}" for key, values in scaled.items()]
     return Study(settings, ordered, variants, scale, as_overrides, changes, further, fewer)
 
 
-def combinations(composer: Composer, name: str, overrides: Sequence[str] = ()) -> list[list[Word]]:
+def combinations(composer: Composer, name: str, overrides: Sequence[Word] = ()) -> list[list[Word]]:
     """The words of each run, `study=NAME` first.
 
     overrides: `scale` chooses a scale of the study, `method` among its methods and further ones, a key that a grid sets
     together with another among its values; another key of a grid gets the values given in place of the grid's; any
-    other key is set for all runs that have it. Raises UserError where one of them does not fit.
+    other key is set for all runs that have it. Several assignments of one key are several values, as in n=100,250.
+    Raises UserError where one of them does not fit.
     """
     settings = load(composer, name)
     _, scaled, given = _scaled(settings, overrides)
     return [[f"study={name}", *words] for _, words in _combinations(composer, settings, scaled, given, LIMIT)]
 
 
-def of_run(composer: Composer, overrides: Sequence[str]) -> list[Word]:
+def of_run(composer: Composer, words: Sequence[Word]) -> list[Word]:
     """The words of `mixbench run`, where study=NAME may come with a scale: what that sets for a single run."""
-    parsed = parse(overrides)
-    if not any(o.key_or_group == SCALE for o in parsed):
-        return list(overrides)
-    name = next((o.value() for o in parsed if o.key_or_group == "study"), None)
+    if not any(key_of(word) == SCALE for word in words):
+        return list(words)
+    name = next((value_of(word) for word in words if key_of(word) == "study"), None)
     if name is None:
         raise UserError("scale=… belongs to a study: mixbench study NAME scale=… or mixbench run study=NAME scale=…")
-    _, scaled, given = _scaled(load(composer, str(name)), overrides)
-    return [*(Assignment(key, values[0]) for key, values in scaled.items() if len(values) == 1), *given]
+    _, scaled, given = _scaled(load(composer, str(name)), words)
+    of_scale = [Assignment(key, values[0]) for key, values in scaled.items() if len(values) == 1]
+    return [*of_scale, *(word for one in given for word in one.words)]
 
 
 def published(study: StudyConfig, identity: Mapping[str, Any], rule: str) -> Published | None:
@@ -141,11 +141,42 @@ def published_rule(study: StudyConfig, rule: str) -> str | None:
     return rule if any(row.get(RULE) == rule for row in study.published) else study.published_rule
 
 
-def _scaled(study: StudyConfig, overrides: Sequence[str]) -> tuple[str, dict[str, list[Any]], list[str]]:
-    """The scale that the overrides choose, key -> the values that it sets, and the other overrides."""
-    parsed = parse(overrides)
-    given = [line_of(o) for o in parsed if o.key_or_group != SCALE]
-    scales = [o.value() for o in parsed if o.key_or_group == SCALE]
+@dataclass
+class _Given:
+    """What a caller says of one key: a text of the command, or an assignment for each value. line: as a text."""
+
+    key: str
+    line: str
+    words: list[Word]
+
+    def values(self, limit: int | None) -> list[Words]:
+        """The words that set each of the values. Raises UserError where there are more than `limit`."""
+        if isinstance(self.words[0], Assignment):
+            return [(word,) for word in self.words]
+        return [tuple(words) for words in expand([self.line], limit)]
+
+
+def _read(words: Sequence[Word]) -> list[_Given]:
+    """What the words say, key by key; of several texts of one key each, in their order."""
+    given: list[_Given] = []
+    for word in words:
+        before = next((one for one in given if one.key == key_of(word)), None)
+        if isinstance(word, Assignment) and before is not None and isinstance(before.words[0], Assignment):
+            before.words.append(word)
+            before.line += f",{text(word.value)}"
+        elif isinstance(word, Assignment):
+            given.append(_Given(word.key, str(word), [word]))
+        else:
+            (override,) = parse([word])
+            given.append(_Given(override.key_or_group, line_of(override), [line_of(override)]))
+    return given
+
+
+def _scaled(study: StudyConfig, words: Sequence[Word]) -> tuple[str, dict[str, list[Any]], list[_Given]]:
+    """The scale that the words choose, key -> the values that it sets, and what else they say."""
+    read = _read(words)
+    given = [one for one in read if one.key != SCALE]
+    scales = [value_of(one.words[-1]) for one in read if one.key == SCALE]
     scale = scales[-1] if scales else study.scale
     if not isinstance(scale, str) or scale not in {study.scale, *study.scales}:
         raise unknown(f"scale of study {study.name}", scale, {study.scale, *study.scales})
@@ -163,7 +194,7 @@ def _combinations(
     composer: Composer,
     study: StudyConfig,
     scaled: Mapping[str, list[Any]],
-    given: Sequence[str],
+    given: Sequence[_Given],
     limit: int | None,
 ) -> list[tuple[str | None, list[Word]]]:
     """For each run the name of its grid, where it has one, and its words. Counted before they are made."""
@@ -183,14 +214,14 @@ def _axes(
     composer: Composer,
     study: StudyConfig,
     scaled: Mapping[str, list[Any]],
-    given: Sequence[str],
+    given: Sequence[_Given],
     limit: int | None,
 ) -> list[tuple[str | None, dict[str, list[Words]]]]:
     """For each grid its name, and key -> its values, each as the words that set it."""
     set_for_all: dict[str, list[Words]] = {
         key: [(Assignment(key, value),) for value in values] for key, values in scaled.items()
     }
-    set_for_all |= {o.key_or_group: [tuple(words) for words in expand([line_of(o)], limit)] for o in parse(given)}
+    set_for_all |= {one.key: one.values(limit) for one in given}
     if "study" in set_for_all:
         raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
     wanted = set_for_all.pop("method", None)

@@ -64,6 +64,9 @@ def test_what_a_run_gives(tmp_path):
     assert logits.shape == (len(labels), 10)
     accuracy = 100 * float(np.mean(logits.argmax(axis=1) == labels))
     assert accuracy == pytest.approx(made.metrics["final_accuracy"])
+    (made.folder / "predictions.npz").write_bytes(b"PK damaged")
+    with pytest.raises(ValueError, match="predictions.npz"):
+        made.predictions()
     (made.folder / "predictions.npz").unlink()
     with pytest.raises(FileNotFoundError):
         made.predictions()
@@ -123,6 +126,58 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path, settings, said):
         mb.run(results_dir=tmp_path / "r", **TINY | settings)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        (None, "None"),
+        ([("n", 20)], "n"),
+        ({1: 20}, "1"),
+        ({"n": []}, "n"),
+        ({"results_dir": "r"}, "results_dir"),
+        ({"n": {"a": 1}}, "n"),
+        ({"seed": range(10_001)}, "10,001"),
+        ({"n": pd.Series([20, "x"])}, "n"),
+    ],
+)
+def test_grids_that_are_none_are_told(tmp_path, grid, said):
+    with pytest.raises(mb.UserError, match=re.escape(said)) as raised:
+        mb.sweep(TINY | grid if isinstance(grid, dict) else grid, results_dir=tmp_path / "r")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "r").exists()
+
+
+def test_values_may_come_in_any_kind_of_list(tmp_path):
+    several = [np.array(20), np.array([20]), pd.Series([20]), {20: None}.keys(), (n for n in [20]), {20}]
+    made = [mb.sweep(TINY | {"n": values}, results_dir=tmp_path)["id"].tolist() for values in several]
+    assert made == [made[0]] * len(several)
+
+
+def test_a_single_run_takes_a_studys_scale(mixbench, tmp_path):
+    settings = {"device": "cpu", "model.width": 2, "train.steps": 5, "study": "demo", "scale": "smoke"}
+    made = mb.run(results_dir=tmp_path / "api", **settings)
+    assert mixbench("run", *words(settings), "results_dir=cli").status == 0
+    assert [path.name for path in (tmp_path / "cli/runs").glob("digits-*")] == [made.id]
+
+
+def test_progress_is_shown_on_standard_error(tmp_path, capsys):
+    mb.run(results_dir=tmp_path, progress="on", **TINY)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "accuracy" in err
+
+
+def test_the_folder_of_own_files_is_remembered(tmp_path, monkeypatch):
+    (tmp_path / "own/method").mkdir(parents=True)
+    (tmp_path / "own/method/mild.yaml").write_text("defaults: [cutmix]\nalpha: 0.2\n")
+    named = mb.run(method="mild", config_dir=tmp_path / "own", results_dir=tmp_path / "r", **TINY)
+    monkeypatch.setenv("MIXBENCH_CONFIG_DIR", str(tmp_path / "own"))
+    assert mb.run(method="mild", results_dir=tmp_path / "r", **TINY) == named
+    assert mb.load_runs(tmp_path / "r")["method"].tolist() == ["mild"]
+    for folder in (tmp_path / "nowhere", tmp_path / "own/method/mild.yaml"):
+        with pytest.raises(mb.UserError, match=re.escape(str(folder))):
+            mb.run(config_dir=folder, results_dir=tmp_path / "r", **TINY)
 
 
 def test_a_failed_run_is_an_error_and_the_others_stay(tmp_path):
@@ -216,6 +271,17 @@ def test_words_that_compare_does_not_know(change):
     runs = mb.load_runs(ROOT / "results", study="demo")
     with pytest.raises(mb.UserError, match=next(iter(change.values()))):
         mb.compare(runs, **change)
+
+
+def test_an_alias_is_the_baseline_that_it_stands_for():
+    runs = mb.load_runs(ROOT / "results", study="demo")
+    pd.testing.assert_frame_equal(mb.compare(runs, baseline="mixup"), mb.compare(runs, baseline="label-mix"))
+
+
+def test_columns_that_are_needed_are_named():
+    runs = mb.load_runs(ROOT / "results", study="demo")
+    with pytest.raises(mb.UserError, match="subset_seed"):
+        mb.compare(runs.drop(columns="subset_seed"))
 
 
 def test_other_tables_are_refused():

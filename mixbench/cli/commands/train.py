@@ -20,9 +20,9 @@ def run(words: list[str], multirun: bool = False) -> int:
     """mixbench run: one run, or with --multirun several."""
     from mixbench.cli.flags import read, show
     from mixbench.config import overrides
-    from mixbench.config.combinations import collapsed, combine
+    from mixbench.config.combinations import combine
     from mixbench.config.compose import Composer
-    from mixbench.config.jobs import job_of
+    from mixbench.runs.planning import plan_runs
     from mixbench.runs.study import of_run
 
     flags = read(words)
@@ -33,10 +33,10 @@ def run(words: list[str], multirun: bool = False) -> int:
         if multirun or flags.multirun:
             asked = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
         combinations = [of_run(composer, one) for one in asked]
-        jobs = [job_of(composer, one) for one in combinations if not flags.shows]
-    if flags.shows:
+        planned = None if flags.shows else plan_runs(composer, combinations)
+    if planned is None:
         return show(flags, combinations[0])
-    warnings = list(filter(None, [collapsed(combinations, jobs)]))
+    jobs, warnings = planned.jobs, planned.warnings
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
     from mixbench.cli.console import run_and_tell

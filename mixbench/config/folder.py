@@ -1,0 +1,28 @@
+"""Where a user's own configuration files are. No torch, no Hydra."""
+
+import os
+from pathlib import Path
+
+from mixbench.core.errors import UserError
+
+REMEMBERED = "MIXBENCH_CONFIG_DIR"  # environment variable
+
+
+def config_folder(given: str | Path | None) -> str | None:
+    """The folder of a user's own YAML files and functions.
+
+    given: by --config-dir or in Python; None: the one that MIXBENCH_CONFIG_DIR remembers.
+    Returns None where there is neither. Raises UserError where there is no such folder.
+    """
+    if given is not None:
+        folder = os.path.expanduser(given)
+        if not os.path.isdir(folder):
+            raise UserError(f"--config-dir {given}: no such folder (config_dir={str(given)!r} in Python)")
+        return folder
+    remembered = os.environ.get(REMEMBERED)
+    if not remembered:
+        return None
+    folder = os.path.expanduser(remembered)
+    if not os.path.isdir(folder):
+        raise UserError(f"{REMEMBERED}={remembered}: no such folder; correct it, or unset {REMEMBERED}")
+    return folder

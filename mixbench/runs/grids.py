@@ -1,0 +1,135 @@
+"""A grid of settings in Python, key -> values, turned into runs. Neither torch nor Hydra until it is used."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mixbench.core.errors import UserError
+
+if TYPE_CHECKING:
+    from mixbench.config.assignments import Word
+    from mixbench.runs.planning import Planned
+
+LIMIT = 10_000  # combinations; more are taken for a slip
+OF_CALL = ("results_dir", "config_dir", "progress")  # of all runs of a call, not of single ones
+
+
+def runs_of(
+    grid: Mapping[str, Sequence[Any]],
+    results_dir: str | Path,
+    config_dir: str | Path | None,
+    progress: str,
+    limit: int | None,
+) -> "Planned":
+    """The runs of every combination of the values.
+
+    grid: key -> its values.
+    results_dir, config_dir, progress: of all runs.
+    limit: the most combinations; None: any number.
+    Raises UserError where there are more, or where a key or value does not fit.
+    """
+    from mixbench.config.combinations import fitting
+    from mixbench.config.compose import Composer
+    from mixbench.config.folder import config_folder
+    from mixbench.runs.planning import plan_runs
+    from mixbench.runs.study import of_run
+
+    number = math.prod(map(len, grid.values()))
+    if limit is not None and number > limit:
+        raise UserError(
+            f"these are {number:,} combinations, and more than {limit:,} are taken for a slip; set limit=None"
+        )
+    words = _assigned(grid)
+    with Composer(config_folder(config_dir)) as composer:
+        combinations = fitting(composer, [list(one) for one in itertools.product(*words.values())])
+        always = _of_call(results_dir, progress)
+        return plan_runs(composer, [of_run(composer, [*one, *always]) for one in combinations])
+
+
+def runs_of_study(
+    name: str,
+    settings: Mapping[str, Sequence[Any]],
+    results_dir: str | Path,
+    config_dir: str | Path | None,
+    progress: str,
+    limit: int | None,
+) -> "tuple[Planned, dict[str, str]]":
+    """The runs of a study, and cell -> the name of its grid.
+
+    settings: key -> values in place of the study's. The others are as in `runs_of`.
+    Raises UserError where there is no such study, or what is set does not fit it.
+    """
+    from mixbench.config.compose import Composer
+    from mixbench.config.folder import config_folder
+    from mixbench.runs.planning import Planned
+    from mixbench.runs.study import plan
+
+    given = list(itertools.chain.from_iterable(_assigned(settings).values()))
+    with Composer(config_folder(config_dir)) as composer:
+        planned = plan(composer, name, [*given, *_of_call(results_dir, progress)], limit)
+    return Planned(planned.jobs, [planned.fewer] if planned.fewer else []), planned.variants
+
+
+def values(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Key -> its values, of a grid whose values may stand alone. Raises UserError where it is no such grid."""
+    if not isinstance(grid, Mapping):
+        raise UserError(f'grid={_short(grid)}: must be a dictionary, as in {{"method": ["none", "mixup"], "n": 500}}')
+    return {_key(key): _several(value) for key, value in grid.items()}
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise UserError(f"{_short(key)}: keys are texts, as in {{'n': [100, 500]}}")
+    if key in OF_CALL:
+        raise UserError(f"{key}: is of all runs; give it beside the grid, as in {key}=…")
+    return key
+
+
+def _several(value: Any) -> list[Any]:
+    """The values that a key of a grid is to take."""
+    if isinstance(value, np.ndarray | pd.Series):
+        return np.atleast_1d(np.asarray(value)).tolist()
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        return list(value)
+    return [value]
+
+
+def _assigned(grid: Mapping[str, Sequence[Any]]) -> "dict[str, list[Word]]":
+    from mixbench.config.assignments import Assignment
+
+    for key, its_values in grid.items():
+        if not len(its_values):
+            raise UserError(f"{key}: has no value")
+    return {key: [Assignment(key, _plain(key, value)) for value in its] for key, its in grid.items()}
+
+
+def _of_call(results_dir: str | Path, progress: str) -> "list[Word]":
+    from mixbench.config.assignments import Assignment
+
+    return [Assignment("results_dir", str(results_dir)), Assignment("progress", progress)]
+
+
+def _plain(key: str, value: Any) -> Any:
+    """A value as YAML has it. Raises UserError for another kind."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.ndarray):
+        value = np.atleast_1d(value).tolist()
+    if isinstance(value, tuple | list | range):
+        return [_plain(key, item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(key, item) for name, item in value.items()}
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    raise UserError(f"{key}={_short(value)}: must be a text, a number, true or false, a list, a dictionary, or None")
+
+
+def _short(value: Any) -> str:
+    return " ".join(repr(value).split())[:80]
