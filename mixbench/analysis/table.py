@@ -16,7 +16,7 @@ from mixbench.core import files
 from mixbench.core import markdown as md
 from mixbench.core.errors import unknown
 from mixbench.runs import study
-from mixbench.runs.study import Published
+from mixbench.runs.published import Published, published_number, published_rule
 from mixbench.stats import Summary, summarise
 from mixbench.training import rules
 from mixbench.training.rules import RULES
@@ -79,7 +79,7 @@ def build(selection: Selection) -> Table:
     published = {}
     if selection.study is not None and not selection.study.changes:
         for place, job in zip(of_jobs, selection.jobs, strict=True):
-            number = study.published(selection.study.settings, job.identity, selection.rule)
+            number = published_number(selection.study.settings, job.identity, selection.rule)
             if number is not None:
                 published[place] = number
     return Table(
@@ -208,7 +208,7 @@ def preamble(selection: Selection, table: Table) -> list[str]:
             whose = "source" if settings.source else "study"
             lines.append(f"Not in the {whose}, run at its settings: {', '.join(chosen.further)}.")
         if settings.published and not chosen.changes:
-            rule = study.published_rule(settings, selection.rule)
+            rule = published_rule(settings, selection.rule)
             lines.append(f"Published: {settings.source}{f'; {RULES[rule].meaning}' if rule else ''}.")
     return [" ".join(line.split()) for line in lines]
 
@@ -250,7 +250,7 @@ def notes(selection: Selection, table: Table) -> list[str]:
     frame, lines = selection.frame, []
     if table.published and selection.study is not None:
         settings = selection.study.settings
-        if selection.rule != study.published_rule(settings, selection.rule):
+        if selection.rule != published_rule(settings, selection.rule):
             lines.append("The published numbers follow another rule than ours: the two are not directly comparable.")
     if not len(frame):
         return [*lines, "No run of this selection is stored."]

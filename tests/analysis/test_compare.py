@@ -15,6 +15,7 @@ from mixbench.cli import words as cli_words
 from mixbench.config.compose import Composer
 from mixbench.config.identity import run_id
 from mixbench.runs import study
+from mixbench.runs.published import published_number
 from mixbench.stats import holm
 from mixbench.stats.equivalents import BELOW, BEYOND, equivalent_data, equivalent_images
 
@@ -238,7 +239,7 @@ def test_steps_that_come_with_n_leave_the_curve_one(add, select):
         published = study.load(composer, "small-data")
 
     def accuracy(identity):
-        return study.published(published, identity, "best").accuracy
+        return published_number(published, identity, "best").accuracy
 
     assert len({identity["train.steps"] for identity in report}) > 3
     assert len({identity["train.eval_every"] for identity in report}) > 1

@@ -20,6 +20,7 @@ from mixbench.config.compose import Composer
 from mixbench.core import files
 from mixbench.core.errors import UserError
 from mixbench.runs import study
+from mixbench.runs.published import Published
 from mixbench.training.rules import RULES
 
 STORE = Path(__file__).parents[1] / "fixtures" / "store"
@@ -132,7 +133,7 @@ def test_published_numbers_stand_beside_ours(select):
     built = table.build(chosen)
     text = table.markdown(chosen, built)
     assert len(built.published) == 24
-    assert built.published[(500,), "data-mix"] == study.Published(58.59)
+    assert built.published[(500,), "data-mix"] == Published(58.59)
     assert "best test accuracy" in text
     assert "technical blog, 2018" in text
     assert "| – (0 of 1) |       58.59 |" in text

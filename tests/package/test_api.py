@@ -65,7 +65,7 @@ def test_what_a_run_gives(tmp_path):
     accuracy = 100 * float(np.mean(logits.argmax(axis=1) == labels))
     assert accuracy == pytest.approx(made.metrics["final_accuracy"])
     (made.folder / "predictions.npz").write_bytes(b"PK damaged")
-    with pytest.raises(ValueError, match="predictions.npz"):
+    with pytest.raises(ValueError, match=r"predictions\.npz"):
         made.predictions()
     (made.folder / "predictions.npz").unlink()
     with pytest.raises(FileNotFoundError):

@@ -13,6 +13,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.options import names
 from mixbench.core.errors import UserError
 from mixbench.runs import study
+from mixbench.runs.published import published_number
 from mixbench.training.loop import check
 from mixbench.training.rules import RULES
 
@@ -217,7 +218,7 @@ def published_beside(plan, words, keys, rule):
     """The values of `keys` of each run that has a published number beside it -> accuracy, sd."""
     made, found = plan(*words), {}
     for job in made.jobs:
-        number = study.published(made.settings, job.identity, rule)
+        number = published_number(made.settings, job.identity, rule)
         if number is not None:
             found[tuple(job.identity[key] for key in keys)] = (pytest.approx(number.accuracy, abs=1e-9), number.sd)
     return found
