@@ -13,7 +13,6 @@ from mixbench.cli.commands.shared import (
     write_table,
 )
 from mixbench.cli.help import CHECK_HELP, GALLERY_HELP, LIST_HELP, REPORT_HELP, STATUS_HELP, TABLE_HELP
-from mixbench.core import own_functions
 from mixbench.core.errors import one_line, unknown
 from mixbench.core.groups import GROUPS
 
@@ -105,6 +104,7 @@ def check(words: list[str]) -> int:
 def list_command(words: list[str]) -> int:
     """mixbench list: what a group offers, a line each."""
     from mixbench.config.options import describe
+    from mixbench.core import own_functions
 
     config_dir, words = config_dir_of(words)
     if wants_help(words) or not words:
