@@ -12,6 +12,7 @@ from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import is_own
 from mixbench.core.own_signatures import configured
+from mixbench.mixing.checks import check_shapes
 from mixbench.mixing.contract import AtLayer, Context, Mixed, NoContext, Outputs, whole
 from mixbench.mixing.features import INPUT
 from mixbench.mixing.operations import nowhere
@@ -128,7 +129,7 @@ class Mixture:
                 continue
             of_part = {key.removeprefix(f"{name}."): decided[key] for key in decided if key.startswith(f"{name}.")}
             one = part(images, targets, of_part, context)
-            check_part(f"{self.key}.parts.{name}", name, images, one)
+            check_part(f"{self.key}.parts.{name}", name, images, targets, one)
             made.append((here, one))
         mixed = Mixed(images, targets, own=whole(images))
         for here, one in made:
@@ -151,12 +152,12 @@ class Mixture:
         return {key: single for part in self.parts.values() for key, single in part.singles().items()}
 
 
-def check_part(key: str, name: str, images: Tensor, mixed: Mixed) -> None:
-    """Raises UserError where a method cannot be part of a mixture, by what it made of `images`."""
-    if mixed.images.shape != images.shape or mixed.weights is not None:
-        raise UserError(
-            f"{key}: {name} cannot be part of a mixture, since it returns other rows than it was given, or weights"
-        )
+def check_part(key: str, name: str, images: Tensor, targets: Tensor, mixed: Mixed) -> None:
+    """Raises UserError where a method cannot be part of a mixture, by what it made of `images` and `targets`."""
+    try:
+        check_shapes(mixed, images, targets, same_rows=True)
+    except ValueError as error:
+        raise UserError(f"{key}: {name} {error}") from error
 
 
 def _at_layers(hooks: list[tuple[Tensor, AtLayer]]) -> AtLayer:

@@ -16,12 +16,15 @@ from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import reason
 from mixbench.core.own_signatures import OwnConfigured, configured
 from mixbench.core.registry import Configured
+from mixbench.mixing.checks import check_mixed
 from mixbench.mixing.contract import Mixed, StandIns
 from mixbench.mixing.invariants import violations
 from mixbench.mixing.runner import Single, build, check_part
 from mixbench.training import own_checks
 from mixbench.training.context import Providers
 from mixbench.training.losses import LOSSES
+
+ROWS = 5  # of the batch on which functions are tried: odd, so that a fixed number of rows, or half of them, is told
 
 
 def check(cfg: DictConfig, providers: Providers | None = None) -> None:
@@ -32,12 +35,12 @@ def check(cfg: DictConfig, providers: Providers | None = None) -> None:
     augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
     models.check(cfg.model)
-    # Called on two empty images: what their options may be is the functions' to know.
-    images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
-    floats = images.float()
-    plan = Plan(0, 2, 2, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
+    # Called on a few small images: what their options may be is the functions' to know.
+    images = torch.randint(256, (ROWS, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    floats, targets = images.float() / 128 - 1, torch.eye(2)[torch.arange(ROWS) % 2]
+    plan = Plan(0, ROWS, ROWS, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
     _try("augment", augment, lambda: own_checks.augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images))
-    _try("loss", loss, lambda: own_checks.loss(loss(torch.zeros(2, 2, requires_grad=True), targets, decided={})))
+    _try("loss", loss, lambda: own_checks.loss(loss(torch.zeros(ROWS, 2, requires_grad=True), targets, decided={})))
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
@@ -45,7 +48,7 @@ def check(cfg: DictConfig, providers: Providers | None = None) -> None:
                 models.check_attention(cfg.model)
         mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan))
         if one is not method:
-            check_part(key, one.name, floats, mixed)
+            check_part(key, one.name, floats, targets, mixed)
         known = models.layers(cfg.model)
         for layer in one.layers():
             if layer not in known:
@@ -65,9 +68,9 @@ def broken(cfg: DictConfig) -> list[str]:
     return violations(cast(dict[str, Any], OmegaConf.to_container(cfg.method)))
 
 
-def _mix(method: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
-    mixed = method(images, targets, _tensors(method.drawn(plan, 0, 1)), StandIns())
-    own_checks.mixed(mixed, images, targets)
+def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
+    mixed = one(images, targets, _tensors(one.drawn(plan, 0, 1)), StandIns())
+    check_mixed(mixed, images, targets, one.layers())
     return mixed
 
 
@@ -80,7 +83,7 @@ def _try(key: str, function: Configured, call: Callable[[], Any]) -> Any:
         return call()
     except Exception as error:
         if isinstance(function, OwnConfigured):
-            raise UserError(f"{function.label}: fails on two empty images of 8x8 ({reason(error)})") from error
+            raise UserError(f"{function.label}: fails on {ROWS} images of 8x8 ({reason(error)})") from error
         if isinstance(error, ValueError):
             raise UserError(f"{key}.{error}") from error
         raise
