@@ -22,7 +22,7 @@ from mixbench.mixing.invariants import violations
 from mixbench.mixing.runner import Single, build, check_part
 from mixbench.training import own_checks
 from mixbench.training.context import Providers
-from mixbench.training.losses import LOSSES
+from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows
 
 ROWS = 5  # of the batch on which functions are tried: odd, so that a fixed number of rows, or half of them, is told
 
@@ -47,6 +47,8 @@ def check(cfg: DictConfig, providers: Providers | None = None) -> None:
             if need == "attention":
                 models.check_attention(cfg.model)
         mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan))
+        if mixed.weights is not None:
+            _check_rows(loss, one)
         if one is not method:
             check_part(key, one.name, floats, targets, mixed)
         known = models.layers(cfg.model)
@@ -72,6 +74,23 @@ def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
     mixed = one(images, targets, _tensors(one.drawn(plan, 0, 1)), StandIns())
     check_mixed(mixed, images, targets, one.layers())
     return mixed
+
+
+def _check_rows(loss: Configured, method: Single) -> None:
+    """Raises UserError where the loss cannot be computed for each row, as weights of the rows need it.
+
+    loss: known to work on a batch.
+    """
+    logits, targets = torch.zeros(ROWS, 2, requires_grad=True), torch.eye(2)[torch.arange(ROWS) % 2]
+    ignore_slow_rows()
+    try:
+        of_rows(partial(loss, decided={}), logits, targets)
+    except Exception as error:  # torch's text speaks of vmap, or it is whatever a user's loss raises
+        name = loss.label if isinstance(loss, OwnConfigured) else "loss"
+        raise UserError(
+            f"{name}: cannot be computed for one row at a time, which method={method.name} needs, since it returns "
+            "weights; write the loss without `if`, float() or .item() of a tensor"
+        ) from error
 
 
 def _try(key: str, function: Configured, call: Callable[[], Any]) -> Any:
