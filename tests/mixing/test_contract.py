@@ -59,6 +59,21 @@ def test_a_declaration_that_does_not_fit_is_refused_where_the_method_is_written(
     assert message in str(told.value)
 
 
+def test_method_without_parentheses_is_refused_in_words():
+    with pytest.raises(TypeError, match=r"@method needs parentheses"):
+
+        @method
+        def mine(images, targets):
+            return Mixed(images, targets)
+
+
+@pytest.mark.parametrize("declared", [{"draws": "partner"}, {"needs": "teacher"}])
+def test_names_in_place_of_a_sequence_of_them_are_refused_in_words(declared):
+    ((key, name),) = declared.items()
+    with pytest.raises(TypeError, match=rf"{key}='{name}': must be a sequence of names, as in {key}=\('{name}',\)"):
+        method(**declared)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_says_that_it_returns_mixed(name):
     assert get_type_hints(METHODS[name])["return"] is Mixed

@@ -198,8 +198,12 @@ def test_rows_of_generated_images_and_their_weights(loss):
 @pytest.mark.parametrize(("name", "need"), [("taught_mixup", "teacher"), ("half_generated", "generated")])
 def test_without_a_provider_it_is_refused_before_anything_is_loaded(name, need):
     settings = {"alpha": 1.0, "beta": 1.0, "p": 1.0, "per_sample": False} if name == "taught_mixup" else {}
-    with pytest.raises(UserError, match=f"'{need}'.*providers="):
+    with pytest.raises(UserError, match=f"'{need}'.*providers=") as told:
         check(config(name, **settings))
+    assert str(told.value).endswith(
+        f"only Python code can: mixbench.training.loop.train(providers=Providers({need}=…))"
+    )
+    assert "\n" not in str(told.value)
     every = Providers(teacher=lambda images: images, generated=lambda index: index)
     check(config(name, **settings), every)
     engine = engine_of(name, **settings)
