@@ -15,7 +15,7 @@ from mixbench.core.own_signatures import configured
 from mixbench.mixing.checks import check_shapes
 from mixbench.mixing.contract import AtLayer, Context, Mixed, NoContext, Outputs, whole
 from mixbench.mixing.features import INPUT
-from mixbench.mixing.operations import nowhere
+from mixbench.mixing.operations import bounds, nowhere
 from mixbench.mixing.table import METHODS
 
 MIXTURE = "mixture"  # of several of METHODS
@@ -48,7 +48,7 @@ def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
     Raises UserError where there is no such method, or an option does not fit.
     """
     if cfg["name"] == MIXTURE:
-        return Mixture(cfg, key)
+        return MixtureOfParts(cfg, key)
     if cfg["name"] not in METHODS and not is_own(cfg):
         raise unknown(f"{key}.name", cfg["name"], METHOD_NAMES)
     return Single(cfg, key)
@@ -84,14 +84,13 @@ class Single:
             self.function.options[self.function.layers] = (INPUT,)
 
 
-class Mixture:
+class MixtureOfParts:
     """Several methods, of which each batch (with per_sample each image) meets one, by their probabilities."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
         self.key = key
         self.parts = {name: build(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
-        self.bounds = np.cumsum(cfg["probabilities"])
-        self.bounds[-1] = 1  # whatever the sum was rounded to; a choice above 1 is no method
+        self.bounds = bounds(cfg["probabilities"])  # that sum to 1; a choice above 1 is no method
         self.settings = {key: cfg[key] for key in ("p", "per_sample")}
         if self.settings["per_sample"]:
             self._check_layers()
