@@ -54,6 +54,15 @@ def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
     return Single(cfg, key)
 
 
+def input_only(cfg: Mapping[str, Any], key: str = "method") -> dict[str, Any]:
+    """A copy of `cfg`, as of `build`, by which no features are mixed, only images: what it does can then be seen."""
+    if cfg["name"] == MIXTURE:
+        parts = {name: input_only(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
+        return {**cfg, "parts": parts}
+    layers = configured("method", METHODS, cfg, key).layers
+    return {**cfg} if layers is None else {**cfg, layers: [INPUT]}
+
+
 class Single:
     """One function, of METHODS or a user's own, with its options."""
 
@@ -77,11 +86,6 @@ class Single:
         """The names of the layers at which it may mix, where an option lists them; the input is one."""
         option = self.function.layers
         return (INPUT,) if option is None else tuple(self.function.option(option))
-
-    def mix_input_only(self) -> None:
-        """Mix no features from now on, only images: what it does can then be seen."""
-        if self.function.layers is not None:
-            self.function.options[self.function.layers] = (INPUT,)
 
 
 class MixtureOfParts:

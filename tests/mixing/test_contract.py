@@ -15,7 +15,7 @@ from mixbench.core import registry
 from mixbench.core.errors import UserError
 from mixbench.mixing import METHODS, Gradient, Mixed, Outputs, method
 from mixbench.mixing.contract import NEEDS, StandIns
-from mixbench.mixing.runner import METHOD_NAMES, build
+from mixbench.mixing.runner import METHOD_NAMES, build, input_only
 
 IMAGES, TARGETS = torch.arange(8.0).view(2, 1, 2, 2), torch.eye(2)
 
@@ -163,11 +163,15 @@ def test_more_rows_are_no_part_of_a_mixture(table):
 
 
 def test_an_undeclared_layer_option_is_left_alone_and_a_declared_one_can_be_set_to_the_input():
-    single = build(validated("manifold", alpha=1.0, beta=1.0, p=1.0, per_sample=False, layers=["stage1"]))
-    assert single.layers() == ("stage1",)
-    single.mix_input_only()
-    assert single.layers() == ("input",)
+    cfg = validated("manifold", alpha=1.0, beta=1.0, p=1.0, per_sample=False, layers=["stage1"])
+    assert build(cfg).layers() == ("stage1",)
+    assert build(input_only(cfg)).layers() == ("input",)
+    both = validated("mixture", parts={"manifold": cfg, "none": validated("none")}, probabilities=[0.5, 0.5])
+    both |= {"p": 1.0, "per_sample": False}
+    assert {single.layers() for single in build(input_only(both)).singles().values()} == {("input",)}
+    assert (cfg["layers"], both["parts"]["manifold"]["layers"]) == (["stage1"], ["stage1"])
     assert build(validated("none")).layers() == ("input",)
+    assert input_only(validated("none")) == validated("none")
 
 
 # The rest of the program
