@@ -8,7 +8,7 @@ from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
 from mixbench.mixing.features import manifold
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
-from mixbench.mixing.mixer import Mixture
+from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
 from mixbench.mixing.modules import (
     CutMix,
     Cutout,
@@ -42,9 +42,11 @@ __all__ = [
     "ManifoldMixUp",
     "MixUp",
     "Mixed",
+    "Mixer",
     "Mixture",
     "NoMixing",
     "Outputs",
+    "PairMixer",
     "RandomErasing",
     "ResizeMix",
     "SaliencyMix",

@@ -25,6 +25,8 @@ NEEDS = {
     "generated": "float [B, C, H, W], a generated image for each image of the batch, normalised as the batch is",
 }
 
+PROVIDED = ("teacher", "generated")  # of NEEDS, what the caller of a training brings; the engine computes the others
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -110,10 +112,11 @@ class StandIns:
 
 def unserved(need: str) -> UserError:
     """The error for a need that nothing serves."""
-    return UserError(
-        f"the method needs {need!r}, and nothing here provides it; {need!r} is {NEEDS[need]}; "
-        "pass providers=Providers(…) to mixbench.training.loop.train"
-    )
+    told = f"the method needs {need!r}, and nothing here provides it; {need!r} is {NEEDS[need]}; "
+    if need not in PROVIDED:
+        return UserError(f"{told}a run provides it")
+    where = f"mixbench.training.loop.train(providers=Providers({need}=…))"
+    return UserError(f"{told}a command cannot provide it, only Python code can: {where}")
 
 
 def method(
@@ -126,8 +129,14 @@ def method(
     layers: name of the option that lists the network's layers at which the method mixes, where it has one; the names
         are then checked against the network's.
     Returns the function itself: every other keyword-only parameter is an option, whatever its name.
-    Raises ValueError where a draw or need is unknown, or the function does not take it.
+    Raises ValueError where a draw or need is unknown, or the function does not take it, and TypeError without
+    parentheses or where the names are no sequence.
     """
+    if callable(draws):
+        raise TypeError("@method needs parentheses: @method(), or @method(draws=(…))")
+    for key, names in (("draws", draws), ("needs", needs)):
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"@method: {key}={names!r}: must be a sequence of names, as in {key}=({str(names)!r},)")
 
     def declare(function: Function) -> Function:
         registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers)

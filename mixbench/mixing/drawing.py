@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mixbench.core import registry
 from mixbench.core.draws import Plan, order
 from mixbench.core.errors import UserError
+from mixbench.core.own_signatures import check_own_kind
 
 Generator = np.random.Generator | torch.Generator
 
@@ -90,7 +90,7 @@ def check_protected(protected: Tensor | None, images: Tensor) -> None:
 
 def check_kind(key: str, value: Any, wanted: Any) -> None:
     try:
-        registry.check_kind(key, value, wanted)
+        check_own_kind(key, value, wanted)
     except UserError as error:
         raise ValueError(str(error)) from None
 

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from mixbench.core.draws import Plan
-from mixbench.mixing.contract import Context, Mixed, Outputs, StandIns
+from mixbench.mixing.checks import SLACK, check_finite, check_layers, check_shapes, check_targets
+from mixbench.mixing.contract import Context, Mixed, StandIns
 from mixbench.mixing.runner import Method, build
 
 SHAPES = ((6, 3, 16, 16), (1, 3, 16, 16), (5, 1, 12, 20))  # of images that a method is tried on, [B, C, H, W]
 CLASSES, STEPS, N = 4, 3, 100
-SLACK = 1e-4  # of sums and colours, for rounding
 PROTECTED = np.arange(N) % 3 == 0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One call of a method: what it was given and what it made of it."""
+    """A method and what it is called with; each call gets copies, so that no call changes what another is given."""
 
     method: Method
     images: Tensor
@@ -30,7 +30,9 @@ class Trial:
 
     def __call__(self, images: Tensor | None = None) -> Mixed:
         """The mixed batch; images: in place of the trial's."""
-        return self.method(self.images if images is None else images, self.targets, self.decided, self.context)
+        images = (self.images if images is None else images).clone()
+        decided = {name: value.clone() for name, value in self.decided.items()}
+        return self.method(images, self.targets.clone(), decided, self.context)
 
     @property
     def rows(self) -> int:
@@ -76,85 +78,70 @@ def _trials(
     for step in range(STEPS):
         drawn = {"index": plan.steps(step, 1)["index"]} | method.drawn(plan, step, 1)
         decided = {name: torch.from_numpy(values[0]) for name, values in drawn.items()}
-        yield Trial(method, images.clone(), targets.clone(), decided, context)
+        yield Trial(method, images, targets, decided, context)
 
 
 def _collect(
     found: dict[str, str], checks: Mapping[str, Callable[[Trial], str | None]], trial: Trial, shape: tuple[int, ...]
 ) -> None:
-    """Add what is broken for the first time."""
+    """Add what is broken for the first time. What the method returns is used only where its shapes are right."""
     size = "x".join(map(str, shape))
-    for name, check in checks.items():
-        if "raises" in found or name in found:
-            return
+    for name, check in {"shapes": _shapes, **checks}.items():
+        if name != "shapes" and (name in found or FOLLOWS.get(name) in found):
+            continue
+        raises = f"{name} raises"
         try:
             told = check(trial)
         except Exception as error:  # whatever a user's method raises
-            name, told = "raises", f"it raises {type(error).__name__}: {error}"
+            told, name = f"it raises {type(error).__name__}: {error}", raises
         if told is not None:
-            found[name] = f"{told} (images {size})"
-            return  # what follows would say the same in other words
+            found.setdefault(name, f"{told} (images {size})")
+            if name in ("shapes", "shapes raises"):
+                return
 
 
 def _shapes(trial: Trial) -> str | None:
     mixed = trial()
-    if not isinstance(mixed, Mixed):
-        return f"it returns {type(mixed).__name__}, not Mixed"
-    rows, classes = len(mixed.images), trial.targets.shape[1]
-    if rows % trial.rows or mixed.images.shape[1:] != trial.images.shape[1:]:
-        return (
-            f"images have the shape {list(mixed.images.shape)}: must be {list(trial.images.shape)}, or multiples of B"
-        )
-    if mixed.targets.shape != (rows, classes):
-        return f"targets have the shape {list(mixed.targets.shape)}: must be {[rows, classes]}"
-    if mixed.own is not None and tuple(mixed.own.shape) not in ((rows, 1, 1, 1), (rows, 1, *trial.images.shape[2:])):
-        return f"own has the shape {list(mixed.own.shape)}: must be [{rows}, 1, H, W] or [{rows}, 1, 1, 1]"
-    if mixed.weights is not None and (mixed.weights.shape != (rows,) or not (mixed.weights >= 0).all()):
-        return f"weights must be {rows} numbers of 0 or more"
-    for name, value, given in (("images", mixed.images, trial.images), ("targets", mixed.targets, trial.targets)):
-        if value.dtype != given.dtype:
-            return f"{name} are {value.dtype}: must be {given.dtype}, as given"
+    return _refused(lambda: check_shapes(mixed, trial.images, trial.targets))
+
+
+def _refused(check: Callable[[], None]) -> str | None:
+    """Why a check refuses what a method returned."""
+    try:
+        check()
+    except ValueError as error:
+        return str(error)
     return None
 
 
 def _untouched(trial: Trial) -> str | None:
-    given = {"images": trial.images, "targets": trial.targets, **trial.decided}
-    before = {name: value.clone() for name, value in given.items()}
-    trial()
-    changed = [name for name, value in given.items() if not torch.equal(value, before[name])]
+    given = {"images": trial.images.clone(), "targets": trial.targets.clone()}
+    decided = {name: value.clone() for name, value in trial.decided.items()}
+    trial.method(given["images"], given["targets"], decided, trial.context)
+    before = {"images": trial.images, "targets": trial.targets, **trial.decided}
+    changed = [name for name, value in (given | decided).items() if not torch.equal(value, before[name])]
     return f"it changes its input in place: {', '.join(changed)}" if changed else None
 
 
 def _deterministic(trial: Trial) -> str | None:
     first, second = trial(), trial()
-    same = torch.equal(first.images, second.images) and torch.equal(first.targets, second.targets)
+    same = _equal(first.images, second.images) and _equal(first.targets, second.targets)
     return None if same else "two calls with the same draws differ; whatever is random must be a declared draw"
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """As torch.equal, but NaN equals NaN: it is told as not finite."""
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 def _finite(trial: Trial) -> str | None:
     mixed = trial()
-    values = {"images": mixed.images, "targets": mixed.targets, "own": mixed.own, "weights": mixed.weights}
-    wrong = [name for name, value in values.items() if value is not None and not value.isfinite().all()]
-    return f"not finite: {', '.join(wrong)}" if wrong else None
+    return _refused(lambda: check_finite(mixed))
 
 
 def _targets(trial: Trial) -> str | None:
     mixed = trial()
-    every = {"targets": mixed.targets}
-    if mixed.after_forward is not None:
-        logits = torch.randn(mixed.targets.shape, generator=torch.Generator().manual_seed(1))
-        outputs = Outputs(logits, lambda targets: targets.new_full((len(targets), 1, 2, 2), 0.25))
-        every["targets after the forward pass"] = mixed.after_forward(outputs)
-    for name, targets in every.items():
-        if targets.shape != mixed.targets.shape:
-            return f"{name} have the shape {list(targets.shape)}: must be {list(mixed.targets.shape)}"
-        if targets.min() < -SLACK:
-            return f"{name} are negative: {targets.min().item():.3g}"
-        sums = targets.sum(dim=1)
-        worst = int((sums - 1).abs().argmax())
-        if (sums[worst] - 1).abs() > SLACK:
-            return f"{name} must sum to 1 in each row; row {worst} sums to {sums[worst].item():.4g}"
-    return None
+    return _refused(lambda: check_targets(mixed))
 
 
 def _own(trial: Trial) -> str | None:
@@ -181,18 +168,14 @@ def _convex(trial: Trial) -> str | None:
 
 
 def _layers(trial: Trial) -> str | None:
-    mixed = trial()
-    if mixed.at_layer is None:
-        return None
-    generator = torch.Generator().manual_seed(3)
-    features = torch.randn(len(mixed.images), 2, 3, 3, generator=generator)
-    if not torch.equal(mixed.at_layer("no such layer", features), features):
-        return "at_layer must return the features of a layer that is not its own as they are"
-    for name in _layer_names(trial.method):
+    mixed, names = trial(), _layer_names(trial.method)
+    told = _refused(lambda: check_layers(mixed, names))
+    if mixed.at_layer is None or told:
+        return told
+    features = torch.randn(len(mixed.images), 2, 3, 3, generator=torch.Generator().manual_seed(3))
+    for name in names:
         given = features.clone().requires_grad_()
         made = mixed.at_layer(name, given)
-        if made.shape != features.shape:
-            return f"at_layer({name!r}) returns the shape {list(made.shape)}: must be {list(features.shape)}"
         if made.requires_grad:
             made.sum().backward()
         if given.grad is None or not given.grad.isfinite().all():
@@ -240,7 +223,6 @@ def _layer_names(method: Method) -> set[str]:
 
 
 ALWAYS: dict[str, Callable[[Trial], str | None]] = {
-    "shapes": _shapes,
     "untouched": _untouched,
     "deterministic": _deterministic,
     "finite": _finite,
@@ -250,3 +232,5 @@ ALWAYS: dict[str, Callable[[Trial], str | None]] = {
     "layers": _layers,
     "gradients": _gradients,
 }
+# What is not looked at once another thing is known to be broken, of which it would follow.
+FOLLOWS = {"convex": "own", "gradients": "finite"}

@@ -22,7 +22,7 @@ from torch import Tensor
 from mixbench.mixing import features, linear, masks, regions
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.drawing import Generator
-from mixbench.mixing.mixer import Mixer, PairMixer
+from mixbench.mixing.mixer import Mixer, PairMixer, stacked
 from mixbench.mixing.saliency import saliencymix
 
 
@@ -106,14 +106,20 @@ class ManifoldMixUp(Mixer):
         generator: Generator | None = None,
     ):
         values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
-        super().__init__(features.manifold, num_classes, generator, **values, layers=tuple(layers))
+        super().__init__(features.manifold, num_classes, generator, **values, layers=layers)
 
-    def forward(self, images: Tensor, labels: Tensor, *, protected: Tensor | None = None) -> Mixed:
+    def forward(self, images: Tensor, labels: Tensor | None = None, *, protected: Tensor | None = None) -> Mixed:
         """As `PairMixer.forward`, but all of `Mixed`.
 
         Call its `at_layer` in your network's forward pass, behind each layer that `layers` names:
         `h = mixed.at_layer("stage1", h)`.
         """
+        if not isinstance(images, Tensor):
+            raise ValueError(
+                "ManifoldMixUp is no collate_fn: its Mixed mixes features while the network computes them; call it in "
+                "the training loop, with images and labels"
+            )
+        images, labels = stacked(images, labels)
         return self.mixed(images, labels, protected)
 
 

@@ -1,7 +1,23 @@
 """What several methods do with a batch."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
+
+ROUNDING = 1e-6  # of sums of probabilities
+
+
+def bounds(probabilities: Sequence[float] | np.ndarray) -> np.ndarray:
+    """float64 [N]: up to where in 0 … 1 each of N is chosen; the last is 1 where their sum is, but for rounding.
+
+    The one that a place u chooses is `np.searchsorted(bounds, u, side="right")`; N means none.
+    """
+    ends = np.cumsum(probabilities)
+    if abs(ends[-1] - 1) < ROUNDING:
+        ends[-1] = 1.0
+    return ends
 
 
 def blend(own: Tensor, other: Tensor, lam: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import is_own
 from mixbench.core.own_signatures import configured
+from mixbench.mixing.checks import check_shapes
 from mixbench.mixing.contract import AtLayer, Context, Mixed, NoContext, Outputs, whole
 from mixbench.mixing.features import INPUT
-from mixbench.mixing.operations import nowhere
+from mixbench.mixing.operations import bounds, nowhere
 from mixbench.mixing.table import METHODS
 
 MIXTURE = "mixture"  # of several of METHODS
@@ -47,10 +48,19 @@ def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
     Raises UserError where there is no such method, or an option does not fit.
     """
     if cfg["name"] == MIXTURE:
-        return Mixture(cfg, key)
+        return MixtureOfParts(cfg, key)
     if cfg["name"] not in METHODS and not is_own(cfg):
         raise unknown(f"{key}.name", cfg["name"], METHOD_NAMES)
     return Single(cfg, key)
+
+
+def input_only(cfg: Mapping[str, Any], key: str = "method") -> dict[str, Any]:
+    """A copy of `cfg`, as of `build`, by which no features are mixed, only images: what it does can then be seen."""
+    if cfg["name"] == MIXTURE:
+        parts = {name: input_only(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
+        return {**cfg, "parts": parts}
+    layers = configured("method", METHODS, cfg, key).layers
+    return {**cfg} if layers is None else {**cfg, layers: [INPUT]}
 
 
 class Single:
@@ -77,20 +87,14 @@ class Single:
         option = self.function.layers
         return (INPUT,) if option is None else tuple(self.function.option(option))
 
-    def mix_input_only(self) -> None:
-        """Mix no features from now on, only images: what it does can then be seen."""
-        if self.function.layers is not None:
-            self.function.options[self.function.layers] = (INPUT,)
 
-
-class Mixture:
+class MixtureOfParts:
     """Several methods, of which each batch (with per_sample each image) meets one, by their probabilities."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
         self.key = key
         self.parts = {name: build(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
-        self.bounds = np.cumsum(cfg["probabilities"])
-        self.bounds[-1] = 1  # whatever the sum was rounded to; a choice above 1 is no method
+        self.bounds = bounds(cfg["probabilities"])  # that sum to 1; a choice above 1 is no method
         self.settings = {key: cfg[key] for key in ("p", "per_sample")}
         if self.settings["per_sample"]:
             self._check_layers()
@@ -128,7 +132,7 @@ class Mixture:
                 continue
             of_part = {key.removeprefix(f"{name}."): decided[key] for key in decided if key.startswith(f"{name}.")}
             one = part(images, targets, of_part, context)
-            check_part(f"{self.key}.parts.{name}", name, images, one)
+            check_part(f"{self.key}.parts.{name}", name, images, targets, one)
             made.append((here, one))
         mixed = Mixed(images, targets, own=whole(images))
         for here, one in made:
@@ -151,12 +155,12 @@ class Mixture:
         return {key: single for part in self.parts.values() for key, single in part.singles().items()}
 
 
-def check_part(key: str, name: str, images: Tensor, mixed: Mixed) -> None:
-    """Raises UserError where a method cannot be part of a mixture, by what it made of `images`."""
-    if mixed.images.shape != images.shape or mixed.weights is not None:
-        raise UserError(
-            f"{key}: {name} cannot be part of a mixture, since it returns other rows than it was given, or weights"
-        )
+def check_part(key: str, name: str, images: Tensor, targets: Tensor, mixed: Mixed) -> None:
+    """Raises UserError where a method cannot be part of a mixture, by what it made of `images` and `targets`."""
+    try:
+        check_shapes(mixed, images, targets, same_rows=True)
+    except ValueError as error:
+        raise UserError(f"{key}: {name} {error}") from error
 
 
 def _at_layers(hooks: list[tuple[Tensor, AtLayer]]) -> AtLayer:

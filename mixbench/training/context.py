@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mixbench.core.errors import UserError
-from mixbench.mixing.contract import Gradient, unserved
+from mixbench.mixing.contract import PROVIDED, Gradient, unserved
 
 if TYPE_CHECKING:
     from mixbench.training.engine import Engine
@@ -30,7 +30,7 @@ class Providers:
 
     def check(self, need: str) -> None:
         """Raises UserError where a need depends on a provider that is not here."""
-        if need in ("teacher", "generated") and getattr(self, need) is None:
+        if need in PROVIDED and getattr(self, need) is None:
             raise unserved(need)
 
 

@@ -1,6 +1,6 @@
 """Network, optimizer and images on one device: plan, gather, augment, mix, forward, loss, backward, update."""
 
-import warnings
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from mixbench.data import Split
 from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
 from mixbench.mixing.runner import NO_CONTEXT, build
 from mixbench.training.context import BatchContext, Providers, attention_of
-from mixbench.training.losses import LOSSES, one_hot
+from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows, one_hot
 
 PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together,
 PLAN_BYTES = 32 * 2**20  # or fewer where a method draws a mask for each image
@@ -67,6 +67,7 @@ class Engine:
         self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
         self.needs = {need for single in self.method.singles().values() for need in single.function.needs}
         self.loss, self.smoothing = configured("loss", LOSSES, cfg.loss), cfg.loss.label_smoothing
+        ignore_slow_rows()
         self.plan = Plan(
             cfg.seed,
             len(self.images),
@@ -128,13 +129,7 @@ class Engine:
         """The mean over the rows of weight times loss; weights: float [R], None means 1."""
         if weights is None:
             return self.loss(logits, targets, decided=decided)
-
-        def of_row(logits: Tensor, targets: Tensor) -> Tensor:
-            return self.loss(logits[None], targets[None], decided=decided)
-
-        with warnings.catch_warnings():  # of losses that torch computes row by row, such as kl: only slower
-            warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-            return (torch.func.vmap(of_row)(logits, targets) * weights).mean()
+        return (of_rows(partial(self.loss, decided=decided), logits, targets) * weights).mean()
 
     def forward(self, images: Tensor, at_layer: AtLayer | None = None, seen: dict[str, Tensor] | None = None) -> Tensor:
         """Logits, float32 [B, K] (with dtype float64 float64).

@@ -4,6 +4,9 @@ logits and targets are float [B, K]. A row of targets holds the weights of one i
 Up to a term without gradient every loss is linear in the targets: a mixed row gives the mix of its labels' gradients.
 """
 
+import warnings
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,3 +48,20 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor, *, sum_classes: bool =
 
 
 LOSSES = {"ce": cross_entropy, "kl": kl, "bce": binary_cross_entropy}
+
+
+def of_rows(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Tensor) -> Tensor:
+    """float [B], the loss of each row by itself; logits and targets: float [B, K].
+
+    By torch.func.vmap: the loss may not ask for the value of a tensor, as `if` and `.item()` do.
+    """
+
+    def of_row(logits: Tensor, targets: Tensor) -> Tensor:
+        return loss(logits[None], targets[None])
+
+    return torch.func.vmap(of_row)(logits, targets)
+
+
+def ignore_slow_rows() -> None:
+    """Ignore from now on that torch computes some losses, such as kl, row by row in `of_rows`: it is only slower."""
+    warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)

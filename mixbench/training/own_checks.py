@@ -1,30 +1,18 @@
-"""Whether what a user's own function returns can be trained on. Each check raises ValueError where it cannot."""
+"""Whether what a user's own function returns can be trained on. Each check raises ValueError where it cannot.
+
+Of what methods return it is mixbench.mixing.checks that tells.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mixbench.mixing.contract import Mixed
-
 
 def augmented(found: Any, images: Tensor) -> None:
     """found: what an augment returned for `images`, uint8 [B, C, H, W]."""
     if not isinstance(found, Tensor) or found.dtype != torch.uint8 or found.shape != images.shape:
         raise ValueError(f"returns {_described(found)}; must return {_described(images)} as it got")
-
-
-def mixed(returned: Any, images: Tensor, targets: Tensor) -> None:
-    """returned: what a method returned for images [B, C, H, W] and targets [B, K]."""
-    if not isinstance(returned, Mixed):
-        raise ValueError(f"returns {_described(returned)}; must return Mixed(images, targets, …) of mixbench.mixing")
-    for name, found, given in (("images", returned.images, images), ("targets", returned.targets, targets)):
-        fits = isinstance(found, Tensor) and found.is_floating_point() and found.shape[1:] == given.shape[1:]
-        if not fits or len(found) == 0:
-            raise ValueError(f"returns {name} {_described(found)}; must return {_described(given)}")
-    if len(returned.images) != len(returned.targets):
-        count = len(returned.images)
-        raise ValueError(f"returns {count} images and {len(returned.targets)} targets; must be as many")
 
 
 def loss(found: Any) -> None:

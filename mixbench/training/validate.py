@@ -16,36 +16,44 @@ from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import reason
 from mixbench.core.own_signatures import OwnConfigured, configured
 from mixbench.core.registry import Configured
+from mixbench.mixing.checks import check_mixed
 from mixbench.mixing.contract import Mixed, StandIns
 from mixbench.mixing.invariants import violations
 from mixbench.mixing.runner import Single, build, check_part
 from mixbench.training import own_checks
 from mixbench.training.context import Providers
-from mixbench.training.losses import LOSSES
+from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows
+
+ROWS = 5  # of the batch on which functions are tried: odd, so that a fixed number of rows, or half of them, is told
 
 
-def check(cfg: DictConfig, providers: Providers | None = None) -> None:
+def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = True) -> None:
     """Raises UserError where a function, network or option does not exist, or nothing provides what the method needs.
 
     cfg: validated (identity.job).
+    returned: whether to check what the method returns, too.
     """
     augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
     models.check(cfg.model)
-    # Called on two empty images: what their options may be is the functions' to know.
-    images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
-    floats = images.float()
-    plan = Plan(0, 2, 2, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
+    # Called on a few small images: what their options may be is the functions' to know.
+    images = torch.randint(256, (ROWS, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    floats, targets = images.float() / 128 - 1, torch.eye(2)[torch.arange(ROWS) % 2]
+    plan = Plan(0, ROWS, ROWS, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
     _try("augment", augment, lambda: own_checks.augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images))
-    _try("loss", loss, lambda: own_checks.loss(loss(torch.zeros(2, 2, requires_grad=True), targets, decided={})))
+    _try("loss", loss, lambda: own_checks.loss(loss(torch.zeros(ROWS, 2, requires_grad=True), targets, decided={})))
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
             if need == "attention":
                 models.check_attention(cfg.model)
         mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan))
-        if one is not method:
-            check_part(key, one.name, floats, mixed)
+        if returned:
+            _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))
+        if returned and mixed.weights is not None:
+            _check_rows(loss, one)
+        if returned and one is not method:
+            check_part(key, one.name, floats, targets, mixed)
         known = models.layers(cfg.model)
         for layer in one.layers():
             if layer not in known:
@@ -58,17 +66,33 @@ def broken(cfg: DictConfig) -> list[str]:
     cfg: validated (identity.job). What a method needs is served by stand-ins.
     """
     try:
-        check(cfg, Providers(teacher=lambda images: images, generated=lambda index: index))  # they are not called
+        every = Providers(teacher=lambda images: images, generated=lambda index: index)  # they are not called
+        check(cfg, every, returned=False)  # the invariants tell more of it
     except UserError as error:
         return [str(error)]
     # The group is a dictionary; OmegaConf has one type for whatever a configuration may be.
     return violations(cast(dict[str, Any], OmegaConf.to_container(cfg.method)))
 
 
-def _mix(method: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
-    mixed = method(images, targets, _tensors(method.drawn(plan, 0, 1)), StandIns())
-    own_checks.mixed(mixed, images, targets)
-    return mixed
+def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
+    return one(images, targets, _tensors(one.drawn(plan, 0, 1)), StandIns())
+
+
+def _check_rows(loss: Configured, method: Single) -> None:
+    """Raises UserError where the loss cannot be computed for each row, as weights of the rows need it.
+
+    loss: known to work on a batch.
+    """
+    logits, targets = torch.zeros(ROWS, 2, requires_grad=True), torch.eye(2)[torch.arange(ROWS) % 2]
+    ignore_slow_rows()
+    try:
+        of_rows(partial(loss, decided={}), logits, targets)
+    except Exception as error:  # torch's text speaks of vmap, or it is whatever a user's loss raises
+        name = loss.label if isinstance(loss, OwnConfigured) else "loss"
+        raise UserError(
+            f"{name}: cannot be computed for one row at a time, which method={method.name} needs, since it returns "
+            "weights; write the loss without `if`, float() or .item() of a tensor"
+        ) from error
 
 
 def _try(key: str, function: Configured, call: Callable[[], Any]) -> Any:
@@ -80,7 +104,7 @@ def _try(key: str, function: Configured, call: Callable[[], Any]) -> Any:
         return call()
     except Exception as error:
         if isinstance(function, OwnConfigured):
-            raise UserError(f"{function.label}: fails on two empty images of 8x8 ({reason(error)})") from error
+            raise UserError(f"{function.label}: fails on {ROWS} images of 8x8 ({reason(error)})") from error
         if isinstance(error, ValueError):
             raise UserError(f"{key}.{error}") from error
         raise

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 from mixbench import data
@@ -54,6 +55,19 @@ def sample(*overrides):
     with COMPOSER as composer:
         one = job(composer.compose(["augment=none", *SMALL, *overrides]))
     return Samples(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["method=cutmix", "method.p=0.25"], ["method=manifold", "method.p=0.5"], ["method=mixup-cutmix", "method.p=0.5"]],
+)
+def test_samples_leave_the_job_as_it_is(words):
+    with COMPOSER as composer:
+        one = job(composer.compose(["augment=none", *SMALL, *words]))
+    before = OmegaConf.to_yaml(one.cfg)
+    sample = Samples(one, data.split(data.load("digits", "data", None, say=print), one.cfg))
+    assert sample.picture(draw=1).weights.sum() == pytest.approx(1)
+    assert OmegaConf.to_yaml(one.cfg) == before
 
 
 def texts(path):

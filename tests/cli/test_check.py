@@ -54,3 +54,25 @@ def test_an_unknown_method_is_told_with_the_nearest(mixbench):
     assert "'cutmx'" in call.err
     assert "cutmix?" in call.err
     assert call.err.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_composed_hinders_no_other(own, mixbench, tmp_path):
+    (tmp_path / "mine/method/broken.yaml").write_text("name: [\n")
+    (tmp_path / "mine/method/aimless.yaml").write_text("function: 3\n")
+    call = mixbench("check", "--all", "--config-dir", "mine")
+    assert call.status == 1, call.err
+    told = [line.partition(": ") for line in call.out.splitlines()]
+    with Composer("mine") as composer:
+        assert {name for name, _, _ in told} == {*composer.options("method")}
+    assert {name for name, _, text in told if text != "ok"} == {"aimless", "broken", "leaking", "misspelt"}
+    (broken,) = [text for name, _, text in told if name == "broken"]
+    assert "broken.yaml" in broken
+
+
+@pytest.mark.parametrize("word", ["method.alpha=3", "method=cutmix", "n=50"])
+def test_keys_are_refused_by_name(mixbench, word):
+    call = mixbench("check", "cutmix", word)
+    assert (call.status, call.out) == (2, "")
+    assert f"{word}: " in call.err
+    assert "method=method" not in call.err
+    assert call.err.count("\n") == 1

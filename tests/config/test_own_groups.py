@@ -340,7 +340,17 @@ WRONG = {
     "returns other shapes": (
         {"method/halves.py": HALVES.replace("Mixed(mixed,", "Mixed(mixed[..., 1:],")},
         [],
-        ["halves.py:halves", "[2, 1, 8, 7]"],
+        ["halves.py:halves", "[5, 1, 8, 7]"],
+    ),
+    "returns fewer rows": (
+        {"method/halves.py": HALVES.replace("return Mixed(mixed, ", "return Mixed(mixed[:3], targets[:3]) #")},
+        [],
+        ["halves.py:halves", "[3, 1, 8, 8]", "[5, 1, 8, 8]"],
+    ),
+    "targets that do not sum to 1": (
+        {"method/halves.py": HALVES.replace("left * targets +", "0 * targets +")},
+        [],
+        ["halves.py:halves", "targets", "sum"],
     ),
     "shipped name": ({"method/cutmix.yaml": "function: halves.py:halves\n"}, ["method=cutmix"], ["cutmix", "rename"]),
     "shipped name inherited": (
@@ -359,7 +369,7 @@ WRONG = {
     "augment draws λ": ({"augment/darker.py": DARKER.replace("dice", "lam")}, ["augment=darker"], ["lam", "dice"]),
     "augment pad": ({"augment/darker.yaml": "function: darker.py:darker\npad: x\n",
                      "augment/darker.py": DARKER.replace("most", "pad")}, ["augment=darker"], ["augment.pad=x"]),
-    "loss of each image": ({"loss/square.py": SQUARE.replace(".mean()", "")}, ["loss=square"], ["square.py", "[2, 2]"]),
+    "loss of each image": ({"loss/square.py": SQUARE.replace(".mean()", "")}, ["loss=square"], ["square.py", "[5, 2]"]),
     "loss without gradient": ({"loss/square.py": SQUARE.replace(".mean()", ".mean().detach()")}, ["loss=square"],
                               ["square.py", "gradient"]),
     "network for other images": ({"model/small.py": SMALL.replace("(channels, width, 3)", "(channels, width, 30)")},

@@ -15,7 +15,7 @@ from mixbench.core import registry
 from mixbench.core.errors import UserError
 from mixbench.mixing import METHODS, Gradient, Mixed, Outputs, method
 from mixbench.mixing.contract import NEEDS, StandIns
-from mixbench.mixing.runner import METHOD_NAMES, build
+from mixbench.mixing.runner import METHOD_NAMES, build, input_only
 
 IMAGES, TARGETS = torch.arange(8.0).view(2, 1, 2, 2), torch.eye(2)
 
@@ -57,6 +57,21 @@ def test_a_declaration_that_does_not_fit_is_refused_where_the_method_is_written(
             return Mixed(images, targets)
 
     assert message in str(told.value)
+
+
+def test_method_without_parentheses_is_refused_in_words():
+    with pytest.raises(TypeError, match=r"@method needs parentheses"):
+
+        @method
+        def mine(images, targets):
+            return Mixed(images, targets)
+
+
+@pytest.mark.parametrize("declared", [{"draws": "partner"}, {"needs": "teacher"}])
+def test_names_in_place_of_a_sequence_of_them_are_refused_in_words(declared):
+    ((key, name),) = declared.items()
+    with pytest.raises(TypeError, match=rf"{key}='{name}': must be a sequence of names, as in {key}=\('{name}',\)"):
+        method(**declared)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -148,11 +163,15 @@ def test_more_rows_are_no_part_of_a_mixture(table):
 
 
 def test_an_undeclared_layer_option_is_left_alone_and_a_declared_one_can_be_set_to_the_input():
-    single = build(validated("manifold", alpha=1.0, beta=1.0, p=1.0, per_sample=False, layers=["stage1"]))
-    assert single.layers() == ("stage1",)
-    single.mix_input_only()
-    assert single.layers() == ("input",)
+    cfg = validated("manifold", alpha=1.0, beta=1.0, p=1.0, per_sample=False, layers=["stage1"])
+    assert build(cfg).layers() == ("stage1",)
+    assert build(input_only(cfg)).layers() == ("input",)
+    both = validated("mixture", parts={"manifold": cfg, "none": validated("none")}, probabilities=[0.5, 0.5])
+    both |= {"p": 1.0, "per_sample": False}
+    assert {single.layers() for single in build(input_only(both)).singles().values()} == {("input",)}
+    assert (cfg["layers"], both["parts"]["manifold"]["layers"]) == (["stage1"], ["stage1"])
     assert build(validated("none")).layers() == ("input",)
+    assert input_only(validated("none")) == validated("none")
 
 
 # The rest of the program

@@ -66,6 +66,12 @@ def in_place(images, targets, *, partner, lam):
 
 
 @method(draws=("partner", "lam"))
+def in_place_draws(images, targets, *, partner, lam):
+    lam.clamp_(max=0.25)
+    return mixup(images, targets, partner=partner, lam=lam)
+
+
+@method(draws=("partner", "lam"))
 def rolling_dice(images, targets, *, partner, lam):
     return Mixed(images + torch.rand(1), targets)
 
@@ -94,6 +100,15 @@ MISTAKES = {
     "tuple": (a_tuple, "it returns tuple, not Mixed"),
     "in place": (in_place, "it changes its input in place: images"),
     "random": (rolling_dice, "two calls with the same draws differ"),
+    "in place, the same each time": (
+        with_mixup(images=lambda x, t, right: x.index_fill_(0, torch.tensor([0]), 0.0)),
+        "it changes its input in place: images",
+    ),
+    "targets in place": (
+        with_mixup(targets=lambda x, t, right: t.clamp_(0.3)),
+        "it changes its input in place: targets",
+    ),
+    "draws in place": (in_place_draws, "it changes its input in place: lam"),
     "raises": (picky, "it raises RuntimeError: three channels please (images 5x1x12x20)"),
     "protected": (
         with_mixup(images=lambda x, t, right: right.images + 1e-3, own=lambda x, t, right: None),
@@ -110,7 +125,8 @@ MISTAKES = {
     "sum": (with_mixup(targets=lambda x, t, right: 0.9 * right.targets), "targets must sum to 1 in each row; row"),
     "negative": (with_mixup(targets=lambda x, t, right: right.targets - right.targets.mean() * 2), "are negative"),
     "finite": (with_mixup(images=lambda x, t, right: right.images / 0), "not finite: images"),
-    "weights": (with_mixup(weights=lambda x, t, right: torch.ones(3)), "weights must be 6 numbers of 0 or more"),
+    "weights": (with_mixup(weights=lambda x, t, right: torch.ones(3)), "weights have the shape [3]: must be [6]"),
+    "negative weights": (with_mixup(weights=lambda x, t, right: -torch.ones(len(x))), "weights must be 0 or more"),
     "late targets": (
         with_mixup(after_forward=lambda x, t, right: lambda outputs: outputs.logits),
         "targets after the forward pass are negative",
@@ -132,6 +148,20 @@ def test_each_mistake_is_told_in_words(mistake, monkeypatch):
     function, message = MISTAKES[mistake]
     found = told(function, monkeypatch, **SETTINGS)
     assert any(message in sentence for sentence in found), found
+
+
+def test_all_mistakes_of_one_method_are_told(monkeypatch):
+    found = told(
+        with_mixup(
+            images=lambda x, t, right: x.index_fill_(0, torch.tensor([0]), 0.0).detach(),
+            targets=lambda x, t, right: 0.9 * right.targets,
+            own=lambda x, t, right: right.own + 1,
+        ),
+        monkeypatch,
+        **SETTINGS,
+    )
+    for words in ("in place: images", "must sum to 1", "own must be from 0 to 1", "no gradient flows"):
+        assert sum(words in sentence for sentence in found) == 1, (words, found)
 
 
 def test_another_partner_than_the_drawn_one_reaches_protected_images(monkeypatch):

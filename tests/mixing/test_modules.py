@@ -16,8 +16,22 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from mixbench import mixing
 from mixbench.core import registry
-from mixbench.mixing import METHODS, CutMix, Cutout, FMix, LabelOnly, ManifoldMixUp, Mixture, MixUp, cutmix, label_mix
-from mixbench.mixing.mixer import Mixer
+from mixbench.mixing import (
+    METHODS,
+    CutMix,
+    Cutout,
+    FMix,
+    LabelOnly,
+    ManifoldMixUp,
+    Mixed,
+    Mixer,
+    Mixture,
+    MixUp,
+    PairMixer,
+    cutmix,
+    label_mix,
+    method,
+)
 from mixbench.mixing.operations import blend
 
 ROOT = Path(__file__).parents[2]
@@ -306,13 +320,96 @@ def test_manifold_mixes_the_features_of_any_network():
         (lambda x, y: MixUp(5)(x.byte(), y), "images are torch.uint8: MixUp needs floating-point"),
         (lambda x, y: CutMix(5)(x[:, 0], y), "images of shape [4, 8, 8]: CutMix needs [B, C, H, W]"),
         (lambda x, y: MixUp(5)(x[:0], y[:0]), "with an image or more"),
-        (lambda x, y: Cutout(5, length=2.0)(x, y), "length=2.0: must be above 0 and at most 1"),
+        (lambda x, y: Cutout(5, length=2.0), "length=2.0: must be above 0 and at most 1"),
+        (lambda x, y: mixing.ResizeMix(5, min_scale=2), "min_scale=2: must be above 0 and at most max_scale"),
+        (lambda x, y: mixing.GridMix(5, grid=0), "grid=0: must be at least 2"),
+        (lambda x, y: ManifoldMixUp(5, layers="input"), "layers=input: must be a list"),
+        (lambda x, y: ManifoldMixUp(5, layers=3), "layers=3: must be a list"),
+        (lambda x, y: ManifoldMixUp(5, layers=("input", 1)), "layers=1: must be str"),
+        (lambda x, y: ManifoldMixUp(5, layers=[]), "must be one or more different names"),
+        (lambda x, y: MixUp("5"), "num_classes='5': must be a whole number of 1 or more"),
+        (lambda x, y: MixUp(5.0), "num_classes=5.0: must be a whole number"),
+        (lambda x, y: MixUp(True), "num_classes=True: must be a whole number"),
+        (lambda x, y: MixUp(0), "num_classes=0: must be a whole number of 1 or more"),
+        (lambda x, y: MixUp(5)([]), "a list of one (image, label) pair or more"),
+        (lambda x, y: Mixture([MixUp(5), CutMix(3)]), "num_classes of the modules are [5, 3]: must be the same"),
+        (lambda x, y: Mixture(MixUp(5)), "must be modules such as"),
+        (lambda x, y: Mixture([MixUp(5), CutMix(5)], 0.3), "for each of 2 modules"),
+        (lambda x, y: ManifoldMixUp(5)(list(zip(x, y, strict=True))), "ManifoldMixUp is no collate_fn"),
+        (lambda x, y: ManifoldMixUp(5)(x), "labels are missing"),
     ],
 )
 def test_mistakes_are_told(call, message):
     with pytest.raises(ValueError, match=r".+") as told:
         call(*images_and_labels(4, 3, 8, 8))
     assert message in str(told.value)
+
+
+def test_trying_a_module_draws_from_no_generator():
+    generator = np.random.default_rng(0)
+    before, of_torch = generator.bit_generator.state, torch.get_rng_state()
+    CutMix(5, generator=generator)
+    CutMix(5)
+    assert generator.bit_generator.state == before
+    assert torch.equal(torch.get_rng_state(), of_torch)
+
+
+# A user's own function
+
+
+@method(draws=("partner", "lam"))
+def shifted(images, targets, *, partner, lam, most: float | None = 0.5, to: int):
+    """Mixup whose λ is at least `most`, moved by `to` pixels."""
+    lam = lam if most is None else lam.clamp(min=most)
+    mixed = blend(images, images[partner], lam).roll(to, dims=-1)
+    return Mixed(mixed, blend(targets, targets[partner], lam))
+
+
+def test_an_own_function_as_a_module():
+    images, labels = images_and_labels(4, 3, 8, 8)
+    mix = PairMixer(shifted, 5, np.random.default_rng(0), to=2, most=None)
+    plain = MixUp(5, generator=np.random.default_rng(0))(images, labels)
+    mixed, targets = mix(images, labels)
+    torch.testing.assert_close((mixed, targets), (plain[0].roll(2, dims=-1), plain[1]))
+    assert mix.given == {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
+    assert "to=2" in repr(mix)
+
+
+@method(needs=("teacher",))
+def needing(images, targets, *, teacher):
+    return Mixed(images, teacher(images))
+
+
+@method()
+def weighing(images, targets):
+    return Mixed(images, targets, weights=torch.ones(len(images)))
+
+
+@method()
+def cropping(images, targets):
+    return Mixed(images[1:], targets[1:])
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: PairMixer(needing, 5), ValueError, "needing needs 'teacher', which a run provides"),
+        (lambda: PairMixer(weighing, 5), ValueError, "weighing returns weights"),
+        (lambda: PairMixer(cropping, 5), ValueError, "cropping: images have the shape [1, 3, 8, 8]"),
+        (lambda: PairMixer(shifted, 5, too=2), TypeError, "unknown option 'too' (did you mean to?)"),
+        (lambda: PairMixer(shifted, 5), TypeError, "'to'"),
+        (lambda: PairMixer(shifted, 5, to="2"), ValueError, "to=2: must be int"),
+    ],
+)
+def test_an_own_function_that_makes_no_module_is_refused(make, kind, message):
+    with pytest.raises(kind) as told:
+        make()
+    assert message in str(told.value)
+
+
+def test_all_that_an_own_function_returns():
+    images, labels = images_and_labels(4, 3, 8, 8)
+    assert torch.equal(Mixer(weighing, 5).mixed(images, labels).weights, torch.ones(4))
 
 
 def test_an_unknown_parameter_is_a_type_error():

@@ -3,12 +3,17 @@
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from mixbench.mixing import Mixture, MixUp, PairMixer
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-methods.md"
 FILE = re.compile(r"^`(mine/[^`]+)`\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -37,3 +42,19 @@ def test_the_page_works_as_it_stands(mixbench, page, tmp_path):
         (0.5, "standard", "ce", "preact_resnet18"),
     ]
     assert list(tmp_path.glob("results/gallery/photos/halves.png"))
+
+
+def test_the_method_of_the_page_as_a_module(page, tmp_path, monkeypatch):
+    method = dict(FILE.findall(page))["mine/method/halves.py"]
+    (tmp_path / "halves.py").write_text(method)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "halves", raising=False)
+    (example,) = [block for block in PYTHON.findall(page) if "PairMixer(" in block]
+    names = {}
+    exec(example, names)  # of our own page
+    monkeypatch.delitem(sys.modules, "halves")
+    mix, images, targets = names["mix"], names["images"], names["targets"]
+    assert isinstance(mix, PairMixer)
+    assert (images.shape, targets.shape) == ((8, 3, 32, 32), (8, 10))
+    torch.testing.assert_close(targets.sum(dim=1), torch.ones(8))
+    Mixture([mix, MixUp(10)])(images, torch.arange(8))

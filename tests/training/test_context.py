@@ -198,8 +198,12 @@ def test_rows_of_generated_images_and_their_weights(loss):
 @pytest.mark.parametrize(("name", "need"), [("taught_mixup", "teacher"), ("half_generated", "generated")])
 def test_without_a_provider_it_is_refused_before_anything_is_loaded(name, need):
     settings = {"alpha": 1.0, "beta": 1.0, "p": 1.0, "per_sample": False} if name == "taught_mixup" else {}
-    with pytest.raises(UserError, match=f"'{need}'.*providers="):
+    with pytest.raises(UserError, match=f"'{need}'.*providers=") as told:
         check(config(name, **settings))
+    assert str(told.value).endswith(
+        f"only Python code can: mixbench.training.loop.train(providers=Providers({need}=…))"
+    )
+    assert "\n" not in str(told.value)
     every = Providers(teacher=lambda images: images, generated=lambda index: index)
     check(config(name, **settings), every)
     engine = engine_of(name, **settings)
@@ -214,3 +218,27 @@ def test_a_network_that_names_no_layer_for_attention_is_refused(monkeypatch):
     monkeypatch.delattr(ResidualNetwork, "ATTENTION")
     with pytest.raises(UserError, match=r"^model=preact_resnet18: .*attention"):
         check(config("halves_by_attention"))
+
+
+BRANCHING = """\
+def branching(logits, targets):
+    loss = -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    if loss > 100:
+        return loss / 2
+    return loss
+"""
+
+
+def test_a_loss_that_cannot_be_taken_row_by_row_is_refused_where_rows_have_weights(tmp_path):
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss/branching.py").write_text(BRANCHING)
+    (tmp_path / "loss/branching.yaml").write_text("function: branching.py:branching\n")
+    with Composer(str(tmp_path)) as composer:
+        cfg = job(composer.compose([*WORDS, "loss=branching"])).cfg
+    every = Providers(generated=lambda index: index)
+    check(cfg)
+    cfg.method = {"name": "half_generated", "version": 1}
+    with pytest.raises(UserError, match=r"branching\.py:branching: .*row.*half_generated.*weights") as told:
+        check(cfg, every)
+    assert "vmap" not in str(told.value)
+    assert "\n" not in str(told.value)

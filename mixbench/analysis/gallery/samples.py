@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from mixbench.config.identity import Job
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
 from mixbench.mixing.contract import Mixed
-from mixbench.mixing.runner import NO_CONTEXT, build
+from mixbench.mixing.runner import NO_CONTEXT, build, input_only
 from mixbench.training.engine import Engine
 from mixbench.training.losses import one_hot
 
@@ -47,12 +48,9 @@ class Samples:
     def __init__(self, job: Job, images: data.Split, note: str = ""):
         self.cfg, self.split, self.note = job.cfg, images, note
         self.name = job.display_name
-        for settings in (self.cfg.method, *self.cfg.method.get("parts", {}).values()):
-            if "p" in settings:
-                settings.p = 1.0  # an image that is left alone shows nothing
-        self.method, self.augment = build(self.cfg.method), configured("augment", AUGMENTS, self.cfg.augment)
-        for single in self.method.singles().values():
-            single.mix_input_only()  # mixed features cannot be looked at
+        # An image that is left alone shows nothing, and mixed features cannot be looked at.
+        self.method = build(input_only(_always(self.cfg.method)))
+        self.augment = configured("augment", AUGMENTS, self.cfg.augment)
         self.index = torch.from_numpy(_pairs(images.train_labels))
         height, width = images.train_images.shape[1:3]
         pad = self.augment.options.get("pad", 0)
@@ -132,6 +130,16 @@ class Samples:
         shown = [k for k in np.argsort(-weights).tolist() if weights[k] >= 0.005]
         own_first = sorted(shown[:2], key=lambda k: k != picture.label)
         return "\n".join(f"{_short(names[k])}: {weights[k]:.2f}" for k in own_first)
+
+
+def _always(method: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a group `method` that mixes every batch."""
+    copy = {**method}
+    if "p" in copy:
+        copy["p"] = 1.0
+    if "parts" in copy:
+        copy["parts"] = {name: _always(part) for name, part in copy["parts"].items()}
+    return copy
 
 
 def _pairs(labels: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ from mixbench.cli.commands.shared import (
     write_table,
 )
 from mixbench.cli.help import CHECK_HELP, GALLERY_HELP, LIST_HELP, REPORT_HELP, STATUS_HELP, TABLE_HELP
-from mixbench.core.errors import one_line, unknown
+from mixbench.core.errors import UserError, one_line, unknown
 from mixbench.core.groups import GROUPS
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from mixbench.analysis.select import Selection
 
 
@@ -90,12 +92,22 @@ def check(words: list[str]) -> int:
     from mixbench.config.identity import job
     from mixbench.training.validate import broken
 
+    for word in flags.overrides:
+        if "=" in word:
+            raise UserError(f"{word}: check takes names of methods, as in mixbench check cutmix; it sets no keys")
     failed = 0
+    made: dict[str, DictConfig | UserError] = {}
     with Composer(flags.config_dir) as composer:
-        names = composer.options("method") if every else flags.overrides
-        jobs = {name: job(composer.compose([f"method={name}"])) for name in names}
-    for name, made in jobs.items():
-        found = broken(made.cfg)
+        known = composer.options("method")
+        for name in known if every else flags.overrides:
+            try:
+                made[name] = job(composer.compose([f"method={name}"])).cfg
+            except UserError as error:
+                if name not in known:  # a mistake in what was asked, not in a method
+                    raise
+                made[name] = error
+    for name, cfg in made.items():
+        found = [str(cfg)] if isinstance(cfg, UserError) else broken(cfg)
         failed += bool(found)
         print("\n".join(f"{name}: {one_line(sentence)}" for sentence in found) or f"{name}: ok", flush=True)
     return 1 if failed else 0
