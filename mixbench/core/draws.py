@@ -18,7 +18,7 @@ from scipy.special import betaincinv, ndtri
 from mixbench.core import random_words
 from mixbench.core.random_words import Purpose
 
-DICE = 32  # numbers for each image's augmentation: more than any needs
+UNIFORMS = 32  # numbers for each image's augmentation: more than any needs
 ATTEMPTS = 10  # at a rectangle that fits the image, as torchvision's RandomErasing and RandomResizedCrop
 
 
@@ -115,11 +115,11 @@ def mirror(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     return random_words.uniform(plan.seed, purpose, first, count, plan.batch_size) < 0.5
 
 
-@draw(Purpose.DICE)
-def dice(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+@draw(Purpose.UNIFORMS)
+def uniforms(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B, 32]: uniform numbers from which an augmentation makes its decisions about each image."""
-    drawn = random_words.uniform(plan.seed, purpose, first, count, DICE * plan.batch_size)
-    return drawn.reshape(count, plan.batch_size, DICE)
+    drawn = random_words.uniform(plan.seed, purpose, first, count, UNIFORMS * plan.batch_size)
+    return drawn.reshape(count, plan.batch_size, UNIFORMS)
 
 
 @draw(Purpose.PARTNER)

@@ -18,7 +18,7 @@ BATCH = {
     "model": ("channels", "classes"),
 }
 DECLARATION = "mixbench_declaration"  # attribute of a function that declares its draws
-AUGMENT_DRAWS = ("shift", "mirror", "dice")
+AUGMENT_DRAWS = ("shift", "mirror", "uniforms")
 # What λ and the others are drawn with where neither YAML file nor command says it.
 SETTINGS = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
 # Keys that mean something before the function is called, so that none of its options can have their names.
