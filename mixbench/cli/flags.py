@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import OF_FUNCTIONS
 
 if TYPE_CHECKING:
     from mixbench.config.assignments import Word
@@ -33,7 +34,7 @@ SHOWS = (
 DRY_RUN = "--dry-run"  # ours: what would be trained, and what it would cost
 CONFIG_DIR = "MIXBENCH_CONFIG_DIR"  # environment variable: remembers --config-dir FOLDER
 YES = "--yes"  # ours: go on where a command asks for more runs than overrides.LIMIT
-ADDED = ("method.", "augment.", "loss.", "model.")  # keys that may stand in no YAML file
+ADDED = tuple(f"{group}." for group in OF_FUNCTIONS)  # keys below may be in no YAML file
 BARE = (DRY_RUN, YES, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
 KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)
 

@@ -157,7 +157,7 @@ class Composer:
                 own_files.check(self._own, chosen)
             try:
                 cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
-                own = [group for group in own_groups.GROUPS if own_groups.names_function(group, cfg[group])]
+                own = [group for group in OF_FUNCTIONS if own_groups.names_function(group, cfg[group])]
                 options = self._choices(chosen) if own else {}
             except UNFIT as error:
                 raise _of_file(" ".join(chosen), error) from error
@@ -174,7 +174,7 @@ class Composer:
     def _takes(self, cfg: DictConfig, key: str) -> bool:
         """Whether a user's own function takes a key that its file leaves to its default."""
         group, _, name = key.partition(".")
-        return group in own_groups.GROUPS and own_groups.takes(group, cfg[group], name, self._stored)
+        return group in OF_FUNCTIONS and own_groups.takes(group, cfg[group], name, self._stored)
 
     def options(self, group: str) -> list[str]:
         """The names that a group offers, the user's own included."""

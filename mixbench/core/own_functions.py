@@ -14,14 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import GROUPS
 
-# Config group -> the entry points by which an installed package offers functions for it.
-ENTRY_POINTS = {
-    "method": "mixbench.methods",
-    "augment": "mixbench.augments",
-    "loss": "mixbench.losses",
-    "model": "mixbench.models",
-}
 DIGITS = 12  # hexadecimal, of a SHA-256: what a run's identity holds of the code
 FORMS = "must be FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION"
 
@@ -108,7 +102,8 @@ def offered(group: str) -> dict[str, EntryPoint]:
 
     Raises UserError where two packages offer different functions under one name.
     """
-    return _offered(ENTRY_POINTS[group], tuple(sys.path)) if group in ENTRY_POINTS else {}
+    name = GROUPS[group].entry_points
+    return _offered(name, tuple(sys.path)) if name else {}
 
 
 def entry_reference(entry: EntryPoint) -> str:

@@ -7,27 +7,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from mixbench.core import draws, own_functions
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import GROUPS
 from mixbench.core.own_functions import is_own, reason, told
 from mixbench.core.registry import Configured, check_kind
 
-# What a group hands to its function, by position.
-BATCH = {
-    "method": ("images", "targets"),
-    "augment": ("images",),
-    "loss": ("logits", "targets"),
-    "model": ("channels", "classes"),
-}
 DECLARATION = "mixbench_declaration"  # attribute of a function that declares its draws
 AUGMENT_DRAWS = ("shift", "mirror", "uniforms")
 # What λ and the others are drawn with where neither YAML file nor command says it.
 SETTINGS = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
-# Keys that mean something before the function is called, so that none of its options can have their names.
-RESERVED = {
-    "method": ("name", "version", "function", "code", "parts", *SETTINGS),
-    "augment": ("name", "function", "code"),
-    "loss": ("name", "function", "code", "label_smoothing"),
-    "model": ("name", "function", "code"),
-}
 
 
 class Own:
@@ -60,7 +47,7 @@ class Own:
         for name, value in cfg.items():
             if name in self.known:
                 check_own_kind(f"{key}.{name}", value, self.known[name].annotation)
-            elif name not in self.wanted and name not in _kept_by(self.group):
+            elif name not in self.wanted and name not in GROUPS[self.group].kept_keys:
                 choices = [f"{key}.{choice}" for choice in self.takes()]
                 raise unknown(f"key of {self.label}", f"{key}.{name}", choices)
         pad = cfg.get("pad", 0)
@@ -93,7 +80,7 @@ class Own:
         return names, needs, getattr(declared, "layers", None)
 
     def _options(self, parameters: Sequence[inspect.Parameter]) -> dict[str, inspect.Parameter]:
-        batch = BATCH[self.group]
+        batch = GROUPS[self.group].batch
         keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         shape = f"({', '.join(batch)}, *, options)"
@@ -107,8 +94,9 @@ class Own:
             names = ", ".join(p.name for p in by_place) or "nothing"
             raise UserError(f"{self.label}: takes {names} by position; make it {shape}")
         options = {p.name: p for p in keyword if p.name not in (*self.draws, *self.needs)}
+        reserved = {*GROUPS[self.group].kept_keys, *(SETTINGS if self.group == "method" else ())}
         for name in options:
-            if name in RESERVED[self.group]:
+            if name in reserved:
                 raise UserError(f"{self.label}: the option {name} has a name that is mixbench's own; rename it")
         return options
 
@@ -157,11 +145,6 @@ def _fits(key: str, value: Any, wanted: Any) -> bool:
     except UserError:
         return False
     return True
-
-
-def _kept_by(group: str) -> tuple[str, ...]:
-    """Keys of a group that are not the function's."""
-    return tuple(name for name in RESERVED[group] if name not in SETTINGS)
 
 
 def _plain(value: Any) -> Any:
