@@ -2,16 +2,13 @@
 
 import textwrap
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mixbench.core import registry
 from mixbench.core.draws import Plan, order
-from mixbench.core.errors import UserError
 
 Generator = np.random.Generator | torch.Generator
 
@@ -49,26 +46,6 @@ def draw(
     return {name: torch.from_numpy(values[0]).to(images.device) for name, values in plan.drawn(0, 1).items()}
 
 
-def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """With β where it follows from α; α = 0 is p = 0. Raises ValueError for a value out of range."""
-    for key, value in settings.items():
-        kind = bool if key == "per_sample" else float
-        if not (key == "beta" and value is None):
-            check_kind(key, value, kind)
-    if not 0 <= settings.get("p", 1) <= 1:
-        raise ValueError(f"p={settings['p']}: must be a probability, from 0 to 1")
-    if "alpha" not in settings:
-        return settings
-    alpha, beta = settings["alpha"], settings["beta"]
-    beta = alpha if beta is None else beta
-    if alpha == 0 and beta == 0:
-        return settings | {"alpha": 1.0, "beta": 1.0, "p": 0.0}
-    for key, value in (("alpha", alpha), ("beta", beta)):
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{key}={value}: must be a finite number above 0")
-    return settings | {"alpha": alpha, "beta": beta}
-
-
 def seed(generator: Generator | None) -> int:
     if isinstance(generator, np.random.Generator):
         return int(generator.integers(2**63))
@@ -86,13 +63,6 @@ def check_protected(protected: Tensor | None, images: Tensor) -> None:
     fits = isinstance(protected, Tensor) and protected.dtype == torch.bool and protected.shape == (len(images),)
     if not fits:
         raise ValueError(f"protected={textwrap.shorten(repr(protected), 60)}: must be a bool tensor [{len(images)}]")
-
-
-def check_kind(key: str, value: Any, wanted: Any) -> None:
-    try:
-        registry.check_kind(key, value, wanted)
-    except UserError as error:
-        raise ValueError(str(error)) from None
 
 
 def check_images(name: str, images: Tensor, spatial: bool) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mixbench.core import draws, random_words
+from mixbench.core import draw_settings, draws, random_words
 from mixbench.core.draws import DRAWS, Plan
 from mixbench.core.random_words import Purpose, permutations, uniform, words
 
@@ -340,3 +340,13 @@ def test_frozen_values():
     assert drawn["noise"][0].ravel()[:3] == pytest.approx(FROZEN["noise"], rel=1e-6)
     assert drawn["coin"][:, 0].tolist() == FROZEN["coin"]
     assert drawn["chosen"][:, 0].tolist() == FROZEN["chosen"]
+
+
+def test_every_setting_that_a_draw_reads_has_a_default():
+    assert draws.settings_read_by(DRAWS) == set(draw_settings.DEFAULTS)
+
+
+def test_augmentations_may_ask_for_draws_without_settings_alone():
+    """An option of an augmentation can have the name of a setting, as `p` of vertical-flip."""
+    assert draws.draws_for("augment") == ("shift", "mirror", "uniforms")
+    assert draws.settings_read_by(draws.draws_for("augment")) == set()
