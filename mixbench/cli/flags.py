@@ -98,7 +98,8 @@ def show(flags: Flags, given: "Sequence[Word]") -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
     import hydra
 
-    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, Apart, searched
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, searched
+    from mixbench.config.hydra_globals import separate
     from mixbench.config.options import yaml_names
     from mixbench.config.own_groups import offered_folder
 
@@ -117,7 +118,7 @@ def show(flags: Flags, given: "Sequence[Word]") -> int:
         with (
             offered_folder(partial(yaml_names, config_dir=flags.config_dir)) as offered,
             contextlib.redirect_stderr(told),
-            Apart(),
+            separate(),
         ):
             found = [] if completes or offered is None else searched([offered])
             sys.argv = ["mixbench", *flags.for_hydra, *found, *words]

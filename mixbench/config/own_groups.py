@@ -110,15 +110,6 @@ def unknown_key(group: str, node: Mapping, key: str, parent: str) -> UserError:
     return unknown(f"key of {own.label}", f"{parent}.{key}", [f"{parent}.{choice}" for choice in choices])
 
 
-def without_folders(cfg: DictConfig) -> None:
-    """Take the folders of own functions out of a configuration, which are of one machine and decide nothing."""
-    for group in OF_FUNCTIONS:
-        node = cfg.get(group) or {}
-        for one in (node, *(node.get("parts") or {}).values()):
-            if isinstance(one, DictConfig) and is_own(one) and "code" in one:
-                one.function = own_functions.short(one.function)
-
-
 def _entry_point(group: str, node: DictConfig) -> EntryPoint | None:
     """The entry point that the group's `name` means; a name of mixbench's own means none."""
     name = node.get("name")

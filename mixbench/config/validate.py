@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mixbench.config import mixture
 from mixbench.core import baseline, draw_settings
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
@@ -154,32 +155,13 @@ def _validated_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any
     settings = draw_settings.checked(given, f"{at}.")
     for key, value in settings.items():
         OmegaConf.update(method, key, value, force_add=True)  # a user's own file may leave beta out
-    if "parts" in method:
-        _validate_mixture(method, at)
-        if all(part.name == baseline.BASELINE for part in method.parts.values()):
+    if mixture.is_mixture(method):
+        mixture.order(method, at)
+        parts = {name: _validated_method(part, f"{at}.parts.{name}") for name, part in method.parts.items()}
+        if all(part["name"] == baseline.BASELINE for part in parts.values()):
             return baseline.METHOD
+        method.parts = parts
     return baseline.METHOD if draw_settings.mix_nothing(settings) else method
-
-
-def _validate_mixture(method: DictConfig, at: str) -> None:
-    """Check methods and probabilities, and put them in one order: the same mixture is the same run."""
-    names, shares = method.methods, method.probabilities
-    if not OmegaConf.is_list(names) or not names:
-        raise UserError(f"{at}.methods={names}: must be a list, as in {at}.methods=[label-mix,cutmix]")
-    if shares is None:
-        shares = OmegaConf.create([1 / len(names)] * len(names))
-    if not OmegaConf.is_list(shares) or len(shares) != len(names):
-        raise UserError(f"{at}.probabilities={shares}: must be a list of {len(names)}, one for each of {at}.methods")
-    shares = [non_negative(f"{at}.probabilities", share) for share in shares]
-    _require(abs(sum(shares) - 1) < 1e-6, f"{at}.probabilities", shares, "numbers that sum to 1")
-    if len(set(names)) < len(names):
-        raise UserError(f"{at}.methods={list(names)}: each method can be named once")
-    used = sorted((name, share) for name, share in zip(names, shares, strict=True) if share > 0)
-    for name, _ in used:
-        if "parts" in method.parts[name]:
-            raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")
-    method.methods, method.probabilities = [name for name, _ in used], [share for _, share in used]
-    method.parts = {name: _validated_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
 
 
 def _validate_protect(cfg: DictConfig) -> None:

@@ -18,9 +18,9 @@ from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from mixbench import models
+from mixbench.config import mixture
 from mixbench.config.identity import Job
 from mixbench.core import files, numerics, own_functions
-from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.data import Dataset, Split, split
 from mixbench.runs import machine_load, provenance
 from mixbench.runs.observer import Observer
@@ -214,7 +214,7 @@ def _train_and_commit(
         torch.cuda.reset_peak_memory_stats(device)
     source = provenance.collect(images, device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
     of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"], "identity": job.identity}
-    own = own_functions.provenance({group: cfg[group] for group in OF_FUNCTIONS})
+    own = own_functions.provenance(mixture.functions(cfg))
     source |= {"own_functions": own} if own else {}
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
     files.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to

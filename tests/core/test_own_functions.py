@@ -101,7 +101,7 @@ def test_code_that_was_executed_goes_on_after_the_file_is_edited(tmp_path):
     write(tmp_path, HALVES + "# edited\n")
     assert own_functions.load(reference, code) is first
     cfg = {"name": "halves", "function": reference, "code": code}
-    (noted,) = own_functions.provenance({"method": cfg}).values()
+    (noted,) = own_functions.provenance([("method", cfg)]).values()
     assert noted["files"] == {"halves.py": hashlib.sha256(HALVES.encode()).hexdigest()}
 
 
