@@ -95,7 +95,7 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
 
 
 def show(flags: Flags, given: "Sequence[Word]") -> int:
-    """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
+    """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where it does not compose."""
     import hydra
 
     from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, searched

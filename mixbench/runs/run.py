@@ -63,7 +63,7 @@ class StopRequest:
     """
 
     def __init__(self, observer: Observer | None = None):
-        """observer: is told of the first request."""
+        """observer: its `stopping` is called at the first request."""
         self.signal: int | None = None
         self._observer = observer or Observer()
 
@@ -137,7 +137,7 @@ def execute(
     force: train it also where it is finished.
     wait: seconds to wait for another process that has the run.
     left: counts the time of all runs of this call.
-    observer: is told how it goes.
+    observer: of the run.
     Raises KeyboardInterrupt where `stop` asks for it.
     """
     try:

@@ -1,4 +1,4 @@
-"""Whether what a configuration names exists and takes the options that it sets: refused before anything is loaded."""
+"""Checks that the functions and networks of a configuration exist and accept their options. No data is loaded."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,12 +27,12 @@ from mixbench.training.losses import LOSSES
 def check(cfg: DictConfig, providers: Providers | None = None) -> None:
     """Raises UserError where a function, network or option does not exist, or nothing provides what the method needs.
 
-    cfg: validated (identity.job).
+    cfg: validated (config.identity.job).
     """
     augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
     models.check(cfg.model)
-    # Called on two empty images: what their options may be is the functions' to know.
+    # Called on two empty images: only the functions know which values of their options are valid.
     images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
     floats = images.float()
     plan = Plan(0, 2, 2, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
@@ -55,7 +55,7 @@ def check(cfg: DictConfig, providers: Providers | None = None) -> None:
 def broken(cfg: DictConfig) -> list[str]:
     """Why a method cannot be trusted, a sentence each: what `check` refuses, or the invariants that it breaks.
 
-    cfg: validated (identity.job). What a method needs is served by stand-ins.
+    cfg: validated (config.identity.job). What a method needs is served by stand-ins.
     """
     try:
         check(cfg, Providers(teacher=lambda images: images, generated=lambda index: index))  # they are not called
