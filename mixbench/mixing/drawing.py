@@ -2,13 +2,16 @@
 
 import textwrap
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mixbench.core import draw_settings, registry
 from mixbench.core.draws import Plan, order
+from mixbench.core.errors import UserError
 
 Generator = np.random.Generator | torch.Generator
 
@@ -46,6 +49,15 @@ def draw(
     return {name: torch.from_numpy(values[0]).to(images.device) for name, values in plan.drawn(0, 1).items()}
 
 
+def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """With β where it follows from α; α = 0 is p = 0. Raises ValueError for a value out of range."""
+    try:
+        checked = draw_settings.checked(settings)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return checked | {"alpha": 1.0, "beta": 1.0, "p": 0.0} if draw_settings.mix_nothing(checked) else checked
+
+
 def seed(generator: Generator | None) -> int:
     if isinstance(generator, np.random.Generator):
         return int(generator.integers(2**63))
@@ -63,6 +75,14 @@ def check_protected(protected: Tensor | None, images: Tensor) -> None:
     fits = isinstance(protected, Tensor) and protected.dtype == torch.bool and protected.shape == (len(images),)
     if not fits:
         raise ValueError(f"protected={textwrap.shorten(repr(protected), 60)}: must be a bool tensor [{len(images)}]")
+
+
+def check_kind(key: str, value: Any, wanted: Any) -> None:
+    """Raises ValueError where the value of `key` is not of the wanted kind."""
+    try:
+        registry.check_kind(key, value, wanted)
+    except UserError as error:
+        raise ValueError(str(error)) from None
 
 
 def check_images(name: str, images: Tensor, spatial: bool) -> None:

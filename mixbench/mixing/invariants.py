@@ -20,7 +20,7 @@ PROTECTED = np.arange(N) % 3 == 0
 
 @dataclass(frozen=True)
 class Trial:
-    """The inputs of one call of a method, which gives the mixed batch."""
+    """One call of a method: what it was given and what it made of it."""
 
     method: Method
     images: Tensor

@@ -7,8 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from mixbench.core import draw_settings, registry
-from mixbench.core.errors import UserError
+from mixbench.core import registry
 from mixbench.mixing import drawing
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.drawing import Generator
@@ -29,15 +28,10 @@ class Mixer(nn.Module):
         self.function, self.num_classes, self.generator = function, num_classes, generator
         known = registry.options_of(function)
         self.options = {key: value for key, value in values.items() if key in known}
+        for key, value in self.options.items():
+            drawing.check_kind(key, value, known[key].annotation)
         self.given = {key: value for key, value in values.items() if key not in known}
-        try:
-            for key, value in self.options.items():
-                registry.check_kind(key, value, known[key].annotation)
-            settings = draw_settings.checked(self.given)
-        except UserError as error:
-            raise ValueError(str(error)) from None
-        nothing = {"alpha": 1.0, "beta": 1.0, "p": 0.0}  # in place of α = β = 0, of which there is no distribution
-        self.settings = settings | nothing if draw_settings.mix_nothing(settings) else settings
+        self.settings = drawing.checked_settings(self.given)
 
     def mixed(self, images: Tensor, labels: Tensor, protected: Tensor | None = None) -> Mixed:
         """The mixed batch with all that the method returns.

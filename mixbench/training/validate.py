@@ -27,12 +27,12 @@ from mixbench.training.losses import LOSSES
 def check(cfg: DictConfig, providers: Providers | None = None) -> None:
     """Raises UserError where a function, network or option does not exist, or nothing provides what the method needs.
 
-    cfg: validated (config.identity.job).
+    cfg: validated (identity.job).
     """
     augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
     models.check(cfg.model)
-    # Called on two empty images: only the functions know which values of their options are valid.
+    # Called on two empty images: what their options may be is the functions' to know.
     images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.eye(2)
     floats = images.float()
     plan = Plan(0, 2, 2, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))

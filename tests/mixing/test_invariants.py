@@ -66,7 +66,7 @@ def in_place(images, targets, *, partner, lam):
 
 
 @method(draws=("partner", "lam"))
-def unrepeatable(images, targets, *, partner, lam):
+def rolling_dice(images, targets, *, partner, lam):
     return Mixed(images + torch.rand(1), targets)
 
 
@@ -93,7 +93,7 @@ def always(images, targets, *, partner, lam):
 MISTAKES = {
     "tuple": (a_tuple, "it returns tuple, not Mixed"),
     "in place": (in_place, "it changes its input in place: images"),
-    "random": (unrepeatable, "two calls with the same draws differ"),
+    "random": (rolling_dice, "two calls with the same draws differ"),
     "raises": (picky, "it raises RuntimeError: three channels please (images 5x1x12x20)"),
     "protected": (
         with_mixup(images=lambda x, t, right: right.images + 1e-3, own=lambda x, t, right: None),
