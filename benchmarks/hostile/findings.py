@@ -112,7 +112,7 @@ def owner_of(stack: str, default: str) -> str:
         return default
     # faulthandler prints the innermost frame first, a traceback last
     frame = frames[0] if "most recent call first" in stack else frames[-1]
-    if default in ("output", "store"):  # the campaign knows better than the frame what was amiss
+    if default in ("output", "store"):  # the campaign knows better than the frame what was wrong
         return default
     return next((owner for owner, pattern in OWNERS if re.search(pattern, frame)), default)
 

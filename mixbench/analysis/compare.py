@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench.analysis.display import BASELINE_FIRST, label, order
+from mixbench.analysis.display import label, order
 from mixbench.analysis.frame import SEEDS, identity_keys
 from mixbench.config.labels import telling_apart
+from mixbench.core.baseline import BASELINE
 from mixbench.stats import ALPHA, Difference, Runs, Summary, holm, paired_difference, summarise
 from mixbench.stats.equivalents import Equivalent, equivalent_data
 from mixbench.training.rules import RULES
@@ -80,7 +81,7 @@ def _largest(gains: Sequence[tuple[Experiment, Difference]]) -> Experiment | Non
     return max(gains, key=lambda pair: pair[1].mean)[0] if gains else None
 
 
-def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = BASELINE_FIRST) -> list[Setting]:
+def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE,)) -> list[Setting]:
     """Compare every method with the baseline, setting by setting.
 
     runs: a row a run, as analysis.frame makes them.

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mixbench.core.baseline import BASELINE
 from mixbench.stats import Difference, Summary
 
-BASELINE_FIRST = ("none",)
 NAMES = ("method", "variant")  # keys whose value alone says what a row is
 
 
@@ -28,7 +28,7 @@ def order(value: Any) -> tuple:
         return (2, 0, "")
     if isinstance(value, (int, float)):
         return (0, value, "")
-    return (1, value not in BASELINE_FIRST, str(value))
+    return (1, value != BASELINE, str(value))
 
 
 def name_of(keys: Sequence[str], values: Sequence[Any], equals: str = "=") -> str:

@@ -10,7 +10,7 @@ from mixbench.config.identity import Job
 from mixbench.core.errors import UserError
 from mixbench.runs.store.store import RUN_ID
 
-IN_NAME = ("dataset", "n", "method", "seed")  # keys that the name of a run's folder tells: identity.run_id
+IN_NAME = ("dataset", "n", "method", "seed")  # keys that the name of a run's folder tells: config.identity.run_id
 CLASSES = "dataset.classes"  # decides nothing, so it can be given when runs are read
 MOST_STORED = 12  # values that a message names
 

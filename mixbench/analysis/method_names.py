@@ -1,4 +1,4 @@
-"""What tables call a method: its own name, or that of a user's file which gives it other settings. No torch."""
+"""Names of methods in tables: the method's own, or that of a user's file with other settings. No torch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,16 @@ from mixbench.config.identity import Job, cell_hash
 if TYPE_CHECKING:
     from mixbench.config.compose import Composer
 
-BASE = "method.base"  # key of a run whose method is called by another name: the method's own
+BASE = "method.base"  # key of a row that shows a method under another name: the method's own name
 
 
 def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
-    """Cell -> what tables call its method."""
+    """Cell -> the name of its method in tables."""
     return {cell_hash(job.identity): job.display_name for job in jobs}
 
 
 def of_runs(found: Sequence[Mapping[str, Any]], cells: Sequence[str]) -> dict[str, str]:
-    """Cell -> what its stored runs call their method, where all that tell agree. cells: of the runs."""
+    """Cell -> the name that its stored runs give their method, if they give only one. cells: of the runs."""
     names: dict[str, set[str]] = {}
     for m, cell in zip(found, cells, strict=True):
         if m.get("called"):
@@ -28,13 +28,16 @@ def of_runs(found: Sequence[Mapping[str, Any]], cells: Sequence[str]) -> dict[st
 
 
 def renamed(row: dict[str, Any], name: str | None) -> dict[str, Any]:
-    """A row of a frame with its method under the name, and where that is another, the method itself under BASE."""
+    """The row with its method renamed; its own name is kept under BASE. name: None or the same changes nothing."""
     base = row["method"]
     return row if name in (None, base) else row | {"method": name, BASE: base}
 
 
 def meant(composer: "Composer", frame: pd.DataFrame, names: Iterable[Any]) -> list[Any]:
-    """The names in `frame` that a filter means: the methods that tables call so, or else those that it stands for."""
+    """The method names in `frame` that a filter's names select.
+
+    names: as tables show them, or of methods: then all names of rows of that method are selected.
+    """
     found: list[Any] = []
     for name in names:
         method = composer.method_name(name) if isinstance(name, str) else name

@@ -1,4 +1,4 @@
-"""Which of a user's own options can be run: each file of a configuration folder is tried without training."""
+"""Finds the options of a user's own folder, or of an installed package, that cannot be run. Nothing is trained."""
 
 from pathlib import Path
 

@@ -104,9 +104,9 @@ def _rivals(method: Experiment) -> list[str]:
 def _nothing_shown(setting: Setting, best: Experiment, against: str) -> str:
     gain, told = _gain(best), gain_text(best, against)
     if gain.mean <= 0:
-        return f"No method is shown to be better than {against}; the closest is {best.name}, {told}."
+        return f"No method is significantly better than {against}; the closest is {best.name}, {told}."
     needed = _needed(gain, len(setting.gains))
-    return f"No method is shown to be better than {against}. The largest gain is of {best.name}, {told}; {needed}."
+    return f"No method is significantly better than {against}. The largest gain is of {best.name}, {told}; {needed}."
 
 
 def _needed(gain: Difference, tests: int) -> str:
@@ -124,7 +124,7 @@ def _needed(gain: Difference, tests: int) -> str:
 
 def _worse(setting: Setting, against: str) -> list[str]:
     worse = [method.name for method, gain in setting.gains if method.significant and gain.mean < 0]
-    return [f"Shown to be worse than {against}: {_listed(worse)}."] if worse else []
+    return [f"Significantly worse than {against}: {_listed(worse)}."] if worse else []
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from mixbench.runs import estimate, study
 from mixbench.runs.store import metrics_schema
 from mixbench.runs.store.store import State, Store
 
-# What the name of a run tells (identity.run_id), for those whose settings are not stored yet.
+# What the name of a run tells (config.identity.run_id), for those whose settings are not stored yet.
 NAME = re.compile(r"(?P<dataset>.+)-n(?P<n>\d{1,18})-(?P<method>.+)-s(?P<seed>\d{1,18})-[0-9a-f]{10}")
 
 

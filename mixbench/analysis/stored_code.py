@@ -1,4 +1,4 @@
-"""A study's runs of an own function whose file is gone: which code they were made with is read off stored runs."""
+"""A study whose own function's file is gone: the checksum of its code is taken from stored runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ SEEDS = ("seed", "subset_seed")
 
 
 def completed(chosen: Study, folders: Sequence[Path]) -> Study:
-    """The study with the code of its jobs, where the function's file is gone, as the newest stored run alike has it.
+    """The study with each missing checksum taken from the newest stored run of the same settings.
 
     folders: of stored runs. Returns the study as it is where every file is there.
     """
@@ -33,7 +33,7 @@ def completed(chosen: Study, folders: Sequence[Path]) -> Study:
 
 
 def _unknown(identity: Mapping[str, Any]) -> list[str]:
-    """Where own functions stand whose code is not known, such as `method.`."""
+    """Prefixes of the keys of own functions whose checksum is not known, such as `method.`."""
     return [key.removesuffix("code") for key, value in identity.items() if key.endswith(".code") and value is None]
 
 
@@ -47,7 +47,7 @@ def _completed(job: Job, found: Sequence[Mapping[str, Any]]) -> Job:
 
 
 def _known(identity: Mapping[str, Any], wanted: Mapping[str, Any], places: Sequence[str]) -> str:
-    """The hash of what can be compared: no seeds, no code, none of its options that the YAML file does not have."""
+    """A hash of the keys that can be compared: without seeds, checksum and options that the YAML file leaves out."""
 
     def compared(key: str) -> bool:
         place = next((place for place in places if key.startswith(place)), None)

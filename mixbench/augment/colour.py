@@ -15,7 +15,7 @@ CONTRAST, SATURATION, HUE = 1, 2, 3  # as torchvision numbers them; brightness i
 def color_jitter(
     images: Tensor,
     *,
-    dice: Tensor,
+    uniforms: Tensor,
     brightness: float = 0.4,
     contrast: float = 0.4,
     saturation: float = 0.4,
@@ -24,7 +24,7 @@ def color_jitter(
     """Brightness, contrast, saturation and hue of each image changed at random, in random order.
 
     As torchvision's ColorJitter (Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image
-    Classification, section 2.1). images: uint8 [B, C, H, W]. dice: float64 [B, 32], see `jitter`.
+    Classification, section 2.1). images: uint8 [B, C, H, W]. uniforms: float64 [B, 32], see `jitter`.
     brightness, contrast, saturation: each factor is uniform in 1 ± this, and at least 0. hue: it is turned by up to
     ± this share of the circle. Raises ValueError where one of them is negative or hue above 0.5.
     """
@@ -33,18 +33,20 @@ def color_jitter(
             raise ValueError(f"{name}={value}: must be 0 or more")
     if not 0 <= hue <= 0.5:
         raise ValueError(f"hue={hue}: must be from 0 to 0.5")
-    return pixels(jitter(planes(images), dice, brightness, contrast, saturation, hue))
+    return pixels(jitter(planes(images), uniforms, brightness, contrast, saturation, hue))
 
 
-def jitter(images: Tensor, dice: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
+def jitter(
+    images: Tensor, uniforms: Tensor, brightness: float, contrast: float, saturation: float, hue: float
+) -> Tensor:
     """Colour jitter of float32 [B, C, H, W], which may be overwritten.
 
-    dice: float64 [B, 8 or more]. Sorting numbers 0 … 3, which stand for brightness, contrast, saturation and hue, gives
-    their order; numbers 4 … 7 say where in its range the strength of each lies.
+    uniforms: float64 [B, 8 or more]. Sorting numbers 0 … 3, which stand for brightness, contrast, saturation and hue,
+    gives their order; numbers 4 … 7 say where in its range the strength of each lies.
     """
     turning = hue > 0 and images.shape[1] == 3
-    order = dice[:, : 4 if turning else 3].argsort(dim=1)
-    blends = _blends(dice, (brightness, contrast, saturation), images.shape[1] == 3)
+    order = uniforms[:, : 4 if turning else 3].argsort(dim=1)
+    blends = _blends(uniforms, (brightness, contrast, saturation), images.shape[1] == 3)
     blends = blends.gather(1, order[:, :, None].expand(-1, -1, 3)).float()
     if not turning:
         for k in range(3):
@@ -56,18 +58,18 @@ def jitter(images: Tensor, dice: Tensor, brightness: float, contrast: float, sat
     idle[:, :, 0] = 1
     for k in range(3):
         images = _blended(images, torch.where(turn > k, blends[:, k], idle[:, k]))
-    images = turned_hue(images, hue * (2 * dice[:, 4 + HUE] - 1))
+    images = turned_hue(images, hue * (2 * uniforms[:, 4 + HUE] - 1))
     for k in range(1, 4):
         images = _blended(images, torch.where(turn < k, blends[:, k], idle[:, k]))
     return images
 
 
-def _blends(dice: Tensor, strengths: tuple[float, float, float], coloured: bool) -> Tensor:
+def _blends(uniforms: Tensor, strengths: tuple[float, float, float], coloured: bool) -> Tensor:
     """float64 [B, 4, 3]: factor, weight and flatness of each operation's blend; that of hue is idle."""
-    blends = dice.new_zeros(len(dice), 4, 3)
+    blends = uniforms.new_zeros(len(uniforms), 4, 3)
     for k, strength in enumerate(strengths):
         low, high = max(0.0, 1 - strength), 1 + strength
-        blends[:, k, 0] = low + (high - low) * dice[:, 4 + k]
+        blends[:, k, 0] = low + (high - low) * uniforms[:, 4 + k]
     blends[:, 1:, 1] = 1 - blends[:, 1:, 0]  # brightness blends with black
     blends[:, CONTRAST, 2] = 1
     for k in (HUE,) if coloured else (SATURATION, HUE):

@@ -24,15 +24,15 @@ def flip(images: Tensor, *, mirror: Tensor) -> Tensor:
     return torch.where(mirror[:, None, None, None], images.flip(3), images)
 
 
-def vertical_flip(images: Tensor, *, dice: Tensor, p: float = 0.5) -> Tensor:
+def vertical_flip(images: Tensor, *, uniforms: Tensor, p: float = 0.5) -> Tensor:
     """Turn each image upside down with probability p.
 
-    images: uint8 [B, C, H, W]. dice: float64 [B, 32]; number 0 is compared with p.
+    images: uint8 [B, C, H, W]. uniforms: float64 [B, 32]; number 0 is compared with p.
     Raises ValueError where p is not in [0, 1].
     """
     if not 0 <= p <= 1:
         raise ValueError(f"p={p}: must be from 0 to 1")
-    return torch.where((dice[:, 0] < p)[:, None, None, None], images.flip(2), images)
+    return torch.where((uniforms[:, 0] < p)[:, None, None, None], images.flip(2), images)
 
 
 def standard(
@@ -74,7 +74,7 @@ def standard(
 def random_resized_crop(
     images: Tensor,
     *,
-    dice: Tensor,
+    uniforms: Tensor,
     mirror: Tensor,
     flip: bool,
     min_scale: float = 0.08,
@@ -84,14 +84,14 @@ def random_resized_crop(
 ) -> Tensor:
     """Crop a random part, resize it to the whole, mirror (Szegedy et al. 2015, Going Deeper with Convolutions, 6).
 
-    images: uint8 [B, C, H, W]. dice: float64 [B, 32], see `crop_box`. mirror: bool [B], used where flip is true.
+    images: uint8 [B, C, H, W]. uniforms: float64 [B, 32], see `crop_box`. mirror: bool [B], used where flip is true.
     min_scale, max_scale: bounds of the crop's share of the area. min_ratio, max_ratio: of its width : height.
     Bilinear, as torchvision's RandomResizedCrop. Raises ValueError where a pair of bounds is empty or out of range.
     """
     check_bounds("scale", min_scale, max_scale, 1)
     check_bounds("ratio", min_ratio, max_ratio, math.inf)
     height, width = images.shape[2:]
-    top, left, rows, columns = crop_box(dice, height, width, (min_scale, max_scale), (min_ratio, max_ratio))
+    top, left, rows, columns = crop_box(uniforms, height, width, (min_scale, max_scale), (min_ratio, max_ratio))
     y, x = _places(top, rows, height), _places(left, columns, width)
     if flip:
         x = torch.where(mirror[:, None], x.flip(1), x)
@@ -112,15 +112,15 @@ def _places(start: Tensor, length: Tensor, size: int) -> Tensor:
 
 
 def crop_box(
-    dice: Tensor, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+    uniforms: Tensor, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Top, left, height and width of torchvision's RandomResizedCrop, each float64 [B], whole numbers.
 
-    dice: float64 [B, 32]. Attempt k of 10 takes number 2k for the area, uniform in `scale`, and 2k + 1 for the aspect
-    ratio, uniform in the logarithm of `ratio`; the first that fits is used, at the place that numbers 20 and 21 give.
-    Where none fits: the largest central crop with an aspect ratio in `ratio`.
+    uniforms: float64 [B, 32]. Attempt k of 10 takes number 2k for the area, uniform in `scale`, and 2k + 1 for the
+    aspect ratio, uniform in the logarithm of `ratio`; the first that fits is used, at the place that numbers 20 and
+    21 give. Where none fits: the largest central crop with an aspect ratio in `ratio`.
     """
-    area, aspect = dice[:, : 2 * ATTEMPTS : 2], dice[:, 1 : 2 * ATTEMPTS : 2]
+    area, aspect = uniforms[:, : 2 * ATTEMPTS : 2], uniforms[:, 1 : 2 * ATTEMPTS : 2]
     area = height * width * (scale[0] + (scale[1] - scale[0]) * area)
     low, high = math.log(ratio[0]), math.log(ratio[1])
     aspect = (low + (high - low) * aspect).exp()
@@ -128,8 +128,8 @@ def crop_box(
     fits = (rows >= 1) & (rows <= height) & (columns >= 1) & (columns <= width)
     first = fits.int().argmax(dim=1, keepdim=True)  # argmax gives the first of equals
     rows, columns = rows.gather(1, first)[:, 0], columns.gather(1, first)[:, 0]
-    top = (dice[:, 2 * ATTEMPTS] * (height - rows + 1)).floor()
-    left = (dice[:, 2 * ATTEMPTS + 1] * (width - columns + 1)).floor()
+    top = (uniforms[:, 2 * ATTEMPTS] * (height - rows + 1)).floor()
+    left = (uniforms[:, 2 * ATTEMPTS + 1] * (width - columns + 1)).floor()
     central = _central_box(height, width, ratio)
     top, left, rows, columns = (
         torch.where(fits.any(dim=1), drawn, fixed)

@@ -13,7 +13,7 @@ from mixbench.augment.crops import standard
 from mixbench.augment.layout import pixels, planes
 from mixbench.augment.operations import SIGNED, Row, apply, magnitudes, signed_rows, table
 from mixbench.augment.subpolicies import SUBPOLICIES
-from mixbench.core.draws import DICE
+from mixbench.core.draws import UNIFORMS
 
 OPERATIONS = ("Identity", *SIGNED, "Posterize", "Solarize", "AutoContrast", "Equalize")
 Shape = tuple[int, int, int]  # C, H, W
@@ -24,7 +24,7 @@ def randaugment(
     *,
     shift: Tensor,
     mirror: Tensor,
-    dice: Tensor,
+    uniforms: Tensor,
     pad: int,
     flip: bool,
     num_ops: int = 2,
@@ -33,20 +33,20 @@ def randaugment(
 ) -> Tensor:
     """num_ops of 14 operations in turn, all of one strength (Cubuk et al. 2020, RandAugment, section 3).
 
-    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. dice: float64 [B, 32];
+    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. uniforms: float64 [B, 32];
     number 2k chooses operation k, 2k + 1 below 1/2 makes it negative where it has a sign. magnitude: which of
     num_magnitude_bins equal steps from nothing to the strongest. Raises ValueError where these do not fit.
     """
-    if not 1 <= num_ops <= DICE // 2:
-        raise ValueError(f"num_ops={num_ops}: must be from 1 to {DICE // 2}")
+    if not 1 <= num_ops <= UNIFORMS // 2:
+        raise ValueError(f"num_ops={num_ops}: must be from 1 to {UNIFORMS // 2}")
     _check_bins(num_magnitude_bins)
     if not 0 <= magnitude < num_magnitude_bins:
         raise ValueError(f"magnitude={magnitude}: must be from 0 to num_magnitude_bins - 1 = {num_magnitude_bins - 1}")
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip))
     rows = _randaugment_rows(images.shape[1:], magnitude, num_magnitude_bins, images.device)
     for k in range(num_ops):
-        operation = (dice[:, 2 * k] * len(OPERATIONS)).long()
-        images = apply(images, rows[2 * operation + (dice[:, 2 * k + 1] < 0.5)])
+        operation = (uniforms[:, 2 * k] * len(OPERATIONS)).long()
+        images = apply(images, rows[2 * operation + (uniforms[:, 2 * k + 1] < 0.5)])
     return pixels(images)
 
 
@@ -55,22 +55,22 @@ def trivialaugment(
     *,
     shift: Tensor,
     mirror: Tensor,
-    dice: Tensor,
+    uniforms: Tensor,
     pad: int,
     flip: bool,
     num_magnitude_bins: int = 31,
 ) -> Tensor:
     """One of 14 operations, of any strength (Müller and Hutter 2021, TrivialAugment, section 3, the wide space).
 
-    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. dice: float64 [B, 32];
+    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. uniforms: float64 [B, 32];
     number 0 chooses the operation, 1 its strength out of num_magnitude_bins, 2 below 1/2 makes it negative where it
     has a sign. Raises ValueError where num_magnitude_bins is below 2.
     """
     _check_bins(num_magnitude_bins)
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip))
     rows = _trivialaugment_rows(images.shape[1:], num_magnitude_bins, images.device)
-    operation, strength = (dice[:, 0] * len(OPERATIONS)).long(), (dice[:, 1] * num_magnitude_bins).long()
-    chosen = 2 * (operation * num_magnitude_bins + strength) + (dice[:, 2] < 0.5)
+    operation, strength = (uniforms[:, 0] * len(OPERATIONS)).long(), (uniforms[:, 1] * num_magnitude_bins).long()
+    chosen = 2 * (operation * num_magnitude_bins + strength) + (uniforms[:, 2] < 0.5)
     return pixels(apply(images, rows[chosen]))
 
 
@@ -79,23 +79,23 @@ def autoaugment(
     *,
     shift: Tensor,
     mirror: Tensor,
-    dice: Tensor,
+    uniforms: Tensor,
     pad: int,
     flip: bool,
     policy: Literal["cifar10", "imagenet", "svhn"] = "cifar10",
 ) -> Tensor:
     """One of 25 learned pairs of operations, each applied with a probability (Cubuk et al. 2019, AutoAugment).
 
-    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. dice: float64 [B, 32];
+    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. uniforms: float64 [B, 32];
     number 0 chooses the pair, 1 + 2k is compared with the probability of its operation k, and 2 + 2k below 1/2 makes
     that negative where it has a sign. policy: the data set that it was learned on (the paper's appendix).
     """
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip))
     rows, probabilities = _autoaugment_rows(images.shape[1:], policy, images.device)
-    pair = (dice[:, 0] * len(SUBPOLICIES[policy])).long()
+    pair = (uniforms[:, 0] * len(SUBPOLICIES[policy])).long()
     for k in range(2):
-        chosen = 2 * (2 * pair + k) + (dice[:, 2 + 2 * k] < 0.5)
-        left_out = dice[:, 1 + 2 * k] > probabilities[pair, k]
+        chosen = 2 * (2 * pair + k) + (uniforms[:, 2 + 2 * k] < 0.5)
+        left_out = uniforms[:, 1 + 2 * k] > probabilities[pair, k]
         images = apply(images, rows[chosen.masked_fill(left_out, len(rows) - 1)])
     return pixels(images)
 

@@ -19,7 +19,7 @@ def three_augment(
     *,
     shift: Tensor,
     mirror: Tensor,
-    dice: Tensor,
+    uniforms: Tensor,
     pad: int,
     flip: bool,
     color_jitter: float = 0.3,
@@ -30,21 +30,21 @@ def three_augment(
 
     images: uint8 [B, C, H, W]. Order and strengths are those of the authors' code (deit/augment.py), with its simple
     random crop: reflect-pad, crop and mirror (shift, mirror, pad, flip as in `standard`); then one of the three, with
-    equal chances; then brightness, contrast and saturation by 1 ± color_jitter. dice: float64 [B, 32]; numbers 0 … 7
-    are those of `jitter`, 8 chooses one of the three, 9 gives the blur's standard deviation in pixels, uniform from
-    min_sigma to max_sigma. Raises ValueError where an option is out of range.
+    equal chances; then brightness, contrast and saturation by 1 ± color_jitter. uniforms: float64 [B, 32]; numbers
+    0 … 7 are those of `jitter`, 8 chooses one of the three, 9 gives the blur's standard deviation in pixels, uniform
+    from min_sigma to max_sigma. Raises ValueError where an option is out of range.
     """
     if color_jitter < 0:
         raise ValueError(f"color_jitter={color_jitter}: must be 0 or more")
     check_bounds("sigma", min_sigma, max_sigma, 100)
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip, padding="reflect"))
-    choice = (3 * dice[:, 8]).long()[:, None, None, None]
+    choice = (3 * uniforms[:, 8]).long()[:, None, None, None]
     shades = grey(images) if images.shape[1] == 3 else images
     solarized = images.lerp(255 - images, (images >= SOLARIZE_FROM).float())  # by 0 or 1: exact, and faster than where
-    sigma = min_sigma + (max_sigma - min_sigma) * dice[:, 9]
+    sigma = min_sigma + (max_sigma - min_sigma) * uniforms[:, 9]
     blurred = gaussian_blur(images, sigma, reach=math.ceil(3 * max_sigma))
     images = blurred.lerp(shades, (choice == 0).float()).lerp(solarized, (choice == 1).float())
-    return pixels(jitter(images, dice, color_jitter, color_jitter, color_jitter, 0.0))
+    return pixels(jitter(images, uniforms, color_jitter, color_jitter, color_jitter, 0.0))
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:

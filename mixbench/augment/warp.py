@@ -7,15 +7,15 @@ from torch.nn import functional as F
 from mixbench.augment.layout import pixels, planes
 
 
-def rotation(images: Tensor, *, dice: Tensor, degrees: float = 15.0) -> Tensor:
+def rotation(images: Tensor, *, uniforms: Tensor, degrees: float = 15.0) -> Tensor:
     """Turn each image about its centre by an angle uniform in ±degrees, as torchvision's RandomRotation.
 
-    images: uint8 [B, C, H, W]. dice: float64 [B, 32]; number 0 gives the angle. The nearest pixel, black outside.
+    images: uint8 [B, C, H, W]. uniforms: float64 [B, 32]; number 0 gives the angle. The nearest pixel, black outside.
     Raises ValueError where degrees is not in [0, 180].
     """
     if not 0 <= degrees <= 180:
         raise ValueError(f"degrees={degrees}: must be from 0 to 180")
-    angle = ((2 * dice[:, 0] - 1) * degrees).deg2rad()
+    angle = ((2 * uniforms[:, 0] - 1) * degrees).deg2rad()
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     matrices = torch.stack((cos, -sin, zero, sin, cos, zero), dim=1).float()
     return pixels(warp(planes(images), matrices))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mixbench.config.folder import config_folder
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import OF_FUNCTIONS
 
 if TYPE_CHECKING:
     from mixbench.config.assignments import Word
@@ -33,7 +34,7 @@ SHOWS = (
 )  # flags that show something and train nothing
 DRY_RUN = "--dry-run"  # ours: what would be trained, and what it would cost
 YES = "--yes"  # ours: go on where a command asks for more runs than overrides.LIMIT
-ADDED = ("method.", "augment.", "loss.", "model.")  # keys that may stand in no YAML file
+ADDED = tuple(f"{group}." for group in OF_FUNCTIONS)  # keys below may be in no YAML file
 BARE = (DRY_RUN, YES, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
 KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)
 
@@ -92,10 +93,11 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN) -> Flags:
 
 
 def show(flags: Flags, given: "Sequence[Word]") -> int:
-    """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where the job is amiss."""
+    """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where it does not compose."""
     import hydra
 
-    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, Apart, searched
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, searched
+    from mixbench.config.hydra_globals import separate
     from mixbench.config.options import yaml_names
     from mixbench.config.own_groups import offered_folder
 
@@ -114,7 +116,7 @@ def show(flags: Flags, given: "Sequence[Word]") -> int:
         with (
             offered_folder(partial(yaml_names, config_dir=flags.config_dir)) as offered,
             contextlib.redirect_stderr(told),
-            Apart(),
+            separate(),
         ):
             found = [] if completes or offered is None else searched([offered])
             sys.argv = ["mixbench", *flags.for_hydra, *found, *words]

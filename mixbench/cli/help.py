@@ -166,8 +166,8 @@ Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mista
 
 IMPORT_HELP = """\
 Put the runs of archives that `mixbench export` made into results/runs, after checking each. A finished run that is
-there is never replaced: the same results are passed over, other results are told. One that is not finished gives way.
-What is too large for the disk, or unpacks to absurdly much, is told before it is unpacked, and left out.
+there is never replaced: equal results are skipped, different results are reported. An unfinished run is replaced.
+A run that is too large for the disk, or that unpacks to an absurd size, is reported and left out.
 
 Examples:
   mixbench import small-data.mixbench.zip
@@ -177,5 +177,5 @@ Examples:
 Options:
   results_dir=FOLDER      where the runs go, to FOLDER/runs (results)
 
-Exit status: 0 all runs are there, 1 some could not be imported (each is told), 2 a mistake in what was asked.
+Exit status: 0 all runs are there, 1 some could not be imported (each is reported), 2 a mistake in what was asked.
 """

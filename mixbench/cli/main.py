@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def status_of(work: Callable[[], int]) -> int:
-    """The exit status of a command; what ends it early is told in one line: a mistake, the disk, Ctrl-C."""
+    """The exit status of a command; what ends it early is reported in one line: a mistake, the disk, Ctrl-C."""
     try:
         return work()
     except UserError as error:

@@ -24,7 +24,7 @@ def combine(composer: Composer, overrides: Sequence[str], limit: int | None = LI
 def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Combination]:
     """The combinations without the keys that belong to another option of a swept group, each once.
 
-    `method=none,mixup method.alpha=0.2,1` is three runs: none has no α. A key that no option has stays, and is told
+    `method=none,mixup method.alpha=0.2,1` is three runs: none has no α. A key that no option has stays, and is reported
     when it is composed.
     """
     chosen = [_options(words) for words in combinations]

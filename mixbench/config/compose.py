@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,55 +13,26 @@ from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
-from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.config import own_files, own_groups
+from mixbench.config import mixture, own_files, own_groups
 from mixbench.config.assignments import Assignment, Word
+from mixbench.config.compose_errors import UNFIT, has, of_file, unknown_key
+from mixbench.config.hydra_globals import separate
 from mixbench.config.overrides import PATHS, home, line_of, parse, quoted, told
 from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
+from mixbench.core.own_functions import is_own, short
 
 CONFIG_MODULE = "mixbench.configs"
 CONFIG_NAME = "run"
-# What Hydra and OmegaConf raise on a file or a value that does not fit, beside their own errors.
-UNFIT = (
-    HydraException,
-    OmegaConfBaseException,
-    yaml.YAMLError,
-    RecursionError,
-    OverflowError,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    AssertionError,
-)
-
 # What every Composer without a user's own files composes alike: chosen options -> configuration, group -> its options.
 _OF_PACKAGE: tuple[dict[tuple[str, ...], DictConfig], dict[str, list[str]]] = ({}, {})
 
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
 SHOWN_NAME = r"[\w.+-]+"  # names of options that fit into any table and plot
-
-
-class Apart:
-    """A context in which Hydra's globals are its own; those of an application or Composer around come back after it."""
-
-    def __enter__(self) -> None:
-        self._outer = GlobalHydra.instance(), VersionBase.instance()
-        ours = copy.copy(self._outer[0])
-        ours.clear()
-        GlobalHydra.set_instance(ours)
-        VersionBase.set_instance(copy.copy(self._outer[1]))
-
-    def __exit__(self, *exc) -> None:
-        GlobalHydra.set_instance(self._outer[0])
-        VersionBase.set_instance(self._outer[1])
 
 
 class Composer:
@@ -83,7 +53,7 @@ class Composer:
 
     def __enter__(self) -> "Composer":
         with contextlib.ExitStack() as stack:
-            stack.enter_context(Apart())
+            stack.enter_context(separate())
             initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
             offered = stack.enter_context(own_groups.offered_folder(self._names))
             self._entered = stack.pop_all()
@@ -108,48 +78,22 @@ class Composer:
         for line, one in assigned:
             if one.key in GROUPS:
                 continue
-            of_part = f"{one.key}.".startswith("method.parts.") and "parts" in cfg.method
-            added = not of_part and not _has(cfg, one.key)
+            of_part = mixture.sets_part(cfg, one.key)
+            added = not of_part and not has(cfg, one.key)
             if added and not self._takes(cfg, one.key):
-                raise _unknown_key(cfg, one.key)
+                raise unknown_key(cfg, one.key)
             _check_of_file(cfg, line, one)
             try:
                 OmegaConf.update(cfg, one.key, one.value, merge=True, force_add=of_part or added)
             except UNFIT as error:
                 raise UserError(f"{line}: {told(error)}") from error
-        if "parts" in cfg.method:
-            self._complete_parts(cfg.method)
+        if mixture.is_mixture(cfg.method):
+            mixture.complete(cfg.method, self.options("method"), self._method, self._stored)
         return cfg
 
-    def _complete_parts(self, method: DictConfig) -> None:
-        """Give each method of a mixture, under `parts`, all the settings of its own file; an alias by its own name."""
-        given, known = method.parts, self.options("method")
-        if not isinstance(given, DictConfig):
-            raise UserError(f"method.parts={given}: has keys, as in method.parts.cutmix.p=0.5")
-        if OmegaConf.is_list(method.methods):
-            for option in method.methods:
-                if option not in known:
-                    raise unknown("method.methods", option, known)
-            own = [self._with_options((f"method={option}",)).method for option in method.methods]
-            method.methods = [part.name for part in own]
-            method.parts = {part.name: part for part in own}
-        for name, settings in given.items():
-            if name not in method.methods:
-                raise unknown(
-                    f"key (method={method.name})", f"method.parts.{name}", [f"method.parts.{n}" for n in method.parts]
-                )
-            if not isinstance(settings, DictConfig):
-                raise UserError(f"method.parts.{name}={settings}: has keys, as in method.parts.{name}.p=0.5")
-            for key, value in settings.items():
-                if key in FIXED_KEYS:
-                    raise UserError(
-                        f"method.parts.{name}.{key}={value}: is the method's own; name methods in method.methods"
-                    )
-                if key not in method.parts[name] and not own_groups.takes(
-                    "method", method.parts[name], str(key), self._stored
-                ):
-                    raise _unknown_key(OmegaConf.create({"method": method}), f"method.parts.{name}.{key}")
-                method.parts[name][key] = value
+    def _method(self, option: str) -> DictConfig:
+        """The group `method` of an option's file."""
+        return self._with_options((f"method={option}",)).method
 
     def _with_options(self, chosen: tuple[str, ...]) -> DictConfig:
         if chosen not in self._composed:
@@ -157,10 +101,10 @@ class Composer:
                 own_files.check(self._own, chosen)
             try:
                 cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
-                own = [group for group in own_groups.GROUPS if own_groups.names_function(group, cfg[group])]
+                own = [group for group in OF_FUNCTIONS if own_groups.names_function(group, cfg[group])]
                 options = self._choices(chosen) if own else {}
             except UNFIT as error:
-                raise _of_file(" ".join(chosen), error) from error
+                raise of_file(" ".join(chosen), error) from error
             for group in own:
                 own_groups.complete(cfg, group, options[group], self._own, self._stored)
             self._composed[chosen] = cfg
@@ -174,7 +118,7 @@ class Composer:
     def _takes(self, cfg: DictConfig, key: str) -> bool:
         """Whether a user's own function takes a key that its file leaves to its default."""
         group, _, name = key.partition(".")
-        return group in own_groups.GROUPS and own_groups.takes(group, cfg[group], name, self._stored)
+        return group in OF_FUNCTIONS and own_groups.takes(group, cfg[group], name, self._stored)
 
     def options(self, group: str) -> list[str]:
         """The names that a group offers, the user's own included."""
@@ -192,7 +136,7 @@ class Composer:
         if option not in self.options(group):
             return True
         cfg = self._with_options((f"{group}={option}",))
-        return _has(cfg, key) or (key.startswith("method.parts.") and "parts" in cfg.method) or self._takes(cfg, key)
+        return has(cfg, key) or mixture.sets_part(cfg, key) or self._takes(cfg, key)
 
     def method_name(self, option: str) -> str:
         """The method that an option stands for: its own name, or for an alias another's."""
@@ -209,8 +153,7 @@ class Composer:
         known = self.options("method")
         if option not in known or name not in known:
             return name
-        one, other = (self._with_options((f"method={of_one}",)).method for of_one in (option, name))
-        return name if one == other else option
+        return name if self._method(option) == self._method(name) else option
 
     def _assignment(self, word: Word) -> tuple[str, Assignment]:
         """A word as Hydra reads it, and what it sets. Raises UserError where it is none of one run's."""
@@ -256,7 +199,9 @@ def without_paths(text: str) -> str:
     try:
         cfg = cast(DictConfig, OmegaConf.create(text))  # a text may hold a list; that fails below
         cfg.dataset.path, cfg.dataset.root = None, "data"
-        own_groups.without_folders(cfg)
+        for _, node in mixture.functions(cfg):
+            if isinstance(node, DictConfig) and is_own(node) and "code" in node:
+                node.function = short(node.function)
         return OmegaConf.to_yaml(cfg)
     except (OmegaConfBaseException, yaml.YAMLError, AttributeError, TypeError, ValueError):
         return text
@@ -267,45 +212,3 @@ def _check_of_file(cfg: DictConfig, line: str, one: Assignment) -> None:
     group, _, key = one.key.rpartition(".")
     if group in OF_FUNCTIONS and key in FIXED_KEYS and one.value != cfg[group][key]:
         raise UserError(f"{line}: is set by the file that {group}=NAME chooses; write {group}=NAME")
-
-
-def _has(cfg: DictConfig, key: str) -> bool:
-    marker = object()
-    try:
-        return OmegaConf.select(cfg, key, default=marker, throw_on_missing=False) is not marker
-    except UNFIT:  # a key that is none, such as a..b
-        return False
-
-
-def _unknown_key(cfg: DictConfig, key: str) -> UserError:
-    parent, _, last = key.rpartition(".")
-    if not parent and key not in cfg:  # the name may be right or nearly so, and its group missing
-        below = {f"{group}.{key}": key for group in GROUPS for key in cfg.get(group) or () if group != "study"}
-        near = difflib.get_close_matches(last, [*map(str, cfg), *below.values()], n=1, cutoff=0.75)
-        meant = [whole for whole, name in below.items() if name in near and name not in (*FIXED_KEYS, *cfg)]
-        if meant:
-            return UserError(f"unknown key {key!r} (did you mean {' or '.join(meant)}?)")
-    node = OmegaConf.select(cfg, parent) if parent and _has(cfg, parent) else None
-    if isinstance(node, DictConfig) and own_groups.is_own(node):
-        return own_groups.unknown_key(parent.split(".")[0], node, last, parent)
-    if parent and not isinstance(node, DictConfig):
-        return unknown("key", key, [str(k) for k in cfg])
-    node = node if isinstance(node, DictConfig) else cfg
-    prefix = f"{parent}." if parent else ""
-    name = f" ({parent}={node.get('name')})" if parent and "name" in node else ""
-    return unknown(f"key{name}", key, [f"{prefix}{k}" for k in node])
-
-
-def _of_file(chosen: str, error: BaseException) -> UserError:
-    """The error for files that do not compose: Hydra wraps the cause, which alone names the key."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.full_key:
-            known = [] if cause.parent_node is None else [str(key) for key in cause.parent_node]
-            parent = str(cause.full_key).rpartition(".")[0]
-            wrong = unknown("key", str(cause.full_key), [f"{parent}.{key}" if parent else key for key in known])
-            return UserError(f"{chosen}: {wrong}")
-        if isinstance(cause, OmegaConfBaseException):
-            return UserError(f"{chosen}: {f'{cause.full_key}: ' if cause.full_key else ''}{told(cause)}")
-        cause = cause.__cause__ or cause.__context__
-    return UserError(f"{chosen}: {told(error)}")

@@ -1,4 +1,4 @@
-"""What makes a run the run it is: the keys that decide its outcome, and the name that follows from them. No torch."""
+"""The identity of a run: the keys that decide its outcome, and the name that follows from them. No torch."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from mixbench.core.errors import UserError
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.own_functions import short
 
-# Keys that do not bear on what a run computes, only on where and how.
+# Keys that do not change what a run computes, only where and how.
 INERT = {
     "dataset.classes",
     "dataset.path",
@@ -106,12 +106,15 @@ def cell_hash(identity: Mapping[str, Any]) -> str:
 
 
 def completed(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """With the keys that are younger than a stored run, so that its rows in a table are not told apart by them."""
-    younger = {key: value for key, value in NEUTRAL.items() if key not in identity}
+    """Fill in keys that were added after the run was stored, so that they do not split its rows in a table.
+
+    Only keys are filled in that a run of its options has.
+    """
+    added = {key: value for key, value in NEUTRAL.items() if key not in identity}
     for key, (group, option) in ONLY_OF.items():
         if identity.get(group) != option:
-            younger.pop(key, None)
-    return {**identity, **younger}
+            added.pop(key, None)
+    return {**identity, **added}
 
 
 def _identity(cfg: DictConfig) -> dict[str, Any]:

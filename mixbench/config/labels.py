@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mixbench.config.identity import Job
+from mixbench.config.mixture import PARTS
 
 ALWAYS = ("method", "n", "seed")
 GREEK = {"alpha": "α", "beta": "β"}
@@ -41,9 +42,9 @@ def telling_apart(rows: Sequence[Mapping[str, Any]], given: Sequence[str], keys:
 
 def _short(key: str) -> str:
     """Without the group, which the last word tells: method.alpha is α, model.width is width."""
-    *before, last = key.split(".")
-    parts = before[2:] if before[:2] == ["method", "parts"] else []  # of a mixture: cutmix.α
-    return ".".join([*parts, GREEK.get(last, last)])
+    before, _, last = key.removeprefix(PARTS).rpartition(".")
+    last = GREEK.get(last, last)
+    return f"{before}.{last}" if key.startswith(PARTS) else last  # of a mixture: cutmix.α
 
 
 def _text(value: Any) -> str:

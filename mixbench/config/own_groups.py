@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from mixbench.config import options
 from mixbench.core import own_functions
 from mixbench.core.errors import UserError, unknown
-from mixbench.core.own_functions import ENTRY_POINTS, is_own
+from mixbench.core.groups import GROUPS, OF_FUNCTIONS
+from mixbench.core.own_functions import is_own
 from mixbench.core.own_signatures import Own
 
-GROUPS = tuple(ENTRY_POINTS)
 FOLDER_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # what can name a run's folder
 
 
@@ -29,7 +29,7 @@ def offered_folder(known: Callable[[str], Collection[str]]) -> Iterator[Path | N
     """
     nodes = [
         (group, entry)
-        for group in GROUPS
+        for group in OF_FUNCTIONS
         if (entries := own_functions.offered(group))
         for entry in entries.values()
         if entry.name not in known(group)
@@ -82,10 +82,9 @@ def complete(cfg: DictConfig, group: str, option: str, folder: Path | None, stor
             f"{group}={option}: function={reference}: its module has neither a source file nor a package with a "
             "version, so that a change of its code would not be noticed; name a function of a file, FILE.py:FUNCTION"
         )
-    for key, value in (("name", name), ("function", reference), ("code", code)):
+    missing = {key: value for key, value in GROUPS[group].defaults.items() if key not in node}
+    for key, value in {"name": name, "function": reference, "code": code, **missing}.items():
         OmegaConf.update(cfg, f"{group}.{key}", value, force_add=True)
-    if group == "loss" and "label_smoothing" not in node:
-        OmegaConf.update(cfg, "loss.label_smoothing", 0.0, force_add=True)
 
 
 def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
@@ -107,17 +106,8 @@ def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
 def unknown_key(group: str, node: Mapping, key: str, parent: str) -> UserError:
     """The error for a key that neither the YAML file nor the function has. parent: where the group stands."""
     own = Own(group, node)
-    choices = {*own.takes(), *(["label_smoothing"] if group == "loss" else [])}
+    choices = {*own.takes(), *GROUPS[group].defaults}
     return unknown(f"key of {own.label}", f"{parent}.{key}", [f"{parent}.{choice}" for choice in choices])
-
-
-def without_folders(cfg: DictConfig) -> None:
-    """Take the folders of own functions out of a configuration, which are of one machine and decide nothing."""
-    for group in GROUPS:
-        node = cfg.get(group) or {}
-        for one in (node, *(node.get("parts") or {}).values()):
-            if isinstance(one, DictConfig) and is_own(one) and "code" in one:
-                one.function = own_functions.short(one.function)
 
 
 def _entry_point(group: str, node: DictConfig) -> EntryPoint | None:

@@ -10,9 +10,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.core import baseline
+from mixbench.config import mixture
+from mixbench.core import baseline, draw_settings
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
+from mixbench.core.registry import non_negative
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
 EVALS = ("test", "holdout", "stratified")
@@ -149,58 +151,17 @@ def _validated_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any
 
     at: where `method` stands in the configuration.
     """
-    for key in ("alpha", "beta", "p"):
-        if key not in method or (key == "beta" and method.beta is None):
-            continue
-        method[key] = float(_number(f"{at}.{key}", method[key]))
-    if "p" in method:
-        _require(method.p <= 1, f"{at}.p", method.p, "a probability, from 0 to 1")
-    if "per_sample" in method:
-        _require(isinstance(method.per_sample, bool), f"{at}.per_sample", method.per_sample, "true or false")
-    if "parts" in method:
-        _validate_mixture(method, at)
-        if all(part.name == baseline.BASELINE for part in method.parts.values()):
+    given = {key: method[key] for key in draw_settings.DEFAULTS if key in method}
+    settings = draw_settings.checked(given, f"{at}.")
+    for key, value in settings.items():
+        OmegaConf.update(method, key, value, force_add=True)  # a user's own file may leave beta out
+    if mixture.is_mixture(method):
+        mixture.order(method, at)
+        parts = {name: _validated_method(part, f"{at}.parts.{name}") for name, part in method.parts.items()}
+        if all(part["name"] == baseline.BASELINE for part in parts.values()):
             return baseline.METHOD
-    if "alpha" not in method:
-        return method
-    if method.get("beta") is None:  # a user's own file may leave it out
-        OmegaConf.update(method, "beta", method.alpha, force_add=True)
-    if method.alpha == 0 and method.beta == 0:
-        return baseline.METHOD
-    if 0 in (method.alpha, method.beta):
-        raise UserError(
-            f"{at}.alpha={method.alpha:g} {at}.beta={method.beta:g}: no Beta distribution has exactly one "
-            f"of the two 0; both 0 (or alpha 0 and beta null) mean method={baseline.BASELINE}"
-        )
-    return method
-
-
-def _number(key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{key}={value}: must be a number")
-    _require(0 <= value < float("inf"), key, value, "a finite number, 0 or more")
-    return value
-
-
-def _validate_mixture(method: DictConfig, at: str) -> None:
-    """Check methods and probabilities, and put them in one order: the same mixture is the same run."""
-    names, shares = method.methods, method.probabilities
-    if not OmegaConf.is_list(names) or not names:
-        raise UserError(f"{at}.methods={names}: must be a list, as in {at}.methods=[label-mix,cutmix]")
-    if shares is None:
-        shares = OmegaConf.create([1 / len(names)] * len(names))
-    if not OmegaConf.is_list(shares) or len(shares) != len(names):
-        raise UserError(f"{at}.probabilities={shares}: must be a list of {len(names)}, one for each of {at}.methods")
-    shares = [float(_number(f"{at}.probabilities", share)) for share in shares]
-    _require(abs(sum(shares) - 1) < 1e-6, f"{at}.probabilities", shares, "numbers that sum to 1")
-    if len(set(names)) < len(names):
-        raise UserError(f"{at}.methods={list(names)}: each method can be named once")
-    used = sorted((name, share) for name, share in zip(names, shares, strict=True) if share > 0)
-    for name, _ in used:
-        if "parts" in method.parts[name]:
-            raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")
-    method.methods, method.probabilities = [name for name, _ in used], [share for _, share in used]
-    method.parts = {name: _validated_method(method.parts[name], f"{at}.parts.{name}") for name, _ in used}
+        method.parts = parts
+    return baseline.METHOD if draw_settings.mix_nothing(settings) else method
 
 
 def _validate_protect(cfg: DictConfig) -> None:
@@ -228,7 +189,7 @@ def _class_number(value: Any, names: Sequence[str] | None) -> int:
 def _validate_loss(loss: DictConfig) -> None:
     if "label_smoothing" in loss:
         key, value = "loss.label_smoothing", loss.label_smoothing
-        loss.label_smoothing = float(_number(key, value))
+        loss.label_smoothing = non_negative(key, value)
         _require(value < 1, key, value, "from 0 to below 1")
 
 

@@ -8,7 +8,7 @@ function, so λ of the same step also moves smoothly with α: a sweep over α co
 A mixing method declares the draws that it wants, names of DRAWS; an augmentation has keyword parameters of these names.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ from scipy.special import betaincinv, ndtri
 from mixbench.core import random_words
 from mixbench.core.random_words import Purpose
 
-DICE = 32  # numbers for each image's augmentation: more than any needs
+UNIFORMS = 32  # numbers for each image's augmentation: more than any needs
 ATTEMPTS = 10  # at a rectangle that fits the image, as torchvision's RandomErasing and RandomResizedCrop
 
 
@@ -58,12 +58,15 @@ class Plan:
 class Draw:
     """A kind of decision that a function can ask for by its name.
 
-    purpose: its random stream, which no other draw has. settings: the attributes of a plan that it reads and that a
-    method's YAML file sets. function: (plan, purpose, first, count) -> an array [count, …].
+    purpose: its random stream, which no other draw has.
+    settings: the attributes of a plan that it reads and that a method's YAML file sets.
+    groups: the config groups whose functions can ask for it.
+    function: (plan, purpose, first, count) -> an array [count, …].
     """
 
     purpose: Purpose
     settings: tuple[str, ...]
+    groups: tuple[str, ...]
     function: Callable[[Plan, Purpose, int, int], np.ndarray]
 
     def __call__(self, plan: Plan, first: int, count: int) -> np.ndarray:
@@ -73,17 +76,29 @@ class Draw:
 DRAWS: dict[str, Draw] = {}  # name -> draw: all that functions can ask for
 
 
-def draw(purpose: Purpose, settings: tuple[str, ...] = ()) -> Callable[[Callable[..., np.ndarray]], Draw]:
+def draw(
+    purpose: Purpose, settings: tuple[str, ...] = (), groups: tuple[str, ...] = ("method",)
+) -> Callable[[Callable[..., np.ndarray]], Draw]:
     """Enter a function into DRAWS under its name. Raises ValueError for a name or purpose that is taken."""
 
     def enter(function: Callable[..., np.ndarray]) -> Draw:
         name = function.__name__
         if name in DRAWS or any(other.purpose == purpose for other in DRAWS.values()):
             raise ValueError(f"draw {name!r}: its name or its purpose {purpose.name} is another draw's")
-        DRAWS[name] = Draw(purpose, settings, function)
+        DRAWS[name] = Draw(purpose, settings, groups, function)
         return DRAWS[name]
 
     return enter
+
+
+def draws_for(group: str) -> tuple[str, ...]:
+    """The names of the draws that functions of a config group can ask for."""
+    return tuple(name for name, one in DRAWS.items() if group in one.groups)
+
+
+def settings_read_by(names: Iterable[str]) -> set[str]:
+    """The settings that these draws read."""
+    return {setting for name in names for setting in DRAWS[name].settings}
 
 
 def order(plan: Plan, first: int, count: int) -> np.ndarray:
@@ -102,24 +117,24 @@ def _order(seed: int, n: int, batch_size: int, first: int, count: int) -> np.nda
     return stream[start - first_epoch * n :][: stop - start].reshape(count, batch_size).copy()
 
 
-@draw(Purpose.SHIFT)
+@draw(Purpose.SHIFT, groups=("method", "augment"))
 def shift(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: top and left edge of each crop in the padded image, uniform in 0 … 2 pad."""
     u = random_words.uniform(plan.seed, purpose, first, count, 2 * plan.batch_size)
     return (u * (2 * plan.pad + 1)).astype(np.int64).reshape(count, plan.batch_size, 2)
 
 
-@draw(Purpose.MIRROR)
+@draw(Purpose.MIRROR, groups=("method", "augment"))
 def mirror(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: whether each image is flipped, with probability 1/2."""
     return random_words.uniform(plan.seed, purpose, first, count, plan.batch_size) < 0.5
 
 
-@draw(Purpose.DICE)
-def dice(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+@draw(Purpose.UNIFORMS, groups=("method", "augment"))
+def uniforms(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B, 32]: uniform numbers from which an augmentation makes its decisions about each image."""
-    drawn = random_words.uniform(plan.seed, purpose, first, count, DICE * plan.batch_size)
-    return drawn.reshape(count, plan.batch_size, DICE)
+    drawn = random_words.uniform(plan.seed, purpose, first, count, UNIFORMS * plan.batch_size)
+    return drawn.reshape(count, plan.batch_size, UNIFORMS)
 
 
 @draw(Purpose.PARTNER)
@@ -232,7 +247,3 @@ def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) ->
 def _protected(plan: Plan, first: int, count: int) -> np.ndarray:
     """bool: which images of each batch are protected, [count, B]; False where none are."""
     return np.array(False) if plan.protected is None else plan.protected[order(plan, first, count)]
-
-
-# name -> the settings that the draw reads
-SETTINGS = {name: one.settings for name, one in DRAWS.items()}

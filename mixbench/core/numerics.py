@@ -3,9 +3,9 @@
 Two runs are "made by the same code" where all versions are equal. File paths, names, comments and speed do not matter.
 
 Raise a component's version when a change in it gives other numbers for the same configuration and seed: another random
-decision, another rounding that is more than the noise between processors, another order of operations, a bug that was
-mended. Do not raise it for a new method, model or option, since no stored run has that. A change to one mixing method
-alone raises `version` in its YAML file instead: its runs get other ids, and the runs of other methods stay valid.
+decision, another rounding that is more than the noise between processors, another order of operations, a bug fix.
+Do not raise it for a new method, model or option, since no stored run has that. A change to one mixing method alone
+raises `version` in its YAML file instead: its runs get other ids, and the runs of other methods stay valid.
 
 tests/core/test_golden.py compares today's numbers with stored ones and names the version that must be raised.
 After that: python tests/fixtures/make_golden.py.

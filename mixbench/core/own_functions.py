@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, packages_distributions, version
 from pathlib import Path
@@ -14,14 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import GROUPS
 
-# Config group -> the entry points by which an installed package offers functions for it.
-ENTRY_POINTS = {
-    "method": "mixbench.methods",
-    "augment": "mixbench.augments",
-    "loss": "mixbench.losses",
-    "model": "mixbench.models",
-}
 DIGITS = 12  # hexadecimal, of a SHA-256: what a run's identity holds of the code
 FORMS = "must be FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION"
 
@@ -108,7 +102,8 @@ def offered(group: str) -> dict[str, EntryPoint]:
 
     Raises UserError where two packages offer different functions under one name.
     """
-    return _offered(ENTRY_POINTS[group], tuple(sys.path)) if group in ENTRY_POINTS else {}
+    name = GROUPS[group].entry_points
+    return _offered(name, tuple(sys.path)) if name else {}
 
 
 def entry_reference(entry: EntryPoint) -> str:
@@ -116,19 +111,18 @@ def entry_reference(entry: EntryPoint) -> str:
     return f"{entry.module}:{entry.attr}"
 
 
-def provenance(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def provenance(functions: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """Key -> the own function at that key of a configuration, with the full SHA-256 of each file; empty without any.
 
-    groups: group -> its part of a configuration.
+    functions: (key, what stands there) of what a configuration names, mixbench's functions included.
     """
     found: dict[str, Any] = {}
-    for key, cfg in groups.items():
+    for key, cfg in functions:
         if is_own(cfg):
             where, _, name = cfg["function"].rpartition(":")
             function = f"{Path(where).name}:{name}" if _is_file(where) else cfg["function"]
             sums = _sums.get((where, cfg["code"])) or checksums(cfg["function"])
             found[key] = {"function": function, "code": cfg["code"], "files": sums}
-        found |= provenance({f"{key}.parts.{name}": part for name, part in (cfg.get("parts") or {}).items()})
     return found
 
 

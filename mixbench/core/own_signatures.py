@@ -1,40 +1,24 @@
 """Whether a user's own function can be called as its group calls it, and with which options: read off its signature."""
 
 import inspect
-import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from mixbench.core import draws, own_functions
+from mixbench.core import draw_settings, own_functions
+from mixbench.core.draws import draws_for, settings_read_by
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import GROUPS
 from mixbench.core.own_functions import is_own, reason, told
-from mixbench.core.registry import Configured, check_kind
-
-# What a group hands to its function, by position.
-BATCH = {
-    "method": ("images", "targets"),
-    "augment": ("images",),
-    "loss": ("logits", "targets"),
-    "model": ("channels", "classes"),
-}
-DECLARATION = "mixbench_declaration"  # attribute of a function that declares its draws
-AUGMENT_DRAWS = ("shift", "mirror", "dice")
-# What λ and the others are drawn with where neither YAML file nor command says it.
-SETTINGS = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
-# Keys that mean something before the function is called, so that none of its options can have their names.
-RESERVED = {
-    "method": ("name", "version", "function", "code", "parts", *SETTINGS),
-    "augment": ("name", "function", "code"),
-    "loss": ("name", "function", "code", "label_smoothing"),
-    "model": ("name", "function", "code"),
-}
+from mixbench.core.registry import Configured, Declaration, check_kind, declaration_of, of_table, plain
 
 
 class Own:
     """A user's own function, loaded, with what its signature says.
 
-    function: what is called. draws: the decisions that it takes. needs: what else it asks for, where it declares that.
-    layers: its option that lists layers of the network, where it declares one. known: its options, name -> parameter.
+    function: what is called.
+    declared: what it asks for.
+    known: its options, name -> parameter.
+    wanted: the settings of its draws.
     label: how messages name it, FILE.py:FUNCTION.
     """
 
@@ -43,9 +27,8 @@ class Own:
         self.group, self.label = group, told(cfg["function"])
         self.function = own_functions.load(cfg["function"], cfg.get("code"))
         parameters = _parameters(self.function, self.label)
-        self.draws, self.needs, self.layers = self._declared(parameters)
-        settings = {key for name in self.draws for key in draws.SETTINGS.get(name, ())}
-        self.wanted = settings if group == "method" else set()
+        self.declared = self._declared()
+        self.wanted = settings_read_by(self.declared.draws)
         self.known = self._options(parameters)
 
     def takes(self) -> set[str]:
@@ -59,8 +42,8 @@ class Own:
         """
         for name, value in cfg.items():
             if name in self.known:
-                check_own_kind(f"{key}.{name}", value, self.known[name].annotation)
-            elif name not in self.wanted and name not in _kept_by(self.group):
+                check_kind(f"{key}.{name}", value, self.known[name].annotation)
+            elif name not in self.wanted and name not in GROUPS[self.group].kept_keys:
                 choices = [f"{key}.{choice}" for choice in self.takes()]
                 raise unknown(f"key of {self.label}", f"{key}.{name}", choices)
         pad = cfg.get("pad", 0)
@@ -69,31 +52,22 @@ class Own:
         for name, parameter in self.known.items():
             if parameter.default is parameter.empty and name not in cfg:
                 raise UserError(f"{self.group}={cfg['name']} needs {key}.{name}: {self.label} has no default for it")
-        return {name: _plain(value) for name, value in cfg.items() if name in self.known}
+        return {name: plain(value) for name, value in cfg.items() if name in self.known}
 
     def settings(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """What the draws are made with; β is α where it is not given."""
-        chosen = {name: cfg.get(name, SETTINGS[name]) for name in self.wanted}
-        if "beta" in chosen and chosen["beta"] is None:
-            chosen["beta"] = chosen["alpha"]
-        return chosen
+        return draw_settings.checked({name: cfg.get(name, draw_settings.DEFAULTS[name]) for name in self.wanted})
 
-    def _declared(self, parameters: Sequence[inspect.Parameter]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-        """Draws, needs and the option of layers: as declared, else the keyword-only parameters named as draws."""
-        if self.group not in ("method", "augment"):
-            return (), (), None
-        declared = getattr(self.function, DECLARATION, None)
-        names = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in draws.DRAWS)
-        names = names if declared is None else tuple(declared.draws)
-        known = AUGMENT_DRAWS if self.group == "augment" else draws.DRAWS
-        for name in names:
+    def _declared(self) -> Declaration:
+        known = draws_for(self.group)
+        declared = declaration_of(self.function) if known else Declaration()
+        for name in declared.draws:
             if name not in known:
                 raise unknown(f"draw of the {self.group} {self.label}", name, known)
-        needs = tuple(getattr(declared, "needs", ()))
-        return names, needs, getattr(declared, "layers", None)
+        return declared
 
     def _options(self, parameters: Sequence[inspect.Parameter]) -> dict[str, inspect.Parameter]:
-        batch = BATCH[self.group]
+        batch = GROUPS[self.group].batch
         keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         shape = f"({', '.join(batch)}, *, options)"
@@ -106,9 +80,10 @@ class Own:
         if len(by_place) < len(batch):
             names = ", ".join(p.name for p in by_place) or "nothing"
             raise UserError(f"{self.label}: takes {names} by position; make it {shape}")
-        options = {p.name: p for p in keyword if p.name not in (*self.draws, *self.needs)}
+        options = {p.name: p for p in keyword if p.name not in (*self.declared.draws, *self.declared.needs)}
+        reserved = {*GROUPS[self.group].kept_keys, *settings_read_by(draws_for(self.group))}
         for name in options:
-            if name in RESERVED[self.group]:
+            if name in reserved:
                 raise UserError(f"{self.label}: the option {name} has a name that is mixbench's own; rename it")
         return options
 
@@ -119,7 +94,8 @@ def configured(group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any]
     table: name -> function. cfg: of the group. key: where it stands in the configuration, else `group`.
     Raises UserError for what does not fit.
     """
-    return OwnConfigured(group, cfg, key or group) if is_own(cfg) else Configured(group, table, cfg, key)
+    key = key or group
+    return OwnConfigured(group, cfg, key) if is_own(cfg) else of_table(group, table, cfg, key)
 
 
 class OwnConfigured(Configured):
@@ -127,45 +103,8 @@ class OwnConfigured(Configured):
 
     def __init__(self, group: str, cfg: Mapping[str, Any], key: str):
         own = Own(group, cfg)
-        self.function, self.label = own.function, own.label
-        self.draws, self.needs, self.layers = own.draws, own.needs, own.layers
-        self.options, self.settings = own.options(cfg, key), own.settings(cfg)
-
-
-def check_own_kind(key: str, value: Any, wanted: Any) -> None:
-    """As registry.check_kind, with unions (`float | None`) and lists too; an annotation of another kind takes anything.
-
-    Raises UserError where the value of `key` is not of the wanted kind.
-    """
-    if get_origin(wanted) in (Union, types.UnionType):
-        choices = get_args(wanted)
-        if (value is None and type(None) in choices) or any(map(lambda one: _fits(key, value, one), choices)):
-            return
-        raise UserError(f"{key}={value}: must be {' or '.join(getattr(one, '__name__', str(one)) for one in choices)}")
-    if get_origin(wanted) in (list, Sequence):
-        wanted = tuple[get_args(wanted)[0], ...]
-    of_tuple = get_origin(wanted) is tuple and (get_args(wanted) or (None,))[0] in (bool, int, float, str)
-    if wanted in (bool, int, float, str) or get_origin(wanted) is Literal or of_tuple:
-        check_kind(key, value, wanted)
-
-
-def _fits(key: str, value: Any, wanted: Any) -> bool:
-    if wanted is type(None):
-        return False
-    try:
-        check_own_kind(key, value, wanted)
-    except UserError:
-        return False
-    return True
-
-
-def _kept_by(group: str) -> tuple[str, ...]:
-    """Keys of a group that are not the function's."""
-    return tuple(name for name in RESERVED[group] if name not in SETTINGS)
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        super().__init__(own.function, own.declared, own.options(cfg, key), own.settings(cfg))
+        self.label = own.label
 
 
 def _parameters(function: Callable, label: str) -> list[inspect.Parameter]:

@@ -26,7 +26,7 @@ class Purpose(IntEnum):
     LAMBDA = 8
     APPLIED = 9
     CENTRE = 10
-    DICE = 11
+    UNIFORMS = 11
     SIZE = 12
     PLACE = 13
     NOISE = 14

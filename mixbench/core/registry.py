@@ -6,11 +6,12 @@ in draws.DRAWS. All other keyword parameters are options.
 
 import inspect
 import math
+import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
-from mixbench.core.draws import DRAWS, SETTINGS
+from mixbench.core.draws import DRAWS, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
@@ -41,7 +42,7 @@ def declare(
                 raise ValueError(f"{name}: {unknown(kind, one, known)}")
             if one not in keywords:
                 raise ValueError(f"{name}: declares the {kind} {one!r}, but has no keyword-only parameter {one!r}")
-    for one in {key for draw in draws for key in SETTINGS.get(draw, ())} & keywords.keys():
+    for one in settings_read_by(draws) & keywords.keys():
         raise ValueError(f"{name}: option {one!r} has the name of a setting of its draws; rename the option")
     if layers is not None and layers not in keywords:
         raise ValueError(f"{name}: layers={layers!r} names no keyword-only parameter")
@@ -50,7 +51,6 @@ def declare(
 
 def declaration_of(function: Callable) -> Declaration:
     """What the function declares; where it does not, the draws by the names of its keyword-only parameters."""
-    function = inspect.unwrap(function)
     declared = getattr(function, DECLARATION, None)
     if declared is None:
         declared = Declaration(tuple(name for name in _keywords(function) if name in DRAWS))
@@ -74,21 +74,18 @@ def options_of(function: Callable) -> dict[str, inspect.Parameter]:
 
 def settings_of(function: Callable) -> set[str]:
     """The keys of the plan (alpha, beta, p, per_sample) that bear on what the function asks for."""
-    return {key for name in draws_of(function) for key in SETTINGS.get(name, ())}
+    return settings_read_by(draws_of(function))
 
 
 class Configured:
-    """A function of a table with the options of its configuration, to be called with a batch and a step's decisions."""
+    """A function with the options of its configuration, to be called with a batch and a step's decisions.
 
-    def __init__(self, group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any], key: str | None = None):
-        """cfg: the group's, which may stand at another `key`. Raises UserError for what does not fit."""
-        if cfg["name"] not in table:
-            raise unknown(f"{key or group}.name", cfg["name"], table)
-        self.function = inspect.unwrap(table[cfg["name"]])
-        self.options = options(group, self.function, cfg, key or group)
-        declared = declaration_of(self.function)
+    declared: what it asks for. options: what its configuration sets. settings: what its draws are made with.
+    """
+
+    def __init__(self, function: Callable, declared: Declaration, options: dict[str, Any], settings: Mapping[str, Any]):
+        self.function, self.options, self.settings = function, options, settings
         self.draws, self.needs, self.layers = declared.draws, declared.needs, declared.layers
-        self.settings = {name: cfg[name] for name in settings_of(self.function)}
 
     def option(self, name: str) -> Any:
         """The value of an option: of the configuration, or its default."""
@@ -97,6 +94,18 @@ class Configured:
     def __call__(self, *batch: Any, decided: Mapping[str, Any], needs: Mapping[str, Any] | None = None) -> Any:
         """decided: of a step, the draws among them. needs: name -> what the function is given under that name."""
         return self.function(*batch, **{name: decided[name] for name in self.draws}, **(needs or {}), **self.options)
+
+
+def of_table(group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any], key: str) -> Configured:
+    """The function of a table, name -> function, that a configuration names, with its options.
+
+    cfg: of the group. key: where it stands in the whole. Raises UserError for what does not fit.
+    """
+    if cfg["name"] not in table:
+        raise unknown(f"{key}.name", cfg["name"], table)
+    function = inspect.unwrap(table[cfg["name"]])
+    settings = {name: cfg[name] for name in settings_of(function)}
+    return Configured(function, declaration_of(function), options(group, function, cfg, key), settings)
 
 
 def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -116,28 +125,53 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     missing = [name for name in (*needed, *sorted(others)) if name not in cfg]
     if missing:
         raise UserError(f"{group}={cfg['name']} needs {key}.{missing[0]}")
-    return {name: _plain(value) for name, value in cfg.items() if name in known}
+    return {name: plain(value) for name, value in cfg.items() if name in known}
 
 
 def check_kind(key: str, value: Any, wanted: Any) -> None:
     """Raises UserError where the value of `key` is not of the wanted kind.
 
-    wanted: bool, int, float, str, the Literal of the values that there are, or a tuple of any number of one of these.
+    wanted: an annotation: bool, int, float, str, the Literal of the values that there are, a list or tuple of any
+    number of one of these, or a union of them and None. An annotation of another kind takes any value.
     """
-    if get_origin(wanted) is Literal:
-        if not any(value == choice and type(value) is type(choice) for choice in get_args(wanted)):  # 18.0 is no depth
-            raise unknown(key, value, map(str, get_args(wanted)))
-    elif get_origin(wanted) is tuple:
+    origin, of = get_origin(wanted), get_args(wanted)
+    if origin in (Union, types.UnionType):
+        if not any(_is_of_kind(key, value, one) for one in of):
+            names = " or ".join(getattr(one, "__name__", str(one)) for one in of)
+            raise UserError(f"{key}={value}: must be {names}")
+    elif origin is Literal:
+        if not any(value == choice and type(value) is type(choice) for choice in of):  # 18.0 is no depth
+            raise unknown(key, value, map(str, of))
+    elif origin in (tuple, list, Sequence) and of:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise UserError(f"{key}={value}: must be a list, as in {key}=[a,b]")
         for item in value:
-            check_kind(key, item, get_args(wanted)[0])
-    else:
+            check_kind(key, item, of[0])
+    elif wanted in (bool, int, float, str):
         kinds = (int, float) if wanted is float else wanted
         if not isinstance(value, kinds) or (isinstance(value, bool) and wanted is not bool):
             raise UserError(f"{key}={value}: must be {wanted.__name__}")
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{key}={value}: must be a finite number")
+
+
+def _is_of_kind(key: str, value: Any, wanted: Any) -> bool:
+    if value is None or wanted is types.NoneType:
+        return value is None and wanted is types.NoneType
+    try:
+        check_kind(key, value, wanted)
+    except UserError:
+        return False
+    return True
+
+
+def non_negative(key: str, value: Any) -> float:
+    """The value of `key` as a number. Raises UserError where it is none, not finite, or below 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{key}={value}: must be a number")
+    if not 0 <= value < math.inf:
+        raise UserError(f"{key}={value}: must be a finite number, 0 or more")
+    return float(value)
 
 
 def check_bounds(what: str, low: float, high: float, most: float) -> None:
@@ -150,7 +184,8 @@ def check_bounds(what: str, low: float, high: float, most: float) -> None:
         raise ValueError(f"max_{what}={high}: must be a finite number")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A list of a configuration as a tuple, any other value as it is."""
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 

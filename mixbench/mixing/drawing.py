@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mixbench.core import draw_settings, registry
 from mixbench.core.draws import Plan, order
 from mixbench.core.errors import UserError
-from mixbench.core.own_signatures import check_own_kind
 
 Generator = np.random.Generator | torch.Generator
 
@@ -51,22 +51,11 @@ def draw(
 
 def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """With β where it follows from α; α = 0 is p = 0. Raises ValueError for a value out of range."""
-    for key, value in settings.items():
-        kind = bool if key == "per_sample" else float
-        if not (key == "beta" and value is None):
-            check_kind(key, value, kind)
-    if not 0 <= settings.get("p", 1) <= 1:
-        raise ValueError(f"p={settings['p']}: must be a probability, from 0 to 1")
-    if "alpha" not in settings:
-        return settings
-    alpha, beta = settings["alpha"], settings["beta"]
-    beta = alpha if beta is None else beta
-    if alpha == 0 and beta == 0:
-        return settings | {"alpha": 1.0, "beta": 1.0, "p": 0.0}
-    for key, value in (("alpha", alpha), ("beta", beta)):
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{key}={value}: must be a finite number above 0")
-    return settings | {"alpha": alpha, "beta": beta}
+    try:
+        checked = draw_settings.checked(settings)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return checked | {"alpha": 1.0, "beta": 1.0, "p": 0.0} if draw_settings.mix_nothing(checked) else checked
 
 
 def seed(generator: Generator | None) -> int:
@@ -89,8 +78,9 @@ def check_protected(protected: Tensor | None, images: Tensor) -> None:
 
 
 def check_kind(key: str, value: Any, wanted: Any) -> None:
+    """Raises ValueError where the value of `key` is not of the wanted kind."""
     try:
-        check_own_kind(key, value, wanted)
+        registry.check_kind(key, value, wanted)
     except UserError as error:
         raise ValueError(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""What holds for every mixing method, checked by calling it: in words what does not."""
+"""The invariants of mixing methods, checked by calling a method; what it breaks is described in words."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Trial:
 
 
 def violations(cfg: Mapping[str, Any], context: Context | None = None) -> list[str]:
-    """What a method does that no method may do, a sentence each; empty where it does nothing of the kind.
+    """The invariants that a method breaks, one sentence each; empty if it keeps them all.
 
     cfg: a validated group `method`.
     context: serves what the method needs; None: stand-ins of the right shapes.
@@ -61,7 +61,7 @@ def violations(cfg: Mapping[str, Any], context: Context | None = None) -> list[s
 
 
 def _variants(cfg: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The configuration as it is, and with draws for each image where that is another."""
+    """The configuration as given, and with per_sample switched where it has that."""
     yield cfg
     if "per_sample" in cfg and "parts" not in cfg:
         yield {**cfg, "per_sample": not cfg["per_sample"]}

@@ -1,6 +1,7 @@
-"""Who is told how runs go. These classes tell nobody; the command line derives from them one that prints. No torch.
+"""Observers of runs: their methods are called as runs go on. These ignore it; the command line has one that prints.
 
-Domain functions return values and raise errors. What a person should see earlier than that goes through an observer.
+Domain functions return values and raise errors. What a person should see while they run goes through an observer.
+No torch.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RunObserver:
-    """Is told how one run goes."""
+    """Observes one run."""
 
     def step(self, k: int, loss: float | None) -> None:
         """Step k is done; loss: of its batch, None where reading it would wait for the device."""
@@ -30,7 +31,7 @@ class RunObserver:
 
 
 class Observer:
-    """Is told how the runs of one call go."""
+    """Observes the runs of one call."""
 
     def warn(self, line: str) -> None:
         """Something that a person should read before anything trains."""

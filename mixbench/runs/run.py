@@ -18,6 +18,7 @@ from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from mixbench import models
+from mixbench.config import mixture
 from mixbench.config.identity import Job
 from mixbench.core import files, numerics, own_functions
 from mixbench.data import Dataset, Split, split
@@ -62,7 +63,7 @@ class StopRequest:
     """
 
     def __init__(self, observer: Observer | None = None):
-        """observer: is told of the first request."""
+        """observer: its `stopping` is called at the first request."""
         self.signal: int | None = None
         self._observer = observer or Observer()
 
@@ -136,7 +137,7 @@ def execute(
     force: train it also where it is finished.
     wait: seconds to wait for another process that has the run.
     left: counts the time of all runs of this call.
-    observer: is told how it goes.
+    observer: of the run.
     Raises KeyboardInterrupt where `stop` asks for it.
     """
     try:
@@ -213,7 +214,7 @@ def _train_and_commit(
         torch.cuda.reset_peak_memory_stats(device)
     source = provenance.collect(images, device_name(device), PRECISION_NAMES[dtype], torch.get_num_threads())
     of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"], "identity": job.identity}
-    own = own_functions.provenance({group: cfg[group] for group in own_functions.ENTRY_POINTS})
+    own = own_functions.provenance(mixture.functions(cfg))
     source |= {"own_functions": own} if own else {}
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
     files.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to

@@ -57,7 +57,7 @@ def run_jobs(
     jobs: what to run; the same run may occur several times.
     results_dir: where the runs go.
     warnings: lines for the observer, once it is known that all jobs can be run.
-    observer: is told how it goes; nobody without one.
+    observer: of the runs; None: nobody observes them.
     Raises UserError, before anything is written, where one of the jobs cannot be run; CannotWrite.
     """
     observer = observer or Observer()

@@ -34,7 +34,7 @@ class Engine:
         dtype: torch.dtype,
         providers: Providers | None = None,
     ):
-        """cfg: validated (identity.job). dtype: of the forward pass; torch.bfloat16 runs under autocast.
+        """cfg: validated (config.identity.job). dtype: of the forward pass; torch.bfloat16 runs under autocast.
 
         providers: of what methods need that the engine cannot compute.
         Weights, images, targets and loss are float32 with bfloat16 too. torch.float64 makes all of them float64: the

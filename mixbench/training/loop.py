@@ -81,7 +81,7 @@ def train(
 ) -> Outcome:
     """Train one run to its end, from its checkpoint where there is one.
 
-    cfg: validated (identity.job).
+    cfg: validated (config.identity.job).
     checkpoint: where the state is kept until the run is done; save(path, state) writes it whole or not at all.
     providers: of what some methods need, a teacher or generated images.
     Raises NotFinite, naming the step, Stopped where the reporter asked for it, and UserError where the method needs

@@ -1,4 +1,4 @@
-"""Whether what a configuration names exists and takes the options that it sets: refused before anything is loaded."""
+"""Checks that the functions and networks of a configuration exist and accept their options. No data is loaded."""
 
 from collections.abc import Callable
 from functools import partial
@@ -63,7 +63,7 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
 def broken(cfg: DictConfig) -> list[str]:
     """Why a method cannot be trusted, a sentence each: what `check` refuses, or the invariants that it breaks.
 
-    cfg: validated (identity.job). What a method needs is served by stand-ins.
+    cfg: validated (config.identity.job). What a method needs is served by stand-ins.
     """
     try:
         every = Providers(teacher=lambda images: images, generated=lambda index: index)  # they are not called

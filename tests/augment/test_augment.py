@@ -35,7 +35,7 @@ def batch(shape, pad=0):
     return images.to(memory_format=torch.channels_last), shift, mirror
 
 
-def thrown(count, seed=0):
+def uniform_rows(count, seed=0):
     """float64 [count, 32], uniform."""
     return torch.rand(count, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
@@ -50,7 +50,7 @@ def call(name, images, decisions, **options):
 
 def decisions(shape, pad=1):
     images, shift, mirror = batch(shape, pad)
-    return images, {"shift": shift, "mirror": mirror, "dice": thrown(shape[0])}
+    return images, {"shift": shift, "mirror": mirror, "uniforms": uniform_rows(shape[0])}
 
 
 def differences(got, expected):
@@ -101,9 +101,9 @@ def test_flip_is_torchvisions(shape):
 @pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 1.0])
 def test_vertical_flip_is_torchvisions(shape, p):
     images, _, _ = batch(shape)
-    dice = thrown(shape[0])
-    flipped = vertical_flip(images, dice=dice, p=p)
-    for i, u in enumerate(dice[:, 0].tolist()):
+    uniforms = uniform_rows(shape[0])
+    flipped = vertical_flip(images, uniforms=uniforms, p=p)
+    for i, u in enumerate(uniforms[:, 0].tolist()):
         assert torch.equal(flipped[i], tv.vertical_flip(images[i]) if u < p else images[i])
 
 
@@ -116,24 +116,24 @@ def test_none_keeps_the_images():
 @pytest.mark.parametrize("degrees", [15.0, 180.0])
 def test_rotation_is_torchvisions(shape, degrees):
     images, _, _ = batch(shape)
-    dice = thrown(shape[0])
-    turned = rotation(images, dice=dice, degrees=degrees)
-    for i, u in enumerate(dice[:, 0].tolist()):
+    uniforms = uniform_rows(shape[0])
+    turned = rotation(images, uniforms=uniforms, degrees=degrees)
+    for i, u in enumerate(uniforms[:, 0].tolist()):
         assert torch.equal(turned[i], tv.rotate(images[i], degrees * (2 * u - 1)))
 
 
-def torchvisions_boxes(dice, height, width, scale, ratio):
-    """What torchvision's RandomResizedCrop draws where its random numbers are the dice."""
+def torchvisions_boxes(uniforms, height, width, scale, ratio):
+    """What torchvision's RandomResizedCrop draws whose random numbers are `uniforms`."""
     transform = v2.RandomResizedCrop((height, width), scale=scale, ratio=ratio)
     boxes = []
-    for numbers in dice.tolist():
-        uniforms, places = iter(numbers), iter(numbers[20:])
+    for numbers in uniforms.tolist():
+        rest, places = iter(numbers), iter(numbers[20:])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 torch.Tensor,
                 "uniform_",
-                lambda _, low, high, uniforms=uniforms: torch.tensor(
-                    [float(low) + (float(high) - float(low)) * next(uniforms)], dtype=torch.float64
+                lambda _, low, high, rest=rest: torch.tensor(
+                    [float(low) + (float(high) - float(low)) * next(rest)], dtype=torch.float64
                 ),
             )
             patch.setattr(
@@ -157,9 +157,9 @@ def torchvisions_boxes(dice, height, width, scale, ratio):
     ],
 )
 def test_crop_boxes_are_those_that_torchvision_draws(height, width, scale, ratio):
-    dice = thrown(200)
-    got = torch.stack(crop_box(dice, height, width, scale, ratio), dim=1)
-    assert got.long().tolist() == torchvisions_boxes(dice, height, width, scale, ratio)
+    uniforms = uniform_rows(200)
+    got = torch.stack(crop_box(uniforms, height, width, scale, ratio), dim=1)
+    assert got.long().tolist() == torchvisions_boxes(uniforms, height, width, scale, ratio)
 
 
 @every_shape
@@ -167,10 +167,10 @@ def test_crop_boxes_are_those_that_torchvision_draws(height, width, scale, ratio
 @pytest.mark.parametrize("scale", [(0.08, 1.0), (1.0, 1.0)])
 def test_random_resized_crop_is_torchvisions(shape, flips, scale):
     images, _, mirror = batch(shape)
-    dice = thrown(shape[0])
+    uniforms = uniform_rows(shape[0])
     bounds = {"min_scale": scale[0], "max_scale": scale[1]}
-    cropped = random_resized_crop(images, dice=dice, mirror=mirror, flip=flips, **bounds)
-    for i, box in enumerate(torchvisions_boxes(dice, *shape[2:], scale, (3 / 4, 4 / 3))):
+    cropped = random_resized_crop(images, uniforms=uniforms, mirror=mirror, flip=flips, **bounds)
+    for i, box in enumerate(torchvisions_boxes(uniforms, *shape[2:], scale, (3 / 4, 4 / 3))):
         # torchvision on a CPU resizes uint8 in two passes and rounds after each; we round once.
         expected = tv.resized_crop(images[i], *box, list(shape[2:]))
         exact = tv.resized_crop(images[i].double(), *box, list(shape[2:]))
@@ -198,10 +198,12 @@ def jittered(image, numbers, strengths, hue):
 @pytest.mark.parametrize("strengths", [(0.4, 0.4, 0.4), (0.9, 0, 0), (0, 0.9, 0), (0, 0, 0.9), (1.5, 1.2, 2.0)])
 def test_jitter_without_hue_is_torchvisions(shape, strengths):
     images, _, _ = batch(shape)
-    dice = thrown(shape[0])
+    uniforms = uniform_rows(shape[0])
     options = dict(zip(("brightness", "contrast", "saturation"), strengths, strict=True))
-    got = color_jitter(images, dice=dice, **options, hue=0.0)
-    expected = torch.stack([jittered(image, u, strengths, 0) for image, u in zip(images, dice.tolist(), strict=True)])
+    got = color_jitter(images, uniforms=uniforms, **options, hue=0.0)
+    expected = torch.stack(
+        [jittered(image, u, strengths, 0) for image, u in zip(images, uniforms.tolist(), strict=True)]
+    )
     # Fractions are cut off, and torch rounds the sums at a tensor's end otherwise than the rest: a level, rarely.
     assert (differences(got, expected) > 0).float().mean() < 0.005
 
@@ -225,10 +227,10 @@ def test_hue_is_torchvisions(shape, turns):
 def test_jitter_with_hue_is_torchvisions(shape):
     images, _, _ = batch(shape)
     for seed in range(8):  # all places of the hue in the order
-        dice = thrown(shape[0], seed)
-        got = color_jitter(images, dice=dice, brightness=0.4, contrast=0.3, saturation=0.5, hue=0.1)
+        uniforms = uniform_rows(shape[0], seed)
+        got = color_jitter(images, uniforms=uniforms, brightness=0.4, contrast=0.3, saturation=0.5, hue=0.1)
         expected = torch.stack(
-            [jittered(image, u, (0.4, 0.3, 0.5), 0.1) for image, u in zip(images, dice.tolist(), strict=True)]
+            [jittered(image, u, (0.4, 0.3, 0.5), 0.1) for image, u in zip(images, uniforms.tolist(), strict=True)]
         )
         # A level of difference in the hue may become three by contrast and saturation after it.
         assert differences(got, expected).max() <= 3
@@ -237,8 +239,8 @@ def test_jitter_with_hue_is_torchvisions(shape):
 
 def test_jitter_of_no_strength_changes_nothing():
     images, _, _ = batch(SHAPES[0])
-    dice = thrown(len(images))
-    assert torch.equal(color_jitter(images, dice=dice, brightness=0, contrast=0, saturation=0, hue=0), images)
+    uniforms = uniform_rows(len(images))
+    assert torch.equal(color_jitter(images, uniforms=uniforms, brightness=0, contrast=0, saturation=0, hue=0), images)
 
 
 @every_augmentation

@@ -13,7 +13,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.config.options import describe, names
 from mixbench.config.overrides import expand
-from mixbench.core import registry
+from mixbench.core import baseline, registry
 from mixbench.core.errors import UserError
 from mixbench.core.groups import GROUPS
 from mixbench.mixing import METHODS
@@ -150,3 +150,7 @@ def test_expand_lists_all_combinations_the_last_key_fastest():
 def test_a_missing_config_dir_is_a_mistake():
     with pytest.raises(UserError, match="no such folder"):
         Composer("no-such-folder")
+
+
+def test_the_baseline_in_place_of_a_method_that_mixes_nothing_is_its_file_s(composer):
+    assert composer.compose([f"method={baseline.BASELINE}"]).method == baseline.METHOD

@@ -276,7 +276,7 @@ def test_refused_values(make, overrides, told):
     assert "\n" not in str(error.value)
 
 
-def test_a_younger_key_is_completed_only_in_runs_that_could_have_it(composer):
+def test_a_key_added_later_is_completed_only_in_runs_that_could_have_it(composer):
     of_standard, of_three = (
         job(composer.compose([f"augment={name}"])).identity for name in ("standard", "three-augment")
     )

@@ -21,7 +21,7 @@ def halves(images, targets, *, partner, left: float = 0.5):
     mixed[..., cut:] = images[partner][..., cut:]
     return Mixed(mixed, left * targets + (1 - left) * targets[partner])
 """
-DARKER = "def darker(images, *, dice, most: float = 0.5):\n    return (images * (1 - most)).byte()\n"
+DARKER = "def darker(images, *, uniforms, most: float = 0.5):\n    return (images * (1 - most)).byte()\n"
 SQUARE = "def square(logits, targets, *, scale: float = 1.0):\n    return scale * (logits - targets).square().mean()\n"
 SMALL = """\
 from torch import nn
@@ -366,7 +366,11 @@ WRONG = {
         ["augment=darker"],
         ["darker.py:darker", "uint8", "float32"],
     ),
-    "augment draws λ": ({"augment/darker.py": DARKER.replace("dice", "lam")}, ["augment=darker"], ["lam", "dice"]),
+    "augment draws λ": (
+        {"augment/darker.py": DARKER.replace("uniforms", "lam")},
+        ["augment=darker"],
+        ["lam", "uniforms"],
+    ),
     "augment pad": ({"augment/darker.yaml": "function: darker.py:darker\npad: x\n",
                      "augment/darker.py": DARKER.replace("most", "pad")}, ["augment=darker"], ["augment.pad=x"]),
     "loss of each image": ({"loss/square.py": SQUARE.replace(".mean()", "")}, ["loss=square"], ["square.py", "[5, 2]"]),

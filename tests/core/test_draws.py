@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mixbench.core import draws, random_words
+from mixbench.core import draw_settings, draws, random_words
 from mixbench.core.draws import DRAWS, Plan
 from mixbench.core.random_words import Purpose, permutations, uniform, words
 
@@ -59,7 +59,7 @@ def test_shapes_and_kinds():
         "applied": ((4, 6), "bool"),
         "lam": ((4, 6), "float64"),
         "centre": ((4, 6, 2), "int64"),
-        "dice": ((4, 6, 32), "float64"),
+        "uniforms": ((4, 6, 32), "float64"),
         "chosen": ((4, 6), "bool"),
         "size": ((4, 6), "float64"),
         "place": ((4, 6, 2), "float64"),
@@ -139,12 +139,12 @@ def test_centre_is_uniform_over_the_pixels_of_a_non_square_image(per_sample):
 UNIFORM = ("size", "place", "attempts", "layer", "choice")
 
 
-@pytest.mark.parametrize("name", ["dice", *UNIFORM])
+@pytest.mark.parametrize("name", ["uniforms", *UNIFORM])
 @pytest.mark.parametrize("per_sample", [False, True])
 def test_places_and_sizes_are_uniform_for_the_batch_or_for_each_image(name, per_sample):
     drawn = plan(draws=(name,), per_sample=per_sample).steps(0, LONG // 4)[name]
     alike = (drawn == drawn[:, :1]).all()
-    assert alike == (name == "layer" or (name != "dice" and not per_sample))
+    assert alike == (name == "layer" or (name != "uniforms" and not per_sample))
     assert drawn.min() > 0
     assert drawn.max() < 1
     one_each = drawn[:, :1] if alike else drawn
@@ -293,7 +293,7 @@ FROZEN = {
     "choice": [1.975646474990521, 1.975646474990521],
     "chosen": [False, True, False],
     "coin": [False, True, True],
-    "dice": [0.16573196677180452, 0.5449690796721667, 0.3598232261869993],
+    "uniforms": [0.16573196677180452, 0.5449690796721667, 0.3598232261869993],
     "layer": [0.3936955863192417, 0.3936955863192417],
     "noise": [-1.11267495, -1.72514236, 0.40835577],
     "place": [0.6750787125686977, 0.6213361131387583],
@@ -314,7 +314,7 @@ def test_frozen_values():
         "LAMBDA": 8,
         "APPLIED": 9,
         "CENTRE": 10,
-        "DICE": 11,
+        "UNIFORMS": 11,
         "SIZE": 12,
         "PLACE": 13,
         "NOISE": 14,
@@ -334,9 +334,19 @@ def test_frozen_values():
     assert drawn["applied"][:, 0].tolist() == [True, True, False]
     assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
     assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]
-    assert drawn["dice"][0, 0, :3] == pytest.approx(FROZEN["dice"], rel=1e-12)
+    assert drawn["uniforms"][0, 0, :3] == pytest.approx(FROZEN["uniforms"], rel=1e-12)
     for name in ("size", "place", "attempts", "layer", "choice"):
         assert drawn[name][0].ravel()[:2] == pytest.approx(FROZEN[name], rel=1e-12), name
     assert drawn["noise"][0].ravel()[:3] == pytest.approx(FROZEN["noise"], rel=1e-6)
     assert drawn["coin"][:, 0].tolist() == FROZEN["coin"]
     assert drawn["chosen"][:, 0].tolist() == FROZEN["chosen"]
+
+
+def test_every_setting_that_a_draw_reads_has_a_default():
+    assert draws.settings_read_by(DRAWS) == set(draw_settings.DEFAULTS)
+
+
+def test_augmentations_may_ask_for_draws_without_settings_alone():
+    """An option of an augmentation can have the name of a setting, as `p` of vertical-flip."""
+    assert draws.draws_for("augment") == ("shift", "mirror", "uniforms")
+    assert draws.settings_read_by(draws.draws_for("augment")) == set()

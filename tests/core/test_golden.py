@@ -39,7 +39,7 @@ def test_values_are_those_of_the_declared_version(component, composer):
         differs = golden.apart(f"{component} {name}", stored[name], value)
         assert differs is None, (
             f"{component}, {name}: {differs}. Runs of this code differ from stored ones: raise {component!r} in "
-            "mixbench/core/numerics.py and run tests/fixtures/make_golden.py, or mend the code"
+            "mixbench/core/numerics.py and run tests/fixtures/make_golden.py, or fix the code"
         )
 
 

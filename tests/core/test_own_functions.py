@@ -9,7 +9,8 @@ import torch
 
 from mixbench.core import own_functions
 from mixbench.core.errors import UserError
-from mixbench.core.own_signatures import Own, check_own_kind
+from mixbench.core.own_signatures import Own
+from mixbench.core.registry import check_kind
 
 HALVES = "def halves(images, targets, *, partner, left: float = 0.5):\n    return images, targets\n"
 
@@ -100,7 +101,7 @@ def test_code_that_was_executed_goes_on_after_the_file_is_edited(tmp_path):
     write(tmp_path, HALVES + "# edited\n")
     assert own_functions.load(reference, code) is first
     cfg = {"name": "halves", "function": reference, "code": code}
-    (noted,) = own_functions.provenance({"method": cfg}).values()
+    (noted,) = own_functions.provenance([("method", cfg)]).values()
     assert noted["files"] == {"halves.py": hashlib.sha256(HALVES.encode()).hexdigest()}
 
 
@@ -167,17 +168,17 @@ def own(tmp_path, content, group="method", **cfg):
 
 
 DECLARE = (
-    "from types import SimpleNamespace\n"
-    "def declare(function, *draws): function.mixbench_declaration = SimpleNamespace(draws=draws)\n"
+    "from mixbench.core.registry import Declaration\n"
+    "def declare(function, *draws): function.mixbench_declaration = Declaration(draws)\n"
 )
 
 
 def test_draws_are_read_from_keywords_unless_they_are_declared(tmp_path):
     made, _ = own(tmp_path, "def halves(images, targets, *, partner, lam, size: int = 3): ...\n")
-    assert made.draws == ("partner", "lam", "size")
+    assert made.declared.draws == ("partner", "lam", "size")
     declared = f"{DECLARE}def halves(images, targets, *, partner, size: int = 3): ...\ndeclare(halves, 'partner')\n"
     made, _ = own(tmp_path, declared)
-    assert made.draws == ("partner",)
+    assert made.declared.draws == ("partner",)
     assert made.takes() == {"size"}
 
 
@@ -192,7 +193,7 @@ def test_other_decorators_stay(tmp_path):
         "def halves(images, targets, *, partner): return torch.is_grad_enabled(), partner\n"
     )
     made, _ = own(tmp_path, content)
-    assert made.draws == ("partner",)
+    assert made.declared.draws == ("partner",)
     assert made.function(1, 2, partner=3) == (False, 3)
 
 
@@ -231,7 +232,7 @@ def test_a_function_that_cannot_be_called_so_is_refused(tmp_path, group, signatu
 @pytest.mark.parametrize("group", ["loss", "model"])
 def test_losses_and_models_draw_nothing(tmp_path, group):
     made, cfg = own(tmp_path, "def halves(a, b, *, size: int = 3): ...\n", group)
-    assert made.draws == ()
+    assert made.declared.draws == ()
     assert made.options(cfg | {"size": 4}, group) == {"size": 4}
 
 
@@ -255,10 +256,10 @@ INT, FLOAT = int, float
 )
 def test_the_kinds_of_an_option(wanted, good, bad):
     for value in good:
-        check_own_kind("method.left", value, wanted)
+        check_kind("method.left", value, wanted)
     for value in bad:
         with pytest.raises(UserError, match=r"method\.left"):
-            check_own_kind("method.left", value, wanted)
+            check_kind("method.left", value, wanted)
 
 
 def test_annotations_may_be_text(tmp_path):

@@ -72,7 +72,7 @@ def pair(mixed):
 
 
 def row_of(name):
-    assert name in ROWS, f"method {name!r} has no row in ROWS of tests/test_mixing.py: add one that says what it does"
+    assert name in ROWS, f"method {name!r} has no row in ROWS of tests/mixing/test_mixing.py: add one"
     return ROWS[name]
 
 

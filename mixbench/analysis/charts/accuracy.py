@@ -26,9 +26,10 @@ from mixbench.analysis.charts.layout import (
     wrapped,
 )
 from mixbench.analysis.charts.style import FAINT, LINES, colours, marker
-from mixbench.analysis.display import BASELINE_FIRST, display_interval, name_of
+from mixbench.analysis.display import display_interval, name_of
 from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
+from mixbench.core.baseline import BASELINE
 from mixbench.stats import Summary
 
 DODGE = 0.012  # of the axis between neighbouring series' marks, so that their bars do not hide one another
@@ -66,7 +67,7 @@ def accuracy(selection: Selection, table: Table, log: bool = False, limit: float
         return accuracy_by_name(selection, table, _lines_of_rows(table))
     found = _series(table, shown)
     if len(shown) == 1:
-        lines = [Line(s.name, [_mark(s, shown[0])], s.column in BASELINE_FIRST) for s in found]
+        lines = [Line(s.name, [_mark(s, shown[0])], s.column == BASELINE) for s in found]
         return accuracy_by_name(selection, table, lines, name_of([selection.rows], shown, " = "))
     if len(found) > TOGETHER:
         return _in_panels(selection, table, found, shown, log)
@@ -112,7 +113,7 @@ def _lines_of_rows(table: Table) -> list[Line]:
         for column in table.columns:
             cell, number = table.cell(row, column), table.published.get((row, column))
             marks.append(Mark(cell if cell.count else None, number.accuracy if number else None, looks[column]))
-        lines.append(Line(name_of(table.row_keys, row), marks, row[0] in BASELINE_FIRST))
+        lines.append(Line(name_of(table.row_keys, row), marks, row[0] == BASELINE))
     return lines
 
 
@@ -142,7 +143,7 @@ def _in_one(selection: Selection, table: Table, found: Sequence[Series], shown: 
 
 def _in_panels(selection: Selection, table: Table, found: list[Series], shown: list[float], log: bool) -> Figure:
     """A panel for each series but the baselines, which stand in the others' panels."""
-    own = [s for s in found if s.column not in BASELINE_FIRST] or found
+    own = [s for s in found if s.column != BASELINE] or found
     drawn = own[:MOST_PANELS]
     width, height, left, across = 1.7, 1.4, 0.7, 0.35
     wide = left + ABREAST * width + (ABREAST - 1) * across + 0.2
@@ -156,7 +157,7 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
     low, high = limits(*bounds)
     beyond = any(i and (i[0] < low or i[1] > high) for i in map(display_interval, bounds[0]))
     handles, told = [], []
-    baselines = [s for s in found if s.column in BASELINE_FIRST and s not in own]
+    baselines = [s for s in found if s.column == BASELINE and s not in own]
     if baselines:
         handles.append(Line2D([], [], ms=4, ls=baselines[0].style, **baselines[0].look))
         told.append(table.heading(baselines[0].column))

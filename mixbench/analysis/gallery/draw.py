@@ -25,7 +25,7 @@ from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES, build
 from mixbench.training.loop import check
 
-# What a gallery shows unless it is told otherwise: offline images, as they are, and few of them.
+# What a gallery shows by default: offline images, as they are, and few of them.
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

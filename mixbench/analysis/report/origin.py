@@ -9,7 +9,7 @@ from mixbench.analysis.select import Selection
 from mixbench.core import files, numerics
 from mixbench.training.rules import RULES
 
-# Of provenance.json: its key, and how a reader is told.
+# Key of provenance.json -> its words in the report.
 TOLD = {
     "mixbench": "mixbench",
     "numerics": "code",

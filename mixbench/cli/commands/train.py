@@ -89,11 +89,12 @@ def study(words: list[str]) -> int:
 
 
 def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -> int:
-    from mixbench.core.own_functions import ENTRY_POINTS, is_own
+    from mixbench.config import mixture
+    from mixbench.core.own_functions import is_own
     from mixbench.runs import estimate
     from mixbench.runs.store.store import Store
 
-    own = [job for job in jobs if any(is_own(job.cfg[group]) for group in ENTRY_POINTS)]
+    own = [job for job in jobs if any(is_own(node) for _, node in mixture.functions(job.cfg))]
     if own:
         from mixbench.training.loop import check
 

@@ -64,26 +64,26 @@ class Packed:
 
 
 def pack(folders: Iterable[Path], path: Path, names: Sequence[str]) -> Packed:
-    """Write runs to the archive `path`, whole or not at all; nothing where none of them is sound.
+    """Write runs to the archive `path`, whole or not at all; nothing where all are damaged.
 
     folders: of the runs.
     path: of the archive; one that is there is replaced.
     names: which files of a run go in, where it has them.
     Raises UserError where `path` is no place for it, CannotWrite.
     """
-    sound, left_out = [], []
+    intact, left_out = [], []
     for folder in folders:
         try:
             check(folder)
-            sound.append(folder)
+            intact.append(folder)
         except (OSError, ValueError) as error:
             left_out.append(printable(f"{folder}: left out ({error})"))
-    if sound:
+    if intact:
         _check_free(path)
         files.check_writable(path.parent, "out")
         with files.folder_for(path):
-            files.write(path, lambda file: _fill(file, sound, names))
-    return Packed(len(sound), left_out)
+            files.write(path, lambda file: _fill(file, intact, names))
+    return Packed(len(intact), left_out)
 
 
 def _check_free(path: Path) -> None:
@@ -160,7 +160,7 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def check(folder: Path) -> dict[str, Any]:
-    """The metrics of a run. Raises OSError or ValueError where it is not finished and sound."""
+    """The metrics of a run. Raises OSError or ValueError where it is not finished, or damaged."""
     metrics = store.read_metrics(folder)
     if run_id(metrics["identity"]) != metrics["id"]:
         raise ValueError("its name is not that of its settings")

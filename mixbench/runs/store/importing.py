@@ -18,7 +18,7 @@ from mixbench.runs.store.archive import Archive, check, open_archive, strangers,
 from mixbench.runs.store.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run: no path leads out of the store
-TOLD = ("final_accuracy", "code", "device")  # what a conflict between two results is told by
+TOLD = ("final_accuracy", "code", "device")  # what the report of a conflict between two results shows
 
 
 @dataclass

@@ -32,7 +32,7 @@ from mixbench.runs.store import locks, metrics_schema
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
 FORCE, REPLACED, LOCKS, INCOMING = ".force", ".replaced", ".locks", ".incoming"
 FILES = ("metrics.json", "provenance.json", "history.csv", "checkpoint.pt", "failed.json")  # one makes a run's folder
-RUN_ID = r".+-n\d+-.+-s\d+-[0-9a-f]{10}"  # identity.run_id
+RUN_ID = r".+-n\d+-.+-s\d+-[0-9a-f]{10}"  # config.identity.run_id
 # What a damaged zip file, an .npz or an archive of runs, raises from zipfile.
 UNREADABLE = (
     zipfile.BadZipFile,

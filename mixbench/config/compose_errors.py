@@ -1,0 +1,72 @@
+"""Errors of composing a configuration, in one line: what is wrong, and the nearest spelling. No torch."""
+
+import difflib
+
+import yaml
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from mixbench.config import own_groups
+from mixbench.config.overrides import told
+from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import FIXED_KEYS, GROUPS
+
+# What Hydra and OmegaConf raise on a file or a value that does not fit, beside their own errors.
+UNFIT = (
+    HydraException,
+    OmegaConfBaseException,
+    yaml.YAMLError,
+    RecursionError,
+    OverflowError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    AssertionError,
+)
+
+
+def has(cfg: DictConfig, key: str) -> bool:
+    """Whether a configuration has a key, such as method.alpha."""
+    marker = object()
+    try:
+        return OmegaConf.select(cfg, key, default=marker, throw_on_missing=False) is not marker
+    except UNFIT:  # a key that is none, such as a..b
+        return False
+
+
+def unknown_key(cfg: DictConfig, key: str) -> UserError:
+    """The error for a key that the configuration does not have."""
+    parent, _, last = key.rpartition(".")
+    if not parent and key not in cfg:  # the name may be right or nearly so, and its group missing
+        below = {f"{group}.{key}": key for group in GROUPS for key in cfg.get(group) or () if group != "study"}
+        near = difflib.get_close_matches(last, [*map(str, cfg), *below.values()], n=1, cutoff=0.75)
+        meant = [whole for whole, name in below.items() if name in near and name not in (*FIXED_KEYS, *cfg)]
+        if meant:
+            return UserError(f"unknown key {key!r} (did you mean {' or '.join(meant)}?)")
+    node = OmegaConf.select(cfg, parent) if parent and has(cfg, parent) else None
+    if isinstance(node, DictConfig) and own_groups.is_own(node):
+        return own_groups.unknown_key(parent.split(".")[0], node, last, parent)
+    if parent and not isinstance(node, DictConfig):
+        return unknown("key", key, [str(k) for k in cfg])
+    node = node if isinstance(node, DictConfig) else cfg
+    prefix = f"{parent}." if parent else ""
+    name = f" ({parent}={node.get('name')})" if parent and "name" in node else ""
+    return unknown(f"key{name}", key, [f"{prefix}{k}" for k in node])
+
+
+def of_file(chosen: str, error: BaseException) -> UserError:
+    """The error for files that do not compose: Hydra wraps the cause, which alone names the key."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.full_key:
+            known = [] if cause.parent_node is None else [str(key) for key in cause.parent_node]
+            parent = str(cause.full_key).rpartition(".")[0]
+            wrong = unknown("key", str(cause.full_key), [f"{parent}.{key}" if parent else key for key in known])
+            return UserError(f"{chosen}: {wrong}")
+        if isinstance(cause, OmegaConfBaseException):
+            return UserError(f"{chosen}: {f'{cause.full_key}: ' if cause.full_key else ''}{told(cause)}")
+        cause = cause.__cause__ or cause.__context__
+    return UserError(f"{chosen}: {told(error)}")
