@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from mixbench.core import registry
+from mixbench.core.draw_settings import DEFAULTS
 from mixbench.core.errors import unknown
-from mixbench.core.own_signatures import SETTINGS as DEFAULTS
 from mixbench.mixing import drawing
 from mixbench.mixing.checks import check_shapes
 from mixbench.mixing.contract import Mixed
