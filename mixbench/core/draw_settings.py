@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
 from mixbench.core.registry import non_negative
 
@@ -33,7 +34,7 @@ def checked(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     if (found["alpha"] == 0) != (found["beta"] == 0):
         raise UserError(
             f"{prefix}alpha={found['alpha']:g} {prefix}beta={found['beta']:g}: no Beta distribution has exactly one of "
-            "the two 0; with both 0 nothing is mixed"
+            f"the two 0; with both 0 nothing is mixed, as with method={BASELINE}"
         )
     return found
 
