@@ -93,7 +93,7 @@ def train(
     schedule = typed(cfg.train, TrainConfig)  # not a DictConfig: reading one in each step would cost a GPU dear
     steps, eval_every, checkpoint_every = steps_of(schedule), schedule.eval_every, schedule.checkpoint_every
     if eval_every is None:
-        raise ValueError("train.eval_every: must be set, as identity.job does")
+        raise ValueError("train.eval_every: must be set, as config.identity.job does")
     losses, filled = torch.zeros(min(eval_every, steps, KEPT_LOSSES), device=device), 0  # not yet in progress.losses
     before = progress.seconds - time.perf_counter()
     k = progress.step

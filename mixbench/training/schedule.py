@@ -27,5 +27,5 @@ def _passed(train: TrainConfig, step: int) -> int:
 def steps_of(train: TrainConfig) -> int:
     """How many updates a run takes. Raises ValueError where epochs have not become steps yet."""
     if train.steps is None:
-        raise ValueError("train.steps: must be set, as identity.job does")
+        raise ValueError("train.steps: must be set, as config.identity.job does")
     return train.steps

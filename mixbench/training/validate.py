@@ -30,7 +30,7 @@ ROWS = 5  # of the batch on which functions are tried: odd, so that a fixed numb
 def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = True) -> None:
     """Raises UserError where a function, network or option does not exist, or nothing provides what the method needs.
 
-    cfg: validated (identity.job).
+    cfg: validated (config.identity.job).
     returned: whether to check what the method returns, too.
     """
     augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
