@@ -6,11 +6,8 @@ import hashlib
 import io
 import json
 import math
-import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager, redirect_stdout
@@ -19,9 +16,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import torch
 from omegaconf import OmegaConf
+from processes import ended
 from torch.optim import lr_scheduler
 
 from mixbench import data, models
@@ -116,18 +115,7 @@ def untrainable(*_):
     raise AssertionError("this must not train")
 
 
-# What happens in processes of their own. A fork server has torch loaded, so a process costs little.
-
-
-def in_process(words, folder, log, sabotage):
-    os.chdir(folder)
-    with open(log, "a") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    torch.set_num_threads(1)
-    if sabotage is not None:
-        sabotage()
-    sys.exit(main(words))
+# What happens in processes of their own
 
 
 def die():
@@ -177,28 +165,9 @@ def never_train():
     Engine.step = untrainable
 
 
-@pytest.fixture(scope="module")
-def start():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mixbench.runs.sweep", "mixbench.cli.main", "sklearn.datasets", "torch._dynamo"])
-
-    def start(words, folder, log="log", sabotage=None):
-        process = context.Process(target=in_process, args=(list(words), folder, log, sabotage))
-        process.start()
-        return process
-
-    return start
-
-
-def ended(process):
-    """The exit code; minus the signal for a process that was killed."""
-    process.join(PATIENCE)
-    code = process.exitcode
-    if code is None:
-        process.kill()
-        process.join()
-    process.close()
-    return code
+def start(words, folder, log="log", sabotage=None):
+    with open(folder / log, "a") as file:
+        return processes.start(words, folder, streams={1: file, 2: file}, before=sabotage)
 
 
 # The folder of a run
@@ -798,7 +767,7 @@ def test_weights_that_are_not_finite_after_the_last_step_fail_the_run(mixbench, 
     ],
 )
 def test_a_run_killed_and_started_again_is_the_run_that_was_never_killed(
-    mixbench, tiny, tmp_path, start, whole, precision, deaths
+    mixbench, tiny, tmp_path, whole, precision, deaths
 ):
     words = ["run", *tiny, f"precision={precision}"]
     for sabotage, step in deaths:
@@ -900,18 +869,18 @@ def test_ctrl_c_in_the_last_step_keeps_the_run(mixbench, tiny, numbers):
 
 
 def test_ctrl_c_ends_the_program_with_130(tmp_path, tiny):
-    """The program itself, as python -m mixbench."""
+    """The program itself, with its own streams and signal handlers."""
     words = [*tiny, "train.steps=100000", "train.eval_every=1", "train.checkpoint_every=1"]
-    process = subprocess.Popen([sys.executable, "-m", "mixbench", "run", *words], cwd=tmp_path, stderr=subprocess.PIPE)
+    process = start(["run", *words], tmp_path)
     end = time.monotonic() + PATIENCE
-    while not list(tmp_path.glob("results/runs/*/checkpoint.pt")) and process.poll() is None:
+    while not list(tmp_path.glob("results/runs/*/checkpoint.pt")) and process.is_alive():
         assert time.monotonic() < end
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
-    assert b"Traceback" not in err
-    assert b"0 of 1 runs are finished" in err
+    os.kill(process.pid, signal.SIGINT)
+    assert ended(process) == 130
+    told = (tmp_path / "log").read_text()
+    assert "Traceback" not in told
+    assert "0 of 1 runs are finished" in told
 
 
 def test_ctrl_c_ends_waiting_for_another_process(mixbench, tiny, tmp_path, monkeypatch):
@@ -959,7 +928,7 @@ def test_ctrl_c_ends_waiting_for_another_process(mixbench, tiny, tmp_path, monke
 
 
 @pytest.mark.parametrize("end", ["is done", "dies"])
-def test_two_processes_on_one_run(mixbench, tiny, tmp_path, start, whole, end):
+def test_two_processes_on_one_run(mixbench, tiny, tmp_path, whole, end):
     """One trains; the other waits and picks the run up at the end, or where the first one died."""
     words = ["run", *tiny]
     first = start(words, tmp_path, "first.log", partial(meet_another, 7, nothing if end == "is done" else die))
