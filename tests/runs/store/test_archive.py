@@ -14,6 +14,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import processes
 import pytest
 import yaml
 
@@ -23,19 +24,7 @@ from mixbench.runs.store.store import INCOMING, Store
 STORE = Path(__file__).parents[2] / "fixtures" / "store"
 RUN = "digits-n20-none-s0-60107ed3fa"
 OTHER = "digits-n20-none-s1-afcd4a2ba1"
-PATIENCE = 120
-DIE_HALFWAY = """
-import os, signal
-from mixbench.runs.store import importing
-from mixbench.cli.main import main
-place = importing._place
-def dies(results, folder, metrics, known):
-    if folder.name == "digits-n20-none-s1-afcd4a2ba1":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return place(results, folder, metrics, known)
-importing._place = dies
-main(["import", "runs.mixbench.zip", "results_dir=elsewhere"])
-"""
+BRING = ["import", "runs.mixbench.zip", "results_dir=elsewhere"]
 
 
 @pytest.fixture
@@ -519,9 +508,20 @@ def test_no_garbled_archive_ends_in_a_traceback_or_gets_a_wrong_run_in(bring, el
 # Interruptions
 
 
+def die_halfway():
+    place = importing._place
+
+    def dies(results, folder, metrics, known):
+        if folder.name == OTHER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return place(results, folder, metrics, known)
+
+    importing._place = dies
+
+
 def test_a_killed_import_leaves_nothing_that_a_command_trips_over(mixbench, bring, elsewhere, packed, tmp_path):
-    ended = subprocess.run([sys.executable, "-c", DIE_HALFWAY], cwd=tmp_path, timeout=PATIENCE, capture_output=True)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    done = processes.call(BRING, tmp_path, before=die_halfway)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     left = elsewhere.runs / INCOMING
     assert (left / OTHER / "metrics.json").exists()
     assert OTHER not in elsewhere.ids(copies=True)
@@ -574,14 +574,16 @@ def test_a_full_disk_is_told_once_for_all_runs(bring, elsewhere, packed, numbers
 def test_imports_into_one_store_wait_for_one_another(elsewhere, packed, tmp_path):
     elsewhere.open()
     with elsewhere.lock(INCOMING):
-        words = [sys.executable, "-m", "mixbench", "import", "runs.mixbench.zip", "results_dir=elsewhere"]
-        waiting = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert "waiting" in waiting.stderr.readline()
+        with open(tmp_path / "out", "w") as out, open(tmp_path / "err", "w") as err:
+            waiting = processes.start(BRING, tmp_path, streams={1: out, 2: err})
+        while "waiting" not in (tmp_path / "err").read_text():
+            assert waiting.is_alive()
+            time.sleep(0.02)
         time.sleep(0.2)
         assert elsewhere.ids() == []
-    out, err = waiting.communicate(timeout=PATIENCE)
-    assert (waiting.returncode, err) == (0, "")
-    assert "15 imported" in out
+    assert processes.ended(waiting) == 0
+    assert (tmp_path / "err").read_text().count("\n") == 1
+    assert "15 imported" in (tmp_path / "out").read_text()
 
 
 def test_neither_command_imports_torch(results, tmp_path):
