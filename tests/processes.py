@@ -88,7 +88,7 @@ def _taken(duplicate: Any) -> int:
 
 def _serve() -> None:
     """Start the server of this session, if there is none."""
-    path = os.pathsep.join(map(str, (TESTS, BENCHMARKS, os.environ.get("PYTHONPATH", ""))))
+    path = os.pathsep.join(map(str, (TESTS.parent, TESTS, BENCHMARKS, os.environ.get("PYTHONPATH", ""))))
     get_context("forkserver").set_forkserver_preload(["preloaded"])
     with mock.patch.dict(os.environ, {"PYTHONPATH": path.rstrip(os.pathsep)}):
         forkserver.ensure_running()
