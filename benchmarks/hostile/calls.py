@@ -204,13 +204,18 @@ def _run(
         resource.setrlimit(resource.RLIMIT_DATA, (_pages("self", 5) + memory + HARD,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable(stack)
-        _set_streams(streams)
+        set_streams(streams)
         for number in ASKED:  # the defaults of a process that a shell starts
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED)
     except BaseException:
         traceback.print_exc(file=sys.__stderr__)
         os._exit(99)
+    os._exit(run_to_end(program, words))
+
+
+def run_to_end(program: Program, words: Sequence[str]) -> int:
+    """The exit status with which Python would end after the call, and what it does at its end, done."""
     code = 1
     try:
         code = program(words) or 0
@@ -221,7 +226,7 @@ def _run(
         if code == 1 or _passed_through_mixbench(error):
             with contextlib.suppress(Exception):
                 traceback.print_exc()
-    os._exit(_end(code))
+    return _end(code)
 
 
 def _passed_through_mixbench(error: BaseException) -> bool:
@@ -250,7 +255,7 @@ def _end(code: int) -> int:
     return code & 0xFF
 
 
-def _set_streams(streams: Mapping[int, Any]) -> None:
+def set_streams(streams: Mapping[int, Any]) -> None:
     """Put files in place of descriptors 0, 1 and 2, and make Python's streams of them as it does at its start."""
     with open(os.devnull, "rb") as nothing:
         wanted = {0: nothing, **streams}

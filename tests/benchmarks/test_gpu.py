@@ -292,6 +292,7 @@ def gpu(folder, out, *words):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_the_study_is_rehearsed_and_the_second_call_trains_nothing(numbers, tmp_path):
     def trained(stdout):
         """How many runs the call trained, and how many are finished with them."""

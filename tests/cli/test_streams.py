@@ -1,30 +1,74 @@
-"""Output that cannot be written: the work goes on, the exit status is that of the work. Real processes and pipes."""
+"""Output that cannot be written: the work goes on, the exit status is that of the work. Real pipes and descriptors.
+
+Most calls are forks (tests/processes.py) whose descriptors are set as a shell sets them; some are fresh interpreters in
+a real shell, which tell that both ways agree.
+"""
 
 import json
 import os
 import pty
+import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import processes
 import pytest
 import torch
+from processes import CLOSED, PATIENCE
 
+from mixbench.cli import streams
+from mixbench.cli.console import Console
 from mixbench.cli.main import main
+from mixbench.runs.run import StopRequest
+from mixbench.runs.store.store import Store
 
 MIXBENCH = [sys.executable, "-m", "mixbench"]
-PATIENCE = 300  # seconds until a process counts as hanging
 NEVER_ENDING = ("train.steps=1000000", "train.eval_every=1000000", "train.checkpoint_every=1000000")
 ARTEFACTS = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
 
 
 def shell(redirection, words, folder, **environment):
-    """Run `mixbench WORDS REDIRECTION` in bash; its exit status is the program's, also in a pipeline."""
+    """Call `mixbench WORDS REDIRECTION` as bash would, in a fork; the exit status is mixbench's, also in a pipeline."""
+    redirected, _, reader = redirection.partition("|")
+    with ExitStack() as stack:
+        out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+        opened = {1: out, 2: err}
+        if reader:
+            read, opened[1] = (stack.enter_context(os.fdopen(end, "r+b", 0)) for end in os.pipe())
+            piped = subprocess.Popen(shlex.split(reader), stdin=read, stdout=out, stderr=err)
+        for word in redirected.split():
+            number, sign, target = re.fullmatch(r"([012]?)([<>])(\S+)", word).groups()
+            number = int(number or "<>".index(sign))
+            if target == "&-":
+                opened[number] = CLOSED
+            elif target.startswith("&"):
+                opened[number] = opened[int(target[1:])]
+            else:
+                opened[number] = stack.enter_context(open(target, "rb" if sign == "<" else "wb"))
+        process = processes.start(words, folder, streams=opened, environment=environment)
+        if reader:  # the pipe is now theirs alone
+            read.close()
+            opened[1].close()
+        code = processes.ended(process)
+        if reader:
+            piped.wait(PATIENCE)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())
+
+
+def real_shell(redirection, words, folder, **environment):
+    """The same in bash and a fresh interpreter."""
     script = f'set -o pipefail; "$@" {redirection}; exit ${{PIPESTATUS[0]}}'
     return subprocess.run(
         ["bash", "-c", script, "bash", *MIXBENCH, *words],
@@ -57,12 +101,23 @@ def copy(stored, tmp_path):
     return tmp_path
 
 
+# Forks and fresh interpreters
+
+
+@pytest.mark.parametrize("redirection", ["", ">/dev/full", "2>&1 | head -c 1", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_fork_answers_as_a_real_shell_does(copy, redirection):
+    for words in (["status"], ["tabel"]):
+        done, real = (way(redirection, words, copy) for way in (shell, real_shell))
+        assert (done.returncode, done.stdout, done.stderr) == (real.returncode, real.stdout, real.stderr)
+
+
 # Commands that train
 
 
 @pytest.mark.parametrize("redirection", ["<&- >&- 2>&-", ">&-", ">/dev/full 2>/dev/full"])
 def test_a_run_is_made_whatever_becomes_of_its_output(tmp_path, tiny, redirection):
-    done = shell(redirection, ["run", *tiny, "progress=on"], tmp_path)
+    way = real_shell if redirection == "<&- >&- 2>&-" else shell
+    done = way(redirection, ["run", *tiny, "progress=on"], tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = finished(tmp_path)
     assert {path.name for path in folder.iterdir()} == ARTEFACTS
@@ -168,7 +223,9 @@ def test_what_cannot_be_shown_is_replaced(copy, words):
     full = shell("", words, copy, PYTHONIOENCODING="utf-8")
     wanted = full.stdout.decode()
     for name, environment in ENVIRONMENTS.items():
-        done = shell("", words, copy, **environment)
+        if name == "C" and words[0] != "list":
+            continue  # the locale needs a fresh interpreter, and one command tells
+        done = (real_shell if name == "C" else shell)("", words, copy, **environment)
         assert (full.returncode, done.returncode) == (0, 0), done.stderr
         text = done.stdout.decode("latin-1" if name == "latin" else "ascii")
         if not wanted.isascii():
@@ -198,19 +255,13 @@ def test_progress_and_failures_are_shown_in_ascii(tmp_path, tiny):
 # Signals
 
 
-def begun(folder, process):
+def begun(folder, running):
     """Wait until the process trains."""
     end = time.monotonic() + PATIENCE
-    while not list(Path(folder).glob("results/runs/*/provenance.json")) and process.poll() is None:
+    while not list(Path(folder).glob("results/runs/*/provenance.json")) and running():
         assert time.monotonic() < end
         time.sleep(0.05)
     time.sleep(0.5)
-
-
-def start(words, folder, **options):
-    process = subprocess.Popen([*MIXBENCH, *words], cwd=folder, **options)
-    begun(folder, process)
-    return process
 
 
 def assert_resumable(folder):
@@ -222,20 +273,21 @@ def assert_resumable(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_writes_a_checkpoint_where_no_one_reads(tmp_path, tiny, number):
     read, write = os.pipe()
-    process = start(["run", *tiny, *NEVER_ENDING, "progress=on"], tmp_path, stdout=write, stderr=write)
+    words = ["run", *tiny, *NEVER_ENDING, "progress=on"]
+    process = processes.start(words, tmp_path, streams={1: write, 2: write})
+    begun(tmp_path, process.is_alive)
     os.close(write)
     os.close(read)  # whoever read is gone
-    process.send_signal(number)
-    assert process.wait(PATIENCE) == 130
+    os.kill(process.pid, number)
+    assert processes.ended(process) == 130
     assert_resumable(tmp_path)
 
 
 def test_ctrl_c_writes_a_checkpoint_without_stderr(tmp_path, tiny):
-    words = ["run", *tiny, *NEVER_ENDING]
-    process = subprocess.Popen(["bash", "-c", 'exec "$@" 2>&-', "bash", *MIXBENCH, *words], cwd=tmp_path)
-    begun(tmp_path, process)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 130
+    process = processes.start(["run", *tiny, *NEVER_ENDING], tmp_path, streams={2: CLOSED})
+    begun(tmp_path, process.is_alive)
+    os.kill(process.pid, signal.SIGINT)
+    assert processes.ended(process) == 130
     assert_resumable(tmp_path)
 
 
@@ -261,7 +313,7 @@ def test_a_terminal_that_is_closed_stops_a_run_with_a_checkpoint(tmp_path, tiny)
 def test_under_nohup_a_closed_terminal_stops_nothing_nor_does_a_broken_pipe(tmp_path, tiny):
     words = [*MIXBENCH, "run", *tiny, *NEVER_ENDING]
     process = subprocess.Popen(["nohup", *words], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    begun(tmp_path, process)
+    begun(tmp_path, lambda: process.poll() is None)
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGPIPE)
     time.sleep(1)
@@ -295,26 +347,24 @@ def test_a_second_hangup_does_not_cut_the_checkpoint_off(mixbench, tiny, monkeyp
     assert torch.load(checkpoint, weights_only=True)["progress"]["step"] == 8
 
 
-def test_signals_that_meet_printing_break_nothing(tmp_path, tiny):
+def print_under_fire(_):
+    streams.protect()
+    stop = StopRequest(Console(Store(".")))
+    with stop.listening():
+
+        def shoot():
+            for _ in range(200):
+                os.kill(os.getpid(), signal.SIGHUP)
+                time.sleep(0.002)
+
+        thread = threading.Thread(target=shoot)
+        thread.start()
+        while thread.is_alive():
+            print("x" * 5000, file=sys.stderr, flush=True)
+    assert stop
+
+
+def test_signals_that_meet_printing_break_nothing(tmp_path):
     """A handler that prints would now and then meet a print that it interrupted (RuntimeError: reentrant call)."""
-    script = """
-import os, signal, sys, threading, time
-from mixbench.cli import streams
-from mixbench.cli.console import Console
-from mixbench.runs.run import StopRequest
-streams.protect()
-from mixbench.runs.store.store import Store
-stop = StopRequest(Console(Store(".")))
-with stop.listening():
-    def shoot():
-        for _ in range(200):
-            os.kill(os.getpid(), signal.SIGHUP)
-            time.sleep(0.002)
-    thread = threading.Thread(target=shoot)
-    thread.start()
-    while thread.is_alive():
-        print("x" * 5000, file=sys.stderr, flush=True)
-assert stop
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, timeout=PATIENCE)
+    done = processes.call([], tmp_path, program=print_under_fire)
     assert done.returncode == 0, done.stderr[-2000:].replace(b"x", b"")

@@ -5,11 +5,10 @@ Torch's own strided 1x1 convolution damages memory there, so what trains does so
 
 import csv
 import math
-import os
-import subprocess
-import sys
+from functools import partial
 
 import numpy as np
+import processes
 import pytest
 import torch
 from torch import nn
@@ -43,15 +42,7 @@ def test_narrow_networks_train_on_large_images(tmp_path, side, batch, widths, mo
     archive(tmp_path / "big.npz", side)
     words = ["dataset=npz", "dataset.path=big.npz", "n=32", "device=cpu", "progress=off", f"model.width={widths}"]
     words += ["precision=fp32,bf16", "train.steps=2", f"train.batch_size={batch}", "train.eval_every=1", *model]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(
-        [sys.executable, "-m", "mixbench", "sweep", *words],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+    done = processes.call(["sweep", *words], tmp_path, before=partial(torch.set_num_threads, threads))
     assert done.returncode == 0, done.stderr
     histories = list(tmp_path.glob("results/runs/*/history.csv"))
     assert len(histories) == 2 * len(widths.split(","))

@@ -109,6 +109,7 @@ def test_the_installed_wheel_lists_trains_and_tables(installed, trained):
     assert {path.name for path in installed.elsewhere.iterdir()} == {"results"}
 
 
+@pytest.mark.slow
 def test_the_wheel_gives_runs_the_ids_and_numbers_of_the_checkout(trained, mixbench, tiny, tmp_path):
     theirs, words = trained[1], ["run", *tiny, "method=cutmix"]
     assert mixbench(*words).status == 0
@@ -123,6 +124,7 @@ def test_the_wheel_gives_runs_the_ids_and_numbers_of_the_checkout(trained, mixbe
     assert "finished before)" in mixbench(*words).out  # and by the same code
 
 
+@pytest.mark.slow
 def test_an_own_method_trains_beside_the_installed_wheel(installed, tiny):
     folder = installed.elsewhere.parent / f"{installed.elsewhere.name}-own"
     (folder / "mine" / "method").mkdir(parents=True)

@@ -1,56 +1,17 @@
-"""The command line: mistakes are one line and exit 2, flags stand anywhere, help, completion, a user's own YAML."""
+"""Mistakes in words, files and archives are one line and exit 2, and nothing is written."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import zipfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
+from cli_inputs import NPZ, OWN_STUDY, archive
 
-import mixbench as package
 from mixbench.cli.commands import COMMANDS
 from mixbench.core.errors import UserError
 from mixbench.runs.store.store import SCHEMA
-
-SCRIPT = Path(sys.executable).with_name("mixbench")
-OWN_METHOD = """\
-# CutMix with boxes of middling size
-defaults: [cutmix]
-alpha: 4
-"""
-OWN_STUDY = """\
-# @package _global_
-# mine: my own comparison
-defaults:
-  - override /dataset: digits
-  - override /train: small-data
-subset: balanced
-study:
-  name: mine
-  title: My own comparison
-  grids:
-    - method: [none, my-cutmix]
-      n: 20
-      seed: [0, 1]
-"""
-
-
-def archive(path, save=np.savez, **changed):
-    """An .npz archive of 12 images of three classes, but for what is `changed`; None leaves a key out."""
-    rng = np.random.default_rng(0)
-    arrays = {
-        "train_images": rng.integers(0, 256, (12, 8, 8), dtype=np.uint8),
-        "train_labels": np.arange(12) % 3,
-        "test_images": rng.integers(0, 256, (6, 8, 8), dtype=np.uint8),
-        "test_labels": np.arange(6) % 3,
-    }
-    save(path, **{key: value for key, value in (arrays | changed).items() if value is not None})
 
 
 def damaged_archive(path):
@@ -88,8 +49,8 @@ def user_yaml(name, text):
     path.write_text(text)
 
 
-NPZ = "run dataset=npz dataset.path=my.npz n=4 model.width=2 train.steps=2"
 DIGITS = "run dataset=digits model.width=2 train.steps=2"
+
 
 # (words, what the line must hold, what is made beforehand)
 MISTAKES = {
@@ -375,297 +336,11 @@ def test_a_sweep_with_a_mistake_in_a_later_run_trains_none(mixbench, tmp_path, w
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_images_under_the_name_of_stored_ones_are_refused(mixbench, tmp_path, contents):
-    archive("my.npz")
-    words = [*NPZ.split(), "device=cpu"]
-    assert mixbench(*words).status == 0
-    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
-    before = contents(tmp_path)
-    for more in ([], ["force=true"], ["n=5"]):
-        call = mixbench(*words, *more)
-        assert call.status == 2
-        assert call.err.startswith("mixbench: ")
-        assert "dataset.name=my:" in call.err
-        assert call.err.count("\n") == 1
-        assert contents(tmp_path) == before
-    assert mixbench(*words, "dataset.name=other").status == 0
-
-
-def test_a_sweep_over_archives_of_one_name_is_refused(mixbench, tmp_path):
-    for folder, labels in (("a", np.arange(12) % 3), ("b", np.arange(12)[::-1] % 3)):
-        Path(folder).mkdir()
-        archive(f"{folder}/my.npz", train_labels=labels)
-    words = ["dataset=npz", "dataset.path=a/my.npz,b/my.npz", "n=4", "model.width=2", "train.steps=2", "device=cpu"]
-    call = mixbench("sweep", *words)
-    assert call.status == 2
-    assert call.err.startswith("mixbench: ")
-    assert "dataset.name=my:" in call.err
-    assert not (tmp_path / "results").exists()
-
-
-def test_a_resumed_run_never_mixes_two_data_sets(mixbench, contents, monkeypatch, tmp_path):
-    """A run that was interrupted is stored, too: with other images it is refused or trained anew."""
-    words = [*NPZ.split(), "device=cpu", "train.steps=6", "train.eval_every=1", "train.checkpoint_every=2"]
-    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
-    assert mixbench(*words, "results_dir=anew").status == 0
-    archive("my.npz")
-    with monkeypatch.context() as patch:
-        patch.setattr("mixbench.training.loop.learning_rate", interrupt_at(3))
-        assert mixbench(*words).status == 130
-    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
-    call = mixbench(*words)
-    if call.status == 0:
-        histories = [next(Path(top).glob("runs/my-*/history.csv")).read_text() for top in ("anew", "results")]
-        first, second = ([line.rpartition(",")[0] for line in history.splitlines()] for history in histories)
-        assert first == second
-    else:
-        assert call.status == 2
-        assert "my" in call.err
-
-
-def interrupt_at(step):
-    def learning_rate(train, k):
-        if k == step:
-            raise KeyboardInterrupt
-        return train.lr
-
-    return learning_rate
-
-
-def test_results_of_another_schema_are_left_out_by_readers(mixbench, tiny, tmp_path, contents):
-    assert mixbench("run", *tiny).status == 0
-    (mine,) = (tmp_path / "results/runs").glob("digits-*")
-    other = shutil.copytree(mine, mine.with_name("digits-n20-none-s0-0123456789"))
-    metrics = json.loads((other / "metrics.json").read_text())
-    (other / "metrics.json").write_text(json.dumps(metrics | {"schema": SCHEMA + 1, "id": other.name}))
-    call = mixbench("table", "dataset=digits", "out=tables")
-    assert call.status == 0
-    assert f"{other.relative_to(tmp_path)}: left out (schema {SCHEMA + 1}" in call.err
-    assert "1 runs" in call.out or "1 run " in call.out
-    assert other.name in mixbench("status").out
-
-
-@pytest.mark.parametrize("alpha", ["method.alpha=0", "method.alpha=0 method.beta=0"])
-def test_alpha_0_is_none(mixbench, tiny, alpha):
-    assert mixbench("run", *tiny).status == 0
-    call = mixbench("run", *tiny, "method=label-mix", *alpha.split())
-    assert call.status == 0
-    assert "-none-" in call.out
-    assert "finished before" in call.out
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "run --cfg job n=4 method=cutmix",
-        "run n=4 --cfg job method=cutmix",
-        "run n=4 method=cutmix --cfg job",
-        "run n=4 --cfg=job method=cutmix",
-        "run n=4 -c job method=cutmix",
-        "run --resolve n=4 --cfg job method=cutmix",
-        "sweep n=4,5 --cfg job method=cutmix,mixup",
-        "run n=4,5 --cfg job method=cutmix,mixup --multirun",
-        "run -m n=4,5 method=cutmix,mixup --cfg job",
-        "sweep n=4,5 method=cutmix,mixup -p method -c job",
-        "study demo n=4 --cfg job",
-    ],
-)
-def test_flags_stand_before_or_after_overrides_and_show_the_first_run(mixbench, tmp_path, words):
-    call = mixbench(*words.split())
-    assert (call.status, call.err) == (0, "")
-    shown = OmegaConf.create(call.out)
-    method = shown if "-p" in words else shown["method"]
-    assert method["name"] == ("none" if "demo" in words else "cutmix")
-    assert "-p" in words or shown["n"] == 4
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "run n=4 --info config method=cutmix",
-        "run --info n=4 method=cutmix",
-        "run n=4 method=cutmix --info",
-        "sweep n=4,5 method=cutmix,mixup --info",
-        "run -m -i config n=4,5 method=cutmix,mixup",
-    ],
-)
-def test_info_shows_the_first_run(mixbench, tmp_path, words):
-    call = mixbench(*words.split())
-    assert call.status == 0
-    assert "method/cutmix" in call.out or "correct_lambda" in call.out
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_run_multirun_and_sweep_are_the_same_and_hydra_writes_nothing(mixbench, tiny, numbers, tmp_path):
-    values = ["seed=0,1", "method=label-mix,mixup"]  # two names of one method: two runs
-    assert mixbench("run", *tiny, *values, "-m").status == 0
-    names = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
-    runs = tmp_path / "results/runs"
-    folders = sorted(path.name for path in runs.glob("digits-*"))
-    assert [name.rpartition("-")[0] for name in folders] == [
-        "digits-n20-label-mix-s0",
-        "digits-n20-label-mix-s1",
-    ]
-    expected = {"results", "results/runs", "results/runs/schema.json", "results/runs/.locks"}
-    expected |= {f"results/runs/{folder}" for folder in folders}
-    expected |= {f"results/runs/{folder}/{name}" for folder in folders for name in names}
-    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.parent.name != ".locks"}
-    assert found == expected
-    for words in (["run", "--multirun"], ["run", "-m"], ["sweep"]):
-        call = mixbench(*words, *tiny, *values)
-        assert call.status == 0
-        assert numbers(call.out.splitlines()[0]) == [2, 2]  # runs, and those that are finished already
-    mixbench("run", *tiny, "--cfg", "hydra")
-    assert {path.name for path in tmp_path.iterdir()} == {"results"}
-
-
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_of_every_command_shows_examples(mixbench, tmp_path, command, flag):
-    call = mixbench(*command.split(), flag)
-    assert (call.status, call.err) == (0, "")
-    _, _, examples = call.out.partition("Example")
-    assert f"\n  mixbench {command}" in examples or "\n  mixbench run" in examples
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_every_command_is_in_the_help(mixbench):
-    shown = mixbench().out
-    assert all(f"\n  mixbench {command} " in shown for command in COMMANDS)
-
-
-def test_readers_never_import_torch(mixbench, tiny, tmp_path):
-    assert mixbench("run", *tiny).status == 0
-    script = """
-import sys
-from mixbench.cli.main import main
-from mixbench.cli.commands import COMMANDS
-for words in (["--help"], ["list", "methods"], ["status"], ["status", "demo"], ["table", "dataset=digits"],
-              ["table", "demo"], ["plot", "dataset=digits"]):
-    status = main(words)
-    loaded = sorted(name for name in sys.modules if name.split(".")[0] in ("torch", "torchvision"))
-    assert not loaded, (words, loaded[:3])
-    assert status == (1 if words == ["table", "demo"] else 0), (words, status)
-"""
-    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "results/selection,dataset=digits/accuracy.png").exists()
-
-
-def test_own_yaml_is_found_with_config_dir(mixbench, tiny, numbers, tmp_path):
-    for name, text in (("method/my-cutmix.yaml", OWN_METHOD), ("study/mine.yaml", OWN_STUDY)):
-        path = tmp_path / "my_configs" / name
-        path.parent.mkdir(parents=True)
-        path.write_text(text)
-    own = ("--config-dir", "my_configs")
-    shown = OmegaConf.create(mixbench("run", *own, "method=my-cutmix", "--cfg", "job").out)
-    assert (shown["method"]["name"], shown["method"]["alpha"]) == ("cutmix", 4)
-    for what, line in (("methods", "my-cutmix CutMix with boxes"), ("studies", "mine mine: my own comparison")):
-        assert line in " ".join(mixbench("list", what, *own).out.split())
-    assert "my-cutmix" in mixbench("run", *tiny, "method=my-cutmx", *own).err
-
-    size = [word for word in tiny if word.startswith(("model", "train", "precision", "device"))]
-    trained = mixbench("study", "mine", *own, *size)
-    assert trained.status == 0, trained.err
-    assert [4, 4] in [numbers(line) for line in trained.out.splitlines() if "results/runs/" in line]
-    assert len(list(tmp_path.glob("results/runs/*/metrics.json"))) == 4
-    assert "My own comparison" in trained.out
-    assert len(list(tmp_path.glob("results/mine,*/accuracy.md"))) == 1
-    assert "4 finished" in mixbench("status", "mine", *own, *size).out
-    same = mixbench("run", *tiny, "method=cutmix", "method.alpha=4")
-    assert "finished before" in same.out
-    assert mixbench("table", "mine", *own, *size).status == 0
-    assert mixbench("run", *tiny, "method=my-cutmix").status == 2  # not without the folder
-
-
-@pytest.mark.parametrize(
-    ("line", "offered", "not_offered"),
-    [
-        ("mixbench ", {*COMMANDS}, {"demo"}),
-        ("mixbench st", {"study", "status"}, {"run"}),
-        ("mixbench run meth", {"method="}, {"seed="}),
-        ("mixbench run n=4 method=cut", {"method=cutmix", "method=cutout"}, {"method=none"}),
-        ("mixbench run train.war", {"train.warmup="}, {"train.steps="}),
-        ("mixbench sweep method=none dataset=dig", {"dataset=digits"}, {"dataset=npz"}),
-        ("mixbench study sm", {"small-data"}, {"demo"}),
-        ("mixbench study demo n", {"n="}, {"demo"}),
-        ("mixbench table demo ru", {"rule="}, {"rows="}),
-        ("mixbench plot ", {"demo", "rows="}, {"run"}),
-        ("mixbench list m", {"methods", "models"}, {"datasets"}),
-    ],
-)
-def test_completion(mixbench, monkeypatch, tmp_path, line, offered, not_offered):
-    monkeypatch.setenv("COMP_LINE", line)
-    monkeypatch.setenv("COMP_POINT", str(len(line)))
-    call = mixbench("-sc", "query=bash")
-    assert (call.status, call.err) == (0, "")
-    found = set(call.out.split())
-    assert offered <= found
-    assert not found & not_offered
-    assert list(tmp_path.iterdir()) == []
-
-
-# What the line editor of each shell does on the Tab key: set the variables and call the registered function.
-PRESS_TAB = {
-    "bash": """
-        eval "$(mixbench -sc install=bash)"
-        complete -p mixbench >&2
-        COMP_LINE="mixbench run method=cutm" COMP_POINT=24 COMP_CWORD=2
-        hydra_bash_completion
-        echo "${COMPREPLY[@]}"
-    """,
-    "zsh": """
-        autoload -Uz compinit && compinit -u
-        eval "$(mixbench -sc install=zsh)"
-        echo $_comps[mixbench] mixbench >&2
-        compadd() { echo "${@[4,-1]}" }
-        words=(mixbench run method=cutm) CURRENT=3
-        _mixbench
-    """,
-}
-
-
-@pytest.mark.parametrize(("shell", "function"), [("bash", "hydra_bash_completion"), ("zsh", "_mixbench")])
-def test_a_real_shell_completes(tmp_path, shell, function):
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not on this machine")
-    if not SCRIPT.exists():
-        pytest.skip("mixbench is not installed beside this Python")
-    environment = os.environ | {"PATH": f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
-    flags = ["--norc", "--noprofile"] if shell == "bash" else ["-f"]
-    ended = subprocess.run(
-        [shell, *flags, "-c", PRESS_TAB[shell]], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert f"{function} mixbench" in ended.stderr, ended.stderr
-    assert ended.stdout == "method=cutmix\n"
-
-
-def test_version(mixbench):
-    assert mixbench("--version").out == f"mixbench {package.__version__}\n"
-
-
-# Names of data sets and folders
-
-
-def test_an_archive_that_changed_is_refused_also_under_another_evaluation(mixbench):
-    words = [*NPZ.split(), "device=cpu"]
-    archive("my.npz")
-    assert mixbench(*words, "eval=holdout", "dataset.holdout=3").status == 0
-    archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
-    call = mixbench(*words, "eval=test")
-    assert call.status == 2
-    assert "holds other images" in call.err
-
-
 def test_the_runs_of_a_sweep_go_to_one_folder(mixbench, tiny, tmp_path):
     call = mixbench("sweep", *tiny, "results_dir=a,b")
     assert call.status == 2
     assert "results_dir=a,b" in call.err
     assert list(tmp_path.iterdir()) == []
-
-
-# Studies of the user's own
 
 
 @pytest.mark.parametrize(
@@ -689,12 +364,6 @@ def test_a_study_that_is_no_study_is_a_mistake(mixbench, tmp_path, text, told):
     assert call.err.count("\n") == 1
 
 
-def test_a_studys_methods_may_be_chosen_by_an_alias(mixbench, counts):
-    for method in ("mixup", "cutmix"):
-        head = mixbench("status", "demo", f"method={method}").out.splitlines()[0]
-        assert counts(head) == {"missing": 12}
-
-
 def test_an_interrupt_that_another_error_hides_is_an_interrupt(mixbench, monkeypatch):
     """As where Ctrl-C meets OmegaConf half way, and its clean-up fails."""
 
@@ -711,20 +380,7 @@ def test_an_interrupt_that_another_error_hides_is_an_interrupt(mixbench, monkeyp
     assert mixbench("run").status == 130
 
 
-@pytest.mark.parametrize("word", ["method.layers=[input]", "loss=; x", "no=such", "n=ten"])
-def test_help_helps_whoever_got_a_word_wrong(mixbench, word):
-    call = mixbench("run", "--help", word)
-    assert (call.status, call.err) == (0, "")
-    assert "mixbench" in call.out
-
-
 def test_flags_that_show_different_things_are_refused_together(mixbench):
     call = mixbench("sweep", "--info=plugins", "--cfg", "job")
     assert call.status == 2
     assert call.err.count("\n") == 1
-
-
-def test_help_of_hydra_itself_needs_no_keys_of_ours(mixbench):
-    call = mixbench("run", "method=none", "--hydra-help")
-    assert (call.status, call.err) == (0, "")
-    assert "--cfg" in call.out
