@@ -6,7 +6,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mixbench.config import own_groups
-from mixbench.config.compose_errors import unknown_key
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, OF_FUNCTIONS
 from mixbench.core.registry import non_negative
@@ -63,6 +62,8 @@ def complete(
             if key in FIXED_KEYS:
                 raise UserError(f"{at}.{key}={value}: is the method's own; name methods in method.methods")
             if key not in part and not own_groups.takes("method", part, str(key), stored):
+                from mixbench.config.compose_errors import unknown_key  # which needs Hydra; loading results does not
+
                 raise unknown_key(OmegaConf.create({"method": method}), f"{at}.{key}")
             part[key] = value
 

@@ -14,7 +14,6 @@ TESTS = ROOT / "tests"
 WORDS = {"print", "input", "breakpoint"}  # built in: called, or handed on under another name
 STREAMS = {"argv", "orig_argv", "stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__", "exit"}  # of sys
 SHOWING = {"tqdm", "argparse", "builtins", "fileinput", "getpass"}  # modules
-HANDED_ON = {"analysis/gallery/draw.py": {"print"}}  # told of a download; the gallery has no observer
 BY_OTHERS = {"cli/commands"}  # every test of the command line calls them
 OF_NO_FOLDER = {"benchmarks", "package"}  # what measures mixbench, and mixbench as a whole
 LINES = 500  # of a test file
@@ -110,8 +109,7 @@ def test_the_command_line_alone_prints_and_reads_words(path):
     if path.is_relative_to(PACKAGE / "cli") or path.name == "__main__.py":
         return
     found = words_shown_or_read(path.read_text(encoding="utf-8"))
-    allowed = HANDED_ON.get(path.relative_to(PACKAGE).as_posix(), set())
-    assert {name for _, name in found} == allowed, f"{path}: {found}"
+    assert found == [], f"{path}: {found}"
 
 
 def test_the_tests_mirror_the_package():

@@ -1,7 +1,7 @@
 """`mixbench gallery`: what the methods do, drawn on images of the chosen data set."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,15 @@ SWEPT = ("method", "augment")  # keys that rows may differ in; all show the same
 NOT_SHOWN = ("p", "methods")  # settings that a sample sets itself, or a note tells anyway
 
 
-def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list[Path]:
-    """Draw the methods that the overrides name, or all; returns the files. Raises UserError where they do not fit."""
+def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Callable[[str], None]) -> list[Path]:
+    """Draw the methods that the overrides name, or all.
+
+    composer: composes the jobs.
+    overrides: KEY=VALUE texts; only the method and its keys, and the augmentation, may have several values.
+    out: the folder for the pictures; None: results/gallery/<dataset>.
+    say: gets a line before anything that takes long, such as a download.
+    Returns the files. Raises UserError where the overrides do not fit, CannotWrite.
+    """
     parsed = parse(overrides)
     for override in parsed:
         if override.is_sweep_override() and override.key_or_group.split(".")[0] not in SWEPT:
@@ -53,7 +60,7 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None) -> list
             raise UserError(f"protect={one.cfg.protect}: a gallery shows images that are mixed; leave protect out")
         check(one.cfg)
     source = first.cfg.dataset
-    dataset = data.load(source.source, source.root, source.path, say=print, with_test=False)
+    dataset = data.load(source.source, source.root, source.path, say, with_test=False)
     augments = sorted({one.cfg.augment.name for one in jobs})
     samples = []
     for one, words in made:
