@@ -1,21 +1,18 @@
 """One run: skip it or resume it, train, commit its folder, or record the failure."""
 
 import contextlib
-import csv
 import errno
-import io
 import os
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from filelock import Timeout
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mixbench import models
 from mixbench.config import mixture
@@ -23,6 +20,7 @@ from mixbench.config.identity import Job
 from mixbench.core import files, numerics, own_functions
 from mixbench.data import Dataset, Split, split
 from mixbench.runs import machine_load, provenance
+from mixbench.runs.commit import commit, csv_text, replaced_labels
 from mixbench.runs.observer import Observer
 from mixbench.runs.store import store
 from mixbench.runs.store.store import FORCE, Store
@@ -33,13 +31,9 @@ from mixbench.training.device import (
     choose_device,
     choose_precision,
     device_name,
-    peak_memory,
     use_precision,
 )
-from mixbench.training.loop import NotFinite, Outcome, Reporter, Stopped, check, train
-from mixbench.training.measured import Finished, measure
-
-NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
+from mixbench.training.loop import NotFinite, Reporter, Stopped, check, train
 
 
 @dataclass(frozen=True)
@@ -151,7 +145,7 @@ def execute(
             folder = results.folder(job.id + FORCE * (found is not None))
             _check_place(folder)
             folder.mkdir(exist_ok=True)
-            result = _train(job, images, folder, stop, label, left, observer or Observer())
+            result = _train(_Attempt(job, images, folder, stop, label, left, observer or Observer()))
             if result.status == "trained":
                 results.put_in_place(job.id)
             return result
@@ -174,17 +168,23 @@ def _told(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
-def _train(
-    job: Job,
-    images: Split,
-    folder: Path,
-    stop: StopRequest,
-    label: str,
-    left: TimeLeft | None,
-    observer: Observer,
-) -> Result:
+@dataclass(frozen=True)
+class _Attempt:
+    """A run that is to be trained, in its folder, and who stops and watches it."""
+
+    job: Job
+    images: Split
+    folder: Path
+    stop: StopRequest
+    label: str
+    left: TimeLeft | None
+    observer: Observer
+
+
+def _train(attempt: _Attempt) -> Result:
+    job, folder = attempt.job, attempt.folder
     try:
-        return Result(job, "trained", _train_and_commit(job, images, folder, stop, label, left, observer))
+        return Result(job, "trained", _train_and_commit(attempt))
     except Stopped:
         raise KeyboardInterrupt from None
     except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
@@ -197,15 +197,8 @@ def _train(
         return Result(job, "failed", note=reason.splitlines()[0], record=record)
 
 
-def _train_and_commit(
-    job: Job,
-    images: Split,
-    folder: Path,
-    stop: StopRequest,
-    label: str,
-    left: TimeLeft | None,
-    observer: Observer,
-) -> dict[str, Any]:
+def _train_and_commit(attempt: _Attempt) -> dict[str, Any]:
+    job, images, folder = attempt.job, attempt.images, attempt.folder
     cfg = job.cfg
     device = choose_device(cfg.device)
     dtype = choose_precision(cfg.precision, device)
@@ -219,18 +212,18 @@ def _train_and_commit(
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
     files.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
     if images.label_noise > 0:
-        files.write_text(folder / "label_noise.csv", _csv(_replaced(images), ("index", "true", "given")))
+        files.write_text(folder / "label_noise.csv", csv_text(replaced_labels(images), ("index", "true", "given")))
     advice = _advice(cfg) if device.type == "cpu" else None
-    progress = observer.run(label, job, advice, left)
+    progress = attempt.observer.run(attempt.label, job, advice, attempt.left)
 
     def on_step(k: int, loss: torch.Tensor) -> bool:
         # Reading the loss on a GPU would wait for it.
         progress.step(k, loss.item() if device.type == "cpu" else None)
-        return bool(stop)
+        return bool(attempt.stop)
 
     def on_row(history: list[dict[str, float]]) -> None:
         progress.row(history[-1])
-        files.write_text(folder / "history.csv", _csv(history))
+        files.write_text(folder / "history.csv", csv_text(history))
 
     def on_warning(line: str) -> None:
         progress.warn(line)
@@ -242,60 +235,9 @@ def _train_and_commit(
         outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, reporter)
         # Of the earlier parts of a resumed run nobody knows it.
         others = None if resumed else machine_load.of_others(before, machine_load.read())
-        return _commit(job, images, outcome, folder, source, others)
+        return commit(job, images, outcome, folder, source, others)
     finally:
         progress.close()
-
-
-def _commit(
-    job: Job, images: Split, outcome: Outcome, folder: Path, source: dict[str, Any], others: float | None
-) -> dict[str, Any]:
-    """Write what a finished run leaves; the metrics, which say that it is one, last."""
-    cfg = job.cfg
-    measured = {
-        "schema": store.SCHEMA,
-        "id": job.id,
-        "identity": job.identity,
-        "called": job.display_name,
-        **{key: source[key] for key in ("mixbench", "numerics", "device", "precision")},
-        **images.checksums,
-        **measure(_finished(cfg, images, outcome, others)),
-    }
-    kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in NOT_STORED])
-    files.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
-    files.write_text(folder / "history.csv", _csv(outcome.history))
-    predictions = {"logits": outcome.eval_logits.astype(np.float16), "labels": images.eval_labels.astype(np.int32)}
-    files.write(folder / "predictions.npz", lambda file: np.savez_compressed(file, **predictions))
-    if cfg.save_model:
-        files.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
-    (folder / "failed.json").unlink(missing_ok=True)
-    files.write_json(folder / "metrics.json", measured)
-    with contextlib.suppress(OSError):  # the run is finished all the same; `clean` drops it
-        (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
-    return measured
-
-
-def _finished(cfg: DictConfig, images: Split, outcome: Outcome, others: float | None) -> Finished:
-    return Finished(
-        history=outcome.history,
-        eval_logits=outcome.eval_logits,
-        eval_labels=images.eval_labels,
-        train_logits=outcome.train_logits,
-        train_labels=images.train_labels,
-        true_labels=images.true_labels if images.label_noise > 0 else None,
-        steps=cfg.train.steps,
-        batch_size=cfg.train.batch_size,
-        seconds=outcome.seconds,
-        peak_memory_bytes=peak_memory(next(outcome.model.parameters()).device),
-        other_load=others,
-    )
-
-
-def _replaced(images: Split) -> list[dict[str, int]]:
-    """The images whose labels noise replaced, by their index in the training list."""
-    columns = (images.indices, images.true_labels, images.train_labels)
-    rows = zip(*(column[images.replaced].tolist() for column in columns), strict=True)
-    return [{"index": index, "true": true, "given": given} for index, true, given in sorted(rows)]
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:
@@ -324,12 +266,3 @@ def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]
     if part["numerics"] is None:
         part["code_sha256"] = before.get("code_sha256")
     return [*before.get("earlier_parts", []), *([part] if changed else [])]
-
-
-def _csv(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> str:
-    """columns: needed where there may be no row."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

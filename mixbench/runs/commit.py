@@ -1,0 +1,91 @@
+"""What a finished run leaves in its folder."""
+
+import contextlib
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from mixbench.config.identity import Job
+from mixbench.core import files
+from mixbench.data import Split
+from mixbench.runs.store import store
+from mixbench.training.device import peak_memory
+from mixbench.training.loop import Outcome
+from mixbench.training.measured import Finished, measure
+
+NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
+
+
+def commit(
+    job: Job, images: Split, outcome: Outcome, folder: Path, source: dict[str, Any], others: float | None
+) -> dict[str, Any]:
+    """Write what a finished run leaves; the metrics, which say that it is one, last.
+
+    job: the run.
+    images: what it was trained and evaluated on.
+    outcome: of training.
+    folder: of the run.
+    source: what provenance.json holds.
+    others: the share of the machine's cores that other processes took, 0 to 1; None where that is not known.
+    Returns what metrics.json holds. Raises OSError where a file cannot be written.
+    """
+    cfg = job.cfg
+    measured = {
+        "schema": store.SCHEMA,
+        "id": job.id,
+        "identity": job.identity,
+        "called": job.display_name,
+        **{key: source[key] for key in ("mixbench", "numerics", "device", "precision")},
+        **images.checksums,
+        **measure(_finished(cfg, images, outcome, others)),
+    }
+    kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in NOT_STORED])
+    files.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
+    files.write_text(folder / "history.csv", csv_text(outcome.history))
+    predictions = {"logits": outcome.eval_logits.astype(np.float16), "labels": images.eval_labels.astype(np.int32)}
+    files.write(folder / "predictions.npz", lambda file: np.savez_compressed(file, **predictions))
+    if cfg.save_model:
+        files.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
+    (folder / "failed.json").unlink(missing_ok=True)
+    files.write_json(folder / "metrics.json", measured)
+    with contextlib.suppress(OSError):  # the run is finished all the same; `clean` drops it
+        (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
+    return measured
+
+
+def _finished(cfg: DictConfig, images: Split, outcome: Outcome, others: float | None) -> Finished:
+    return Finished(
+        history=outcome.history,
+        eval_logits=outcome.eval_logits,
+        eval_labels=images.eval_labels,
+        train_logits=outcome.train_logits,
+        train_labels=images.train_labels,
+        true_labels=images.true_labels if images.label_noise > 0 else None,
+        steps=cfg.train.steps,
+        batch_size=cfg.train.batch_size,
+        seconds=outcome.seconds,
+        peak_memory_bytes=peak_memory(next(outcome.model.parameters()).device),
+        other_load=others,
+    )
+
+
+def replaced_labels(images: Split) -> list[dict[str, int]]:
+    """The images whose labels noise replaced, by their index in the training list."""
+    columns = (images.indices, images.true_labels, images.train_labels)
+    rows = zip(*(column[images.replaced].tolist() for column in columns), strict=True)
+    return [{"index": index, "true": true, "given": given} for index, true, given in sorted(rows)]
+
+
+def csv_text(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Rows as CSV. columns: needed where there may be no row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
