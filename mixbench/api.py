@@ -3,6 +3,7 @@
 Loading, comparing and recommending import neither torch nor Hydra.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,27 @@ import pandas as pd
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError, unknown
 from mixbench.runs import grids
+from mixbench.runs.observer import Observer
 from mixbench.runs.store import store
 
 if TYPE_CHECKING:
-    from mixbench.runs.observer import Observer
     from mixbench.runs.planning import Planned
     from mixbench.runs.sweep import Sweep
 
 __all__ = ["Run", "RunFailed", "UserError", "compare", "load_runs", "recommend", "run", "study", "sweep"]
 
+SINGLE = {
+    "n",
+    "seed",
+    "subset_seed",
+    "method",
+    "dataset",
+    "augment",
+    "model",
+    "loss",
+    "subset",
+    "eval",
+}  # keys without lists
 COMPARED = ["n", "setting", "method", "baseline", "accuracy", "gain", "low", "high", "p", "p_adjusted", "equivalent_n"]
 
 
@@ -86,7 +99,8 @@ def run(
     try:
         made = _make(grids.runs_of(_one_value(settings), results_dir, config_dir, progress, limit=None), progress)
     except UserError as error:
-        several = [key for key, value in settings.items() if isinstance(value, list | tuple | range | np.ndarray)]
+        lists = {key for key, value in settings.items() if isinstance(value, list | tuple | range | np.ndarray)}
+        several = sorted(lists & SINGLE)
         if several:
             raise UserError(f"{error} ({several[0]} has several values: mixbench.sweep makes a run of each)") from error
         raise
@@ -147,14 +161,15 @@ def load_runs(results_dir: str | Path = "results", *, study: str | None = None) 
     runs are left out with a warning.
     Raises UserError where there is no such folder.
     """
-    import warnings
-
-    root = Path(results_dir)
+    root = grids.checked_folder(results_dir)
     runs = root / "runs" if study is None else root / study / "runs"
     if not runs.is_dir():
-        stored = sorted(path.parent.name for path in root.glob("*/runs"))
-        if study is not None and stored:
-            raise unknown(f"study in {root}", study, stored)
+        if study is not None:
+            stored = sorted(path.parent.name for path in root.glob("*/runs"))
+            kept = unknown("study", study, stored) if stored else f"study={study}: {root} has no records of studies"
+            raise UserError(
+                f"{kept}; they come with a checkout, in its results folder; your own runs: load_runs({str(root)!r})"
+            )
         raise UserError(f"{runs}: there is no such folder; mixbench.run(..., results_dir=…) stores runs in one")
     found, problems = store.scan(runs)
     for problem in problems:
@@ -245,9 +260,16 @@ def _make(planned: "Planned", progress: str) -> "Sweep":
     return made
 
 
-def _observer(results_dir: str, progress: str) -> "Observer | None":
+class _Warnings(Observer):
+    """Says nothing but what a person should read before anything trains, as Python's warnings."""
+
+    def warn(self, line: str) -> None:
+        warnings.warn(line, stacklevel=2)
+
+
+def _observer(results_dir: str, progress: str) -> Observer:
     if progress == "off":
-        return None
+        return _Warnings()
     from mixbench.cli.console import Console
 
     return Console(store.Store(results_dir), to_stderr=True)

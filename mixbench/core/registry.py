@@ -41,7 +41,9 @@ def declare(
             if one not in known:
                 raise ValueError(f"{name}: {unknown(kind, one, known)}")
             if one not in keywords:
-                raise ValueError(f"{name}: declares the {kind} {one!r}, but has no keyword-only parameter {one!r}")
+                raise ValueError(
+                    f"{name}: declares the {kind} {one!r}, but has no keyword-only parameter {one!r}; put * before it"
+                )
     for one in settings_read_by(draws) & keywords.keys():
         raise ValueError(f"{name}: option {one!r} has the name of a setting of its draws; rename the option")
     if layers is not None and layers not in keywords:

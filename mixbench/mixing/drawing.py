@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import get_worker_info
 
 from mixbench.core import draw_settings, registry
 from mixbench.core.draws import Plan, order
@@ -24,6 +25,10 @@ def label_weights(labels: Tensor, num_classes: int | None, images: Tensor) -> Te
     if len(labels) != len(images):
         raise ValueError(f"{len(images)} images but {len(labels)} labels")
     if labels.ndim == 2 and labels.is_floating_point():
+        if num_classes is not None and labels.shape[1] != num_classes:
+            raise ValueError(
+                f"labels of shape {list(labels.shape)}: must be [B, {num_classes}], with num_classes={num_classes}"
+            )
         return labels
     if labels.ndim != 1 or labels.is_floating_point():
         raise ValueError(f"labels of shape {list(labels.shape)}, {labels.dtype}: must be int [B] or float [B, K]")
@@ -59,6 +64,15 @@ def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def seed(generator: Generator | None) -> int:
+    """The next seed of a generator; in the workers of a DataLoader, each of which has a copy, another for each."""
+    drawn = _drawn(generator)
+    worker = get_worker_info()
+    if generator is None or worker is None:  # torch's global generator has a seed of its own in each worker
+        return drawn
+    return int(np.random.SeedSequence([drawn, worker.seed]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _drawn(generator: Generator | None) -> int:
     if isinstance(generator, np.random.Generator):
         return int(generator.integers(2**63))
     if generator is not None and not isinstance(generator, torch.Generator):

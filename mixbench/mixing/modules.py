@@ -10,8 +10,8 @@ num_classes: K, needed where labels are integers.
 alpha, beta: λ ~ Beta(alpha, beta); beta None means alpha, and alpha 0 that nothing is mixed.
 p: probability of mixing a batch.
 per_sample: draw λ, places and masks for each image, not once for the batch.
-generator: of NumPy or torch, advanced by one number a call. None: torch's global one, which has a seed of its own in
-    each worker of a DataLoader; a generator given here would be copied, and draw the same in every worker.
+generator: of NumPy or torch, advanced by one number a call; None: torch's global one. In the workers of a DataLoader,
+    each of which has a copy, what is drawn also depends on the worker's own seed: no two workers or epochs draw alike.
 """
 
 from collections.abc import Sequence

@@ -111,7 +111,14 @@ def _assigned(grid: Mapping[str, Sequence[Any]]) -> "dict[str, list[Word]]":
 def _of_call(results_dir: str | Path, progress: str) -> "list[Word]":
     from mixbench.config.assignments import Assignment
 
-    return [Assignment("results_dir", str(results_dir)), Assignment("progress", progress)]
+    return [Assignment("results_dir", str(checked_folder(results_dir))), Assignment("progress", progress)]
+
+
+def checked_folder(results_dir: Any) -> Path:
+    """The folder of results as a path. Raises UserError where it is none."""
+    if not isinstance(results_dir, str | Path) or str(results_dir) in ("", "."):
+        raise UserError(f"results_dir={results_dir!r}: must be the path of a folder, such as 'results'")
+    return Path(results_dir)
 
 
 def _plain(key: str, value: Any) -> Any:

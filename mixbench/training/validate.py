@@ -25,6 +25,7 @@ from mixbench.training.context import Providers
 from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows
 
 ROWS = 5  # of the batch on which functions are tried: odd, so that a fixed number of rows, or half of them, is told
+CLASSES = 7  # neither as many as rows nor a number that a mistaken slice is likely to have
 
 
 def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = True) -> None:
@@ -38,10 +39,13 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
     models.check(cfg.model)
     # Called on a few small images: what their options may be is the functions' to know.
     images = torch.randint(256, (ROWS, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    floats, targets = images.float() / 128 - 1, torch.eye(2)[torch.arange(ROWS) % 2]
+    floats = images.float() / 128 - 1
+    targets = torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES]
     plan = Plan(0, ROWS, ROWS, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
     _try("augment", augment, lambda: own_checks.augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images))
-    _try("loss", loss, lambda: own_checks.loss(loss(torch.zeros(ROWS, 2, requires_grad=True), targets, decided={})))
+    _try(
+        "loss", loss, lambda: own_checks.loss(loss(torch.zeros(ROWS, CLASSES, requires_grad=True), targets, decided={}))
+    )
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
@@ -83,7 +87,7 @@ def _check_rows(loss: Configured, method: Single) -> None:
 
     loss: known to work on a batch.
     """
-    logits, targets = torch.zeros(ROWS, 2, requires_grad=True), torch.eye(2)[torch.arange(ROWS) % 2]
+    logits, targets = torch.zeros(ROWS, CLASSES, requires_grad=True), torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES]
     ignore_slow_rows()
     try:
         of_rows(partial(loss, decided={}), logits, targets)

@@ -373,7 +373,7 @@ WRONG = {
     ),
     "augment pad": ({"augment/darker.yaml": "function: darker.py:darker\npad: x\n",
                      "augment/darker.py": DARKER.replace("most", "pad")}, ["augment=darker"], ["augment.pad=x"]),
-    "loss of each image": ({"loss/square.py": SQUARE.replace(".mean()", "")}, ["loss=square"], ["square.py", "[5, 2]"]),
+    "loss of each image": ({"loss/square.py": SQUARE.replace(".mean()", "")}, ["loss=square"], ["square.py", "[5, 7]"]),
     "loss without gradient": ({"loss/square.py": SQUARE.replace(".mean()", ".mean().detach()")}, ["loss=square"],
                               ["square.py", "gradient"]),
     "network for other images": ({"model/small.py": SMALL.replace("(channels, width, 3)", "(channels, width, 30)")},

@@ -457,3 +457,33 @@ def test_one_number_for_all_images_is_a_tensor():
     mixed = label_mix(images, targets, partner=partner, lam=torch.full((6,), 0.25))
     torch.testing.assert_close(mixed.images, 0.25 * images + 0.75 * images[partner])
     torch.testing.assert_close(mixed.targets, blend(targets, targets[partner], torch.full((6,), 0.25)))
+
+
+GENERATORS = {
+    "torch": lambda: torch.Generator().manual_seed(0),
+    "numpy": lambda: np.random.default_rng(0),
+    "none": lambda: None,
+}
+
+
+@pytest.mark.parametrize("generator", GENERATORS.values(), ids=GENERATORS)
+def test_the_workers_of_a_loader_draw_apart_and_each_epoch_anew(generator):
+    """Each worker has a copy of the generator: with the seed of the generator alone all would draw the same."""
+    data = [(torch.zeros(1, 4, 4), k % 10) for k in range(32)]
+
+    def two_epochs():
+        torch.manual_seed(1)  # from which the workers' seeds come
+        mix = MixUp(10, generator=generator())
+        loader = torch.utils.data.DataLoader(data, batch_size=8, collate_fn=mix, num_workers=2)
+        # The least of the rows: an image that is its own partner keeps all of its label.
+        return [round(float(targets.amax(dim=1).min()), 6) for _ in range(2) for _, targets in loader]
+
+    drawn = two_epochs()
+    assert len(drawn) == 8
+    assert len(set(drawn)) > 6
+    assert two_epochs() == drawn
+
+
+def test_soft_labels_have_the_width_that_was_promised():
+    with pytest.raises(ValueError, match="10"):
+        MixUp(10)(torch.zeros(8, 1, 4, 4), torch.full((8, 7), 1 / 7))

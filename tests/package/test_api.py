@@ -328,3 +328,26 @@ def test_the_page_runs_as_it_stands(number, tmp_path):
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     script = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[number]
     own_process(f"import matplotlib\nmatplotlib.use('Agg')\n{of_few_steps(script)}", cwd=tmp_path)
+
+
+def test_a_folder_called_mixbench_does_not_pass_for_the_package(tmp_path):
+    """As beside a fresh clone, whose folder has no __init__.py."""
+    (tmp_path / "mixbench/docs").mkdir(parents=True)
+    assert "mixbench/api.py" in own_process("import mixbench; print(mixbench.run.__code__.co_filename)", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("results_dir", [None, 3, "", "."])
+def test_results_go_into_a_folder_that_is_one(tmp_path, monkeypatch, results_dir):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mb.UserError, match="results_dir"):
+        mb.run(results_dir=results_dir, **TINY)
+    with pytest.raises(mb.UserError, match="results_dir"):
+        mb.load_runs(results_dir)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_one_should_know_before_training_is_a_warning(tmp_path, mixbench):
+    settings = TINY | {"subset": "head"}
+    assert "warning" in mixbench("run", *words(settings)).err
+    with pytest.warns(UserWarning, match="subset"):
+        mb.run(results_dir=tmp_path / "api", **settings)
