@@ -296,6 +296,14 @@ def test_loss_axes_have_numbers(build, figures, methods, factor):
     assert all(float(number) > 0 for number in numbers)
 
 
+@pytest.mark.parametrize("words", [(), ("loss=bce",)])
+@pytest.mark.parametrize("methods", [2, 14])
+def test_an_evaluation_loss_that_is_not_the_trained_one_says_so(build, figures, methods, words):
+    build(METHODS[methods], (100,), words=words)
+    said = [text.get_text() for text, _ in texts(figures()["loss"])]
+    assert any("cross-entropy" in text for text in said) == bool(words)
+
+
 def test_many_methods_are_named_at_the_ends_of_their_losses(build, figures):
     build(METHOD_NAMES, (100,))
     panels = figures()["loss"].axes

@@ -203,7 +203,7 @@ def _losses_together(
             _name_lines(axes, [names[c] for c in there], [palette[c] for c in there], ends, places)
         of_row[0].set_ylabel("loss")
         heading(of_row[0], head, left=LEFT - 0.1)
-    for axes, name in zip(grid[0], ("training loss, as trained", f"{selection.on} loss"), strict=True):
+    for axes, name in zip(grid[0], ("training loss, as trained", _evaluated(selection)), strict=True):
         _name_column(axes, name, heads[0])
     for axes in grid[-1]:
         axes.set_xlabel("step")
@@ -271,9 +271,15 @@ def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
         axes.fill_between(steps.index, steps["min"], steps["max"], color=colour, alpha=0.15, lw=0)
 
 
+def _evaluated(selection: Selection) -> str:
+    """What the loss of evaluations is called; where runs train by another loss, that it is cross-entropy."""
+    losses = set(selection.frame["loss"].dropna()) if "loss" in selection.frame else set()
+    return f"{selection.on} loss" if losses <= {"ce"} else f"{selection.on} loss (cross-entropy)"
+
+
 def _legend(selection: Selection, width: float, note: str) -> Legend:
     kinds = [Line2D([], [], ls=style, color="#333333") for style in ("-", "--")]
-    return Legend(kinds, [AS_TRAINED, f"{selection.on} loss"], width, note or None)
+    return Legend(kinds, [AS_TRAINED, _evaluated(selection)], width, note or None)
 
 
 def _with_band(histories: Histories, note: str) -> str:
