@@ -33,7 +33,7 @@ def recommend(setting: Setting) -> str:
 def gain_text(method: Experiment, against: str) -> str:
     """Such as +6.5 points over none (95 % interval +5.1 to +8.4 over 3 subsets, p = 0.003 after Holm's correction)."""
     gain, p = _gain(method), method.p_holm
-    text, interval = f"{points(gain.mean)} points over {against}", display_gain(gain)
+    text, interval = f"{_difference(gain.mean)} {against}", display_gain(gain)
     if interval is None or p is None:
         return f"{text} ({_why_no_interval(gain)})"
     low, high = interval
@@ -46,6 +46,11 @@ def _gain(method: Experiment) -> Difference:
     if method.gain is None:
         raise ValueError(f"{method.name}: has no gain")
     return method.gain
+
+
+def _difference(mean: float) -> str:
+    """Such as `+6.5 points over` or `6.8 points below`."""
+    return f"{-mean:.1f} points below" if round(mean, 1) < 0 else f"{points(mean)} points over"
 
 
 def points(value: float) -> str:

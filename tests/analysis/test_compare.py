@@ -403,7 +403,8 @@ def test_only_worse_methods(setting, numbers):
     found = setting(none=[60.0, 62.0, 64.0], label_mix=[55.0, 57.1, 58.9], data_mix=[59.0, 62.0, 62.0])
     text = recommend(found)
     assert named(text) == ["none", "data-mix", "none", "none", "label-mix"]
-    assert numbers(text) == [-1.0, 95, -3.5, 1.5, 3, 0.23]
+    assert numbers(text) == [1.0, 95, -3.5, 1.5, 3, 0.23]
+    assert "1.0 points below none" in text
     assert "worse" in text
     assert found.recommended is None
 
