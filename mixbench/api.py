@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mixbench.config.limits import LIMIT
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError, unknown
 from mixbench.runs import grids
@@ -24,18 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "RunFailed", "UserError", "compare", "load_runs", "recommend", "run", "study", "sweep"]
 
-SINGLE = {
-    "n",
-    "seed",
-    "subset_seed",
-    "method",
-    "dataset",
-    "augment",
-    "model",
-    "loss",
-    "subset",
-    "eval",
-}  # keys without lists
+# Keys that take one value, never a list.
+SINGLE = {"n", "seed", "subset_seed", "method", "dataset", "augment", "model", "loss", "subset", "eval"}
 COMPARED = ["n", "setting", "method", "baseline", "accuracy", "gain", "low", "high", "p", "p_adjusted", "equivalent_n"]
 
 
@@ -114,7 +105,7 @@ def sweep(
     results_dir: str | Path = "results",
     config_dir: str | Path | None = None,
     progress: str = "off",
-    limit: int | None = grids.LIMIT,
+    limit: int | None = LIMIT,
 ) -> pd.DataFrame:
     """Make every run of a grid that is not finished.
 
@@ -136,7 +127,7 @@ def study(
     results_dir: str | Path = "results",
     config_dir: str | Path | None = None,
     progress: str = "off",
-    limit: int | None = grids.LIMIT,
+    limit: int | None = LIMIT,
     **settings: Any,
 ) -> pd.DataFrame:
     """Make every run of a study that is not finished, as `mixbench study` does; nothing but the runs is written.
@@ -223,7 +214,7 @@ def recommend(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final")
 
 def _settings(runs: pd.DataFrame, baseline: str, rule: str) -> Sequence[Any]:
     from mixbench.analysis.compare import compare as compared
-    from mixbench.analysis.frame import SEEDS
+    from mixbench.config.validate import SEEDS
     from mixbench.training.rules import RULES
 
     if rule not in RULES:

@@ -32,7 +32,8 @@ from mixbench.config.options import names
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES
 from mixbench.training.device import choose_device, use_precision
-from mixbench.training.loop import Engine, learning_rate
+from mixbench.training.engine import Engine
+from mixbench.training.schedule import learning_rate
 
 STEPS = 50
 BOUND = 1e-6  # of |a - b| / max(1, |a|), for every loss and every logit

@@ -23,7 +23,8 @@ from mixbench import data, models
 from mixbench.config import identity
 from mixbench.config.compose import Composer
 from mixbench.training.device import PRECISION_NAMES, choose_precision
-from mixbench.training.loop import PLAN_STEPS, Engine, learning_rate
+from mixbench.training.engine import PLAN_STEPS, Engine
+from mixbench.training.schedule import learning_rate
 
 N, HELD_OUT, SEED = 5000, 500, 0  # images of the subset, images beside it, of the synthetic data set
 METHOD = "method=label-mix"  # what the plain loop does too

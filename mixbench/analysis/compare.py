@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from mixbench.analysis.display import label, order
-from mixbench.analysis.frame import SEEDS, identity_keys
+from mixbench.analysis.frame import identity_keys
 from mixbench.config.labels import telling_apart
+from mixbench.config.validate import SEEDS
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import ALPHA, Difference, Runs, Summary, holm, paired_difference, summarise
 from mixbench.stats.equivalents import Equivalent, equivalent_data

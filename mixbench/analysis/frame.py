@@ -7,6 +7,7 @@ import pandas as pd
 
 from mixbench.analysis import method_names
 from mixbench.config.identity import WHOLE_KEYS, cell_hash, completed
+from mixbench.config.validate import SEEDS
 from mixbench.core import numerics
 from mixbench.runs.study_file import VARIANT
 from mixbench.training import measured
@@ -14,7 +15,6 @@ from mixbench.training import measured
 METRICS = (*measured.SCALARS, "device", "mixbench", "numerics")  # what a row holds beside its settings
 OF_EACH_CLASS = tuple(name for name in measured.MEASURES if name not in measured.SCALARS)
 NOT_KEYS = ("cell", "folder", *OF_EACH_CLASS)
-SEEDS = ("seed", "subset_seed")
 
 
 def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:

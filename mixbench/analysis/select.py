@@ -10,11 +10,13 @@ import pandas as pd
 
 from mixbench.analysis import method_names, stored_code
 from mixbench.analysis.filters import CLASSES, class_names, of_jobs, of_values, what_there_is
-from mixbench.analysis.frame import METRICS, NOT_KEYS, SEEDS, cell_value, run_frame
+from mixbench.analysis.frame import METRICS, NOT_KEYS, cell_value, run_frame
 from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash
-from mixbench.config.overrides import LIMIT, line_of, parse, values
+from mixbench.config.limits import LIMIT
+from mixbench.config.overrides import line_of, parse, values
 from mixbench.config.schema import StudyConfig
+from mixbench.config.validate import SEEDS
 from mixbench.core.errors import unknown
 from mixbench.runs import study
 from mixbench.runs.store import store

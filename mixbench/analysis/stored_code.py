@@ -7,10 +7,9 @@ from typing import Any
 
 from mixbench.analysis.filters import of_jobs
 from mixbench.config.identity import Job, cell_hash, run_id
+from mixbench.config.validate import SEEDS
 from mixbench.runs.store import store
 from mixbench.runs.study import Study
-
-SEEDS = ("seed", "subset_seed")
 
 
 def completed(chosen: Study, folders: Sequence[Path]) -> Study:

@@ -33,7 +33,7 @@ SHOWS = (
     "--version",
 )  # flags that show something and train nothing
 DRY_RUN = "--dry-run"  # ours: what would be trained, and what it would cost
-YES = "--yes"  # ours: go on where a command asks for more runs than overrides.LIMIT
+YES = "--yes"  # ours: go on where a command asks for more runs than config.limits.LIMIT
 ADDED = tuple(f"{group}." for group in OF_FUNCTIONS)  # keys below may be in no YAML file
 BARE = (DRY_RUN, YES, "--resolve", "--run", "-r", "--multirun", "-m", "--help", "-h", "--hydra-help")
 KNOWN = (*TAKES_VALUE, *SHOWS, *BARE)

@@ -9,7 +9,8 @@ from pathlib import Path
 from mixbench.analysis.select import Options, Selection, of_filters, of_study
 from mixbench.cli.flags import YES
 from mixbench.config.compose import Composer
-from mixbench.config.overrides import LIMIT, home
+from mixbench.config.limits import LIMIT
+from mixbench.config.overrides import home
 from mixbench.core.errors import UserError, unknown
 from mixbench.runs.store.archive import FILES, PREDICTIONS, WEIGHTS
 from mixbench.training.rules import RULES

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from mixbench.config.assignments import Word, key_of, option_of
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
-from mixbench.config.overrides import LIMIT, expand
+from mixbench.config.limits import LIMIT
+from mixbench.config.overrides import expand
 from mixbench.core.groups import GROUPS
 
 Combination = list[Word]

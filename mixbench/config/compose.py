@@ -19,8 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 from mixbench.config import mixture, own_files, own_groups
 from mixbench.config.assignments import Assignment, Word
 from mixbench.config.compose_errors import UNFIT, has, of_file, unknown_key
+from mixbench.config.folder import given_folder
 from mixbench.config.hydra_globals import separate
-from mixbench.config.overrides import PATHS, home, line_of, parse, quoted, told
+from mixbench.config.overrides import PATHS, line_of, parse, quoted, told
 from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
@@ -43,9 +44,7 @@ class Composer:
     """
 
     def __init__(self, config_dir: str | None = None, stored: bool = False):
-        folder = None if config_dir is None else Path(home(config_dir))
-        if folder is not None and not folder.is_dir():
-            raise UserError(f"--config-dir {config_dir}: no such folder")
+        folder = None if config_dir is None else Path(given_folder(config_dir))
         self._own, self._stored = folder, stored
         self._search = searched([folder.resolve()] if folder else [])
         self._composed: dict[tuple[str, ...], DictConfig] = {}

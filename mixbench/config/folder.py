@@ -15,14 +15,19 @@ def config_folder(given: str | Path | None) -> str | None:
     Returns None where there is neither. Raises UserError where there is no such folder.
     """
     if given is not None:
-        folder = os.path.expanduser(given)
-        if not os.path.isdir(folder):
-            raise UserError(f"--config-dir {given}: no such folder (config_dir={str(given)!r} in Python)")
-        return folder
+        return given_folder(given)
     remembered = os.environ.get(REMEMBERED)
     if not remembered:
         return None
     folder = os.path.expanduser(remembered)
     if not os.path.isdir(folder):
         raise UserError(f"{REMEMBERED}={remembered}: no such folder; correct it, or unset {REMEMBERED}")
+    return folder
+
+
+def given_folder(given: str | Path) -> str:
+    """The folder that a caller names. Raises UserError where there is none."""
+    folder = os.path.expanduser(given)
+    if not os.path.isdir(folder):
+        raise UserError(f"--config-dir {given}: no such folder (config_dir={str(given)!r} in Python)")
     return folder

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench.config.validate import validate
+from mixbench.config.validate import SEEDS, validate
 from mixbench.core.errors import UserError
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.own_functions import short
@@ -102,7 +102,7 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 
 def cell_hash(identity: Mapping[str, Any]) -> str:
     """The hash of all but the seeds: runs that share it are repetitions of one experiment."""
-    return identity_hash({key: value for key, value in identity.items() if key not in ("seed", "subset_seed")})
+    return identity_hash({key: value for key, value in identity.items() if key not in SEEDS})
 
 
 def completed(identity: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from mixbench.config.limits import LIMIT, check_count
 from mixbench.core.errors import UserError
 
-LIMIT = 10_000  # runs of one command without --yes: more are a slip more often than a wish
 PATHS = ("dataset.path", "dataset.root", "results_dir", "out")
 TEXTS = (*PATHS, "dataset.name")
 TAKEN = (ValueType.ELEMENT, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
@@ -73,13 +73,6 @@ def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str
         else:
             axes.append([line_of(override)])
     return [list(combination) for combination in itertools.product(*axes)]
-
-
-def check_count(number: int, limit: int | None) -> None:
-    """Raises UserError where a command asks for more than `limit` runs; None: the user has said --yes."""
-    if limit is not None and number > limit:
-        many = f"{number:,}" if number < 10**15 else f"about 10^{math.log10(number):.0f}"
-        raise UserError(f"these are {many} combinations, and more than {limit:,} are taken for a slip; --yes goes on")
 
 
 def count(override: Override) -> int:

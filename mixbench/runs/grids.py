@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mixbench.config.limits import check_count
 from mixbench.core.errors import UserError
 
 if TYPE_CHECKING:
     from mixbench.config.assignments import Word
     from mixbench.runs.planning import Planned
 
-LIMIT = 10_000  # combinations; more are taken for a slip
 OF_CALL = ("results_dir", "config_dir", "progress")  # of all runs of a call, not of single ones
 
 
@@ -39,11 +39,7 @@ def runs_of(
     from mixbench.runs.planning import plan_runs
     from mixbench.runs.study import of_run
 
-    number = math.prod(map(len, grid.values()))
-    if limit is not None and number > limit:
-        raise UserError(
-            f"these are {number:,} combinations, and more than {limit:,} are taken for a slip; set limit=None"
-        )
+    check_count(math.prod(map(len, grid.values())), limit, remedy="set limit=None")
     words = _assigned(grid)
     with Composer(config_folder(config_dir)) as composer:
         combinations = fitting(composer, [list(one) for one in itertools.product(*words.values())])

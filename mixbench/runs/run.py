@@ -33,7 +33,8 @@ from mixbench.training.device import (
     device_name,
     use_precision,
 )
-from mixbench.training.loop import NotFinite, Reporter, Stopped, check, train
+from mixbench.training.loop import NotFinite, Reporter, Stopped, train
+from mixbench.training.validate import check
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from mixbench.config.combinations import collapsed, fitting
 from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash, completed
 from mixbench.config.jobs import job_of
-from mixbench.config.overrides import LIMIT, check_count, expand, line_of, parse, text
+from mixbench.config.limits import LIMIT, check_count
+from mixbench.config.overrides import expand, line_of, parse, text
 from mixbench.config.schema import StudyConfig, typed
 from mixbench.core.errors import UserError, unknown
 from mixbench.runs.study_file import RULE, SCALE, SCALES, VARIANT, check, check_published, check_published_keys

@@ -15,7 +15,7 @@ from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, StopRequest, execute, find, prepare
 from mixbench.runs.store.store import Store, alike
 from mixbench.runs.time_left import TimeLeft
-from mixbench.training.loop import check
+from mixbench.training.validate import check
 
 PATIENCE = 0.5  # seconds of waiting for another process before looking whether the user wants to stop
 

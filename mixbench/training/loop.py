@@ -18,22 +18,8 @@ from mixbench.data import Split
 from mixbench.training import checkpoint as checkpoints
 from mixbench.training.checkpoint import Progress, Row
 from mixbench.training.context import Providers
-from mixbench.training.engine import PLAN_STEPS, Engine
+from mixbench.training.engine import Engine
 from mixbench.training.schedule import learning_rate, steps_of
-from mixbench.training.validate import check
-
-__all__ = [
-    "PLAN_STEPS",
-    "Engine",
-    "NotFinite",
-    "Outcome",
-    "Providers",
-    "Reporter",
-    "Stopped",
-    "check",
-    "learning_rate",
-    "train",
-]
 
 KEPT_LOSSES = 4096  # losses that are kept on the device before they are added up
 

@@ -43,9 +43,8 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
     targets = torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES]
     plan = Plan(0, ROWS, ROWS, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
     _try("augment", augment, lambda: own_checks.augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images))
-    _try(
-        "loss", loss, lambda: own_checks.loss(loss(torch.zeros(ROWS, CLASSES, requires_grad=True), targets, decided={}))
-    )
+    logits = torch.zeros(ROWS, CLASSES, requires_grad=True)
+    _try("loss", loss, lambda: own_checks.loss(loss(logits, targets, decided={})))
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
@@ -55,7 +54,7 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
         if returned:
             _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))
         if returned and mixed.weights is not None:
-            _check_rows(loss, one)
+            _check_rows(loss, logits, targets, one)
         if returned and one is not method:
             check_part(key, one.name, floats, targets, mixed)
         known = models.layers(cfg.model)
@@ -82,12 +81,11 @@ def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
     return one(images, targets, _tensors(one.drawn(plan, 0, 1)), StandIns())
 
 
-def _check_rows(loss: Configured, method: Single) -> None:
+def _check_rows(loss: Configured, logits: Tensor, targets: Tensor, method: Single) -> None:
     """Raises UserError where the loss cannot be computed for each row, as weights of the rows need it.
 
-    loss: known to work on a batch.
+    loss: known to work on the batch of logits and targets.
     """
-    logits, targets = torch.zeros(ROWS, CLASSES, requires_grad=True), torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES]
     ignore_slow_rows()
     try:
         of_rows(partial(loss, decided={}), logits, targets)

@@ -19,8 +19,8 @@ from mixbench.core.groups import GROUPS
 from mixbench.mixing import METHODS
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
 from mixbench.models import MODELS
-from mixbench.training.loop import check
 from mixbench.training.losses import LOSSES
+from mixbench.training.validate import check
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from mixbench.config.identity import job
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import build
-from mixbench.training.loop import check
+from mixbench.training.validate import check
 
 SHAPE = (6, 3, 12, 16)
 PLAN = Plan(4, 40, SHAPE[0], *SHAPE[2:])

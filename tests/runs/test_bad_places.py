@@ -10,7 +10,7 @@ import pytest
 from mixbench.config.compose import Composer
 from mixbench.config.identity import LONGEST_ID, job
 from mixbench.runs.store.store import FORCE
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 SEEDS = "seed=1,0,2"  # seed 0 meets the bad place, in the middle of the sweep
 

@@ -11,7 +11,7 @@ import torch
 from made_runs import NAMES, STEPS, assert_same_run, folder_of
 
 from mixbench.training import metrics as stored_metrics
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 
 def failing(function, call, error):

@@ -9,7 +9,7 @@ import pytest
 from made_runs import NAMES, Crash, assert_same_run, at_step, folder_of, interrupt, metrics, untrainable
 
 from mixbench.cli.main import main
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 
 def test_a_finished_run_is_skipped_and_not_touched(mixbench, tiny, contents, monkeypatch):

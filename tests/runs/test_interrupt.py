@@ -27,7 +27,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.runs.store.store import Store
 from mixbench.training import loop
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 PATIENCE = 120  # seconds until a process that should have ended counts as hanging
 

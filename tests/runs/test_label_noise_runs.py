@@ -20,7 +20,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.runs import run as run_module
 from mixbench.training import loop
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 # Label noise
 

@@ -10,7 +10,7 @@ from mixbench.cli.words import select
 from mixbench.config.compose import Composer
 from mixbench.core import numerics
 from mixbench.training import loop
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 LAST_CHECKSUM, EARLIER_CHECKSUM = "597a910118ed", "0123456789ab"
 OTHER = numerics.VERSIONS | {"mixing": numerics.VERSIONS["mixing"] + 1}

@@ -17,7 +17,7 @@ from mixbench.core import numerics
 from mixbench.mixing import METHODS
 from mixbench.runs import run as run_module
 from mixbench.training import engine
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
 
 # The folder of a run
 

@@ -14,8 +14,8 @@ from mixbench.config.options import names
 from mixbench.core.errors import UserError
 from mixbench.runs import study
 from mixbench.runs.published import published_number
-from mixbench.training.loop import check
 from mixbench.training.rules import RULES
+from mixbench.training.validate import check
 
 LABELS = ["Source", "Protocol", "Rule", "Cost", "Expect"]
 ALPHAS = [0.1, 0.2, 0.5, 1, 2, 4, 8]

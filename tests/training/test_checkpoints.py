@@ -14,7 +14,8 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.runs.run import prepare
 from mixbench.training import loop
-from mixbench.training.loop import Engine, Reporter, Stopped
+from mixbench.training.engine import Engine
+from mixbench.training.loop import Reporter, Stopped
 
 DEVICE, DTYPE = torch.device("cpu"), torch.float32
 STEPS, STOP = 14, 7  # of the tiny run; where its checkpoint is made

@@ -11,8 +11,9 @@ from mixbench.core.errors import UserError
 from mixbench.data import split
 from mixbench.mixing import METHODS, Mixed, method
 from mixbench.mixing.operations import blend
+from mixbench.training.context import Providers
 from mixbench.training.engine import Engine
-from mixbench.training.loop import Providers, check
+from mixbench.training.validate import check
 
 WORDS = ("dataset=digits", "n=12", "train.batch_size=6", "train.steps=10", "model.width=2", "model.depth=10")
 SEEN = {}  # what a method was given, by name

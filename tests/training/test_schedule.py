@@ -9,8 +9,8 @@ from made_runs import STEPS, folder_of, history
 from torch.optim import lr_scheduler
 
 from mixbench.config.schema import TrainConfig
-from mixbench.training import loop
-from mixbench.training.loop import Engine
+from mixbench.training.engine import Engine
+from mixbench.training.schedule import learning_rate
 
 
 def torch_rates(schedule, lr, steps, warmup, milestones=(Fraction(1, 3), Fraction(2, 3)), gamma=0.1):
@@ -40,7 +40,7 @@ def torch_rates(schedule, lr, steps, warmup, milestones=(Fraction(1, 3), Fractio
 @pytest.mark.parametrize("schedule", ["step", "cosine", "constant"])
 def test_learning_rate_is_that_of_torchs_schedulers(schedule, warmup, steps):
     cfg = TrainConfig(schedule=schedule, lr=0.3, steps=steps, warmup=warmup)
-    ours = [loop.learning_rate(cfg, k) for k in range(steps)]
+    ours = [learning_rate(cfg, k) for k in range(steps)]
     assert ours == pytest.approx(torch_rates(schedule, 0.3, steps, warmup), rel=1e-6, abs=1e-12)
 
 
@@ -52,7 +52,7 @@ def test_milestones_are_torchs(milestones, gamma, warmup, steps):
     shares = milestones.split()
     cfg = TrainConfig(lr=0.3, steps=steps, warmup=warmup, schedule="step", gamma=gamma)
     cfg.milestones = [float(share) for share in shares]
-    ours = [loop.learning_rate(cfg, k) for k in range(steps)]
+    ours = [learning_rate(cfg, k) for k in range(steps)]
     theirs = torch_rates("step", 0.3, steps, warmup, [Fraction(share) for share in shares], gamma)
     assert ours == pytest.approx(theirs, rel=1e-6)
 

@@ -23,7 +23,7 @@ from mixbench.config.overrides import expand, parse
 from mixbench.core import files
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES, build
-from mixbench.training.loop import check
+from mixbench.training.validate import check
 
 # What a gallery shows by default: offline images, as they are, and few of them.
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}

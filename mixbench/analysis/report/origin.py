@@ -3,9 +3,10 @@
 from typing import Any
 
 from mixbench.analysis.display import label
-from mixbench.analysis.frame import SEEDS, identity_keys
+from mixbench.analysis.frame import identity_keys
 from mixbench.analysis.report.blocks import Points, Section, Table, Text
 from mixbench.analysis.select import Selection
+from mixbench.config.validate import SEEDS
 from mixbench.core import files, numerics
 from mixbench.training.rules import RULES
 

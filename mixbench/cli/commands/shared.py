@@ -67,8 +67,4 @@ def warn(chosen: "Selection") -> None:
 
 
 def say(line: str) -> None:
-    print(one_line(line), file=sys.stderr)
-
-
-def say_at_once(line: str) -> None:
     print(one_line(line), file=sys.stderr, flush=True)

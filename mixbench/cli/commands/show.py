@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mixbench.cli.commands.shared import (
     config_dir_of,
     nothing_stored,
-    say_at_once,
+    say,
     select_runs,
     wants_help,
     warn,
@@ -75,7 +75,7 @@ def gallery(words: list[str]) -> int:
     out = [word.removeprefix("out=") for word in words if word.startswith("out=")]
     with Composer(config_dir) as composer:
         overrides = [word for word in words if not word.startswith("out=")]
-        for path in draw.draw(composer, overrides, Path(out[-1]) if out else None, say_at_once):
+        for path in draw.draw(composer, overrides, Path(out[-1]) if out else None, say):
             print(path)
     return 0
 

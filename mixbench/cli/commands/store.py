@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mixbench.cli.commands.shared import (
     nothing_stored,
-    say_at_once,
+    say,
     select_runs,
     wants_help,
     warn,
@@ -79,7 +79,7 @@ def import_command(words: list[str]) -> int:
 
     paths, results_dir = read_import(read(words, known=("--help", "-h")).overrides)
     status = 0
-    for imported in import_runs(paths, results_dir, say_at_once):
+    for imported in import_runs(paths, results_dir, say):
         for note in imported.notes:
             print(note)
         counts = ", ".join(f"{count} {what}" for what, count in imported.counts.items())

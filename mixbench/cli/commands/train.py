@@ -96,7 +96,7 @@ def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -
 
     own = [job for job in jobs if any(is_own(node) for _, node in mixture.functions(job.cfg))]
     if own:
-        from mixbench.training.loop import check
+        from mixbench.training.validate import check
 
         for job in own:
             check(job.cfg)
