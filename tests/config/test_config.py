@@ -1,12 +1,14 @@
 """Composing configurations: everything fits together, and a mistake names itself."""
 
 import inspect
+import random
 import re
 from importlib.resources import files
-from itertools import product
+from itertools import cycle, product
 
 import pytest
 from hydra import compose
+from omegaconf import OmegaConf
 
 from mixbench.augment import AUGMENTS
 from mixbench.config.compose import Composer
@@ -29,15 +31,47 @@ def composer():
         yield composer
 
 
+PAIRS = list(product(names("method"), names("study")))
+FEW_PAIRS = [*zip(names("method"), cycle(names("study"))), *zip(cycle(names("method")[::-1]), names("study"))]
+
+
 @pytest.mark.parametrize(
     ("method", "dataset", "study"),
-    [*product(names("method"), names("dataset"), [None]), *product(names("method"), ["digits"], names("study"))],
+    [
+        *product(names("method"), names("dataset"), [None]),
+        *((method, "digits", study) for method, study in FEW_PAIRS),
+        *(pytest.param(method, "digits", study, marks=pytest.mark.slow) for method, study in PAIRS),
+    ],
 )
 def test_every_method_fits_every_dataset_and_study(composer, method, dataset, study):
     overrides = [f"method={method}", f"dataset={dataset}", *([f"study={study}"] if study else [])]
     made = job(composer.compose([*overrides, *(["dataset.path=x.npz"] if dataset == "npz" else [])]))
     check(made.cfg)
     assert made.identity["method"] in METHOD_NAMES
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_options_put_together_are_what_hydra_composes(seed):
+    groups = [group for group in GROUPS if group != "study"]
+    rng = random.Random(seed)
+    chosen = [f"{group}={rng.choice(names(group))}" for group in rng.sample(groups, rng.randint(2, len(groups)))]
+    with Composer() as composer:
+        ours = composer.compose(chosen)
+        theirs = compose("run", chosen)
+        mixture = "mixture" in theirs.method.name  # its parts are added after Hydra
+        assert mixture or ours == theirs
+        assert OmegaConf.is_struct(ours) == OmegaConf.is_struct(theirs)
+        assert list(ours) == list(theirs)
+
+
+def test_an_own_file_that_sets_another_group_is_put_together_by_hydra(tmp_path):
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "narrow.yaml").write_text(
+        "# @package _global_\nloss: {name: ce, label_smoothing: 0.0}\nmodel: {width: 3}\n", encoding="utf-8"
+    )
+    with Composer(str(tmp_path)) as composer:
+        assert composer.compose(["loss=narrow", "dataset=digits"]).model.width == 3
+        assert composer.compose(["loss=ce", "dataset=digits"]).model.width == 64
 
 
 @pytest.mark.parametrize("model", names("model"))
