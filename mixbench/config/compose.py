@@ -5,7 +5,7 @@ import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import yaml
 from hydra import compose as hydra_compose
@@ -30,9 +30,23 @@ from mixbench.core.own_functions import is_own, short
 
 CONFIG_MODULE = "mixbench.configs"
 CONFIG_NAME = "run"
-# What every Composer composes alike: chosen options of the package -> configuration; and, where a user has no files of
-# their own, group -> its options.
-_OF_PACKAGE: tuple[dict[tuple[str, ...], DictConfig], dict[str, list[str]]] = ({}, {})
+
+
+class _Composed(NamedTuple):
+    """What a choice of options comes to.
+
+    study: what the chosen study's file says of the study itself: grids, scales, published numbers. A run takes the
+    study's settings alone, and a study is large, so the configuration has it not: each job copies its configuration.
+    """
+
+    cfg: DictConfig
+    study: DictConfig | None
+
+
+# What every Composer composes alike: chosen options of the package, and group -> its options where a user has no files
+# of their own.
+_COMPOSED: dict[tuple[str, ...], _Composed] = {}
+_OPTIONS: dict[str, list[str]] = {}
 
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
 SHOWN_NAME = r"[\w.+-]+"  # names of options that fit into any table and plot
@@ -49,7 +63,7 @@ class Composer:
         folder = None if config_dir is None else Path(given_folder(config_dir))
         self._own, self._stored = folder, stored
         self._search = searched([folder.resolve()] if folder else [])
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: dict[tuple[str, ...], _Composed] = {}
         self._options: dict[str, list[str]] = {}
 
     def __enter__(self) -> "Composer":
@@ -61,7 +75,7 @@ class Composer:
         if offered is not None:
             self._search = searched([*([self._own.resolve()] if self._own else []), offered])
         if not self._search:  # a user's own files may change while a notebook runs; the package's do not
-            self._composed, self._options = _OF_PACKAGE
+            self._composed, self._options = _COMPOSED, _OPTIONS
         return self
 
     def __exit__(self, *exc) -> None:
@@ -92,13 +106,23 @@ class Composer:
             mixture.complete(cfg.method, self.options("method"), self._method, self._stored)
         return cfg
 
+    def study(self, option: str) -> DictConfig:
+        """What a study's file says of the study itself: its grids, scales and published numbers."""
+        study = self._composition((f"study={option}",)).study
+        assert study is not None
+        return study
+
     def _method(self, option: str) -> DictConfig:
         """The group `method` of an option's file."""
         return self._with_options((f"method={option}",)).method
 
     def _with_options(self, chosen: tuple[str, ...]) -> DictConfig:
+        return self._composition(chosen).cfg
+
+    def _composition(self, chosen: tuple[str, ...]) -> _Composed:
         if chosen not in self._composed:
-            self._composed[chosen] = self._spliced(chosen) or self._composed_by_hydra(chosen)
+            spliced = self._spliced(chosen)
+            self._composed[chosen] = _Composed(spliced, None) if spliced else self._composed_by_hydra(chosen)
         return self._composed[chosen]
 
     def _spliced(self, chosen: tuple[str, ...]) -> DictConfig | None:
@@ -119,10 +143,10 @@ class Composer:
             cfg[group] = copy.deepcopy(alone[group])
         return cfg
 
-    def _composed_by_hydra(self, chosen: tuple[str, ...]) -> DictConfig:
+    def _composed_by_hydra(self, chosen: tuple[str, ...]) -> _Composed:
         if self._own is not None:
             own_files.check(self._own, chosen)
-        composed = _OF_PACKAGE[0] if _is_shipped(chosen) else self._composed
+        composed = _COMPOSED if _is_shipped(chosen) else self._composed
         if chosen in composed:
             return composed[chosen]
         try:
@@ -133,8 +157,10 @@ class Composer:
             raise of_file(" ".join(chosen), error) from error
         for group in own:
             own_groups.complete(cfg, group, options[group], self._own, self._stored)
-        composed[chosen] = cfg
-        return cfg
+        study = copy.deepcopy(cfg.study)
+        cfg.study = None
+        composed[chosen] = _Composed(cfg, study)
+        return composed[chosen]
 
     def _choices(self, chosen: tuple[str, ...]) -> dict[str, str]:
         """Group -> the option of it that Hydra loads under these choices, those of a study's defaults included."""

@@ -49,7 +49,7 @@ def load(composer: Composer, name: str) -> StudyConfig:
     """The study of that name. Raises UserError where there is none, or where its YAML does not fit together."""
     if name not in composer.options("study"):
         raise unknown("study", name, composer.options("study"))
-    cfg = composer.compose([f"study={name}"]).study
+    cfg = composer.study(name)
     try:
         study = typed(cfg, StudyConfig)
     except OmegaConfBaseException as error:
