@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from mixbench import models
 from mixbench.core import memory
 from mixbench.core.errors import UserError
-from mixbench.core.own_functions import is_own, reason, told
+from mixbench.core.own_functions import is_own, reason, reference_for_messages
 from mixbench.training import own_checks
 
 SIDE = 64  # pixels
@@ -107,7 +107,6 @@ def _bytes_of_own(cfg: DictConfig, height: int, width: int, channels: int, class
                 raise ValueError("has no weights to train")
             own_checks.logits(network(torch.zeros(1, channels, height, width)), 1, classes)
         except Exception as error:
-            raise UserError(
-                f"{told(cfg.function)}: fails on an image of {channels}x{height}x{width} ({reason(error)})"
-            ) from error
+            label = reference_for_messages(cfg.function)
+            raise UserError(f"{label}: fails on an image of {channels}x{height}x{width} ({reason(error)})") from error
     return 12 * weights, 5 * channels * height * width + 4 * classes
