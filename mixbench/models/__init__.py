@@ -16,7 +16,7 @@ from mixbench.models.wide_resnet import WideResNet
 
 MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "wrn": WideResNet}
 
-__all__ = ["MODELS", "build", "check", "check_attention", "check_batch", "layers"]
+__all__ = ["MODELS", "build_network", "check", "check_attention", "check_batch", "layers"]
 
 
 def check(cfg: DictConfig) -> None:
@@ -71,7 +71,7 @@ def has_layers(cfg: DictConfig) -> bool:
     return not is_own(cfg) or len(layers(cfg)) > 1 or hasattr(Own("model", cfg).function, "ATTENTION")
 
 
-def build(cfg: DictConfig, channels: int, classes: int) -> nn.Module:
+def build_network(cfg: DictConfig, channels: int, classes: int) -> nn.Module:
     """The network for images of so many channels and so many classes.
 
     Raises UserError where a user's own network cannot be built.

@@ -14,7 +14,7 @@ from mixbench.core.own_signatures import configured
 from mixbench.core.random_words import Purpose, words
 from mixbench.data import Split
 from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
-from mixbench.mixing.runner import NO_CONTEXT, build
+from mixbench.mixing.runner import NO_CONTEXT, build_method
 from mixbench.training.context import BatchContext, Providers, attention_of
 from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows, one_hot
 
@@ -45,7 +45,7 @@ class Engine:
         height, width, channels = split.train_images.shape[1:]
         with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
-            model = models.build(cfg.model, channels, split.num_classes)
+            model = models.build_network(cfg.model, channels, split.num_classes)
         self.has_layers = models.has_layers(cfg.model)
         # torch's types leave out memory_format together with a device.
         self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -64,7 +64,7 @@ class Engine:
         )
         self.classes = split.num_classes
         self.providers = providers or Providers()
-        self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+        self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)
         self.needs = {need for single in self.method.singles().values() for need in single.function.needs}
         self.loss, self.smoothing = configured("loss", LOSSES, cfg.loss), cfg.loss.label_smoothing
         ignore_slow_rows()

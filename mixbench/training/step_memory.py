@@ -71,12 +71,12 @@ def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> 
         return _bytes_of_own(cfg, height, width, channels, classes)
     with _WithoutInit():
         with torch.device("meta"):
-            network = models.build(cfg, channels, classes)
+            network = models.build_network(cfg, channels, classes)
         # float32 weights, their gradients and the optimizer's momentum.
         of_network = 12 * sum(parameter.numel() for parameter in network.parameters())
         if of_network > memory.total() // 4:  # too large to be made just for this
             return of_network, 0
-        network = models.build(cfg, channels, classes).eval()
+        network = models.build_network(cfg, channels, classes).eval()
     seen: dict[int, torch.Tensor] = {}  # by identity, since two layers may share an input; held, so that ids stay apart
     with torch.no_grad():
         for tensor in (*network.parameters(), *network.buffers()):
@@ -100,7 +100,7 @@ def _bytes_of_own(cfg: DictConfig, height: int, width: int, channels: int, class
     Nothing is counted for the features, whose sizes are the network's to know. Raises UserError where it fails.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        network = models.build(cfg, channels, classes).eval()
+        network = models.build_network(cfg, channels, classes).eval()
         weights = sum(parameter.numel() for parameter in network.parameters())
         try:
             if weights == 0:

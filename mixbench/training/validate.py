@@ -19,7 +19,7 @@ from mixbench.core.registry import Configured
 from mixbench.mixing.checks import check_mixed
 from mixbench.mixing.contract import Mixed, StandIns
 from mixbench.mixing.invariants import violations
-from mixbench.mixing.runner import Single, build, check_part
+from mixbench.mixing.runner import Single, build_method, check_part
 from mixbench.training import own_checks
 from mixbench.training.context import Providers
 from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows
@@ -34,7 +34,7 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
     cfg: validated (config.identity.job).
     returned: whether to check what the method returns, too.
     """
-    augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+    augment, method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
     models.check(cfg.model)
     # Called on a few small images: what their options may be is the functions' to know.
