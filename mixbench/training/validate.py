@@ -36,7 +36,7 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
     """
     augment, method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
-    models.check(cfg.model)
+    models.check_model(cfg.model)
     # Called on a few small images: what their options may be is the functions' to know.
     images = torch.randint(256, (ROWS, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     floats = images.float() / 128 - 1
@@ -57,7 +57,7 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
             _check_rows(loss, logits, targets, one)
         if returned and one is not method:
             check_part(key, one.name, floats, targets, mixed)
-        known = models.layers(cfg.model)
+        known = models.layer_names(cfg.model)
         for layer in one.layers():
             if layer not in known:
                 raise unknown(f"layer (model={cfg.model.name}) in {key}.{one.function.layers}", layer, known)
