@@ -34,7 +34,7 @@ from mixbench.training.device import (
     use_precision,
 )
 from mixbench.training.loop import NotFinite, Reporter, Stopped, train
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class StopRequest:
 
 def prepare(job: Job, dataset: Dataset) -> Split:
     """The job's images, after all checks that need more than its configuration. Raises UserError; writes nothing."""
-    check(job.cfg)
+    check_functions(job.cfg)
     device = choose_device(job.cfg.device)
     height, width, channels = dataset.train_images.shape[1:]
-    step_memory.check(job.cfg, height, width, channels, dataset.num_classes, device)
+    step_memory.check_memory(job.cfg, height, width, channels, dataset.num_classes, device)
     models.check_batch(job.cfg.model, job.cfg.train.batch_size, height, width)
     return split(dataset, job.cfg)
 

@@ -15,7 +15,7 @@ from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, StopRequest, execute, find, prepare
 from mixbench.runs.store.store import Store, alike
 from mixbench.runs.time_left import TimeLeft
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 PATIENCE = 0.5  # seconds of waiting for another process before looking whether the user wants to stop
 
@@ -118,7 +118,7 @@ def _validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterat
         if not job.cfg.force and not job.cfg.dataset.path:
             found = find(job, results)
             if found is not None and found.status == "finished":
-                check(job.cfg)
+                check_functions(job.cfg)
                 continue
         images = prepare(job, datasets.of(job))
         name = job.identity["dataset"]

@@ -20,7 +20,7 @@ from mixbench.mixing import METHODS
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE
 from mixbench.models import MODELS
 from mixbench.training.losses import LOSSES
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def composer():
 def test_every_method_fits_every_dataset_and_study(composer, method, dataset, study):
     overrides = [f"method={method}", f"dataset={dataset}", *([f"study={study}"] if study else [])]
     made = job(composer.compose([*overrides, *(["dataset.path=x.npz"] if dataset == "npz" else [])]))
-    check(made.cfg)
+    check_functions(made.cfg)
     assert made.identity["method"] in METHOD_NAMES
 
 
 @pytest.mark.parametrize("model", names("model"))
 def test_the_default_layers_are_those_of_every_network(composer, model):
-    check(job(composer.compose([f"model={model}", "method=manifold"])).cfg)
+    check_functions(job(composer.compose([f"model={model}", "method=manifold"])).cfg)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_default_layers_are_those_of_every_network(composer, model):
 )
 def test_a_network_that_there_is_not_is_told_in_one_line(composer, overrides, told):
     with pytest.raises(UserError) as error:
-        check(job(composer.compose(overrides)).cfg)
+        check_functions(job(composer.compose(overrides)).cfg)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
 

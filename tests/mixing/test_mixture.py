@@ -12,7 +12,7 @@ from mixbench.config.identity import job
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import build_method
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 SHAPE = (6, 3, 12, 16)
 PLAN = Plan(4, 40, SHAPE[0], *SHAPE[2:])
@@ -223,6 +223,6 @@ def test_a_part_without_mixing_counts_as_none(composer):
 )
 def test_mistakes_are_told(composer, overrides, message):
     with pytest.raises(UserError) as told:
-        check(validated(composer, *overrides))
+        check_functions(validated(composer, *overrides))
     assert message in str(told.value)
     assert "\n" not in str(told.value)

@@ -15,7 +15,7 @@ from mixbench.core.errors import UserError
 from mixbench.runs import study
 from mixbench.runs.published import published_number
 from mixbench.training.rules import RULES
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 LABELS = ["Source", "Protocol", "Rule", "Cost", "Expect"]
 ALPHAS = [0.1, 0.2, 0.5, 1, 2, 4, 8]
@@ -101,7 +101,7 @@ def test_runs_at_every_scale(plan, name, scale):
     made = plan(name, f"scale={scale}")
     assert len(made.jobs) == RUNS[name][scale]
     for job in made.jobs:
-        check(job.cfg)
+        check_functions(job.cfg)
     if scale == "smoke":
         assert {job.cfg.train.steps for job in made.jobs} == {4}
         assert {(job.identity["dataset"], job.identity["n"]) for job in made.jobs} == {("digits", 20)}

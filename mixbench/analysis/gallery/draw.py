@@ -23,7 +23,7 @@ from mixbench.config.overrides import expand, parse
 from mixbench.core import files
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES, build_method
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 # What a gallery shows by default: offline images, as they are, and few of them.
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}
@@ -58,7 +58,7 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Ca
     for one in jobs:
         if one.cfg.protect:
             raise UserError(f"protect={one.cfg.protect}: a gallery shows images that are mixed; leave protect out")
-        check(one.cfg)
+        check_functions(one.cfg)
     source = first.cfg.dataset
     dataset = data.load(source.source, source.root, source.path, say, with_test=False)
     augments = sorted({one.cfg.augment.name for one in jobs})

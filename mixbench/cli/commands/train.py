@@ -96,10 +96,10 @@ def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -
 
     own = [job for job in jobs if any(is_own(node) for _, node in mixture.functions(job.cfg))]
     if own:
-        from mixbench.training.validate import check
+        from mixbench.training.validate import check_functions
 
         for job in own:
-            check(job.cfg)
+            check_functions(job.cfg)
     for warning in warnings:
         say(f"warning: {warning}")
     print("\n".join(estimate.dry_run(jobs, Store(results_dir))))
