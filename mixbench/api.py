@@ -120,9 +120,9 @@ def sweep(
 ) -> pd.DataFrame:
     """Train all runs of a grid that are not stored yet.
 
-    grid: key -> one value, or several in a list, tuple, range, array or series. Every combination is a run. A key that a
-        method does not have, such as method.alpha of none, is left out of that method's runs. If the value of an option
-        is itself a list, put it in another list: {"method.layers": [["input", "stage1"]]}.
+    grid: key -> one value, or several in a list, tuple, range, array or series. Every combination is a run. A key that
+        a method does not have, such as method.alpha of none, is left out of that method's runs. If the value of an
+        option is itself a list, put it in another list: {"method.layers": [["input", "stage1"]]}.
     results_dir, config_dir, progress: as in `run`.
     limit: largest number of combinations, to catch mistakes. None: no limit.
     Returns one row for each run, like `load_runs`.
@@ -159,8 +159,8 @@ def load_runs(results_dir: str | Path = "results", *, study: str | None = None) 
     results_dir: the results folder.
     study: name of a study whose published records are loaded from <results_dir>/<study>/runs. None: your own runs, from
         <results_dir>/runs.
-    Returns one row for each run, with its configuration (n, method, method.alpha, …), measured values (final_accuracy in
-        percent, …), id and folder. Dtypes are nullable. A value that is a list is stored as its text.
+    Returns one row for each run, with its configuration (n, method, method.alpha, …), measured values (final_accuracy
+        in percent, …), id and folder. Dtypes are nullable. A value that is a list is stored as its text.
     Raises UserError if there is no such folder.
     """
     root = grids.checked_folder(results_dir)
@@ -193,8 +193,8 @@ def compare(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -
         gain, low, high: mean of the paired differences and its 95 % t interval, in percentage points.
         p, p_adjusted: p-value of a two-sided paired t test, before and after Holm's correction over the setting's
             methods.
-        equivalent_n: number of images with which the baseline reaches the method's accuracy; infinite if it is above the
-            largest n.
+        equivalent_n: number of images with which the baseline reaches the method's accuracy; infinite if it is above
+            the largest n.
     Raises UserError for an unknown rule or baseline, and for a table that does not hold runs.
     """
     rows = []

@@ -51,7 +51,7 @@ class BatchContext:
         return self.served[need]
 
     def _input_gradient(self, images: Tensor, targets: Tensor) -> Gradient:
-        """Compute it with an extra forward and backward pass in training mode, which changes no weights or gradients."""
+        """Compute it with an extra forward and backward pass in training mode; no weights or gradients change."""
         images = images.detach().requires_grad_()
         with torch.enable_grad(), untracked(self.engine.model):
             loss = self.engine.loss(self.engine.forward(images), targets, decided=self.decided)

@@ -45,8 +45,8 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 def kl(logits: Tensor, targets: Tensor) -> Tensor:
     """Kullback-Leibler divergence: the mean over the batch of Σ t log(t / p), with 0 log 0 = 0.
 
-    p is the softmax of the logits. The loss is cross-entropy minus the entropy of the targets: the gradient is equal, but the loss is 0 if p equals the
-    targets.
+    p is the softmax of the logits. The loss is cross-entropy minus the entropy of the targets: the gradient is equal,
+    but the loss is 0 if p equals the targets.
 
     logits: float [B, K].
     targets: float [B, K], label weights t.
