@@ -157,7 +157,7 @@ def test_smoke_trains_and_its_table_says_so(mixbench, tmp_path, name):
         (["study", "demo", "scale=paer"], "unknown scale of study demo 'paer' (did you mean paper?)"),
         (["table", "small-data", "scale=smok"], "(did you mean smoke?)"),
         (["run", "study=small-data", "scale=cpuu"], "(did you mean cpu?)"),
-        (["run", "n=5", "scale=cpu"], "scale=… belongs to a study: mixbench study NAME scale=…"),
+        (["run", "n=5", "scale=cpu"], "mixbench run study=NAME scale=…"),
         (["study", "label-noise", "dataset.label_noise=0.3"], "choices: 0.2, 0.5, 0.8"),
         (["study", "alpha-sweep", "method.beta=3"], "choices: 0.1, 0.2, 0.5, 1, 2, 4, 8"),
     ],

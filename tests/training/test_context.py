@@ -201,9 +201,7 @@ def test_without_a_provider_it_is_refused_before_anything_is_loaded(name, need):
     settings = {"alpha": 1.0, "beta": 1.0, "p": 1.0, "per_sample": False} if name == "taught_mixup" else {}
     with pytest.raises(UserError, match=f"'{need}'.*providers=") as told:
         check_functions(config(name, **settings))
-    assert str(told.value).endswith(
-        f"only Python code can: mixbench.training.loop.train(providers=Providers({need}=…))"
-    )
+    assert f"mixbench.training.loop.train(providers=Providers({need}=…))" in str(told.value)  # the remedy
     assert "\n" not in str(told.value)
     every = Providers(teacher=lambda images: images, generated=lambda index: index)
     check_functions(config(name, **settings), every)
