@@ -8,7 +8,7 @@
     mb.recommend(runs)
     mix = mb.mixing.CutMix(num_classes=10)
 
-docs/api.md tells more. Names are loaded when they are first used: `import mixbench` takes no time.
+See docs/api.md. Names are loaded when they are first used, so `import mixbench` is fast.
 """
 
 from importlib import import_module

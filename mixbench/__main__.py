@@ -1,4 +1,4 @@
-"""python -m mixbench."""
+"""The entry point of `python -m mixbench`."""
 
 import sys
 

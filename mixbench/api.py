@@ -1,6 +1,6 @@
-"""The Python API: make runs, load stored ones, compare methods, get a recommendation. See docs/api.md.
+"""The Python API: train runs, load stored runs, compare methods and get a recommendation. See docs/api.md.
 
-Loading, comparing and recommending import neither torch nor Hydra.
+Loading, comparing and recommending do not import torch or Hydra.
 """
 
 import warnings
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "RunFailed", "UserError", "compare", "load_runs", "recommend", "run", "study", "sweep"]
 
-# Keys that take one value, never a list.
+# Keys whose value is never a list.
 SINGLE = {"n", "seed", "subset_seed", "method", "dataset", "augment", "model", "loss", "subset", "eval"}
 COMPARED = ["n", "setting", "method", "baseline", "accuracy", "gain", "low", "high", "p", "p_adjusted", "equivalent_n"]
 
 
 class RunFailed(RuntimeError):
-    """A run failed while it trained. Runs that are finished stay stored; the same call tries the failed ones again."""
+    """A run failed during training. Finished runs stay stored; the same call tries the failed runs again."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run in a store.
+    """A finished run in a results folder.
 
-    id: its name, which follows from its configuration.
-    folder: where its files are.
+    id: name of the run, which is derived from its configuration.
+    folder: folder of its files.
     """
 
     id: str
@@ -47,26 +47,34 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What metrics.json holds: accuracies in percent, calibration, times, and the run's identity."""
+        """The content of metrics.json: accuracies in percent, calibration, times, and the run's identity.
+
+        Raises OSError or ValueError if the file cannot be read.
+        """
         return store.read_metrics(self.folder)
 
     def history(self) -> pd.DataFrame:
-        """A row for each evaluation: step, epoch, lr, train_loss, eval_loss, eval_accuracy (percent), seconds."""
+        """Return the evaluations of the run.
+
+        Returns one row for each evaluation, with the columns step, epoch, lr, train_loss, eval_loss, eval_accuracy (in
+            percent) and seconds.
+        """
         from mixbench.training.metrics import OLDER
 
         return pd.read_csv(self.folder / "history.csv").rename(columns=OLDER)
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Logits float16 [N, K] and labels int32 [N] of the evaluation images.
+        """Return the network's predictions for the evaluation images.
 
-        Raises FileNotFoundError where they were not kept, ValueError where they are damaged.
+        Returns logits float16 [N, K] and labels int32 [N].
+        Raises FileNotFoundError if they were not kept, and ValueError if the file is damaged.
         """
         path = self.folder / "predictions.npz"
         if not path.exists():
             raise FileNotFoundError(f"{path}: the predictions of this run were not kept")
         found = store.read_predictions(self.folder)
         if found is None:
-            raise ValueError(f"{path}: is damaged, or no file of predictions")
+            raise ValueError(f"{path}: is damaged, or is not a file of predictions")
         return found
 
 
@@ -77,15 +85,16 @@ def run(
     progress: str = "off",
     **settings: Any,
 ) -> Run:
-    """Make one run, or find it made.
+    """Train one run. If it is already stored, return the stored run.
 
-    results_dir: where runs are stored.
-    config_dir: a folder of your own YAML files and functions, as --config-dir; None: the one that the environment
-        variable MIXBENCH_CONFIG_DIR names, if any.
-    progress: "off", silent; "on", a bar and lines on standard error; "auto", a bar on a terminal, else lines.
-    settings: the keys of `mixbench run`, such as method="mixup", n=500; those with a dot as **{"model.width": 16}.
-    Returns the run, which is finished.
-    Raises UserError for a mistake in the settings, RunFailed, KeyboardInterrupt.
+    results_dir: folder of the stored runs.
+    config_dir: folder with your own YAML files and functions, as --config-dir. None: the folder named by the
+        environment variable MIXBENCH_CONFIG_DIR, if it is set.
+    progress: "off": silent. "on": a progress bar and lines on standard error. "auto": a bar on a terminal, else lines.
+    settings: the keys of `mixbench run`, such as method="mixup", n=500. Pass keys with a dot as
+        **{"model.width": 16}.
+    Returns the finished run.
+    Raises UserError for a mistake in the settings, RunFailed if training fails, and KeyboardInterrupt.
     """
     try:
         made = _make(grids.runs_of(_one_value(settings), results_dir, config_dir, progress, limit=None), progress)
@@ -93,7 +102,9 @@ def run(
         lists = {key for key, value in settings.items() if isinstance(value, list | tuple | range | np.ndarray)}
         several = sorted(lists & SINGLE)
         if several:
-            raise UserError(f"{error} ({several[0]} has several values: mixbench.sweep makes a run of each)") from error
+            raise UserError(
+                f"{error} ({several[0]} has several values: use mixbench.sweep to train a run for each)"
+            ) from error
         raise
     (job,) = made.jobs
     return Run(job.id, made.store.folder(job.id))
@@ -107,15 +118,15 @@ def sweep(
     progress: str = "off",
     limit: int | None = LIMIT,
 ) -> pd.DataFrame:
-    """Make every run of a grid that is not finished.
+    """Train all runs of a grid that are not stored yet.
 
-    grid: key -> a value, or several: a list, tuple, range, array or series. Every combination is a run; a key that a
-        method does not have, such as method.alpha of none, stays out of that method's runs. An option whose value is
-        itself a list stands in a list: {"method.layers": [["input", "stage1"]]}.
+    grid: key -> one value, or several in a list, tuple, range, array or series. Every combination is a run. A key that
+        a method does not have, such as method.alpha of none, is left out of that method's runs. If the value of an
+        option is itself a list, put it in another list: {"method.layers": [["input", "stage1"]]}.
     results_dir, config_dir, progress: as in `run`.
-    limit: the most combinations that are not taken for a slip; None: any number.
-    Returns the runs as `load_runs` does, a row each.
-    Raises UserError before anything is trained; RunFailed where a run failed, after all others; KeyboardInterrupt.
+    limit: largest number of combinations, to catch mistakes. None: no limit.
+    Returns one row for each run, like `load_runs`.
+    Raises UserError before anything is trained; RunFailed, after all other runs, if a run fails; KeyboardInterrupt.
     """
     planned = grids.runs_of(grids.values(grid), results_dir, config_dir, progress, limit)
     return _frame_of(_make(planned, progress))
@@ -130,38 +141,39 @@ def study(
     limit: int | None = LIMIT,
     **settings: Any,
 ) -> pd.DataFrame:
-    """Make every run of a study that is not finished, as `mixbench study` does; nothing but the runs is written.
+    """Train all runs of a study that are not stored yet, like `mixbench study`. Only runs are written.
 
-    name: of a study, see `mixbench list studies`.
+    name: name of the study, see `mixbench list studies`.
     results_dir, config_dir, progress, limit: as in `sweep`.
-    settings: scale="smoke", or values in place of the study's, such as n=[100, 250].
-    Returns the study's runs as `load_runs` does, a row each.
-    Raises as `sweep`.
+    settings: scale="smoke", or values that replace those of the study, such as n=[100, 250].
+    Returns one row for each run of the study, like `load_runs`.
+    Raises the errors of `sweep`.
     """
     planned, variants = grids.runs_of_study(name, grids.values(settings), results_dir, config_dir, progress, limit)
     return _frame_of(_make(planned, progress), variants)
 
 
 def load_runs(results_dir: str | Path = "results", *, study: str | None = None) -> pd.DataFrame:
-    """The finished runs of a store.
+    """Load the finished runs of a results folder. Damaged and unfinished runs are left out with a warning.
 
-    results_dir: of the store.
-    study: the records that came with a study, in <results_dir>/<study>/runs; None: your own, in <results_dir>/runs.
-    Returns a row for each run: its configuration (n, method, method.alpha, …), what was measured (final_accuracy in
-    percent, …), id and folder. Dtypes are nullable; a value that is a list stands as its text. Damaged and unfinished
-    runs are left out with a warning.
-    Raises UserError where there is no such folder.
+    results_dir: the results folder.
+    study: name of a study whose published records are loaded from <results_dir>/<study>/runs. None: your own runs, from
+        <results_dir>/runs.
+    Returns one row for each run, with its configuration (n, method, method.alpha, …), measured values (final_accuracy
+        in percent, …), id and folder. Dtypes are nullable. A value that is a list is stored as its text.
+    Raises UserError if there is no such folder.
     """
     root = grids.checked_folder(results_dir)
     runs = root / "runs" if study is None else root / study / "runs"
     if not runs.is_dir():
         if study is not None:
             stored = sorted(path.parent.name for path in root.glob("*/runs"))
-            kept = unknown("study", study, stored) if stored else f"study={study}: {root} has no records of studies"
+            problem = unknown("study", study, stored) if stored else f"study={study}: {root} has no records of studies"
             raise UserError(
-                f"{kept}; they come with a checkout, in its results folder; your own runs: load_runs({str(root)!r})"
+                f"{problem}; these are in the results folder of a checkout; load your own runs with "
+                f"load_runs({str(root)!r})"
             )
-        raise UserError(f"{runs}: there is no such folder; mixbench.run(..., results_dir=…) stores runs in one")
+        raise UserError(f"{runs}: no such folder; mixbench.run(..., results_dir=…) creates it and stores runs there")
     found, problems = store.scan(runs)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
@@ -169,20 +181,21 @@ def load_runs(results_dir: str | Path = "results", *, study: str | None = None) 
 
 
 def compare(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -> pd.DataFrame:
-    """Every method beside the baseline on the same subsets and seeds.
+    """Compare every method with the baseline on the same subsets and seeds.
 
-    runs: as `load_runs` gives them, or some of those rows.
-    baseline: the method that the others are compared with.
-    rule: which accuracy: final, median10 or best.
-    Returns a row for each setting and method, small n first:
-    n, setting: images, and what else tells settings apart, in words.
-    method, baseline: their names.
-    accuracy: mean, percent.
-    gain, low, high: mean of the paired differences in percentage points, and its 95 % t interval.
-    p, p_adjusted: of a paired t test, two-sided; after Holm's correction over the methods of the setting.
-    equivalent_n: how many images the baseline needs for the method's accuracy; infinite beyond the largest n.
-    Values that the runs cannot give are missing.
-    Raises UserError for an unknown rule or baseline, and for a table that is not of runs.
+    runs: the table from `load_runs`, or some of its rows.
+    baseline: the method with which the others are compared.
+    rule: the accuracy to compare: "final", "median10" or "best".
+    Returns one row for each setting and method, smallest n first. Values that cannot be computed are missing. Columns:
+        n, setting: number of images, and a description of what else differs between settings.
+        method, baseline: their names.
+        accuracy: mean accuracy, in percent.
+        gain, low, high: mean of the paired differences and its 95 % t interval, in percentage points.
+        p, p_adjusted: p-value of a two-sided paired t test, before and after Holm's correction over the setting's
+            methods.
+        equivalent_n: number of images with which the baseline reaches the method's accuracy; infinite if it is above
+            the largest n.
+    Raises UserError for an unknown rule or baseline, and for a table that does not hold runs.
     """
     rows = []
     for setting in _settings(runs, baseline, rule):
@@ -196,19 +209,19 @@ def compare(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -
 
 
 def recommend(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -> pd.DataFrame:
-    """What to use in each setting, and how sure that is.
+    """Recommend a method for each setting, with the evidence.
 
     runs, baseline, rule: as in `compare`.
-    Returns a row for each setting: n; setting; method, the recommended one, missing where no method is significantly
-    better; verdict, two or three sentences.
-    Raises as `compare`.
+    Returns one row for each setting, with the columns n, setting, method (the recommended method; missing if no method
+        is significantly better) and verdict (two or three sentences).
+    Raises the errors of `compare`.
     """
-    from mixbench.analysis.recommend import recommend as in_words
+    from mixbench.analysis.recommend import recommend as verdict_of
 
     rows = []
     for setting in _settings(runs, baseline, rule):
         chosen = setting.recommended
-        rows.append([setting.n, setting.name, chosen and chosen.name, in_words(setting)])
+        rows.append([setting.n, setting.name, chosen and chosen.name, verdict_of(setting)])
     return pd.DataFrame(rows, columns=["n", "setting", "method", "verdict"]).convert_dtypes()
 
 
@@ -221,7 +234,9 @@ def _settings(runs: pd.DataFrame, baseline: str, rule: str) -> Sequence[Any]:
         raise unknown("rule", rule, RULES)
     needed = ("cell", "method", "n", *SEEDS, RULES[rule].key) if len(runs) else ("cell",)
     if missing := [key for key in needed if key not in runs]:
-        raise UserError(f"runs: has no column {missing[0]}; give what mixbench.load_runs returns, or some of its rows")
+        raise UserError(
+            f"runs: has no column {missing[0]}; pass the table that mixbench.load_runs returns, or some of its rows"
+        )
     if len(runs) and baseline != BASELINE and baseline not in (methods := set(runs["method"].dropna())):
         from mixbench.config.compose import Composer
 
@@ -247,12 +262,12 @@ def _make(planned: "Planned", progress: str) -> "Sweep":
     if made.failed:
         first, *others = made.failed
         more = f", and {len(others)} more" if others else ""
-        raise RunFailed(f"{first.job}: {first.note}{more}; what is finished is kept in {made.store.runs}")
+        raise RunFailed(f"{first.job}: {first.note}{more}; finished runs are kept in {made.store.runs}")
     return made
 
 
 class _Warnings(Observer):
-    """Says nothing but what a person should read before anything trains, as Python's warnings."""
+    """Reports only warnings, as Python warnings."""
 
     def warn(self, line: str) -> None:
         warnings.warn(line, stacklevel=2)
@@ -281,7 +296,7 @@ def _nullable(found: Sequence[dict[str, Any]], variants: Mapping[str, str] | Non
 
 
 def _column(values: Any) -> Any:
-    """A column of a frame with a dtype that knows missing values; 100.0 percent stays a number with a fraction."""
+    """Return a column with a nullable dtype. Floats such as 100.0 percent stay floats."""
     if any(isinstance(value, float) for value in values):
         return values.astype("Float64")
     return values.convert_dtypes()

@@ -91,7 +91,7 @@ class PlainLoop:
         split = data.split(images(), cfg)
         self.device, self.workers, self.batch_size = device, workers, cfg.train.batch_size
         self.dataset = PilImages(split, cfg.dataset.pad)
-        self.model = models.build(cfg.model, 3, split.num_classes).to(device)
+        self.model = models.build_network(cfg.model, 3, split.num_classes).to(device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), lr=cfg.train.lr, momentum=cfg.train.momentum, weight_decay=cfg.train.weight_decay

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mixbench.analysis.display import label, order
 from mixbench.analysis.frame import identity_keys
-from mixbench.config.labels import telling_apart
+from mixbench.config.labels import distinguishing_keys
 from mixbench.config.validate import SEEDS
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import ALPHA, Difference, Runs, Summary, holm, paired_difference, summarise
@@ -98,9 +98,9 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
     of_method = [key for key in keys if key in METHOD_KEYS or key.startswith("method.")]
     of_setting = [key for key in keys if key not in of_method]
     experiments = frame.drop_duplicates("cell").to_dict("records")
-    named_by = ["n", *telling_apart(experiments, ["n"], [key for key in of_setting if key != "n"])]
+    named_by = ["n", *distinguishing_keys(experiments, ["n"], [key for key in of_setting if key != "n"])]
     first = "variant" if "variant" in frame and bool(frame["variant"].notna().any()) else "method"
-    variant_by = telling_apart(experiments, [first], [key for key in of_method if key != first])
+    variant_by = distinguishing_keys(experiments, [first], [key for key in of_method if key != first])
     accuracies = frame[RULES[rule].key]
     settings: dict[tuple, list[Experiment]] = {}
     for _, rows in frame.groupby("cell", sort=False):

@@ -9,7 +9,7 @@ from mixbench.config.options import shipped
 from mixbench.core import own_functions
 from mixbench.core.errors import UserError, one_line
 from mixbench.runs import study
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 
 def unfit(group: str, config_dir: str | None) -> dict[str, str]:
@@ -32,7 +32,7 @@ def unfit(group: str, config_dir: str | None) -> dict[str, str]:
                 elif group == "dataset":  # its images are looked at when they are used
                     composer.compose([f"dataset={name}"])
                 else:
-                    check(job(composer.compose([f"{group}={name}"])).cfg)
+                    check_functions(job(composer.compose([f"{group}={name}"])).cfg)
             except UserError as error:
                 reasons[name] = one_line(str(error))
     return reasons

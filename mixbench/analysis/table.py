@@ -11,7 +11,7 @@ import pandas as pd
 from mixbench.analysis.display import display_interval, label, order
 from mixbench.analysis.frame import NOT_KEYS, identity_keys
 from mixbench.analysis.select import Selection
-from mixbench.config.labels import telling_apart
+from mixbench.config.labels import distinguishing_keys
 from mixbench.core import files
 from mixbench.core import markdown as md
 from mixbench.core.errors import unknown
@@ -65,7 +65,7 @@ def build(selection: Selection) -> Table:
             raise unknown("key", key, set(everything.columns) - {*NOT_KEYS, "id"})
     given = [selection.rows, selection.columns]
     experiments = everything.drop_duplicates(["cell", *given]).to_dict("records")
-    row_keys = [selection.rows, *telling_apart(experiments, given, identity_keys(everything))]
+    row_keys = [selection.rows, *distinguishing_keys(experiments, given, identity_keys(everything))]
     keys = everything[[*row_keys, selection.columns]]
     places = [(tuple(row), column) for *row, column in keys.itertuples(index=False, name=None)]
     of_runs, of_jobs = places[: len(stored)], places[len(stored) :]

@@ -1,7 +1,8 @@
-"""Label-preserving augmentation of a batch on the device: uint8 [B, C, H, W] in, the same out.
+"""Label-preserving augmentation of a batch on the device; images are uint8 [B, C, H, W] before and after.
 
-Every function takes its decisions from the plan and executes them for all images at once, in tensors of fixed shapes:
-nothing is drawn here, and nothing waits for the device. The result of one image does not depend on the others.
+Every function gets its random decisions from the plan and applies them to all images at once, in tensors of fixed
+shapes. Nothing is drawn here, and nothing waits for the device. The result for an image does not depend on the other
+images.
 """
 
 from mixbench.augment.colour import color_jitter

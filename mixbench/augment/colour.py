@@ -1,7 +1,7 @@
-"""Colour operations on a whole batch, each image with a strength of its own, and colour jitter made of them.
+"""Colour operations on a batch, with a separate strength for each image, and colour jitter, which combines them.
 
-All take and give float32 [B, C, H, W] of whole numbers from 0 to 255. Images of other than three channels have no
-colour: their grey is the channels' mean, and saturation and hue leave them as they are, as in torchvision.
+All take and return float32 [B, C, H, W] with whole numbers from 0 to 255. Images that do not have three channels have
+no colour: their grey image is the mean of the channels, and saturation and hue do not change them, as in torchvision.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mixbench.augment.layout import pixels, planes
 
-CONTRAST, SATURATION, HUE = 1, 2, 3  # as torchvision numbers them; brightness is 0
+CONTRAST, SATURATION, HUE = 1, 2, 3  # torchvision's numbers; brightness is 0
 
 
 def color_jitter(
@@ -21,12 +21,19 @@ def color_jitter(
     saturation: float = 0.4,
     hue: float = 0.1,
 ) -> Tensor:
-    """Brightness, contrast, saturation and hue of each image changed at random, in random order.
+    """Change brightness, contrast, saturation and hue of each image at random and in random order.
 
-    As torchvision's ColorJitter (Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image
-    Classification, section 2.1). images: uint8 [B, C, H, W]. uniforms: float64 [B, 32], see `jitter`.
-    brightness, contrast, saturation: each factor is uniform in 1 ± this, and at least 0. hue: it is turned by up to
-    ± this share of the circle. Raises ValueError where one of them is negative or hue above 0.5.
+    It computes the same as torchvision's ColorJitter.
+
+    images: uint8 [B, C, H, W].
+    uniforms: float64 [B, 32] in (0, 1), see `jitter`.
+    brightness: the factor is uniform in 1 ± brightness, but at least 0.
+    contrast: the factor is uniform in 1 ± contrast, but at least 0.
+    saturation: the factor is uniform in 1 ± saturation, but at least 0.
+    hue: the hue is rotated by up to ± this share of the colour circle.
+    Returns uint8 [B, C, H, W].
+    Raises ValueError if one of them is negative, or hue is above 0.5.
+    Source: Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image Classification, section 2.1.
     """
     for name, value in (("brightness", brightness), ("contrast", contrast), ("saturation", saturation)):
         if value < 0:
@@ -39,10 +46,13 @@ def color_jitter(
 def jitter(
     images: Tensor, uniforms: Tensor, brightness: float, contrast: float, saturation: float, hue: float
 ) -> Tensor:
-    """Colour jitter of float32 [B, C, H, W], which may be overwritten.
+    """Apply colour jitter.
 
-    uniforms: float64 [B, 8 or more]. Sorting numbers 0 … 3, which stand for brightness, contrast, saturation and hue,
-    gives their order; numbers 4 … 7 say where in its range the strength of each lies.
+    images: float32 [B, C, H, W]; they may be overwritten.
+    uniforms: float64 [B, 8 or more] in (0, 1). Numbers 0 … 3 stand for brightness, contrast, saturation and hue;
+        sorting them gives the order. Numbers 4 … 7 give the position of each strength in its range.
+    brightness, contrast, saturation, hue: as in `color_jitter`.
+    Returns float32 [B, C, H, W].
     """
     turning = hue > 0 and images.shape[1] == 3
     order = uniforms[:, : 4 if turning else 3].argsort(dim=1)
@@ -52,7 +62,8 @@ def jitter(
         for k in range(3):
             images = _blended(images, blends[:, k])
         return images
-    # Turning the hue costs most, so it is done once: each image gets what comes before it, the hue, and the rest.
+    # Rotating the hue is the slowest operation, so it runs once for all images: first the operations that come before
+    # the hue for each image, then the hue, then the rest.
     turn = (order == HUE).int().argmax(dim=1)[:, None]
     idle = torch.zeros_like(blends)
     idle[:, :, 0] = 1
@@ -65,7 +76,7 @@ def jitter(
 
 
 def _blends(uniforms: Tensor, strengths: tuple[float, float, float], coloured: bool) -> Tensor:
-    """float64 [B, 4, 3]: factor, weight and flatness of each operation's blend; that of hue is idle."""
+    """float64 [B, 4, 3]: factor, weight and flatness of each operation's blend; the blend for hue changes nothing."""
     blends = uniforms.new_zeros(len(uniforms), 4, 3)
     for k, strength in enumerate(strengths):
         low, high = max(0.0, 1 - strength), 1 + strength
@@ -83,23 +94,27 @@ def _blended(images: Tensor, numbers: Tensor) -> Tensor:
 
 
 def blend_(images: Tensor, other: Tensor, factor: Tensor, weight: Tensor) -> Tensor:
-    """factor · images + weight · other, cut to whole numbers in 0 … 255, in place of the images.
+    """Replace images in place by factor · images + weight · other, truncated to whole numbers in 0 … 255.
 
-    With factor 1 and weight 0 they stay exactly as they are. other: [B, C or 1, H, W]. factor, weight: float32 [B].
-    The sum is fused, as torchvision's is: the fraction is cut off, so the last bit may decide.
+    With factor 1 and weight 0 the images stay exactly the same. The multiplication and the sum are fused, as in
+    torchvision, because after truncation the last bit can matter.
+
+    images: float32 [B, C, H, W].
+    other: float32 [B, C or 1, H, W].
+    factor, weight: float32 [B].
     """
     factor, weight = factor[:, None, None, None], weight[:, None, None, None]
     return images.mul_(factor).addcmul_(other, weight).clamp_(0, 255).floor_()
 
 
 def degenerate(images: Tensor, flat: Tensor) -> Tensor:
-    """float32 [B, 1, H, W]: the grey image; its mean where `flat`, float32 [B], is 1 instead of 0."""
+    """float32 [B, 1, H, W]: the grey image, or its mean for images whose `flat`, float32 [B], is 1 instead of 0."""
     shades = grey(images)
     return shades.lerp_(shades.mean(dim=(2, 3), keepdim=True), flat[:, None, None, None])
 
 
 def grey(images: Tensor) -> Tensor:
-    """float32 [B, 1, H, W]: luma (ITU-R BT.601), cut to whole numbers; the mean where channels are not three."""
+    """float32 [B, 1, H, W]: luma (ITU-R BT.601), truncated to whole numbers; the mean if channels are not three."""
     if images.shape[1] != 3:
         return images.mean(dim=1, keepdim=True)
     red, green, blue = images.split(1, dim=1)
@@ -107,30 +122,31 @@ def grey(images: Tensor) -> Tensor:
 
 
 def smoothing(images: Tensor) -> Tensor:
-    """What a 3x3 filter of ones with 5 in the centre, over 13 (Pillow's SMOOTH), adds to each pixel; 0 on the rim."""
+    """Return the change by Pillow's SMOOTH filter, (3x3 ones with 5 in the centre) / 13. It is 0 at the border."""
     change = torch.zeros_like(images)
     if min(images.shape[2:]) < 3:
         return change
     whole = images.to(torch.int16)
     rows = whole[:, :, :-2] + whole[:, :, 1:-1] + whole[:, :, 2:]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * whole[:, :, 1:-1, 1:-1]
-    smoothed = total.float().mul_(1 / 13).round_()  # thirteenths are never half-way
+    smoothed = total.float().mul_(1 / 13).round_()  # a multiple of 1/13 never lies half-way between whole numbers
     change[:, :, 1:-1, 1:-1] = smoothed.sub_(images[:, :, 1:-1, 1:-1])
     return change
 
 
 def turned_hue(images: Tensor, turns: Tensor) -> Tensor:
-    """The hue of HSV moved by `turns`, float64 [B], of the full circle; images have three channels."""
+    """Rotate the hue (of HSV) of three-channel images by `turns`, float64 [B], as a share of the full circle."""
     red, green, blue = images.unbind(dim=1)
     highest, chroma = images.amax(dim=1), images.amax(dim=1) - images.amin(dim=1)
-    divisor = chroma.clamp(min=1)  # without chroma there is no hue, and no division by zero
+    divisor = chroma.clamp(min=1)  # a pixel without chroma has no hue; avoids division by zero
     sextant = 4 + (red - green) / divisor
     sextant = sextant.lerp(2 + (blue - red) / divisor, (highest == green).float())
     sextant = sextant.lerp((green - blue) / divisor, (highest == red).float())
     sextant += (6 * turns).float()[:, None, None]
     sextant -= 6 * (sextant / 6).floor()
-    # A channel is V less chroma times a trapezium over the circle: 0 within a sextant of the channel's own hue at
-    # 0 (red), 2 (green) or 4 (blue), 1 beyond two. 256 - 0.001 is torchvision's factor from [0, 1] to whole numbers.
+    # A channel equals V - chroma · t, where t is a trapezium over the colour circle: 0 within one sextant of the
+    # channel's own hue at 0 (red), 2 (green) or 4 (blue), and 1 beyond two sextants. 256 - 0.001 is torchvision's
+    # factor from [0, 1] to whole numbers.
     turned = torch.empty_like(images)
     for channel, own in enumerate((0, 2, 4)):
         distance = 3 - ((sextant - own).abs_() - 3).abs_()
@@ -139,10 +155,12 @@ def turned_hue(images: Tensor, turns: Tensor) -> Tensor:
 
 
 def pointwise(images: Tensor, step: Tensor, threshold: Tensor, autocontrast: Tensor, equalize: Tensor) -> Tensor:
-    """Posterize, solarize, autocontrast and equalize by one look-up table of 256 entries for each channel.
+    """Posterize, solarize, autocontrast and equalize with one look-up table of 256 entries for each channel.
 
-    step: float32 [B], the size of a posterized level, 1 for none. threshold: float32 [B], from which values are
-    inverted; 256 for none. autocontrast, equalize: float32 [B], 1 where the image gets it, else 0.
+    images: float32 [B, C, H, W].
+    step: float32 [B], the size of a posterized level; 1 changes nothing.
+    threshold: float32 [B]; values from here on are inverted; 256 changes nothing.
+    autocontrast, equalize: float32 [B], 1 to apply the operation to the image, else 0.
     """
     count, channels = images.shape[:2]
     value = torch.arange(256, dtype=torch.float32, device=images.device)
@@ -154,7 +172,7 @@ def pointwise(images: Tensor, step: Tensor, threshold: Tensor, autocontrast: Ten
     counts = torch.zeros(count * channels * 256, dtype=torch.int32, device=images.device)
     counts.index_add_(0, index, torch.ones_like(index))
     lowest, highest = images.amin(dim=(2, 3))[..., None], images.amax(dim=(2, 3))[..., None]
-    # lerp by 0 or 1 is exact and costs half of where.
+    # lerp with weight 0 or 1 is exact and takes half the time of where.
     table = value - value.remainder(step)
     table = table.lerp(255 - table, (table >= threshold).float())
     table = table.lerp(_stretching(lowest, highest, value), autocontrast)
@@ -163,17 +181,17 @@ def pointwise(images: Tensor, step: Tensor, threshold: Tensor, autocontrast: Ten
 
 
 def _stretching(lowest: Tensor, highest: Tensor, value: Tensor) -> Tensor:
-    """float32 [B, C, 256]: the channel's lowest value to 0, its highest to 255; one value alone stays."""
+    """float32 [B, C, 256]: maps a channel's lowest value to 0, its highest to 255; constant channels do not change."""
     single = highest == lowest
     scale = ((highest - lowest) * (1 / 255)).masked_fill(single, 1.0)
     return ((value - lowest.masked_fill(single, 0.0)) / scale).clamp_(0, 255).floor_()
 
 
 def _equalizing(counts: Tensor, highest: Tensor, value: Tensor) -> Tensor:
-    """float32 [B, C, 256] from the histogram, int32 [B, C, 256], as Pillow's ImageOps.equalize: about equal shares."""
+    """float32 [B, C, 256]: histogram equalization as in Pillow's ImageOps.equalize. counts: int32 [B, C, 256]."""
     below = counts.cumsum(dim=2, dtype=torch.int32) - counts
     pixels = below[..., -1:] + counts[..., -1:]
     share = (pixels - counts.gather(2, highest.long())) // 255
-    # The quotients of whole numbers below 2^24 are cut off rightly in float32, which is far faster than int32.
+    # Quotients of whole numbers below 2^24 are truncated correctly in float32, which is much faster than int32.
     level = ((below + share // 2) / share.clamp(min=1)).floor_().clamp_(max=255)
     return value.lerp(level, (share > 0).float())

@@ -11,24 +11,36 @@ from mixbench.augment.layout import pixels, planes, reflected
 from mixbench.core.draws import ATTEMPTS
 from mixbench.core.registry import check_bounds
 
-LARGEST_PAD = 1000  # pixels: more than any image here has
+LARGEST_PAD = 1000  # pixels; more than the side of any supported image
 
 
 def none(images: Tensor) -> Tensor:
-    """The images as they are."""
+    """No augmentation.
+
+    images: uint8 [B, C, H, W].
+    Returns the images unchanged.
+    """
     return images
 
 
 def flip(images: Tensor, *, mirror: Tensor) -> Tensor:
-    """Mirror the images where `mirror`, bool [B], is true."""
+    """Flip images horizontally.
+
+    images: uint8 [B, C, H, W].
+    mirror: bool [B], which images to flip.
+    Returns uint8 [B, C, H, W].
+    """
     return torch.where(mirror[:, None, None, None], images.flip(3), images)
 
 
 def vertical_flip(images: Tensor, *, uniforms: Tensor, p: float = 0.5) -> Tensor:
-    """Turn each image upside down with probability p.
+    """Flip each image vertically with probability p.
 
-    images: uint8 [B, C, H, W]. uniforms: float64 [B, 32]; number 0 is compared with p.
-    Raises ValueError where p is not in [0, 1].
+    images: uint8 [B, C, H, W].
+    uniforms: float64 [B, 32] in (0, 1); number 0 is compared with p.
+    p: probability of a flip.
+    Returns uint8 [B, C, H, W].
+    Raises ValueError if p is not in [0, 1].
     """
     if not 0 <= p <= 1:
         raise ValueError(f"p={p}: must be from 0 to 1")
@@ -44,12 +56,17 @@ def standard(
     flip: bool,
     padding: Literal["zero", "reflect"] = "zero",
 ) -> Tensor:
-    """Pad, crop back to size, mirror (He et al. 2016, Deep Residual Learning, section 4.2).
+    """Pad, crop back to the original size, and flip horizontally.
 
-    images: uint8 [B, C, H, W]. shift: int64 [B, 2], top and left edge of the crop in the padded image.
-    mirror: bool [B], used where flip is true. pad: pixels added on each side.
-    padding: zero, black as in the usual pipelines, which pad before they normalise; or the image's own reflection.
-    Raises ValueError where pad is negative.
+    images: uint8 [B, C, H, W].
+    shift: int64 [B, 2], top and left edge of the crop in the padded image, in pixels.
+    mirror: bool [B], which images to flip if `flip` is true.
+    pad: pixels added on each side.
+    flip: flip images; False: ignore `mirror`.
+    padding: "zero": black, as in pipelines that pad before they normalise. "reflect": the image's own reflection.
+    Returns uint8 [B, C, H, W].
+    Raises ValueError if pad is negative or above 1000.
+    Source: He et al. 2016, Deep Residual Learning, section 4.2.
     """
     if not 0 <= pad <= LARGEST_PAD:
         raise ValueError(f"pad={pad}: must be from 0 to {LARGEST_PAD}")
@@ -57,8 +74,8 @@ def standard(
     rows, columns = (torch.arange(size, device=images.device) for size in (height, width))
     if flip:
         columns = torch.where(mirror[:, None], columns.flip(0), columns)
-    # One gather crops and mirrors: pixel (r, c) of the result is pixel (r + top, c' + left) of the padded image, with
-    # c' = c, or counted from the right. Channels stay innermost, which is the layout of the network's input.
+    # One gather crops and flips: pixel (r, c) of the result is pixel (r + top, c' + left) of the padded image, where c'
+    # is c, or c counted from the right. Channels stay innermost, which is the layout of the network's input.
     rows, columns = rows + shift[:, :1], columns + shift[:, 1:]
     source = images.permute(0, 2, 3, 1)
     if padding == "reflect":
@@ -82,11 +99,21 @@ def random_resized_crop(
     min_ratio: float = 3 / 4,
     max_ratio: float = 4 / 3,
 ) -> Tensor:
-    """Crop a random part, resize it to the whole, mirror (Szegedy et al. 2015, Going Deeper with Convolutions, 6).
+    """Crop a random part, resize it to the size of the image, and flip horizontally.
 
-    images: uint8 [B, C, H, W]. uniforms: float64 [B, 32], see `crop_box`. mirror: bool [B], used where flip is true.
-    min_scale, max_scale: bounds of the crop's share of the area. min_ratio, max_ratio: of its width : height.
-    Bilinear, as torchvision's RandomResizedCrop. Raises ValueError where a pair of bounds is empty or out of range.
+    Interpolation is bilinear, as in torchvision's RandomResizedCrop.
+
+    images: uint8 [B, C, H, W].
+    uniforms: float64 [B, 32] in (0, 1), see `crop_box`.
+    mirror: bool [B], which images to flip if `flip` is true.
+    flip: flip images; False: ignore `mirror`.
+    min_scale: smallest area of the crop, as a share of the image's area.
+    max_scale: largest area of the crop, as a share of the image's area.
+    min_ratio: smallest ratio of width to height of the crop.
+    max_ratio: largest ratio of width to height of the crop.
+    Returns uint8 [B, C, H, W].
+    Raises ValueError unless 0 < min_scale <= max_scale <= 1 and 0 < min_ratio <= max_ratio.
+    Source: Szegedy et al. 2015, Going Deeper with Convolutions, section 6.
     """
     check_bounds("scale", min_scale, max_scale, 1)
     check_bounds("ratio", min_ratio, max_ratio, math.inf)
@@ -102,9 +129,9 @@ def random_resized_crop(
 
 
 def _places(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """float32 [B, size]: where the crop's pixels come from on one axis of the image, in grid_sample's -1 … 1.
+    """float32 [B, size]: source positions of the crop's pixels on one axis, in grid_sample's range -1 … 1.
 
-    Clamped to the crop: what lies beside it in the image must not shine in.
+    They are clamped to the crop, so that pixels outside it have no influence.
     """
     centres = (torch.arange(size, device=start.device) + 0.5) * (length / size)[:, None] - 0.5
     inside = start[:, None] + torch.minimum(centres.clamp(min=0), (length - 1)[:, None])
@@ -114,11 +141,17 @@ def _places(start: Tensor, length: Tensor, size: int) -> Tensor:
 def crop_box(
     uniforms: Tensor, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Top, left, height and width of torchvision's RandomResizedCrop, each float64 [B], whole numbers.
+    """Return the box of torchvision's RandomResizedCrop.
 
-    uniforms: float64 [B, 32]. Attempt k of 10 takes number 2k for the area, uniform in `scale`, and 2k + 1 for the
-    aspect ratio, uniform in the logarithm of `ratio`; the first that fits is used, at the place that numbers 20 and
-    21 give. Where none fits: the largest central crop with an aspect ratio in `ratio`.
+    Up to 10 boxes are tried, and the first that fits is used. If none fits, it is the largest central box with an
+    aspect ratio within `ratio`.
+
+    uniforms: float64 [B, 32] in (0, 1). Attempt k takes number 2k for the area, uniform in `scale`, and number 2k + 1
+        for the aspect ratio, whose logarithm is uniform. Numbers 20 and 21 give the position.
+    height, width: size of the image in pixels.
+    scale: smallest and largest area, as shares of the image's area.
+    ratio: smallest and largest ratio of width to height.
+    Returns top, left, height and width, each float64 [B], in whole pixels.
     """
     area, aspect = uniforms[:, : 2 * ATTEMPTS : 2], uniforms[:, 1 : 2 * ATTEMPTS : 2]
     area = height * width * (scale[0] + (scale[1] - scale[0]) * area)
@@ -126,7 +159,7 @@ def crop_box(
     aspect = (low + (high - low) * aspect).exp()
     rows, columns = (area / aspect).sqrt().round(), (area * aspect).sqrt().round()
     fits = (rows >= 1) & (rows <= height) & (columns >= 1) & (columns <= width)
-    first = fits.int().argmax(dim=1, keepdim=True)  # argmax gives the first of equals
+    first = fits.int().argmax(dim=1, keepdim=True)  # argmax returns the first of equal values
     rows, columns = rows.gather(1, first)[:, 0], columns.gather(1, first)[:, 0]
     top = (uniforms[:, 2 * ATTEMPTS] * (height - rows + 1)).floor()
     left = (uniforms[:, 2 * ATTEMPTS + 1] * (width - columns + 1)).floor()

@@ -1,20 +1,20 @@
-"""The two layouts of a batch: uint8 with channels innermost outside, float32 with a plane for each channel inside."""
+"""The two layouts of a batch: uint8 with channels innermost between operations, float32 planes within them."""
 
 import torch
 from torch import Tensor
 
 
 def planes(images: Tensor) -> Tensor:
-    """A float32 copy with contiguous channels, on which arithmetic is fast; uint8 values are exact in it."""
+    """Return a float32 copy with a contiguous plane for each channel, for fast arithmetic; uint8 values stay exact."""
     return images.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Back to uint8, fractions cut off, and to channels innermost: the layout of the network's input."""
+    """Convert back to uint8, truncating fractions, with channels innermost, the layout of the network's input."""
     return images.to(torch.uint8, memory_format=torch.channels_last)
 
 
 def reflected(places: Tensor, size: int) -> Tensor:
-    """Integer places on an axis, folded into 0 … size - 1 as by mirrors at the centres of the outermost pixels."""
+    """Fold integer positions on an axis into 0 … size - 1 by reflection at the centres of the outermost pixels."""
     period = max(1, 2 * (size - 1))
     return (size - 1) - (places.remainder(period) - (size - 1)).abs()

@@ -1,7 +1,8 @@
-"""The operations that RandAugment, TrivialAugment and AutoAugment choose from, as rows of numbers.
+"""The operations of RandAugment, TrivialAugment and AutoAugment, as rows of numbers.
 
-A policy is a table of rows on the device and a choice of rows: every image goes through one warp, one look-up table and
-one blend, with the numbers of its row, and all but the chosen operation leave it exactly as it is.
+A policy is a table of rows on the device and a choice of a row for each image. Every image goes through one warp, one
+look-up table and one blend with the numbers of its row. Only the chosen operation changes the image; the others leave
+it exactly the same.
 """
 
 import math
@@ -28,7 +29,7 @@ SIGNED = (
 
 @dataclass(frozen=True)
 class Row:
-    """One operation in numbers; as it stands, the identity."""
+    """The numbers of one operation. The defaults are the identity."""
 
     a: float = 1.0  # a … f: the matrix of `warp`
     b: float = 0.0
@@ -38,9 +39,9 @@ class Row:
     f: float = 0.0
     factor: float = 1.0  # factor and weight of `blend_`
     weight: float = 0.0
-    flat: float = 0.0  # 1: the other image of the blend is the mean of the grey one
-    sharpen: float = 0.0  # 1: it is what smoothing adds to the image
-    step: float = 1.0  # step to equalize: of `pointwise`
+    flat: float = 0.0  # 1: the other image of the blend is the mean of the grey image
+    sharpen: float = 0.0  # 1: the other image is the change made by `smoothing`
+    step: float = 1.0  # this and the following are arguments of `pointwise`
     threshold: float = 256.0
     autocontrast: float = 0.0
     equalize: float = 0.0
@@ -56,7 +57,13 @@ UNSIZED = {  # operations without a magnitude
 
 
 def row(operation: str, magnitude: float | None, height: int, width: int, channels: int) -> Row:
-    """The operation with torchvision's name and magnitude, signed where that has a sense (SIGNED), as a Row."""
+    """Return the numbers of one operation.
+
+    operation: torchvision's name.
+    magnitude: torchvision's magnitude, with a sign for operations in SIGNED; None for operations without one.
+    height, width, channels: of the images.
+    Raises ValueError if the magnitude is missing, and KeyError for an unknown operation.
+    """
     if operation in UNSIZED:
         return UNSIZED[operation]
     if magnitude is None:
@@ -90,15 +97,16 @@ def row(operation: str, magnitude: float | None, height: int, width: int, channe
 
 
 def signed_rows(operation: str, magnitude: float | None, height: int, width: int, channels: int) -> list[Row]:
-    """The operation with its magnitude as it is, and negative; twice the same where it has no sign."""
+    """Return the operation with its magnitude and with the negative magnitude; twice the same if it has no sign."""
     other = -magnitude if magnitude is not None and operation in SIGNED else magnitude
     return [row(operation, m, height, width, channels) for m in (magnitude, other)]
 
 
 def magnitudes(operation: str, tops: dict[str, float], bins: int) -> list[float] | list[None]:
-    """The operation's magnitudes from weakest to strongest; None where it has none.
+    """Return an operation's magnitudes from weakest to strongest; all are None for an operation without one.
 
-    tops: strongest magnitude of each operation in SIGNED, and for Posterize the most bits that are dropped.
+    tops: strongest magnitude of each operation in SIGNED, and for Posterize the largest number of dropped bits.
+    bins: number of magnitudes.
     """
     if operation == "Posterize":
         return [round(8 - i / ((bins - 1) / tops[operation])) for i in range(bins)]
@@ -110,14 +118,16 @@ def magnitudes(operation: str, tops: dict[str, float], bins: int) -> list[float]
 
 
 def table(rows: list[Row], device: torch.device) -> Tensor:
-    """float32 [len(rows), 14] on the device."""
+    """Return the rows as a tensor float32 [len(rows), 14] on the device."""
     return torch.tensor([astuple(one) for one in rows], dtype=torch.float32, device=device)
 
 
 def apply(images: Tensor, rows: Tensor) -> Tensor:
-    """Each image's operation on it.
+    """Apply an operation to each image.
 
-    images: float32 [B, C, H, W] of whole numbers from 0 to 255. rows: float32 [B, 14], of `table`. The same out.
+    images: float32 [B, C, H, W], whole numbers from 0 to 255.
+    rows: float32 [B, 14], rows of `table`.
+    Returns float32 [B, C, H, W], whole numbers from 0 to 255.
     """
     part = dict(zip(NAMES, rows.unbind(dim=1), strict=True))
     images = warp(images, rows[:, :6])

@@ -1,6 +1,6 @@
 """RandAugment, TrivialAugment and AutoAugment, with the search spaces of torchvision.
 
-All three first do what `standard` does, as their papers do: the policy sees the cropped and mirrored image.
+All three first apply `standard`, as in their papers: the policy sees the cropped and flipped image.
 """
 
 from functools import lru_cache
@@ -31,11 +31,18 @@ def randaugment(
     magnitude: int = 9,
     num_magnitude_bins: int = 31,
 ) -> Tensor:
-    """num_ops of 14 operations in turn, all of one strength (Cubuk et al. 2020, RandAugment, section 3).
+    """RandAugment: apply num_ops random operations of 14, all with the same magnitude.
 
-    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. uniforms: float64 [B, 32];
-    number 2k chooses operation k, 2k + 1 below 1/2 makes it negative where it has a sign. magnitude: which of
-    num_magnitude_bins equal steps from nothing to the strongest. Raises ValueError where these do not fit.
+    images: uint8 [B, C, H, W].
+    shift, mirror, pad, flip: arguments of `standard`, which is applied first.
+    uniforms: float64 [B, 32] in (0, 1). Number 2k chooses operation k. If number 2k + 1 is below 1/2, an operation with
+        a sign gets a negative magnitude.
+    num_ops: operations per image.
+    magnitude: 0 to num_magnitude_bins - 1, from weakest to strongest.
+    num_magnitude_bins: number of equally spaced magnitudes.
+    Returns uint8 [B, C, H, W].
+    Raises ValueError if an option is out of range.
+    Source: Cubuk et al. 2020, RandAugment, section 3.
     """
     if not 1 <= num_ops <= UNIFORMS // 2:
         raise ValueError(f"num_ops={num_ops}: must be from 1 to {UNIFORMS // 2}")
@@ -60,11 +67,16 @@ def trivialaugment(
     flip: bool,
     num_magnitude_bins: int = 31,
 ) -> Tensor:
-    """One of 14 operations, of any strength (Müller and Hutter 2021, TrivialAugment, section 3, the wide space).
+    """TrivialAugment (wide space): apply one random operation of 14 with a random magnitude.
 
-    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. uniforms: float64 [B, 32];
-    number 0 chooses the operation, 1 its strength out of num_magnitude_bins, 2 below 1/2 makes it negative where it
-    has a sign. Raises ValueError where num_magnitude_bins is below 2.
+    images: uint8 [B, C, H, W].
+    shift, mirror, pad, flip: arguments of `standard`, which is applied first.
+    uniforms: float64 [B, 32] in (0, 1). Number 0 chooses the operation, number 1 its magnitude. If number 2 is below
+        1/2, an operation with a sign gets a negative magnitude.
+    num_magnitude_bins: number of equally spaced magnitudes.
+    Returns uint8 [B, C, H, W].
+    Raises ValueError if num_magnitude_bins is below 2.
+    Source: Müller and Hutter 2021, TrivialAugment, section 3.
     """
     _check_bins(num_magnitude_bins)
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip))
@@ -84,11 +96,15 @@ def autoaugment(
     flip: bool,
     policy: Literal["cifar10", "imagenet", "svhn"] = "cifar10",
 ) -> Tensor:
-    """One of 25 learned pairs of operations, each applied with a probability (Cubuk et al. 2019, AutoAugment).
+    """AutoAugment: apply one random pair of 25 learned pairs of operations, each operation with its own probability.
 
-    images: uint8 [B, C, H, W]. shift, mirror, pad, flip: of `standard`, which comes first. uniforms: float64 [B, 32];
-    number 0 chooses the pair, 1 + 2k is compared with the probability of its operation k, and 2 + 2k below 1/2 makes
-    that negative where it has a sign. policy: the data set that it was learned on (the paper's appendix).
+    images: uint8 [B, C, H, W].
+    shift, mirror, pad, flip: arguments of `standard`, which is applied first.
+    uniforms: float64 [B, 32] in (0, 1). Number 0 chooses the pair. Number 1 + 2k is compared with the probability of
+        operation k. If number 2 + 2k is below 1/2, an operation with a sign gets a negative magnitude.
+    policy: the data set for which the pairs were learned.
+    Returns uint8 [B, C, H, W].
+    Source: Cubuk et al. 2019, AutoAugment, appendix (the policies).
     """
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip))
     rows, probabilities = _autoaugment_rows(images.shape[1:], policy, images.device)
@@ -105,12 +121,12 @@ def _check_bins(num_magnitude_bins: int) -> None:
         raise ValueError(f"num_magnitude_bins={num_magnitude_bins}: must be 2 or more")
 
 
-# The tables are made on the host, in double precision, and kept on the device: a CUDA graph cannot copy from the host.
+# Tables are computed on the host in double precision and kept on the device: a CUDA graph cannot copy from the host.
 
 
 @lru_cache(maxsize=16)
 def _randaugment_rows(shape: Shape, magnitude: int, bins: int, device: torch.device) -> Tensor:
-    """float32 [14 · 2, 14]: for each operation positive and negative."""
+    """float32 [14 · 2, 14]: a positive and a negative row for each operation."""
     channels, height, width = shape
     tops = _narrow(height, width)
     chosen = [(operation, magnitudes(operation, tops, bins)[magnitude]) for operation in OPERATIONS]
@@ -119,7 +135,7 @@ def _randaugment_rows(shape: Shape, magnitude: int, bins: int, device: torch.dev
 
 @lru_cache(maxsize=16)
 def _trivialaugment_rows(shape: Shape, bins: int, device: torch.device) -> Tensor:
-    """float32 [14 · bins · 2, 14]: for each operation and strength positive and negative."""
+    """float32 [14 · bins · 2, 14]: a positive and a negative row for each operation and magnitude."""
     channels, height, width = shape
     pairs = [(operation, m) for operation in OPERATIONS for m in magnitudes(operation, WIDE, bins)]
     return table([one for pair in pairs for one in signed_rows(*pair, height, width, channels)], device)
@@ -127,8 +143,9 @@ def _trivialaugment_rows(shape: Shape, bins: int, device: torch.device) -> Tenso
 
 @lru_cache(maxsize=16)
 def _autoaugment_rows(shape: Shape, policy: str, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows float32 [25 · 2 · 2 + 1, 14], each pair's operations, positive and negative, last the identity, and
-    probabilities float64 [25, 2].
+    """Return rows float32 [25 · 2 · 2 + 1, 14] and probabilities float64 [25, 2].
+
+    There is a positive and a negative row for each operation of each pair; the last row is the identity.
     """
     channels, height, width = shape
     tops = _narrow(height, width)
@@ -143,11 +160,11 @@ def _autoaugment_rows(shape: Shape, policy: str, device: torch.device) -> tuple[
 
 
 def _narrow(height: int, width: int) -> dict[str, float]:
-    """The strongest magnitudes of AutoAugment and RandAugment, as torchvision has them."""
+    """Return the strongest magnitudes of AutoAugment and RandAugment, as in torchvision."""
     return {
         "ShearX": 0.3,
         "ShearY": 0.3,
-        "TranslateX": 150 / 331 * width,  # 150 pixels of the 331 of the paper's ImageNet images
+        "TranslateX": 150 / 331 * width,  # the paper moves ImageNet images of 331 pixels by up to 150
         "TranslateY": 150 / 331 * height,
         "Rotate": 30.0,
         "Brightness": 0.9,
@@ -158,7 +175,7 @@ def _narrow(height: int, width: int) -> dict[str, float]:
     }
 
 
-WIDE = {  # of TrivialAugment (the paper's table of the wide space)
+WIDE = {  # strongest magnitudes of TrivialAugment (the paper's table of the wide space)
     "ShearX": 0.99,
     "ShearY": 0.99,
     "TranslateX": 32.0,

@@ -1,7 +1,7 @@
 """The pairs of operations that AutoAugment learned (Cubuk et al. 2019, appendix: tables of the best policies).
 
-A line is a pair: twice the operation, its probability, and its strength, 0 … 9 (the paper's tables also give strengths
-to operations that have none, here written as -).
+Each line is a pair of operations, each with its probability and its magnitude, 0 … 9. The paper's tables also give a
+magnitude to operations that have none; it is written as - here.
 """
 
 CIFAR10 = """
@@ -90,7 +90,7 @@ ShearX 0.7 2, Invert 0.1 -
 
 
 def _parsed(text: str) -> list[list[tuple[str, float, int]]]:
-    """[25][2] of operation, probability and strength; 0 stands for none."""
+    """Return [25][2] tuples of operation, probability and magnitude; operations without a magnitude get 0."""
     pairs = [[part.split() for part in line.split(", ")] for line in text.split("\n")[1:-1]]
     return [[(name, float(p), 0 if level == "-" else int(level)) for name, p, level in pair] for pair in pairs]
 

@@ -26,13 +26,21 @@ def three_augment(
     min_sigma: float = 0.1,
     max_sigma: float = 2.0,
 ) -> Tensor:
-    """Greyscale, solarisation or blur, then colour jitter (Touvron et al. 2022, DeiT III, section 3.2, 3-Augment).
+    """3-Augment: greyscale, solarisation or blur (one of them, with equal probability), then colour jitter.
 
-    images: uint8 [B, C, H, W]. Order and strengths are those of the authors' code (deit/augment.py), with its simple
-    random crop: reflect-pad, crop and mirror (shift, mirror, pad, flip as in `standard`); then one of the three, with
-    equal chances; then brightness, contrast and saturation by 1 ± color_jitter. uniforms: float64 [B, 32]; numbers
-    0 … 7 are those of `jitter`, 8 chooses one of the three, 9 gives the blur's standard deviation in pixels, uniform
-    from min_sigma to max_sigma. Raises ValueError where an option is out of range.
+    Before that, images are padded by reflection, cropped and flipped (the simple random crop). Order and strengths are
+    those of the authors' code (deit/augment.py).
+
+    images: uint8 [B, C, H, W].
+    shift, mirror, pad, flip: arguments of `standard`.
+    uniforms: float64 [B, 32] in (0, 1). Numbers 0 … 7 are for `jitter`, number 8 chooses one of the three operations,
+        number 9 gives the standard deviation of the blur.
+    color_jitter: brightness, contrast and saturation change by a factor in 1 ± this.
+    min_sigma: smallest standard deviation of the blur, in pixels.
+    max_sigma: largest standard deviation of the blur, in pixels.
+    Returns uint8 [B, C, H, W].
+    Raises ValueError if an option is out of range.
+    Source: Touvron et al. 2022, DeiT III, section 3.2.
     """
     if color_jitter < 0:
         raise ValueError(f"color_jitter={color_jitter}: must be 0 or more")
@@ -40,7 +48,9 @@ def three_augment(
     images = planes(standard(images, shift=shift, mirror=mirror, pad=pad, flip=flip, padding="reflect"))
     choice = (3 * uniforms[:, 8]).long()[:, None, None, None]
     shades = grey(images) if images.shape[1] == 3 else images
-    solarized = images.lerp(255 - images, (images >= SOLARIZE_FROM).float())  # by 0 or 1: exact, and faster than where
+    solarized = images.lerp(
+        255 - images, (images >= SOLARIZE_FROM).float()
+    )  # weight 0 or 1: exact, and faster than where
     sigma = min_sigma + (max_sigma - min_sigma) * uniforms[:, 9]
     blurred = gaussian_blur(images, sigma, reach=math.ceil(3 * max_sigma))
     images = blurred.lerp(shades, (choice == 0).float()).lerp(solarized, (choice == 1).float())
@@ -48,15 +58,19 @@ def three_augment(
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
-    """Each image blurred by a Gaussian of its own, rounded; beyond the edge the image is reflected.
+    """Blur each image with its own Gaussian and round the result. The image is reflected beyond its edges.
 
-    images: float32 [B, C, H, W]. sigma: float64 [B], standard deviation in pixels. reach: pixels on each side that the
-    Gaussian is cut off at. Two matrix products for each image cost less than the filter's taps do at 32 pixels a side.
+    At 32 pixels a side, two matrix products per image are faster than applying the filter tap by tap.
+
+    images: float32 [B, C, H, W].
+    sigma: float64 [B], standard deviation in pixels.
+    reach: pixels on each side at which the Gaussian is cut off.
+    Returns float32 [B, C, H, W].
     """
     count, channels, height, width = images.shape
     taps = torch.arange(-reach, reach + 1, device=images.device)
     kernel = torch.softmax(-0.5 * (taps / sigma[:, None]).square(), dim=1).float()
-    kernel = F.threshold(kernel, 1e-9, 0.0)  # denormal numbers would slow the products down many times over
+    kernel = F.threshold(kernel, 1e-9, 0.0)  # denormal numbers would make the products many times slower
     across = torch.bmm(images.view(count, -1, width), _matrices(kernel, taps, width).mT)
     down = torch.matmul(_matrices(kernel, taps, height)[:, None], across.view(count, channels, height, width))
     return down.round_()
@@ -65,6 +79,6 @@ def gaussian_blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
 def _matrices(kernel: Tensor, taps: Tensor, size: int) -> Tensor:
     """float32 [B, size, size]: the filters as matrices on one axis. kernel: float32 [B, T]. taps: int64 [T]."""
     places = torch.arange(size, device=taps.device)
-    source = reflected(places[:, None] + taps, size)  # [size, T]: which pixel each tap of each place reads
+    source = reflected(places[:, None] + taps, size)  # [size, T]: the pixel that each tap reads at each place
     reads = (source[:, :, None] == places).to(kernel.dtype)  # [size, T, size]
     return torch.einsum("bt,ptq->bpq", kernel, reads)

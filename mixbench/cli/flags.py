@@ -96,8 +96,8 @@ def show(flags: Flags, given: "Sequence[Word]") -> int:
     """Let Hydra's own program show what the flags ask for, for one job. Raises UserError where it does not compose."""
     import hydra
 
-    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, searched
-    from mixbench.config.hydra_globals import separate
+    from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, search_path_override
+    from mixbench.config.hydra_globals import separate_hydra_state
     from mixbench.config.options import yaml_names
     from mixbench.config.own_groups import offered_folder
 
@@ -116,9 +116,9 @@ def show(flags: Flags, given: "Sequence[Word]") -> int:
         with (
             offered_folder(partial(yaml_names, config_dir=flags.config_dir)) as offered,
             contextlib.redirect_stderr(told),
-            separate(),
+            separate_hydra_state(),
         ):
-            found = [] if completes or offered is None else searched([offered])
+            found = [] if completes or offered is None else search_path_override([offered])
             sys.argv = ["mixbench", *flags.for_hydra, *found, *words]
             hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(_nothing)()
     except SystemExit as end:

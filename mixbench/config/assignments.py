@@ -1,7 +1,7 @@
-"""Values of YAML files, set as they stand there; a word is such an assignment, or a text of the command. No torch.
+"""Assignments of values to keys. A word is an assignment or a KEY=VALUE text from the command line. No torch.
 
-`n=500` on the command line is read by Hydra's grammar (overrides.py). A study's values have been read by YAML already:
-"a,b" is one text, "1e5" no number, [[1, 2]] a list in a list.
+Hydra's grammar reads `n=500` on the command line (overrides.py). The values of a study were already read by YAML, so
+they are set without that grammar: "a,b" is one text, "1e5" is not a number, [[1, 2]] is a list in a list.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,12 @@ from mixbench.config.overrides import parse, text
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """Set `key` to `value`, which is null, a truth value, a number, a text, or a list or dictionary of such.
+    """An assignment of a value to a key. Its text is an override that Hydra reads as the same assignment.
 
-    As a text it is an override that Hydra reads alike. Two are equal where keys, values and kinds of values are.
+    Two assignments are equal if their keys, values and types of values are equal.
+
+    key: the key, such as method.alpha.
+    value: null, a boolean, a number, a text, or a list or dictionary of these.
     """
 
     key: str
@@ -30,21 +33,22 @@ class Assignment:
         return hash(self._compared())
 
     def _compared(self) -> tuple[str, str]:
-        return self.key, repr(self.value)  # 1, 1.0, true and "1" are four values
+        return self.key, repr(self.value)  # 1, 1.0, true and "1" are four different values
 
 
 Word = str | Assignment
 
 
 def key_of(word: Word) -> str:
+    """Return the key of a word."""
     return word.key if isinstance(word, Assignment) else word.partition("=")[0]
 
 
 def option_of(word: Word) -> Any:
-    """The option that a word gives its group: of a command's text what stands there."""
+    """Return the option that a word chooses for a group; from a command-line text, everything after `=`."""
     return word.value if isinstance(word, Assignment) else word.partition("=")[2]
 
 
 def value_of(word: Word) -> Any:
-    """The value that a word gives its key. Raises UserError for a text that Hydra does not read."""
+    """Return the value that a word assigns. Raises UserError for a text that Hydra cannot read."""
     return word.value if isinstance(word, Assignment) else parse([word])[0].value()

@@ -1,4 +1,4 @@
-"""The runs that a sweep asks for: every combination of its values, less what an option does not have. No torch."""
+"""The combinations of a sweep, without keys that the chosen option does not have. No torch."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,23 @@ from mixbench.config.overrides import expand
 from mixbench.core.groups import GROUPS
 
 Combination = list[Word]
-SHOWN = 3  # reasons that a warning gives
+SHOWN = 3  # largest number of reasons in a warning
 
 
 def combine(composer: Composer, overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str]]:
-    """Every combination of the values, each once; a key that a method does not have stays out of that method's.
+    """Return every combination of the values once. A key that a method does not have is left out of its combinations.
 
-    Raises UserError where there are more than `limit`.
+    Raises UserError if there are more than `limit` combinations.
     """
     fits = fitting(composer, [list(words) for words in expand(overrides, limit)])
     return [[str(word) for word in words] for words in fits]
 
 
 def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Combination]:
-    """The combinations without the keys that belong to another option of a swept group, each once.
+    """Remove keys that belong to another option of a swept group, and return every combination once.
 
-    `method=none,mixup method.alpha=0.2,1` is three runs: none has no α. A key that no option has stays, and is reported
-    when it is composed.
+    `method=none,mixup method.alpha=0.2,1` is three runs, because none has no α. A key that no option has stays; it is
+    reported as unknown later.
     """
     chosen = [_options(words) for words in combinations]
     named = {group: {options[group] for options in chosen if group in options} for group in GROUPS}
@@ -50,24 +50,24 @@ def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Com
     return [list(words) for words in dict.fromkeys(kept)]
 
 
-def collapsed(combinations: Sequence[Combination], jobs: Sequence[Job]) -> str | None:
-    """A line that says why combinations are fewer runs than they are; None where each is a run of its own."""
+def repetition_warning(combinations: Sequence[Combination], jobs: Sequence[Job]) -> str | None:
+    """Return a line that explains why several combinations are the same run; None if all runs differ."""
     first: dict[tuple[str, str | None], Combination] = {}
     reasons: dict[str, None] = {}
     for words, job in zip(combinations, jobs, strict=True):
-        # Two archives of one name are no repetition: what they hold is looked at when they are read.
+        # Two archives with the same name are not a repetition; their contents are compared when they are read.
         other = first.setdefault((job.id, job.cfg.dataset.path), words)
         if other != words:
             reasons[_reason(other, words, job)] = None
     if not reasons:
         return None
-    more = f"; and {len(reasons) - SHOWN} more" * (len(reasons) > SHOWN)
-    runs = f"{len(first)} different run{'s' * (len(first) > 1)}"
+    more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    runs = "1 different run" if len(first) == 1 else f"{len(first)} different runs"
     return f"{len(combinations)} combinations make {runs} ({'; '.join(list(reasons)[:SHOWN])}{more})"
 
 
 def _options(words: Combination) -> dict[str, str]:
-    """Group -> the option that the words choose."""
+    """Return group -> the option that the words choose."""
     chosen = {key_of(word): option_of(word) for word in words if key_of(word) in GROUPS}
     return {group: option for group, option in chosen.items() if isinstance(option, str)}
 

@@ -20,9 +20,9 @@ from mixbench.config import mixture, own_files, own_groups
 from mixbench.config.assignments import Assignment, Word
 from mixbench.config.compose_errors import UNFIT, has, of_file, unknown_key
 from mixbench.config.folder import given_folder
-from mixbench.config.hydra_globals import separate
+from mixbench.config.hydra_globals import separate_hydra_state
 from mixbench.config.options import shipped
-from mixbench.config.overrides import PATHS, line_of, parse, quoted, told
+from mixbench.config.overrides import PATHS, first_line, line_of, parse, quoted
 from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
@@ -33,48 +33,49 @@ CONFIG_NAME = "run"
 
 
 class _Composed(NamedTuple):
-    """What a choice of options comes to.
+    """The configuration for a choice of options.
 
-    study: what the chosen study's file says of the study itself: grids, scales, published numbers. A run takes the
-    study's settings alone, and a study is large, so the configuration has it not: each job copies its configuration.
+    cfg: the configuration of a run. Its key `study` is None: a study is large, and every job copies its configuration.
+    study: what the file of the chosen study says about the study: grids, scales, published numbers.
     """
 
     cfg: DictConfig
     study: DictConfig | None
 
 
-# What every Composer composes alike: chosen options of the package, and group -> its options where a user has no files
-# of their own.
+# Shared by all Composers: options of the package -> configuration. And, if the user has no files, group -> its options.
 _COMPOSED: dict[tuple[str, ...], _Composed] = {}
 _OPTIONS: dict[str, list[str]] = {}
 
-ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not have
-SHOWN_NAME = r"[\w.+-]+"  # names of options that fit into any table and plot
+ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not use
+SHOWN_NAME = r"[\w.+-]+"  # option names that can be shown in every table and plot
 
 
 class Composer:
-    """Composes run configurations; a context manager, since Hydra keeps its state in a global.
+    """Composes run configurations. It is a context manager, because Hydra keeps its state in a global variable.
 
-    config_dir: a folder of the user's own YAML files, laid out as configs/ is; searched after the package's own.
-    stored: only stored runs are read, for which the files of own functions need not be there.
+    config_dir: folder of the user's own YAML files, with the layout of configs/. It is searched after the package's
+        own files. None: no such folder.
+    stored: only stored runs are read, so the files of own functions need not exist.
+    Raises UserError if there is no such folder.
     """
 
     def __init__(self, config_dir: str | None = None, stored: bool = False):
         folder = None if config_dir is None else Path(given_folder(config_dir))
         self._own, self._stored = folder, stored
-        self._search = searched([folder.resolve()] if folder else [])
+        self._search = search_path_override([folder.resolve()] if folder else [])
         self._composed: dict[tuple[str, ...], _Composed] = {}
         self._options: dict[str, list[str]] = {}
 
     def __enter__(self) -> "Composer":
         with contextlib.ExitStack() as stack:
-            stack.enter_context(separate())
+            stack.enter_context(separate_hydra_state())
             initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
             offered = stack.enter_context(own_groups.offered_folder(self._names))
             self._entered = stack.pop_all()
         if offered is not None:
-            self._search = searched([*([self._own.resolve()] if self._own else []), offered])
-        if not self._search:  # a user's own files may change while a notebook runs; the package's do not
+            self._search = search_path_override([*([self._own.resolve()] if self._own else []), offered])
+        if not self._search:  # a user's own files can change while a notebook runs, the package's files cannot
             self._composed, self._options = _COMPOSED, _OPTIONS
         return self
 
@@ -82,10 +83,12 @@ class Composer:
         self._entered.close()
 
     def compose(self, words: Sequence[Word]) -> DictConfig:
-        """The configuration under these words, of which the later ones win. Raises UserError, naming what does not fit.
+        """Return the configuration for these words. If two words set a key, the later one wins.
 
-        Hydra composes each choice of group options once (0.1 s); the values are then set on a copy, which gives what
-        composing anew would give at a tenth of the time: a study is hundreds of jobs.
+        Hydra composes each choice of group options once (0.1 s). The values are then set on a copy, which gives the
+        same result in a tenth of the time; a study has hundreds of jobs.
+
+        Raises UserError, which names the key or option that does not fit.
         """
         assigned = [self._assignment(word) for word in words]
         chosen = tuple(line for line, one in assigned if one.key in GROUPS)
@@ -101,19 +104,19 @@ class Composer:
             try:
                 OmegaConf.update(cfg, one.key, one.value, merge=True, force_add=of_part or added)
             except UNFIT as error:
-                raise UserError(f"{line}: {told(error)}") from error
+                raise UserError(f"{line}: {first_line(error)}") from error
         if mixture.is_mixture(cfg.method):
-            mixture.complete(cfg.method, self.options("method"), self._method, self._stored)
+            mixture.fill_in_parts(cfg.method, self.options("method"), self._method, self._stored)
         return cfg
 
     def study(self, option: str) -> DictConfig:
-        """What a study's file says of the study itself: its grids, scales and published numbers."""
+        """Return what the file of a study says about the study: grids, scales, published numbers."""
         study = self._composition((f"study={option}",)).study
         assert study is not None
         return study
 
     def _method(self, option: str) -> DictConfig:
-        """The group `method` of an option's file."""
+        """Return the config group `method` of an option."""
         return self._with_options((f"method={option}",)).method
 
     def _with_options(self, chosen: tuple[str, ...]) -> DictConfig:
@@ -126,10 +129,10 @@ class Composer:
         return self._composed[chosen]
 
     def _spliced(self, chosen: tuple[str, ...]) -> DictConfig | None:
-        """The configuration under these choices, put together from those of each choice alone.
+        """Return the configuration for these choices, put together from the configurations of each choice alone.
 
-        So Hydra composes 16 methods and 5 data sets 21 times, not 80. None where only Hydra can tell: a study sets keys
-        of other groups, as a user's own file may do, and a group may be chosen twice.
+        Hydra then composes 16 methods and 5 data sets 21 times instead of 80 times. The result is None if only Hydra
+        knows the answer: a study sets keys of other groups, a user's own file can do so, or a group is chosen twice.
         """
         groups = [line.partition("=")[0] for line in chosen]
         if len(chosen) < 2 or "study" in groups or len({*groups}) < len(groups):
@@ -145,7 +148,7 @@ class Composer:
 
     def _composed_by_hydra(self, chosen: tuple[str, ...]) -> _Composed:
         if self._own is not None:
-            own_files.check(self._own, chosen)
+            own_files.check_files(self._own, chosen)
         composed = _COMPOSED if _is_shipped(chosen) else self._composed
         if chosen in composed:
             return composed[chosen]
@@ -156,24 +159,24 @@ class Composer:
         except UNFIT as error:
             raise of_file(" ".join(chosen), error) from error
         for group in own:
-            own_groups.complete(cfg, group, options[group], self._own, self._stored)
+            own_groups.fill_in_function(cfg, group, options[group], self._own, self._stored)
         study = copy.deepcopy(cfg.study)
         cfg.study = None
         composed[chosen] = _Composed(cfg, study)
         return composed[chosen]
 
     def _choices(self, chosen: tuple[str, ...]) -> dict[str, str]:
-        """Group -> the option of it that Hydra loads under these choices, those of a study's defaults included."""
+        """Return group -> the option that Hydra loads for these choices, including those in a study's defaults."""
         cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen], return_hydra_config=True)
-        return cast(dict[str, str], OmegaConf.to_container(cfg.hydra.runtime.choices))  # of one level, of texts
+        return cast(dict[str, str], OmegaConf.to_container(cfg.hydra.runtime.choices))  # a flat mapping of texts
 
     def _takes(self, cfg: DictConfig, key: str) -> bool:
-        """Whether a user's own function takes a key that its file leaves to its default."""
+        """Whether a user's own function has an option for a key that is not in its YAML file."""
         group, _, name = key.partition(".")
         return group in OF_FUNCTIONS and own_groups.takes(group, cfg[group], name, self._stored)
 
     def options(self, group: str) -> list[str]:
-        """The names that a group offers, the user's own included."""
+        """Return the options of a group, including the user's own."""
         if group not in self._options:
             self._options[group] = self._names(group)
         return self._options[group]
@@ -191,14 +194,17 @@ class Composer:
         return has(cfg, key) or mixture.sets_part(cfg, key) or self._takes(cfg, key)
 
     def method_name(self, option: str) -> str:
-        """The method that an option stands for: its own name, or for an alias another's."""
+        """Return the name of the method that an option chooses. An alias chooses a method with another name."""
         return self.compose([f"method={option}"]).method.name if option in self.options("method") else option
 
     def display_name(self, option: str | None, name: str) -> str:
-        """What tables call a method that was chosen as `option` and whose own name is `name`.
+        """Return the name of a method in tables.
 
-        The option where its file sets something else than the file of the method's own name, as a user's
-        my-cutmix.yaml with another alpha does; otherwise the method's name.
+        It is the option if the option's file has other settings than the file with the method's own name, such as a
+        user's my-cutmix.yaml with another alpha. Otherwise it is the method's name.
+
+        option: the option that chose the method.
+        name: the method's own name.
         """
         if option is None or option == name or not re.fullmatch(SHOWN_NAME, option):
             return name
@@ -208,7 +214,7 @@ class Composer:
         return name if self._method(option) == self._method(name) else option
 
     def _assignment(self, word: Word) -> tuple[str, Assignment]:
-        """A word as Hydra reads it, and what it sets. Raises UserError where it is none of one run's."""
+        """Return a word as Hydra reads it, and its assignment. Raises UserError if it cannot be set for a run."""
         if isinstance(word, Assignment):
             line, one = str(word), word
         else:
@@ -216,7 +222,7 @@ class Composer:
             _check_override(override)
             line, one = line_of(override), Assignment(override.key_or_group, override.value())
         if one.key.split(".")[0].split("/")[0] == "hydra":
-            raise UserError(f"{line}: mixbench runs its jobs itself; Hydra's own settings have no effect here")
+            raise UserError(f"{line}: Hydra's own settings have no effect in mixbench; leave it out")
         if one.key in GROUPS:
             options = self.options(one.key)
             if one.value not in options and not (one.key == "study" and one.value is None):
@@ -225,36 +231,37 @@ class Composer:
 
 
 def _is_shipped(chosen: Sequence[str]) -> bool:
-    """Whether all these options (`group=option`) come with mixbench; then no file of the user's has a part in them."""
+    """Whether all options (`group=option`) come with mixbench. Then no file of the user takes part."""
     return all(option in shipped(group) for group, _, option in (line.partition("=") for line in chosen))
 
 
 def _check_override(override: Override) -> None:
-    """Raises UserError for an override that does not give a key one value."""
+    """Raise UserError for an override that does not assign one value to a key."""
     key, text = override.key_or_group, line_of(override)
     if override.type != OverrideType.CHANGE or override.package:
-        raise UserError(f"{text}: every key exists already and none can be removed; write key=value")
+        raise UserError(f"{text}: keys cannot be added or removed; write key=value")
     if override.is_sweep_override() and key in PATHS:
         raise UserError(
-            f"{text}: there is no such file, and several paths make several runs; correct it, or use mixbench sweep"
+            f"{text}: there is no such file; correct the path, or use mixbench sweep to train a run for each of "
+            "several paths"
         )
     if override.is_sweep_override():
-        raise UserError(f"{text}: several values make several runs; use mixbench sweep (or run --multirun)")
+        raise UserError(f"{text}: has several values; use mixbench sweep (or run --multirun) to train a run for each")
 
 
-def searched(folders: Sequence[Path]) -> list[str]:
-    """The override by which Hydra looks into these folders after the package's own."""
+def search_path_override(folders: Sequence[Path]) -> list[str]:
+    """Return the override that makes Hydra search these folders after the package's own files."""
     paths = ",".join(quoted(f"file://{folder}") for folder in folders)
     return [f"hydra.searchpath=[{paths}]"] if folders else []
 
 
 def without_paths(text: str) -> str:
-    """A run's config.yaml without where its images lay, which is of one machine and decides nothing.
+    """Return a run's config.yaml without the paths of its images, which belong to one machine and do not matter.
 
-    Another text, of a damaged run, stays as it is.
+    The text of a damaged run, which is no such configuration, is returned unchanged.
     """
     try:
-        cfg = cast(DictConfig, OmegaConf.create(text))  # a text may hold a list; that fails below
+        cfg = cast(DictConfig, OmegaConf.create(text))  # the result can be a list, which fails below
         cfg.dataset.path, cfg.dataset.root = None, "data"
         for _, node in mixture.functions(cfg):
             if isinstance(node, DictConfig) and is_own(node) and "code" in node:
@@ -265,7 +272,7 @@ def without_paths(text: str) -> str:
 
 
 def _check_of_file(cfg: DictConfig, line: str, one: Assignment) -> None:
-    """Raises UserError where a word makes an option of a group another than its file says it is."""
+    """Raise UserError if a word changes a key that only the file of an option can set."""
     group, _, key = one.key.rpartition(".")
     if group in OF_FUNCTIONS and key in FIXED_KEYS and one.value != cfg[group][key]:
         raise UserError(f"{line}: is set by the file that {group}=NAME chooses; write {group}=NAME")

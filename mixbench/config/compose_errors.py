@@ -1,4 +1,4 @@
-"""Errors of composing a configuration, in one line: what is wrong, and the nearest spelling. No torch."""
+"""One-line messages for errors in a configuration: what is wrong, and the nearest spelling. No torch."""
 
 import difflib
 
@@ -8,11 +8,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mixbench.config import own_groups
-from mixbench.config.overrides import told
+from mixbench.config.overrides import first_line
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS
 
-# What Hydra and OmegaConf raise on a file or a value that does not fit, beside their own errors.
+# Errors that Hydra and OmegaConf raise for a file or value that does not fit: their own, and Python's.
 UNFIT = (
     HydraException,
     OmegaConfBaseException,
@@ -33,14 +33,14 @@ def has(cfg: DictConfig, key: str) -> bool:
     marker = object()
     try:
         return OmegaConf.select(cfg, key, default=marker, throw_on_missing=False) is not marker
-    except UNFIT:  # a key that is none, such as a..b
+    except UNFIT:  # not a valid key, such as a..b
         return False
 
 
 def unknown_key(cfg: DictConfig, key: str) -> UserError:
-    """The error for a key that the configuration does not have."""
+    """Return the error for a key that the configuration does not have, with the nearest known keys."""
     parent, _, last = key.rpartition(".")
-    if not parent and key not in cfg:  # the name may be right or nearly so, and its group missing
+    if not parent and key not in cfg:  # the name can be correct, or nearly, but without its group
         below = {f"{group}.{key}": key for group in GROUPS for key in cfg.get(group) or () if group != "study"}
         near = difflib.get_close_matches(last, [*map(str, cfg), *below.values()], n=1, cutoff=0.75)
         meant = [whole for whole, name in below.items() if name in near and name not in (*FIXED_KEYS, *cfg)]
@@ -58,7 +58,11 @@ def unknown_key(cfg: DictConfig, key: str) -> UserError:
 
 
 def of_file(chosen: str, error: BaseException) -> UserError:
-    """The error for files that do not compose: Hydra wraps the cause, which alone names the key."""
+    """Return the error for files that cannot be composed. Hydra wraps the cause, but only the cause names the key.
+
+    chosen: the chosen options, such as `method=cutmix`, for the message.
+    error: what Hydra raised.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.full_key:
@@ -67,6 +71,6 @@ def of_file(chosen: str, error: BaseException) -> UserError:
             wrong = unknown("key", str(cause.full_key), [f"{parent}.{key}" if parent else key for key in known])
             return UserError(f"{chosen}: {wrong}")
         if isinstance(cause, OmegaConfBaseException):
-            return UserError(f"{chosen}: {f'{cause.full_key}: ' if cause.full_key else ''}{told(cause)}")
+            return UserError(f"{chosen}: {f'{cause.full_key}: ' if cause.full_key else ''}{first_line(cause)}")
         cause = cause.__cause__ or cause.__context__
-    return UserError(f"{chosen}: {told(error)}")
+    return UserError(f"{chosen}: {first_line(error)}")

@@ -1,4 +1,4 @@
-"""Where a user's own configuration files are. No torch, no Hydra."""
+"""The folder of a user's own configuration files. No torch, no Hydra."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ REMEMBERED = "MIXBENCH_CONFIG_DIR"  # environment variable
 
 
 def config_folder(given: str | Path | None) -> str | None:
-    """The folder of a user's own YAML files and functions.
+    """Return the folder of a user's own YAML files and functions; None if there is none.
 
-    given: by --config-dir or in Python; None: the one that MIXBENCH_CONFIG_DIR remembers.
-    Returns None where there is neither. Raises UserError where there is no such folder.
+    given: the folder from --config-dir or from Python. None: the folder in MIXBENCH_CONFIG_DIR, if it is set.
+    Raises UserError if there is no such folder.
     """
     if given is not None:
         return given_folder(given)
@@ -26,7 +26,7 @@ def config_folder(given: str | Path | None) -> str | None:
 
 
 def given_folder(given: str | Path) -> str:
-    """The folder that a caller names. Raises UserError where there is none."""
+    """Return the folder that a caller names, with ~ replaced. Raises UserError if there is no such folder."""
     folder = os.path.expanduser(given)
     if not os.path.isdir(folder):
         raise UserError(f"--config-dir {given}: no such folder (config_dir={str(given)!r} in Python)")

@@ -1,4 +1,4 @@
-"""Hydra's global state, kept apart from that of an application around mixbench."""
+"""Hydra's global state, kept separate from the state of an application that uses mixbench."""
 
 import contextlib
 import copy
@@ -9,8 +9,8 @@ from hydra.version import VersionBase
 
 
 @contextlib.contextmanager
-def separate() -> Iterator[None]:
-    """A context with globals of its own; those of an application or Composer around it come back afterwards."""
+def separate_hydra_state() -> Iterator[None]:
+    """A context with its own Hydra globals. The globals of an outer application or Composer are restored afterwards."""
     outer, version = GlobalHydra.instance(), VersionBase.instance()
     ours = copy.copy(outer)
     ours.clear()

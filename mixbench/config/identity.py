@@ -1,4 +1,4 @@
-"""The identity of a run: the keys that decide its outcome, and the name that follows from them. No torch."""
+"""The identity of a run: the keys that decide its outcome, and the id derived from them. No torch."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from mixbench.core.errors import UserError
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.own_functions import short
 
-# Keys that do not change what a run computes, only where and how.
+# Keys that do not change the results of a run, only where and how it is computed.
 INERT = {
     "dataset.classes",
     "dataset.path",
@@ -26,8 +26,8 @@ INERT = {
     "train.checkpoint_every",
 }
 
-# A key's value that means "as if there were no such key": at that value it stays out of the hash. A key that is added
-# later belongs here, so that the ids of older runs stay as they are.
+# For each of these keys, the value that means "as if the key did not exist". With that value the key is left out of the
+# hash. Add every new key here, so that the ids of older runs do not change.
 NEUTRAL: dict[str, Any] = {
     "train.warmup": 0,
     "train.milestones": None,
@@ -38,24 +38,24 @@ NEUTRAL: dict[str, Any] = {
     "augment.padding": "zero",
     "model.shortcut": "plain",
 }
-# Those that only runs of one option of a group have.
+# Keys of NEUTRAL that only runs with one option of a group have.
 ONLY_OF = {"augment.padding": ("augment", "standard"), "model.shortcut": ("model", "preact_resnet18")}
 
 # Identity keys without a dot; all others are of the form group.key.
 WHOLE_KEYS = ("dataset", "n", "subset", "subset_seed", "eval", "seed", "protect", "precision", *OF_FUNCTIONS)
 
-LONGEST_ID = 255 - len(".replaced")  # bytes: what file systems take, less the longest ending that a run's folder gets
+LONGEST_ID = 255 - len(".replaced")  # bytes: the limit of file systems, minus the longest suffix of a run's folder
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be made.
+    """One run to train.
 
-    cfg: the configuration with nothing left open (steps and eval_every are numbers, an alias is what it stands for).
+    cfg: the complete configuration: steps and eval_every are numbers, and an alias is replaced by its method.
     identity: the flat keys that decide the outcome; never paths, device or logging.
-    id: the name of the run's folder, from the identity.
-    called: the method as the command named it, which may be an alias.
-    display_name: what tables call the method; the name of a user's own file where it has settings of its own.
+    id: the name of the run's folder, derived from the identity.
+    called: the method as named in the command, which can be an alias.
+    display_name: the name of the method in tables: that of a user's own file if the file has its own settings.
     """
 
     cfg: DictConfig
@@ -69,9 +69,11 @@ class Job:
 
 
 def job(cfg: DictConfig, called: str | None = None, display_name: str | None = None) -> Job:
-    """Check a composed configuration and fill in what it leaves open. Raises UserError where a value is out of range.
+    """Check a composed configuration, fill in missing values and return the run.
 
-    called: the method's alias where it was chosen by one. display_name: what tables call it (Composer.display_name).
+    called: the alias that chose the method; None: no alias.
+    display_name: the name of the method in tables (Composer.display_name); None: its own name.
+    Raises UserError if a value is out of range.
     """
     composed, cfg = cfg, validate(cfg)
     identity = _identity(cfg)
@@ -79,36 +81,36 @@ def job(cfg: DictConfig, called: str | None = None, display_name: str | None = N
     if len(name.encode()) > LONGEST_ID:
         key = max(("dataset", "method"), key=lambda key: len(identity[key].encode()))
         raise UserError(
-            f"{key}.name={identity[key][:40]}…: is too long by {len(name.encode()) - LONGEST_ID} bytes, since it names "
-            "folders; set a shorter one"
+            f"{key}.name={identity[key][:40]}…: is {len(name.encode()) - LONGEST_ID} bytes too long for the name of a "
+            "folder; set a shorter name"
         )
     method = cfg.method.name
-    if method != composed.method.name:  # with α = 0 an alias mixes nothing: it is the baseline then
+    if method != composed.method.name:  # with α = 0 an alias mixes nothing and is the baseline
         called = display_name = None
     return Job(cfg, identity, name, called or method, display_name or method)
 
 
 def run_id(identity: Mapping[str, Any]) -> str:
-    """<dataset>-n<n>-<method>-s<seed>-<hash>: readable in a listing, unique by the hash of the whole identity."""
+    """Return <dataset>-n<n>-<method>-s<seed>-<hash>: readable in a listing, and unique by the hash of the identity."""
     digest = identity_hash(identity)
     return f"{identity['dataset']}-n{identity['n']}-{identity['method']}-s{identity['seed']}-{digest}"
 
 
 def identity_hash(identity: Mapping[str, Any]) -> str:
-    """Ten hexadecimal digits of the SHA-256 of what the identity holds beyond neutral values."""
+    """Return ten hexadecimal digits of the SHA-256 of the identity without neutral values."""
     kept = {key: value for key, value in identity.items() if key not in NEUTRAL or value != NEUTRAL[key]}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def cell_hash(identity: Mapping[str, Any]) -> str:
-    """The hash of all but the seeds: runs that share it are repetitions of one experiment."""
+    """Return the hash of the identity without the seeds. Runs with the same hash repeat one experiment."""
     return identity_hash({key: value for key, value in identity.items() if key not in SEEDS})
 
 
 def completed(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in keys that were added after the run was stored, so that they do not split its rows in a table.
 
-    Only keys are filled in that a run of its options has.
+    Only keys that a run with these options has are filled in.
     """
     added = {key: value for key, value in NEUTRAL.items() if key not in identity}
     for key, (group, option) in ONLY_OF.items():
@@ -141,12 +143,12 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _drawn_by_subset_seed(cfg: DictConfig) -> bool:
-    """Whether subset_seed decides which images are trained on, which are held out, or which labels are wrong."""
+    """Whether subset_seed decides the training images, the held-out images or the wrong labels."""
     return cfg.subset != "head" or cfg.eval == "stratified" or cfg.dataset.label_noise != 0
 
 
 def _flat(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The keys of a group with their values; those below another key as key.name; of an own function not its folder."""
+    """Yield the keys and values of a group. Nested keys become key.name; own functions are given without a folder."""
     for key, value in group.items():
         if isinstance(value, Mapping):
             yield from ((f"{key}.{name}", inner) for name, inner in _flat(value))
@@ -155,7 +157,7 @@ def _flat(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Plain JSON values in which 1 and 1.0 are the same number."""
+    """Convert a value to plain JSON values, where 1.0 becomes 1."""
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""From overrides to a run with the name that its method was called by. No torch."""
+"""Turn overrides into a run that keeps the name by which its method was chosen. No torch."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from mixbench.config.identity import Job, job
 
 
 def job_of(composer: Composer, words: Sequence[Word], aliases: bool = True) -> Job:
-    """The run that the words ask for. Raises UserError where a value is out of range.
+    """Return the run that words describe. Raises UserError if a value is out of range.
 
-    aliases: whether messages call the method by an alias that stands for nothing but the method.
+    aliases: whether messages use an alias, such as mixup, as the method's name.
     """
     cfg = composer.compose(words)
     option = method_of(words)
-    name = cfg.method.get("name")  # a user's file may lack it, which `job` tells
+    name = cfg.method.get("name")  # a user's file may have no name, which `job` reports
     display_name = composer.display_name(option, name) if isinstance(name, str) else None
     return job(cfg, option if aliases else display_name, display_name)
 
 
 def method_of(words: Sequence[Word]) -> str | None:
-    """The method as the words name it, where they do."""
+    """Return the method that the words name; None if they name none."""
     return next((str(option_of(word)).strip("'") for word in reversed(words) if key_of(word) == "method"), None)

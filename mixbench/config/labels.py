@@ -1,6 +1,6 @@
-"""What the runs of one call are named by: method, n, seed, and the keys in which they differ. No torch.
+"""Labels of the runs of one call: method, n, seed and the keys in which the runs differ. No torch.
 
-As in `mixup α=0.2 n=500 seed=0`; the name of the run's folder has a hash in place of most keys.
+An example is `mixup α=0.2 n=500 seed=0`. The name of a run's folder has a hash in place of most keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,11 @@ GREEK = {"alpha": "α", "beta": "β"}
 
 
 def labels(jobs: Sequence[Job]) -> dict[str, str]:
-    """The id of each run -> its label."""
+    """Return id -> label of each run."""
     identities = [job.identity for job in jobs]
-    swept = telling_apart(identities, ALWAYS, list(dict.fromkeys(key for identity in identities for key in identity)))
+    swept = distinguishing_keys(
+        identities, ALWAYS, list(dict.fromkeys(key for identity in identities for key in identity))
+    )
     own = [key for key in swept if key.startswith("method.")]
     others = [key for key in swept if key not in own]
     return {job.id: _label(job, [*own, *others, "n", "seed"]) for job in jobs}
@@ -27,24 +29,24 @@ def _label(job: Job, keys: Iterable[str]) -> str:
     return " ".join([job.called or job.identity["method"], *shown])
 
 
-def telling_apart(rows: Sequence[Mapping[str, Any]], given: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Those of `keys` in which rows differ that agree in `given`; of several that move together the first alone."""
-    told = [tuple(str(row.get(key)) for key in given) for row in rows]
+def distinguishing_keys(rows: Sequence[Mapping[str, Any]], given: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Return the keys that distinguish rows with equal `given`; of keys that vary together, only the first."""
+    values = [tuple(str(row.get(key)) for key in given) for row in rows]
     kept: list[str] = []
     for key in keys:
         if key not in given:
-            further = [(*before, str(row.get(key))) for before, row in zip(told, rows, strict=True)]
-            if len(set(further)) > len(set(told)):
+            extended = [(*before, str(row.get(key))) for before, row in zip(values, rows, strict=True)]
+            if len(set(extended)) > len(set(values)):
                 kept.append(key)
-                told = further
+                values = extended
     return kept
 
 
 def _short(key: str) -> str:
-    """Without the group, which the last word tells: method.alpha is α, model.width is width."""
+    """Shorten a key to its last part, which is clear without the group: method.alpha is α, model.width is width."""
     before, _, last = key.removeprefix(PARTS).rpartition(".")
     last = GREEK.get(last, last)
-    return f"{before}.{last}" if key.startswith(PARTS) else last  # of a mixture: cutmix.α
+    return f"{before}.{last}" if key.startswith(PARTS) else last  # in a mixture: cutmix.α
 
 
 def _text(value: Any) -> str:

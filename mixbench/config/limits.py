@@ -1,19 +1,19 @@
-"""How many runs a caller may ask for before it counts as a slip. No Hydra."""
+"""The limit on the number of runs of one command or call, which catches mistakes. No Hydra."""
 
 import math
 
 from mixbench.core.errors import UserError
 
-LIMIT = 10_000  # runs of one command or call: more are a slip more often than a wish
+LIMIT = 10_000  # runs of one command or call; more are usually a mistake
 
 
 def check_count(number: int, limit: int | None, remedy: str = "--yes goes on") -> None:
-    """Raises UserError where a caller asks for more than `limit` runs.
+    """Raise UserError if a caller asks for more than `limit` runs.
 
-    number: of combinations.
-    limit: None: the caller has said that any number is meant.
-    remedy: how that is said.
+    number: number of combinations.
+    limit: largest number; None: the caller confirmed that any number is intended.
+    remedy: how to confirm it.
     """
     if limit is not None and number > limit:
         many = f"{number:,}" if number < 10**15 else f"about 10^{math.log10(number):.0f}"
-        raise UserError(f"these are {many} combinations, and more than {limit:,} are taken for a slip; {remedy}")
+        raise UserError(f"these are {many} combinations, more than the limit of {limit:,}; {remedy}")

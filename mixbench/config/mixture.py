@@ -1,4 +1,4 @@
-"""A mixture of methods in a configuration: which, how probable, and under `parts` the settings of each. No torch."""
+"""A mixture of methods in a configuration: the methods, their probabilities and their settings. No torch."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -10,40 +10,41 @@ from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, OF_FUNCTIONS
 from mixbench.core.registry import non_negative
 
-PARTS = "method.parts."  # begins the keys of the settings of a mixture's methods: method.parts.cutmix.alpha
+PARTS = "method.parts."  # prefix of the settings of a mixture's methods, such as method.parts.cutmix.alpha
 
 
 def is_mixture(method: Mapping[str, Any]) -> bool:
-    """Whether the group `method` of a configuration is a mixture."""
+    """Whether the config group `method` is a mixture."""
     return "parts" in method
 
 
 def sets_part(cfg: DictConfig, key: str) -> bool:
-    """Whether a key is for the methods of the configuration's mixture; which keys they have, `complete` knows."""
+    """Whether a key is for a method of the configuration's mixture. `fill_in_parts` checks that the method has it."""
     return f"{key}.".startswith(PARTS) and is_mixture(cfg.method)
 
 
 def functions(cfg: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The places in a configuration that name a function or network, (key, what stands there): groups and parts."""
+    """Yield (key, configuration) of all groups and parts of a mixture that name a function or network."""
     for group in OF_FUNCTIONS:
         node = cfg.get(group) or {}
         yield group, node
         yield from ((f"{group}.parts.{name}", part) for name, part in (node.get("parts") or {}).items())
 
 
-def complete(
+def fill_in_parts(
     method: DictConfig, known: Collection[str], of_option: Callable[[str], DictConfig], stored: bool = False
 ) -> None:
-    """Give each method of a mixture, under `parts`, all the settings of its own file; an alias by its own name.
+    """Fill in all settings of each method of a mixture from its file, under `parts`. Aliases become methods.
 
-    method: composed, with the settings under `parts` that differ from those files.
-    known: the options of the group `method`. of_option: option -> the group of its file.
-    stored: only stored runs are read (own_groups.complete).
-    Raises UserError for a method or key that there is not.
+    method: the composed config group. `parts` has the settings that differ from those files.
+    known: options of the config group `method`.
+    of_option: takes an option and returns the config group of its file.
+    stored: only stored runs are read (see own_groups.fill_in_function).
+    Raises UserError for an unknown method or key.
     """
     given = method.parts
     if not isinstance(given, DictConfig):
-        raise UserError(f"method.parts={given}: has keys, as in method.parts.cutmix.p=0.5")
+        raise UserError(f"method.parts={given}: set its keys instead, as in method.parts.cutmix.p=0.5")
     if OmegaConf.is_list(method.methods):
         for option in method.methods:
             if option not in known:
@@ -56,11 +57,11 @@ def complete(
         if name not in method.methods:
             raise unknown(f"key (method={method.name})", at, [f"{PARTS}{part}" for part in method.parts])
         if not isinstance(settings, DictConfig):
-            raise UserError(f"{at}={settings}: has keys, as in {at}.p=0.5")
+            raise UserError(f"{at}={settings}: set its keys instead, as in {at}.p=0.5")
         part = method.parts[name]
         for key, value in settings.items():
             if key in FIXED_KEYS:
-                raise UserError(f"{at}.{key}={value}: is the method's own; name methods in method.methods")
+                raise UserError(f"{at}.{key}={value}: cannot be set here; choose methods with method.methods")
             if key not in part and not own_groups.takes("method", part, str(key), stored):
                 from mixbench.config.compose_errors import unknown_key  # which needs Hydra; loading results does not
 
@@ -68,11 +69,14 @@ def complete(
             part[key] = value
 
 
-def order(method: DictConfig, at: str) -> None:
-    """Check methods and probabilities, and put them in one order: the same mixture is the same run.
+def check_and_sort(method: DictConfig, at: str) -> None:
+    """Check methods and probabilities and sort them, so that equal mixtures are the same run.
 
-    method: completed, at the key `at` of the configuration. A method of probability 0 is left out.
-    Raises UserError where they do not fit.
+    Methods with probability 0 are removed.
+
+    method: the complete config group.
+    at: its key in the configuration.
+    Raises UserError if methods or probabilities do not fit.
     """
     names, shares = method.methods, method.probabilities
     if not OmegaConf.is_list(names) or not names:
@@ -80,12 +84,14 @@ def order(method: DictConfig, at: str) -> None:
     if shares is None:
         shares = OmegaConf.create([1 / len(names)] * len(names))
     if not OmegaConf.is_list(shares) or len(shares) != len(names):
-        raise UserError(f"{at}.probabilities={shares}: must be a list of {len(names)}, one for each of {at}.methods")
+        raise UserError(
+            f"{at}.probabilities={shares}: must be a list of {len(names)} numbers, one for each of {at}.methods"
+        )
     shares = [non_negative(f"{at}.probabilities", share) for share in shares]
     if abs(sum(shares) - 1) >= 1e-6:
         raise UserError(f"{at}.probabilities={shares}: must be numbers that sum to 1")
     if len(set(names)) < len(names):
-        raise UserError(f"{at}.methods={list(names)}: each method can be named once")
+        raise UserError(f"{at}.methods={list(names)}: must name each method only once")
     used = sorted((name, share) for name, share in zip(names, shares, strict=True) if share > 0)
     if any(is_mixture(method.parts[name]) for name, _ in used):
         raise UserError(f"{at}.methods={list(names)}: a mixture cannot be part of a mixture")

@@ -1,4 +1,4 @@
-"""What each group of the configuration offers: YAML files and functions of installed packages. No torch, no Hydra."""
+"""The options of each config group: YAML files and functions of installed packages. No torch, no Hydra."""
 
 from functools import cache
 from importlib.resources import files
@@ -9,13 +9,13 @@ from mixbench.core import own_functions
 
 
 def names(group: str, config_dir: str | None = None) -> list[str]:
-    """The options of a group, the user's own folder's included."""
+    """Return the options of a group, including those in the user's own folder."""
     return list(describe(group, config_dir))
 
 
 @cache
 def shipped(group: str) -> frozenset[str]:
-    """The options of a group that come with mixbench."""
+    """Return the options of a group that come with mixbench."""
     folder = files("mixbench.configs") / group
     if not folder.is_dir():
         return frozenset()
@@ -23,7 +23,7 @@ def shipped(group: str) -> frozenset[str]:
 
 
 def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
-    """name -> the first comment of its YAML file, which says what it is."""
+    """Return option -> description. The description is the first comment of its YAML file."""
     folders = [files("mixbench.configs") / group, *([Path(config_dir) / group] if config_dir else [])]
     found: dict[str, str] = {}
     for folder in folders:
@@ -38,7 +38,7 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
 
 
 def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
-    """The options of a group that have a YAML file, the package's or in the user's own folder."""
+    """Return the options of a group that have a YAML file, in the package or in the user's own folder."""
     own = (Path(config_dir) / group).glob("*.yaml") if config_dir else ()
     return {*shipped(group), *(file.stem for file in own)}
 

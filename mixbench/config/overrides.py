@@ -1,8 +1,8 @@
-"""The words KEY=VALUE of a command: read by Hydra's grammar, paths as they stand, several values counted. No torch.
+"""Read the KEY=VALUE words of a command with Hydra's grammar, with an exception for paths and other texts. No torch.
 
-Rule for keys that take a text (TEXTS): what is in quotes, and what Hydra's grammar reads, means what Hydra says;
-anything else (blanks with parentheses, commas, `=`, `~`, letters beyond ASCII) is the text itself. A path comes first
-as it stands: `dataset.path=a,b.npz` is one file where there is one of that name, else the two files `a` and `b.npz`.
+For keys that take a text (TEXTS), a value in quotes and a value that Hydra's grammar can read have Hydra's meaning. Any
+other value (spaces with parentheses, commas, `=`, `~`, letters beyond ASCII) is the text itself. A path is first taken
+literally: `dataset.path=a,b.npz` is one file if a file of that name exists, else the two files `a` and `b.npz`.
 """
 
 import decimal
@@ -32,36 +32,36 @@ from mixbench.core.errors import UserError
 PATHS = ("dataset.path", "dataset.root", "results_dir", "out")
 TEXTS = (*PATHS, "dataset.name")
 TAKEN = (ValueType.ELEMENT, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
-# What Hydra's parser raises beside its own errors: on nesting without end, or numbers of thousands of digits.
+# Errors of Hydra's parser: its own, and Python's for very deep nesting or numbers with thousands of digits.
 UNREADABLE = (HydraException, RecursionError, ValueError, OverflowError, decimal.DecimalException)
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """The overrides; their `input_line` is what Hydra reads. Raises UserError for what is not of the form key=value."""
+    """Parse overrides; their `input_line` is the text that Hydra reads. Raises UserError if one is not KEY=VALUE."""
     return [_parsed(text) for text in overrides]
 
 
 def readable(overrides: Sequence[str]) -> list[str]:
-    """The overrides as Hydra's own program reads them. Raises UserError as `parse`."""
+    """Return the overrides as texts that Hydra's own program can read. Raises the errors of `parse`."""
     return [line_of(override) for override in parse(overrides)]
 
 
 def line_of(override: Override) -> str:
-    """What Hydra reads. Its parser gives every override a line; only one that is made by hand may have none."""
+    """Return the text that Hydra reads. Only an override that was not made by Hydra's parser could have none."""
     return cast(str, override.input_line)
 
 
 def values(override: Override, limit: int | None = LIMIT) -> list[Any]:
-    """The values that an override gives its key; one where it is no sweep. Raises UserError beyond `limit`."""
+    """Return the values of an override; one if it is not a sweep. Raises UserError if there are more than `limit`."""
     if not _several(override, limit):
         return [override.value()]
     return [value.text if isinstance(value, QuotedString) else value for value in override.sweep_iterator()]
 
 
 def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str]]:
-    """Every combination of the values of a sweep, the last override turning fastest, as Hydra's sweeper orders them.
+    """Return every combination of the values of a sweep. The last override varies fastest, as in Hydra's sweeper.
 
-    They are counted first. Raises UserError where there are more than `limit`, or none.
+    Combinations are counted before they are made. Raises UserError if there are more than `limit`, or none.
     """
     parsed = parse(overrides)
     check_count(math.prod(map(count, parsed)), limit)
@@ -76,7 +76,7 @@ def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str
 
 
 def count(override: Override) -> int:
-    """How many values an override gives its key, without making them. Raises UserError where there is none."""
+    """Count the values of an override without making them. Raises UserError if there are none."""
     if not override.is_sweep_override():
         return 1
     sweep = override.value()
@@ -84,19 +84,19 @@ def count(override: Override) -> int:
         start, stop, step = map(decimal.Decimal, _bounds(sweep))
         number = max(0, math.ceil((stop - start) / step))
     else:
-        number = len(cast(ChoiceSweep, sweep).list)  # _check_taken lets no third kind through
+        number = len(cast(ChoiceSweep, sweep).list)  # _check_supported rejects all other types
     if number == 0:
-        raise UserError(f"{override.input_line}: gives {override.key_or_group} no value")
+        raise UserError(f"{override.input_line}: has no values; list at least one")
     return number
 
 
 def _bounds(sweep: RangeSweep) -> tuple[float, float, float]:
-    """Start, stop and step. Hydra's parser gives every range both ends; only one that is made by hand may lack them."""
+    """Return start, stop and step. Only a range that was not made by Hydra's parser could lack an end."""
     return cast(float, sweep.start), cast(float, sweep.stop), sweep.step
 
 
 def text(value: Any) -> str:
-    """A value of a YAML file in the grammar of overrides, which reads it as that value."""
+    """Write a value of a YAML file in the grammar of overrides, which reads it as the same value."""
     if isinstance(value, str):
         return value if value and _reads_as(value) else quoted(value)
     return _inner(value)
@@ -109,23 +109,23 @@ def _inner(value: Any) -> str:
         return f"[{','.join(map(_inner, value))}]"
     if isinstance(value, dict):
         return f"{{{','.join(f'{key}:{_inner(inner)}' for key, inner in value.items())}}}"
-    if isinstance(value, str):  # in a list or dictionary some signs, such as a colon, mean more than they do alone
+    if isinstance(value, str):  # in a list or dictionary some characters, such as a colon, have an extra meaning
         return value if re.fullmatch(r"[\w.-]+", value, re.ASCII) and _reads_as(value) else quoted(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def quoted(value: str) -> str:
-    """A text in the grammar of overrides, whatever signs it holds."""
+    """Write any text in quotes, in the grammar of overrides."""
     return QuotedString(value, Quote.single).with_quotes()
 
 
 def home(path: str) -> str:
-    """The path with ~ replaced by the home folder, which a shell does not do behind KEY=."""
+    """Replace ~ in a path by the home folder, which a shell does not do after KEY=."""
     return os.path.expanduser(path)
 
 
-def told(error: BaseException) -> str:
-    """The first line of an error's text."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
 
 
@@ -140,19 +140,19 @@ def _parsed(word: str) -> Override:
     try:
         override = _read(line)
     except UNREADABLE as error:
-        raise UserError(f"{word!r} is not an override; write key=value, as in n=500 ({told(error)})") from error
-    _check_taken(override)
+        raise UserError(f"{word!r} is not an override; write key=value, as in n=500 ({first_line(error)})") from error
+    _check_supported(override)
     return override
 
 
-@lru_cache(maxsize=10_000)  # a sweep says the same words again and again, and the grammar takes a millisecond a word
+@lru_cache(maxsize=10_000)  # a sweep repeats the same words, and parsing a word takes a millisecond
 def _read(line: str) -> Override:
     (override,) = OverridesParser.create().parse_overrides([line])
     return override
 
 
 def _text_override(key: str, value: str) -> str:
-    """The override of a key that takes a text, in quotes where Hydra would read another text, or none at all."""
+    """Write the override of a key that takes a text, with quotes if Hydra would read another text or fail."""
     line = f"{key}={value}"
     if re.fullmatch(r"""(["']).*\1""", value, re.DOTALL):
         return line
@@ -177,7 +177,7 @@ def _text_override(key: str, value: str) -> str:
 def _exists(path: str) -> bool:
     try:
         return os.path.exists(path)
-    except ValueError:  # a character that no file system takes
+    except ValueError:  # a character that no file system allows
         return False
 
 
@@ -190,24 +190,24 @@ def _reads_as(value: str) -> bool:
     return override.value_type == ValueType.ELEMENT and override.value() == value
 
 
-def _check_taken(override: Override) -> None:
-    """Raises UserError for what Hydra's grammar knows and a run has no use for."""
+def _check_supported(override: Override) -> None:
+    """Raise UserError for syntax that Hydra's grammar has but mixbench does not support."""
     word, value = override.input_line, override.value()
     if override.type == OverrideType.DEL or override.value_type is None:
-        return  # Composer tells what may not be removed
+        return  # Composer reports that keys cannot be removed
     if override.value_type == ValueType.INTERVAL_SWEEP:
-        raise UserError(f"{word}: an interval has no end of values; list them, or use range(a,b,step)")
+        raise UserError(f"{word}: an interval has infinitely many values; list them, or use range(a,b,step)")
     several = value.list if isinstance(value, ChoiceSweep) else [value]
     ends = _bounds(value) if isinstance(value, RangeSweep) else None
     shuffled = override.is_sweep_override() and (getattr(value, "shuffle", False) or getattr(value, "tags", False))
     if override.value_type not in TAKEN or shuffled or not (ends or all(map(_plain, several))):
-        raise UserError(f"{word}: glob, tag and shuffle mean nothing here; list the values, or use range(a,b,step)")
+        raise UserError(f"{word}: glob, tag and shuffle are not supported; list the values, or use range(a,b,step)")
     if ends and (not all(map(math.isfinite, ends)) or ends[2] == 0):
-        raise UserError(f"{word}: has no end of values; list them, or use range(a,b,step) with finite numbers")
+        raise UserError(f"{word}: has infinitely many values; list them, or use range(a,b,step) with finite numbers")
 
 
 def _plain(value: Any) -> bool:
-    """Whether this is a number, a text, a truth value, null, or a list or dictionary of such."""
+    """Whether this is a number, a text, a boolean, null, or a list or dictionary of these."""
     if isinstance(value, list):
         return all(map(_plain, value))
     if isinstance(value, dict):

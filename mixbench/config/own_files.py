@@ -1,4 +1,4 @@
-"""A user's own YAML files (--config-dir), looked at before Hydra composes them. No torch, no Hydra."""
+"""Checks of a user's own YAML files (--config-dir) before Hydra composes them. No torch, no Hydra."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,14 +9,16 @@ import yaml
 from mixbench.config.options import shipped
 from mixbench.core.errors import UserError
 
-MOST_BYTES = 1_000_000  # of a file: a study of a thousand published rows has a tenth of it
-MOST_NODES = 100_000  # values of a file with all aliases written out: ten lines of aliases can stand for billions
+MOST_BYTES = 1_000_000  # limit for a file; a study with a thousand published rows has a tenth of it
+MOST_NODES = 100_000  # limit for the values of a file after aliases are expanded; ten lines can expand to billions
 
 
-def check(config_dir: Path, chosen: Sequence[str]) -> None:
-    """Look at the user's files that these choices (`group=option`) load, with those that their defaults name.
+def check_files(config_dir: Path, chosen: Sequence[str]) -> None:
+    """Check the user's files that these choices load, and the files that their defaults name.
 
-    Raises UserError for a file that is no text, no YAML, not a list of keys, or too large.
+    config_dir: folder of the user's files.
+    chosen: choices of the form `group=option`.
+    Raises UserError for a file that is not text, not YAML, not a mapping of keys, or too large.
     """
     waiting = [tuple(choice.partition("=")[::2]) for choice in chosen]
     seen: set[tuple[str, str]] = set()
@@ -26,20 +28,20 @@ def check(config_dir: Path, chosen: Sequence[str]) -> None:
         if (group, option) not in seen and path.exists():
             seen.add((group, option))
             if option in shipped(group):
-                raise UserError(f"{path}: {group}={option} comes with mixbench, which goes before; rename the file")
-            content = read(path)
+                raise UserError(f"{path}: mixbench has its own {group}={option}, which takes priority; rename the file")
+            content = read_yaml(path)
             if group == "study":
                 _check_lists(path, content.get("study"))
             waiting += list(_defaults(group, content))
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The keys of a YAML file. Raises UserError where it cannot be one of a configuration."""
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read the keys of a YAML file. Raises UserError if it cannot be a file of a configuration."""
     if not path.is_file():
         raise UserError(f"{path}: is not a file")
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path}: is larger than {MOST_BYTES:,} bytes")
+            raise UserError(f"{path}: is too large; the limit is {MOST_BYTES:,} bytes")
         content = path.read_text(encoding="utf-8")
         node = yaml.compose(content, Loader=yaml.SafeLoader)
         if node is None:
@@ -47,20 +49,20 @@ def read(path: Path) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
             raise UserError(f"{path}: must be keys with values, as in `name: cutmix`, not a single value or a list")
         if _size(node) > MOST_NODES:
-            raise UserError(f"{path}: holds more than {MOST_NODES:,} values, with all aliases written out")
+            raise UserError(f"{path}: has too many values after aliases are expanded; the limit is {MOST_NODES:,}")
         return yaml.safe_load(content)
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not a text in UTF-8") from error
+        raise UserError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except RecursionError as error:
-        raise UserError(f"{path}: is nested without end") from error
+        raise UserError(f"{path}: is nested too deeply, or contains itself") from error
     except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: is no YAML ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
 
 
 def _size(root: yaml.Node) -> int:
-    """How many values the document has once each alias is written out. Raises RecursionError for one inside itself."""
+    """Count the values of a document after aliases are expanded. Raises RecursionError if a value contains itself."""
     known: dict[int, int] = {}
 
     def size(node: yaml.Node, above: frozenset[int]) -> int:
@@ -78,7 +80,7 @@ def _size(root: yaml.Node) -> int:
 
 
 def _check_lists(path: Path, study: Any) -> None:
-    """Raises UserError where a study's rows are none, of which OmegaConf's errors do not name the key."""
+    """Raise UserError if the rows of a study are not a list of rows. OmegaConf's errors would not name the key."""
     for key in ("grids", "published"):
         rows = study.get(key) if isinstance(study, dict) else None
         if rows is not None and not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
@@ -86,7 +88,7 @@ def _check_lists(path: Path, study: Any) -> None:
 
 
 def _defaults(group: str, content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The files that a file's defaults list names, as (group, option)."""
+    """Yield (group, option) of the files in a file's defaults list."""
     listed = content.get("defaults")
     for entry in listed if isinstance(listed, list) else []:
         if isinstance(entry, str):

@@ -1,4 +1,4 @@
-"""A group whose YAML file names a user's own function: its name, file and checksum, and the keys that it takes."""
+"""Config groups whose YAML file names a user's own function: its name, file and checksum, and its keys."""
 
 import contextlib
 import re
@@ -17,15 +17,16 @@ from mixbench.core.groups import GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import is_own
 from mixbench.core.own_signatures import Own
 
-FOLDER_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # what can name a run's folder
+FOLDER_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # valid in the name of a run's folder
 
 
 @contextlib.contextmanager
 def offered_folder(known: Callable[[str], Collection[str]]) -> Iterator[Path | None]:
-    """A folder with a YAML file for each function that an installed package offers and no YAML file names yet.
+    """Yield a temporary folder with a YAML file for each function of an installed package that has no YAML file yet.
 
-    known: group -> the options that there are. Gives None where there is nothing to write; the folder goes at the end.
-    Raises UserError where two packages offer different functions under one name.
+    known: takes a group and returns its options.
+    Yields None if no file is needed. The folder is removed at the end.
+    Raises UserError if two packages offer different functions under one name.
     """
     nodes = [
         (group, entry)
@@ -47,40 +48,44 @@ def offered_folder(known: Callable[[str], Collection[str]]) -> Iterator[Path | N
 
 
 def names_function(group: str, node: DictConfig) -> bool:
-    """Whether a composed group is a user's own: its file has `function`, or the name of an entry point."""
+    """Whether a composed group names a user's own function, by its key `function` or by the name of an entry point."""
     return is_own(node) or _entry_point(group, node) is not None
 
 
-def complete(cfg: DictConfig, group: str, option: str, folder: Path | None, stored: bool) -> None:
-    """Set name, function (with the file's absolute path) and code, the checksum, of a user's own group in `cfg`.
+def fill_in_function(cfg: DictConfig, group: str, option: str, folder: Path | None, stored: bool) -> None:
+    """Set the keys name, function (with an absolute path) and code (the checksum) of a group with an own function.
 
-    option: the file that was chosen. folder: of the user's YAML files. stored: only stored runs are read, so that the
-    function's file may be gone; `code` is None then. Raises UserError where the keys do not fit.
+    cfg: the configuration, which is changed.
+    group: the config group.
+    option: the chosen option of the group.
+    folder: folder of the user's YAML files.
+    stored: only stored runs are read, so the function's file may be missing; `code` is None then.
+    Raises UserError if the keys do not fit.
     """
     node, entry = cfg[group], _entry_point(group, cfg[group])
     name = node.get("name", option)
     if "code" in node:
-        raise UserError(f"{group}={option}: code={node.code}: is the checksum that mixbench computes; leave it out")
+        raise UserError(f"{group}={option}: code={node.code}: mixbench computes this checksum; leave it out")
     if not isinstance(name, str) or not re.fullmatch(FOLDER_NAME, name):
         raise UserError(
-            f"{group}={option}: name={name}: must be of letters, digits and . _ + - alone, since it names folders; "
+            f"{group}={option}: name={name}: must have only letters, digits and . _ + -, because it names folders; "
             "rename the file"
         )
     if name in options.shipped(group):
         raise UserError(
-            f"{group}={option}: {name} is the name of one of mixbench's own; leave name out, and give the file "
-            "another name"
+            f"{group}={option}: name={name}: mixbench has its own option of this name; leave name out and rename the "
+            "file"
         )
     if is_own(node) and name != option and entry is None:
-        raise UserError(f"{group}={option}: name={name}: a file with function has its own name; leave name out")
+        raise UserError(f"{group}={option}: name={name}: must be {option}, the name of the file; leave name out")
     reference = node.function if entry is None or is_own(node) else own_functions.entry_reference(entry)
     reference = own_functions.located(reference, (folder or Path()) / group, f"{group}={option}: function")
     code = own_functions.code(reference)
     if code is None and not stored:
         own_functions.load(reference)  # says what is missing
         raise UserError(
-            f"{group}={option}: function={reference}: its module has neither a source file nor a package with a "
-            "version, so that a change of its code would not be noticed; name a function of a file, FILE.py:FUNCTION"
+            f"{group}={option}: function={reference}: its module has no source file and no package version, so a "
+            "change of its code would not be noticed; name a function in a file, FILE.py:FUNCTION"
         )
     missing = {key: value for key, value in GROUPS[group].defaults.items() if key not in node}
     for key, value in {"name": name, "function": reference, "code": code, **missing}.items():
@@ -88,10 +93,13 @@ def complete(cfg: DictConfig, group: str, option: str, folder: Path | None, stor
 
 
 def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
-    """Whether a user's own function takes a key that its YAML file does not have: an option or setting with a default.
+    """Whether a user's own function has an option or setting for a key that is not in its YAML file.
 
-    group, node: of the function. stored: as for `complete`; what cannot be known then is taken.
-    Raises UserError where the function cannot be loaded.
+    group: the config group.
+    node: its configuration.
+    key: the key, without the group.
+    stored: as for `fill_in_function`; if the function cannot be loaded then, the answer is True.
+    Raises UserError if the function cannot be loaded.
     """
     if not is_own(node):
         return False
@@ -104,14 +112,14 @@ def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
 
 
 def unknown_key(group: str, node: Mapping, key: str, parent: str) -> UserError:
-    """The error for a key that neither the YAML file nor the function has. parent: where the group stands."""
+    """Return the error for a key that neither the YAML file nor the function has. parent: the key of the group."""
     own = Own(group, node)
     choices = {*own.takes(), *GROUPS[group].defaults}
     return unknown(f"key of {own.label}", f"{parent}.{key}", [f"{parent}.{choice}" for choice in choices])
 
 
 def _entry_point(group: str, node: DictConfig) -> EntryPoint | None:
-    """The entry point that the group's `name` means; a name of mixbench's own means none."""
+    """Return the entry point with the group's `name`; None for a name of mixbench's own."""
     name = node.get("name")
     if not isinstance(name, str) or name in options.shipped(group):
         return None

@@ -43,37 +43,38 @@ class TrainConfig:
 
 @dataclass
 class StudyConfig:
-    """A list of grids over the keys of a run, and the published numbers that it is compared with.
+    """A list of grids over the keys of a run, and the published numbers with which the runs are compared.
 
-    grids: key -> value or list of values; `a,b: [[1, 2], [3, 4]]` sets two keys together, `variant: NAME` names the
-    runs of a grid. published: rows of numbers, each `method: accuracy` or `method: [accuracy, sd]` in percent beside
-    the keys that say of which runs (each with a value, or a list of such), and `rule` where it is not published_rule.
+    grids: each maps a key to a value or a list of values. `a,b: [[1, 2], [3, 4]]` sets two keys together, and
+        `variant: NAME` names the runs of a grid.
+    published: rows of published numbers. Each row has `method: accuracy` or `method: [accuracy, sd]`, in percent; the
+        keys of the runs it belongs to, each with a value or a list of values; and `rule` if it is not published_rule.
     """
 
     name: str = MISSING
     title: str = MISSING
-    source: str | None = None  # where the published numbers were read
-    protocol: str | None = None  # how they were made, as far as the source says
-    note: str | None = None  # what a reader of the tables must know
-    rule: str = "final"  # which accuracy the tables show: rules.RULES
-    rows: str = "n"  # the keys that its tables show
+    source: str | None = None  # source of the published numbers
+    protocol: str | None = None  # how they were measured, as far as the source says
+    note: str | None = None  # a note for readers of the tables
+    rule: str = "final"  # accuracy rule of the tables, from rules.RULES
+    rows: str = "n"  # keys of the rows and columns of its tables
     columns: str = "method"
-    published_rule: str | None = None  # which one the source prints
-    scale: str = "paper"  # what the settings of the file are: study.SCALES
-    scales: dict[str, dict[str, Any]] = field(default_factory=dict)  # another scale: key -> value or values in place
+    published_rule: str | None = None  # accuracy rule of the source
+    scale: str = "paper"  # scale of the settings in the file, from study.SCALES
+    scales: dict[str, dict[str, Any]] = field(default_factory=dict)  # other scale -> key -> value or values to replace
     grids: list[dict[str, Any]] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
 class Config:
-    """Every key of a run. Groups without a type are free-form: the signatures of what they name say what they take."""
+    """Every key of a run. Groups without a type accept any key; the signature of their function decides."""
 
     n: int = MISSING
     subset: str = MISSING
     subset_seed: int = MISSING
     seed: int = MISSING
-    protect: Any = MISSING  # a list of class names or numbers, or one of them
+    protect: Any = MISSING  # class names or numbers, as a list or a single value
     eval: str = MISSING
     device: str = MISSING
     precision: str = MISSING
@@ -91,9 +92,9 @@ class Config:
 
 
 def typed(cfg: DictConfig, kind: type[Part]) -> Part:
-    """A part of a configuration as its dataclass, whose attributes are plain: quick to read, and of known types.
+    """Convert a part of a configuration to its dataclass, whose attributes are typed and fast to read.
 
-    Raises OmegaConfBaseException where a value is missing, TypeError for a part of another kind.
+    Raises OmegaConfBaseException if a value is missing, and TypeError if the part has another type.
     """
     found = OmegaConf.to_object(cfg)
     if not isinstance(found, kind):

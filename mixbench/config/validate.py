@@ -1,4 +1,4 @@
-"""Checks a composed configuration and fills in what it leaves open. No torch."""
+"""Check a composed configuration and fill in missing values. No torch."""
 
 import math
 import os
@@ -20,16 +20,16 @@ SUBSETS = ("head", "random", "balanced", "disjoint")
 EVALS = ("test", "holdout", "stratified")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
-OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of train that schedule=step alone reads, with their defaults
+OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of `train` used only by schedule=step, with their defaults
 PROTOCOLS = ("small-data",)
-LARGEST = 10**9  # steps, images, pixels …: no run has more, and what allocates memory by such a number ends there
+LARGEST = 10**9  # largest number of steps, images, pixels …; protects code that allocates memory by such a number
 SEEDS = ("seed", "subset_seed")
 
 
 def validate(cfg: DictConfig) -> DictConfig:
-    """A copy in which steps and eval_every are numbers, an alias is what it stands for, classes have numbers.
+    """Return a checked copy in which steps and eval_every are numbers, aliases are replaced and classes are numbers.
 
-    Raises UserError where a value is out of range.
+    Raises UserError if a value is out of range.
     """
     cfg = cfg.copy()
     try:
@@ -37,10 +37,14 @@ def validate(cfg: DictConfig) -> DictConfig:
         missing = sorted(OmegaConf.missing_keys(cfg))
     except OmegaConfBaseException as error:
         raise UserError(f"{f'{error.full_key}: ' if error.full_key else ''}{str(error).splitlines()[0]}") from error
-    except (RecursionError, ValueError, TypeError) as error:  # ${…} that names itself, or asks what does not fit
-        raise UserError(f"a reference ${{…}} cannot be followed ({type(error).__name__})") from error
+    except (
+        RecursionError,
+        ValueError,
+        TypeError,
+    ) as error:  # ${…} that refers to itself, or to something that does not fit
+        raise UserError(f"a reference ${{…}} cannot be resolved ({type(error).__name__})") from error
     if missing:
-        raise UserError(f"{missing[0]} is not set; give {missing[0]}=VALUE")
+        raise UserError(f"{missing[0]} is not set; set {missing[0]}=VALUE")
     check_values({key: cfg[key] for key in cfg if key != "study"})
     for key in ("dataset.path", "dataset.root", "results_dir"):
         OmegaConf.update(cfg, key, _home(OmegaConf.select(cfg, key)))
@@ -56,9 +60,10 @@ def validate(cfg: DictConfig) -> DictConfig:
 
 
 def check_values(value: Any, key: str = "") -> None:
-    """Raises UserError for a number that is not finite, and a whole number beyond LARGEST (a seed: beyond 2^64).
+    """Raise UserError for a number that is not finite, and for a whole number above LARGEST, except seeds.
 
-    value: a configuration, or what stands at `key` in one.
+    value: a configuration, or a part of it.
+    key: the key of the part.
     """
     if isinstance(value, Mapping):
         for name, inner in value.items():
@@ -69,7 +74,7 @@ def check_values(value: Any, key: str = "") -> None:
     elif isinstance(value, float):
         _require(math.isfinite(value), key, value, "a finite number")
     elif isinstance(value, int) and key not in SEEDS:
-        _require(abs(value) <= LARGEST, key, value, f"at most {LARGEST:,}, as every whole number but a seed")
+        _require(abs(value) <= LARGEST, key, value, f"at most {LARGEST:,}, the limit for whole numbers")
 
 
 def _home(path: str | None) -> str | None:
@@ -77,7 +82,7 @@ def _home(path: str | None) -> str | None:
 
 
 def small_data_steps(n: int) -> int:
-    """Weight updates of the small-data report for a subset of n images (its iteration runs, and 100 epochs of 128)."""
+    """Return the number of updates for n images in the small-data report: its iteration runs, or 100 epochs of 128."""
     if n <= 100:
         return 40_000
     if n < 1000:
@@ -98,7 +103,7 @@ def _require(fits: bool, key: str, value: Any, needed: str) -> None:
 def _check_top(cfg: DictConfig) -> None:
     _require(cfg.n >= 1, "n", cfg.n, "at least 1")
     for key in SEEDS:
-        _require(0 <= cfg[key] < 2**64, key, cfg[key], "0 or more, and below 2^64, for it is half a key of Philox")
+        _require(0 <= cfg[key] < 2**64, key, cfg[key], "0 or more, and below 2^64")  # it is half of a Philox key
     _choice("subset", cfg.subset, SUBSETS)
     _choice("eval", cfg.eval, EVALS)
     _choice("precision", cfg.precision, PRECISIONS)
@@ -117,20 +122,20 @@ def _validate_dataset(cfg: DictConfig) -> None:
         re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None,
         "dataset.name",
         dataset.name,
-        "of letters, digits and . _ + - alone, since it names folders (set dataset.name)",
+        "of letters, digits and . _ + - only, because it names folders; set dataset.name",
     )
     _require(dataset.pad >= 0, "dataset.pad", dataset.pad, "0 or more")
     held = dataset.holdout
-    whole = 0 < held < 1 or (held >= 1 and float(held).is_integer())  # not inf, not nan
+    whole = 0 < held < 1 or (held >= 1 and float(held).is_integer())  # false for inf and nan
     _require(whole, "dataset.holdout", held, "a share above 0 and below 1, or a whole number of images")
     if cfg.eval == "stratified" and cfg.subset == "disjoint":
         raise UserError(
-            "subset=disjoint eval=stratified: each subset_seed holds out other images, so the subsets would share "
+            "subset=disjoint eval=stratified: each subset_seed holds out different images, so the subsets would share "
             "images; use eval=holdout or eval=test, or subset=balanced"
         )
     for key in ("mean", "std"):
         if (dataset.mean is None) != (dataset.std is None):
-            raise UserError("dataset.mean and dataset.std go together: give both, or null for both")
+            raise UserError("dataset.mean and dataset.std must be set together: set both, or both to null")
         if dataset[key] is not None:
             _require(len(dataset[key]) in (1, 3), f"dataset.{key}", dataset[key], "one number for each channel")
     if dataset.std is not None:
@@ -141,22 +146,22 @@ def _validate_dataset(cfg: DictConfig) -> None:
 
 
 def _name_of(path: str) -> str:
-    """The archive's file name without .npz, and with - for what cannot stand in the name of a folder."""
+    """Return the archive's file name without .npz, with - in place of characters that folder names cannot have."""
     name = re.sub(r"\.npz$", "", re.split(r"[/\\]", path)[-1])
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).lstrip("._+-")
 
 
 def _validated_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any]:
-    """Check what λ and p are drawn from; β = null becomes α, and α = β = 0, which mixes nothing, the baseline.
+    """Check the settings of a method's draws. beta=null becomes alpha; alpha = beta = 0 becomes the baseline.
 
-    at: where `method` stands in the configuration.
+    at: the key of `method` in the configuration.
     """
     given = {key: method[key] for key in draw_settings.DEFAULTS if key in method}
     settings = draw_settings.checked(given, f"{at}.")
     for key, value in settings.items():
-        OmegaConf.update(method, key, value, force_add=True)  # a user's own file may leave beta out
+        OmegaConf.update(method, key, value, force_add=True)  # beta is missing in some of the users' own files
     if mixture.is_mixture(method):
-        mixture.order(method, at)
+        mixture.check_and_sort(method, at)
         parts = {name: _validated_method(part, f"{at}.parts.{name}") for name, part in method.parts.items()}
         if all(part["name"] == baseline.BASELINE for part in parts.values()):
             return baseline.METHOD
@@ -165,7 +170,7 @@ def _validated_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any
 
 
 def _validate_protect(cfg: DictConfig) -> None:
-    """Names become numbers, in one order. Without mixing there is nothing to protect from: the baseline is shared."""
+    """Turn class names into sorted numbers. For the baseline the list is empty, since nothing is mixed."""
     given = [] if cfg.protect is None else cfg.protect if OmegaConf.is_list(cfg.protect) else [cfg.protect]
     numbers = sorted({_class_number(value, cfg.dataset.classes) for value in given})
     cfg.protect = [] if cfg.method.name == baseline.BASELINE else numbers
@@ -175,11 +180,11 @@ def _class_number(value: Any, names: Sequence[str] | None) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if not isinstance(value, str):
-        raise UserError(f"protect: {value} is no class; give names, or numbers from 0, as in protect=[0,2]")
+        raise UserError(f"protect: {value} is not a class; use names, or numbers from 0, as in protect=[0,2]")
     if names is None:
         raise UserError(
-            f"protect: {value!r} names no class, since dataset.classes is null; give numbers, or "
-            "dataset.classes=[a,b], the names in the order of the labels"
+            f"protect: {value!r} is not a known class, because dataset.classes is null; use numbers, or set "
+            "dataset.classes=[a,b] to the names in the order of the labels"
         )
     if value not in names:
         raise unknown("class in protect", value, names)
@@ -203,7 +208,7 @@ def _check_schedule(train: DictConfig) -> None:
     for key, default in OF_STEP.items():
         if train.schedule != "step" and train[key] != default:
             raise UserError(
-                f"train.{key}={train[key]}: train.schedule={train.schedule} has no steps; use train.schedule=step"
+                f"train.{key}={train[key]}: has no effect with train.schedule={train.schedule}; use train.schedule=step"
             )
 
 
@@ -218,8 +223,8 @@ def _validate_train(cfg: DictConfig) -> None:
         raise UserError("train.nesterov=true needs train.momentum above 0")
     if train.steps is not None and train.epochs is not None:
         raise UserError(
-            f"train.steps={train.steps} and train.epochs={train.epochs:g} both say how long to train; give one "
-            "(train.steps=null takes the epochs)"
+            f"train.steps={train.steps} and train.epochs={train.epochs:g} cannot both be set; set only one "
+            "(train.steps=null uses the epochs)"
         )
     if train.epochs is not None:
         steps = int(min(train.epochs * cfg.n, 2.0 * LARGEST * train.batch_size) // train.batch_size)
@@ -232,7 +237,7 @@ def _validate_train(cfg: DictConfig) -> None:
         train.steps = max(1, steps)
     elif train.steps is None:
         if train.protocol is None:
-            raise UserError("how long to train is not set; give train.steps=NUMBER or train.epochs=NUMBER")
+            raise UserError("the length of training is not set; set train.steps=NUMBER or train.epochs=NUMBER")
         _choice("train.protocol", train.protocol, PROTOCOLS)
         train.steps = small_data_steps(cfg.n)
     _require(train.steps >= 1, "train.steps", train.steps, "at least 1")

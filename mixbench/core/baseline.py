@@ -1,4 +1,4 @@
-"""The baseline: the method that every other is compared with, and that a method which mixes nothing is."""
+"""The baseline: the method that all others are compared with. A method that never mixes is identical to it."""
 
 BASELINE = "none"  # configs/method/none.yaml
-METHOD = {"name": BASELINE, "version": 1}  # its group `method`, validated
+METHOD = {"name": BASELINE, "version": 1}  # the validated config group `method` of the baseline

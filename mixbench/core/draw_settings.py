@@ -1,4 +1,4 @@
-"""The settings of a method's draws, alpha, beta, p and per_sample: their defaults, and what values they can have."""
+"""The settings of a method's draws (alpha, beta, p and per_sample): their defaults and their valid values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,16 +7,17 @@ from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
 from mixbench.core.registry import non_negative
 
-# Setting -> its value where neither a user's own file nor the command gives one; beta None: as alpha.
+# The value of each setting if neither a user's own file nor the command sets it. beta=None means the value of alpha.
 DEFAULTS: Mapping[str, Any] = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
 
 
 def checked(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings as numbers; where there is alpha, beta is alpha unless it is given.
+    """Check the settings of draws and convert them to numbers.
 
-    settings: some of DEFAULTS.
-    prefix: what stands before their names in messages, such as `method.`.
-    Returns them; alpha and beta are both above 0, or both 0, with which nothing is mixed.
+    settings: a subset of DEFAULTS.
+    prefix: text before each name in messages, such as `method.`.
+    Returns the settings. If alpha is among them, beta is too; its default is alpha. Both are above 0, or both are 0,
+        which means that nothing is mixed.
     Raises UserError for a value out of range.
     """
     found = dict(settings)
@@ -33,12 +34,12 @@ def checked(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         found["beta"] = found["alpha"]
     if (found["alpha"] == 0) != (found["beta"] == 0):
         raise UserError(
-            f"{prefix}alpha={found['alpha']:g} {prefix}beta={found['beta']:g}: no Beta distribution has exactly one of "
-            f"the two 0; with both 0 nothing is mixed, as with method={BASELINE}"
+            f"{prefix}alpha={found['alpha']:g} {prefix}beta={found['beta']:g}: must be both above 0, or both 0 for no "
+            f"mixing (the same as method={BASELINE})"
         )
     return found
 
 
 def mix_nothing(settings: Mapping[str, Any]) -> bool:
-    """Whether λ is always 1. settings: checked."""
+    """Whether these checked settings mean that λ is always 1, so nothing is mixed."""
     return "alpha" in settings and settings["alpha"] == settings["beta"] == 0

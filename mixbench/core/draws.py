@@ -1,11 +1,12 @@
 """The random decisions of training, drawn on the host as plain arrays: a pure function of (seed, step).
 
 The device only executes a plan, so CPU and GPU take the same decisions and a killed run resumes exactly. Each kind of
-decision has a random stream of its own (Purpose): equal seeds give all methods the same batches, crops and flips, and
-paired differences between methods are sharp. λ comes from one uniform number by the inverse of Beta's distribution
-function, so λ of the same step also moves smoothly with α: a sweep over α compares like with like.
+decision has its own random stream (Purpose). Equal seeds therefore give all methods the same batches, crops and flips,
+which makes paired differences between methods precise. λ is computed from one uniform number by the inverse of the Beta
+distribution function, so λ of a given step changes smoothly with α: a sweep over α compares like with like.
 
-A mixing method declares the draws that it wants, names of DRAWS; an augmentation has keyword parameters of these names.
+A mixing method declares the draws it needs by their names in DRAWS. An augmentation asks for a draw by having a keyword
+parameter of that name.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,18 +19,24 @@ from scipy.special import betaincinv, ndtri
 from mixbench.core import random_words
 from mixbench.core.random_words import Purpose
 
-UNIFORMS = 32  # numbers for each image's augmentation: more than any needs
-ATTEMPTS = 10  # at a rectangle that fits the image, as torchvision's RandomErasing and RandomResizedCrop
+UNIFORMS = 32  # uniform numbers per image for augmentation; no augmentation needs more
+ATTEMPTS = 10  # tries to find a rectangle that fits the image, as in torchvision's RandomErasing and RandomResizedCrop
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to draw for each step.
 
-    seed: of the run. n: images in the subset. batch_size, height, width: of a batch.
-    draws: names from DRAWS. alpha, beta: λ ~ Beta(alpha, beta). p: probability of mixing a batch.
-    per_sample: whether λ and places are drawn for each image, not for the batch. pad: pixels that a crop may shift by.
-    protected: bool [n], images of the subset that are never mixed and never serve as partners; None: there are none.
+    seed: seed of the run.
+    n: number of images in the subset.
+    batch_size: images in a batch, B.
+    height, width: size of the images in pixels.
+    draws: names from DRAWS.
+    alpha, beta: λ ~ Beta(alpha, beta).
+    p: probability of mixing a batch.
+    per_sample: draw λ and places for each image instead of once for the batch.
+    pad: largest shift of a crop, in pixels.
+    protected: bool [n], images of the subset that are never mixed and never serve as partners. None: no such images.
     """
 
     seed: int
@@ -46,22 +53,25 @@ class Plan:
     protected: np.ndarray | None = None
 
     def steps(self, first: int, count: int) -> dict[str, np.ndarray]:
-        """The decisions of steps first … first + count - 1: `index` int64 [count, B] and each draw [count, B, …]."""
+        """Return the decisions of the steps first … first + count - 1.
+
+        The result has `index`, int64 [count, B], and one array [count, B, …] for each draw.
+        """
         return {"index": order(self, first, count)} | self.drawn(first, count)
 
     def drawn(self, first: int, count: int) -> dict[str, np.ndarray]:
-        """As `steps`, without the index."""
+        """Return the same as `steps`, without `index`."""
         return {name: DRAWS[name](self, first, count) for name in self.draws}
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A kind of decision that a function can ask for by its name.
+    """A kind of random decision that a function can ask for by name.
 
-    purpose: its random stream, which no other draw has.
-    settings: the attributes of a plan that it reads and that a method's YAML file sets.
-    groups: the config groups whose functions can ask for it.
-    function: (plan, purpose, first, count) -> an array [count, …].
+    purpose: the random stream of this draw. No other draw uses it.
+    settings: attributes of a plan that the draw reads and that a method's YAML file sets.
+    groups: config groups whose functions can ask for the draw.
+    function: takes (plan, purpose, first, count) and returns an array [count, …].
     """
 
     purpose: Purpose
@@ -73,43 +83,44 @@ class Draw:
         return self.function(plan, self.purpose, first, count)
 
 
-DRAWS: dict[str, Draw] = {}  # name -> draw: all that functions can ask for
+DRAWS: dict[str, Draw] = {}  # every draw that functions can ask for, by name
 
 
 def draw(
     purpose: Purpose, settings: tuple[str, ...] = (), groups: tuple[str, ...] = ("method",)
 ) -> Callable[[Callable[..., np.ndarray]], Draw]:
-    """Enter a function into DRAWS under its name. Raises ValueError for a name or purpose that is taken."""
+    """Register a function in DRAWS under its own name. Raises ValueError if the name or the purpose is already used."""
 
-    def enter(function: Callable[..., np.ndarray]) -> Draw:
+    def register(function: Callable[..., np.ndarray]) -> Draw:
         name = function.__name__
         if name in DRAWS or any(other.purpose == purpose for other in DRAWS.values()):
-            raise ValueError(f"draw {name!r}: its name or its purpose {purpose.name} is another draw's")
+            raise ValueError(f"draw {name!r}: another draw already uses this name or the purpose {purpose.name}")
         DRAWS[name] = Draw(purpose, settings, groups, function)
         return DRAWS[name]
 
-    return enter
+    return register
 
 
 def draws_for(group: str) -> tuple[str, ...]:
-    """The names of the draws that functions of a config group can ask for."""
+    """Return the names of the draws that functions of a config group can ask for."""
     return tuple(name for name, one in DRAWS.items() if group in one.groups)
 
 
 def settings_read_by(names: Iterable[str]) -> set[str]:
-    """The settings that these draws read."""
+    """Return the settings that the named draws read."""
     return {setting for name in names for setting in DRAWS[name].settings}
 
 
 def order(plan: Plan, first: int, count: int) -> np.ndarray:
-    """int64 [count, B]: which images of the subset. Consecutive permutations of it, cut into exactly B images.
+    """int64 [count, B]: which images of the subset each batch holds.
 
-    A batch wraps over the end of a permutation, so every step has the same shape also where n < B.
+    Consecutive permutations of the subset are cut into batches of exactly B images. A batch may run past the end of one
+    permutation into the next, so every step has the same shape, even if n < B.
     """
     return _order(plan.seed, plan.n, plan.batch_size, first, count).copy()
 
 
-@lru_cache(maxsize=1)  # protected images are looked up for every draw, and a permutation of 50,000 takes milliseconds
+@lru_cache(maxsize=1)  # every draw looks up the protected images, and a permutation of 50,000 takes milliseconds
 def _order(seed: int, n: int, batch_size: int, first: int, count: int) -> np.ndarray:
     start, stop = first * batch_size, (first + count) * batch_size
     first_epoch, last_epoch = start // n, (stop - 1) // n
@@ -119,7 +130,7 @@ def _order(seed: int, n: int, batch_size: int, first: int, count: int) -> np.nda
 
 @draw(Purpose.SHIFT, groups=("method", "augment"))
 def shift(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """int64 [count, B, 2]: top and left edge of each crop in the padded image, uniform in 0 … 2 pad."""
+    """int64 [count, B, 2]: top and left edge of each crop in the padded image, in pixels, uniform in 0 … 2·pad."""
     u = random_words.uniform(plan.seed, purpose, first, count, 2 * plan.batch_size)
     return (u * (2 * plan.pad + 1)).astype(np.int64).reshape(count, plan.batch_size, 2)
 
@@ -132,7 +143,7 @@ def mirror(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 
 @draw(Purpose.UNIFORMS, groups=("method", "augment"))
 def uniforms(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float64 [count, B, 32]: uniform numbers from which an augmentation makes its decisions about each image."""
+    """float64 [count, B, 32]: uniform numbers in (0, 1) that an augmentation uses for its decisions on each image."""
     drawn = random_words.uniform(plan.seed, purpose, first, count, UNIFORMS * plan.batch_size)
     return drawn.reshape(count, plan.batch_size, UNIFORMS)
 
@@ -147,7 +158,7 @@ def partner(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
         return random_words.permutations(plan.seed, purpose, first, count, plan.batch_size)
     keys = random_words.words(plan.seed, purpose, first, count, plan.batch_size)
     protected = _protected(plan, first, count)
-    # Both sorts put the protected last and in their own order; the others meet in a random one.
+    # Both sorts place the protected images last, in their original order. The others are matched in random order.
     places = np.argsort(protected, axis=1, kind="stable")
     keys[protected] = np.iinfo(np.uint64).max
     pi = np.empty_like(places)
@@ -157,20 +168,20 @@ def partner(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 
 @draw(Purpose.APPLIED, settings=("p",))
 def applied(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """bool [count, B]: whether the method is applied: to the batch with probability p, to a protected image never."""
+    """bool [count, B]: whether the method is applied. The batch has one chance p; protected images are always False."""
     coin = random_words.uniform(plan.seed, purpose, first, count, 1) < plan.p
     return np.repeat(coin, plan.batch_size, axis=1) & ~_protected(plan, first, count)
 
 
 @draw(Purpose.CHOSEN, settings=("p", "per_sample"))
 def chosen(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """bool [count, B]: as `applied`, but with per_sample each image has its own chance p."""
+    """bool [count, B]: like `applied`, except that with per_sample each image has its own chance p."""
     return (_scoped(plan, purpose, first, count) < plan.p) & ~_protected(plan, first, count)
 
 
 @draw(Purpose.LAMBDA, settings=("alpha", "beta", "p", "per_sample"))
 def lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float64 [count, B]: λ ~ Beta(α, β), the share of the image itself; 1 where it is not mixed."""
+    """float64 [count, B]: λ ~ Beta(α, β), the image's own share; 1 for an image that is not mixed."""
     u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
     drawn = betaincinv(plan.alpha, plan.beta, u)
     return np.where(applied(plan, first, count), drawn, 1.0)
@@ -185,28 +196,32 @@ def centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 
 @draw(Purpose.SIZE, settings=("per_sample",))
 def size(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float64 [count, B]: where a size lies between the bounds that the method sets, uniform in (0, 1)."""
+    """float64 [count, B]: position of a size between the method's bounds (0 lower, 1 upper), uniform in (0, 1)."""
     return _scoped(plan, purpose, first, count)
 
 
 @draw(Purpose.PLACE, settings=("per_sample",))
 def place(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float64 [count, B, 2]: where a rectangle lies between top and bottom, left and right; uniform in (0, 1)."""
+    """float64 [count, B, 2]: position of a rectangle, from top to bottom and from left to right, uniform in (0, 1)."""
     return _scoped(plan, purpose, first, count, 2)
 
 
 @draw(Purpose.ATTEMPTS, settings=("per_sample",))
 def attempts(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float64 [count, B, 10, 2]: area and aspect ratio of ten rectangles, of which the first that fits is used."""
+    """float64 [count, B, 10, 2]: uniform numbers in (0, 1) for the area and aspect ratio of ten rectangles.
+
+    The method uses the first rectangle that fits.
+    """
     drawn = _scoped(plan, purpose, first, count, 2 * ATTEMPTS)
     return drawn.reshape(count, plan.batch_size, ATTEMPTS, 2)
 
 
 @draw(Purpose.NOISE, settings=("per_sample",))
 def noise(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float32 [count, M, H, W // 2 + 1, 2]: standard normal numbers for M masks, B of them with per_sample, else 1.
+    """float32 [count, M, H, W // 2 + 1, 2]: standard normal noise for M masks.
 
-    The two parts of complex noise on the half spectrum of an image.
+    M is B with per_sample, else 1. The last axis holds the real and imaginary parts of complex noise on the half
+    spectrum of an image.
     """
     masks = plan.batch_size if plan.per_sample else 1
     shape = (masks, plan.height, plan.width // 2 + 1, 2)
@@ -216,34 +231,34 @@ def noise(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 
 @draw(Purpose.COIN, settings=("per_sample",))
 def coin(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """bool [count, B]: a fair coin."""
+    """bool [count, B]: a fair coin toss."""
     return _scoped(plan, purpose, first, count) < 0.5
 
 
 @draw(Purpose.LAYER)
 def layer(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float64 [count, B]: which of the method's layers mixes, as a place in their list, in (0, 1)."""
+    """float64 [count, B]: which of the method's layers mixes, as a position in (0, 1) along their list."""
     drawn = random_words.uniform(plan.seed, purpose, first, count, 1)
     return np.repeat(drawn, plan.batch_size, axis=1)
 
 
 @draw(Purpose.CHOICE, settings=("p", "per_sample"))
 def choice(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
-    """float64 [count, B]: which method of a mixture, as a place in the sum of their probabilities, which is 1.
+    """float64 [count, B]: which method of a mixture is used, as a position along their cumulative probabilities.
 
-    With probability 1 - p it is above 1: no method at all.
+    These probabilities sum to 1. With probability 1 - p the value is above 1, which means no method.
     """
     with np.errstate(divide="ignore"):
         return _scoped(plan, purpose, first, count) / plan.p
 
 
 def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) -> np.ndarray:
-    """float64 [count, B, *size], uniform in (0, 1): drawn for each image with per_sample, else for the batch."""
+    """float64 [count, B, *size], uniform in (0, 1): drawn for each image with per_sample, else once for the batch."""
     images = plan.batch_size if plan.per_sample else 1
     u = random_words.uniform(plan.seed, purpose, first, count, images * int(np.prod(size, dtype=int)))
     return np.broadcast_to(u.reshape(count, images, *size), (count, plan.batch_size, *size)).copy()
 
 
 def _protected(plan: Plan, first: int, count: int) -> np.ndarray:
-    """bool: which images of each batch are protected, [count, B]; False where none are."""
+    """bool [count, B]: which images of each batch are protected; a single False if the plan protects none."""
     return np.array(False) if plan.protected is None else plan.protected[order(plan, first, count)]

@@ -1,24 +1,29 @@
-"""A mistake of the user's, told in one line: what is wrong, the value, the choices, the nearest spelling."""
+"""Errors caused by the user, reported in one line: what is wrong, the value, the choices, the nearest spelling."""
 
 import difflib
 from collections.abc import Iterable
 
-LONGEST_WORD, LONGEST_LINE = 200, 2000  # characters of a message: a value may be any number of them
+LONGEST_WORD, LONGEST_LINE = 200, 2000  # limits of a message in characters, since values can have any length
 
 
 class UserError(Exception):
-    """A mistake of the user's. The command line prints it as one line and exits with 2; nothing was written."""
+    """A mistake by the user. The command line prints it as one line and exits with status 2; nothing was written."""
 
 
 class CannotWrite(OSError):
-    """A file or folder that could not be written or removed, and why: the disk is full, say. Exits with 1."""
+    """A file or folder could not be written or removed, for example because the disk is full. Exit status 1."""
 
     def __str__(self) -> str:
         return f"{self.filename}: cannot be written ({self.strerror})"
 
 
 def unknown(kind: str, value: object, choices: Iterable[str]) -> UserError:
-    """The error for a name that is not among `choices`, with the nearest of them."""
+    """Return the error for a name that is not one of the choices.
+
+    kind: what the name stands for, such as `method`.
+    value: the unknown name.
+    choices: the valid names; the message lists them and suggests the nearest one.
+    """
     choices = sorted(choices)
     nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
@@ -26,18 +31,18 @@ def unknown(kind: str, value: object, choices: Iterable[str]) -> UserError:
 
 
 def one_line(text: str) -> str:
-    """A message on one line, of characters that every terminal takes, long values cut in the middle of themselves."""
+    """Return a message as one printable line. Long values and long lines are shortened in the middle."""
     words = [_cut(word, LONGEST_WORD) for word in text.split()]
     return _cut(printable(" ".join(words)), LONGEST_LINE)
 
 
 def printable(text: str) -> str:
-    """In characters that every terminal takes: names of folders and values may be anything."""
+    """Escape characters that a terminal cannot print; folder names and values can contain any character."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _cut(text: str, longest: int) -> str:
-    """The beginning and the end of a text: a key stands at the one, what to do about it at the other."""
+    """Keep the beginning and the end of a long text: the key is at the beginning, the remedy at the end."""
     return text if len(text) <= longest else f"{text[: longest * 3 // 4]}…{text[-longest // 4 :]}"

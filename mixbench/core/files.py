@@ -1,4 +1,4 @@
-"""Files: read only where they are files of a bearable size, written whole or not at all. No torch."""
+"""Safe file access: reads only regular files of a limited size, writes a file completely or not at all. No torch."""
 
 import contextlib
 import errno
@@ -19,12 +19,12 @@ import yaml
 
 from mixbench.core.errors import CannotWrite, UserError
 
-LARGEST_TEXT = 2**26  # bytes of a history, or of another text that is read whole
-LARGEST_JSON = 2**23  # in memory it takes up to 30 times as much; the metrics of 100,000 classes are a quarter of it
-LARGEST_YAML = 2**20  # PyYAML reads some 100 kB a second
-# The disk is full, broken or may only be read: nobody's mistake, and the next file fares no better.
+LARGEST_TEXT = 2**26  # bytes; limit for a history or another text that is read completely
+LARGEST_JSON = 2**23  # bytes; takes up to 30 times as much in memory. Metrics of 100,000 classes need a quarter of it
+LARGEST_YAML = 2**20  # characters; PyYAML reads about 100 kB per second
+# The disk is full, broken or read-only. This is not the user's mistake, and writing another file would fail too.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
-# What a write leaves where its process is killed: `.NAME.PROCESS.RANDOM.mixbench`, and once `.NAME.PROCESS`.
+# Files left behind if the process is killed while it writes: `.NAME.PROCESS.RANDOM.mixbench`, formerly `.NAME.PROCESS`.
 TEMPORARY = re.compile(
     r"\..*\.(?P<process>\d+)\.[0-9a-f]{8}\.mixbench|\..+\.(?:csv|html|json|md|npz|png|pt|svg|yaml|zip)\.(?P<old>\d+)"
 )
@@ -34,7 +34,7 @@ TEMPORARY = re.compile(
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading. Raises OSError, and ValueError where it is none: a FIFO would be waited for for ever."""
+    """Open a regular file for reading. Raises OSError, and ValueError for anything else: a FIFO could block forever."""
     try:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
@@ -51,32 +51,32 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
-    """Raises OSError, and ValueError where it is no file or larger than `most` bytes."""
+    """Read a file. Raises OSError, and ValueError if it is not a regular file or has more than `most` bytes."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise ValueError(f"{os.path.basename(path)} has {size:,} bytes, more than any such file")
+            raise ValueError(f"{os.path.basename(path)} has {size:,} bytes; at most {most:,} are read")
         return file.read()
 
 
 def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
-    """As read_bytes; ValueError also where it is no UTF-8."""
+    """Read a UTF-8 text file. Raises the errors of read_bytes, and ValueError if the text is not UTF-8."""
     return read_bytes(path, most).decode("utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises OSError, and ValueError where the file is not a JSON object."""
+    """Read a JSON object from a file. Raises OSError, and ValueError if the file does not hold a JSON object."""
     try:
         value = json.loads(read_text(path, LARGEST_JSON))
     except RecursionError as error:
-        raise ValueError(f"{path.name} is nested too deep") from error
+        raise ValueError(f"{path.name} is nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path.name} is not a JSON object")
     return value
 
 
 class _WithoutAliases(yaml.SafeLoader):
-    """A few lines of aliases stand for billions of values; no file that mixbench wrote has any."""
+    """Rejects aliases: a few lines of them can expand to billions of values. mixbench never writes any."""
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -85,13 +85,13 @@ class _WithoutAliases(yaml.SafeLoader):
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text that mixbench wrote. Raises ValueError where it is none, or too large."""
+    """Return the value of a YAML text that mixbench wrote. Raises ValueError if it is not YAML or is too large."""
     if len(text) > LARGEST_YAML:
         raise ValueError("it is too large")
     try:
         return yaml.load(text, _WithoutAliases)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError("it is no YAML") from error
+        raise ValueError("it is not valid YAML") from error
 
 
 # Writing
@@ -99,7 +99,7 @@ def parse_yaml(text: str) -> Any:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise CannotWrite, which names the file or folder, in place of an OSError."""
+    """Turn an OSError into CannotWrite, which names the file or folder."""
     try:
         yield
     except CannotWrite:
@@ -117,19 +117,25 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
-    """Write a file whole or not at all: fill a temporary one beside it, flush it to the disk, rename it.
+    """Write a file completely or not at all.
 
-    Raises CannotWrite, and what `fill` raises.
+    A temporary file in the same folder is filled, flushed to the disk and then renamed.
+    path: the file to write.
+    fill: writes the content to an open binary file.
+    Raises CannotWrite, and whatever `fill` raises.
     """
     with _temporary(path, fill) as temporary, writing(path):
         os.replace(temporary, path)
 
 
 def write_all(contents: Mapping[Path, str | bytes], without: Iterable[Path] = ()) -> list[Path]:
-    """Write files that belong together, with their folders: all are on the disk before the first gets its name.
+    """Write files that belong together, and create their folders.
 
-    Where one cannot be written all old files stay. without: files that go when the new ones are there. Returns the
-    paths that were written. Raises CannotWrite.
+    All contents are on the disk before the first file gets its name. If one cannot be written, all old files stay.
+    contents: path -> content of the file.
+    without: files to delete once the new ones are in place.
+    Returns the paths that were written.
+    Raises CannotWrite.
     """
     with contextlib.ExitStack() as stack:
         temporaries = []
@@ -149,13 +155,13 @@ def write_all(contents: Mapping[Path, str | bytes], without: Iterable[Path] = ()
 
 
 class _Target(io.FileIO):
-    """Keeps the reason why it could not be written: torch raises one of its own, which does not tell it."""
+    """A file that remembers why writing to it failed; torch raises its own error, which hides the reason."""
 
     failure: OSError | None = None
     given_up = False
 
     def write(self, data: Any) -> int:
-        if self.given_up:  # closing a buffer would write the rest of it
+        if self.given_up:  # closing the buffer would write the rest of its content
             return len(data)
         try:
             return os.write(self.fileno(), data)
@@ -166,7 +172,7 @@ class _Target(io.FileIO):
 
 @contextmanager
 def _temporary(path: Path, fill: Callable[[BinaryIO], Any]) -> Iterator[Path]:
-    """A filled file beside `path`, on the disk; the body may rename it, and else it is removed."""
+    """Yield a filled temporary file in the folder of `path`, flushed to the disk. It is removed unless renamed."""
     temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.mixbench")
     try:
         with writing(path):
@@ -192,14 +198,14 @@ def _fill(path: Path, target: _Target, fill: Callable[[BinaryIO], Any]) -> None:
                 raise
             with writing(path):
                 raise target.failure from None
-        if target.failure is not None:  # `fill` went on without what could not be written
+        if target.failure is not None:  # `fill` ignored the failed write
             with writing(path):
                 raise target.failure
 
 
 @contextmanager
 def folder_for(path: Path) -> Iterator[None]:
-    """Make the folder of a file, with those above it; what was made goes again where the body fails."""
+    """Create the folder of a file and its parents. Folders created here are removed again if the body fails."""
     missing = [folder for folder in path.parents if not folder.is_dir()]
     made = []
     try:
@@ -210,16 +216,17 @@ def folder_for(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         for folder in reversed(made):
-            with contextlib.suppress(OSError):  # it may hold other files meanwhile
+            with contextlib.suppress(OSError):  # other files may have been added in the meantime
                 folder.rmdir()
         raise
 
 
 def check_writable(folder: Path, key: str) -> None:
-    """Try whether files can be written below `folder`, which need not be there; leaves nothing behind.
+    """Check that files can be written below a folder, which need not exist yet. Leaves nothing behind.
 
-    key: the option that names the folder. Raises UserError where it names no such place, CannotWrite where the disk is
-    full or broken.
+    folder: the folder to check.
+    key: the option that names the folder, for messages.
+    Raises UserError if files cannot be written there, and CannotWrite if the disk is full or broken.
     """
     try:
         existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -234,7 +241,7 @@ def check_writable(folder: Path, key: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; of a link the link alone. Raises CannotWrite."""
+    """Remove a file, or a folder and its contents. Of a link, only the link is removed. Raises CannotWrite."""
     with writing(path):
         if os.path.islink(path) or not os.path.isdir(path):
             path.unlink(missing_ok=True)
@@ -242,23 +249,23 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
 
 
-# What killed processes left
+# Temporary files of killed processes
 
 
 def writer(name: str) -> int | None:
-    """The number of the process that made the temporary file of this name; None where it is no such file."""
+    """Return the id of the process that made the temporary file of this name; None for any other file."""
     fits = TEMPORARY.fullmatch(name)
     return None if fits is None else int(fits["process"] or fits["old"])
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of that number runs on this machine; True where the system does not tell."""
+    """Whether a process with this id runs on this machine; True if the system does not tell."""
     if os.name != "posix":
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # another user's
+    except OSError:  # the process belongs to another user
         return True
     return True

@@ -1,6 +1,7 @@
-"""The config groups: what each is called, and what mixbench itself knows about its options.
+"""The config groups: their names, and what mixbench itself knows about their options.
 
-All other lists of groups follow from GROUPS. The options of a group are the YAML files in configs/<group>.
+GROUPS is the only list of groups; all others are derived from it. The options of a group are the YAML files in
+configs/<group>.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,14 @@ from typing import Any
 class Group:
     """A config group.
 
-    listed: what `mixbench list` calls its options; None: it does not list them.
+    listed: heading of its options in `mixbench list`. None: they are not listed.
 
-    Of a group whose files name a function:
-    own_keys: the keys of a file that are not options of its function.
-    defaults: own key -> its value where a user's own file leaves it out.
-    optional_keys: further keys that are not options of a function, in some of the files.
-    batch: what the function is called with, by position.
-    entry_points: the entry points by which an installed package offers functions.
+    The other fields are for groups whose files name a function:
+    own_keys: keys that every file has and that are not options of its function.
+    defaults: own key -> the value used if a user's own file leaves the key out.
+    optional_keys: keys that only some files have and that are not options of a function.
+    batch: names of the function's positional arguments.
+    entry_points: entry point group through which an installed package offers functions.
     """
 
     listed: str | None = None
@@ -31,11 +32,11 @@ class Group:
 
     @property
     def kept_keys(self) -> tuple[str, ...]:
-        """All keys that a user's own function does not get: its options cannot have these names."""
+        """Keys that are never passed to a user's own function, so its options cannot have these names."""
         return (*self.own_keys, *self.optional_keys, *OWN_FUNCTION_KEYS)
 
 
-OWN_FUNCTION_KEYS = ("function", "code")  # of a file that names a user's own function: where it is, its checksum
+OWN_FUNCTION_KEYS = ("function", "code")  # the location and the checksum of a user's own function
 GROUPS = {
     "dataset": Group(listed="datasets"),
     "method": Group(

@@ -1,11 +1,11 @@
-"""What the system tells about its processor. No torch."""
+"""The name of the processor. No torch."""
 
 import platform
 from pathlib import Path
 
 
 def cpu_name() -> str:
-    """The processor's own name where the system tells it, as /proc/cpuinfo on Linux."""
+    """Return the model name of the processor, from /proc/cpuinfo on Linux, else from the platform module."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -1,11 +1,12 @@
-"""How much memory is free, so that what needs more is refused before it takes any. No torch."""
+"""The amount of free memory, so that work that needs more can be refused before it starts. No torch."""
 
 import contextlib
 import os
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
-# Of a container, in cgroup version 2 and 1: its folder, the limit, what is used, and what of that is cache to be freed.
+# Control groups of a container, versions 2 and 1: folder, memory limit, memory used, and the part of it that is
+# reclaimable cache.
 CGROUPS = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -13,26 +14,26 @@ CGROUPS = (
 
 
 def available() -> int | None:
-    """Bytes that can be taken without swapping; None where the system does not tell.
+    """Return the bytes that can be used without swapping; None if the system does not tell.
 
-    On Linux MemAvailable of /proc/meminfo, or what a container's limit leaves, whichever is less. Elsewhere all of the
-    machine's memory.
+    On Linux this is MemAvailable of /proc/meminfo or what the container's limit leaves, whichever is less. On other
+    systems it is all memory of the machine.
     """
     left = [_left(*group) for group in CGROUPS]
     return min([number for number in [*left, *_of_machine()] if number is not None], default=None)
 
 
 def total() -> int:
-    """Bytes that the machine has, or its container may use, whichever is less; however much of it is in use."""
+    """Return the bytes of memory of the machine or the limit of its container, whichever is less, free or in use."""
     known = [_physical()]
     for folder, limit, _, _ in CGROUPS:
-        with contextlib.suppress(OSError, ValueError):  # no such group, or "max": no limit
+        with contextlib.suppress(OSError, ValueError):  # no such group, or "max", which means no limit
             known.append(int((folder / limit).read_text()))
     return min(known)
 
 
 def size(count: int) -> str:
-    """Bytes as readers know them, such as 1.2 GB."""
+    """Format a number of bytes, such as 1.2 GB."""
     value, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -60,5 +61,5 @@ def _left(folder: Path, limit: str, used: str, cache: str) -> int | None:
         stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
         in_use = int((folder / used).read_text()) - int(stat.get(cache, 0))
         return max(0, int((folder / limit).read_text()) - in_use)
-    except (OSError, ValueError):  # no such group, or "max": no limit
+    except (OSError, ValueError):  # no such group, or "max", which means no limit
         return None

@@ -1,11 +1,12 @@
-"""Which code made a run's numbers: a declared version for each component that decides them.
+"""Versions of the code that determines a run's numbers: one declared version for each component.
 
-Two runs are "made by the same code" where all versions are equal. File paths, names, comments and speed do not matter.
+Two runs are "made by the same code" if all versions are equal. File paths, names, comments and speed do not matter.
 
-Raise a component's version when a change in it gives other numbers for the same configuration and seed: another random
-decision, another rounding that is more than the noise between processors, another order of operations, a bug fix.
-Do not raise it for a new method, model or option, since no stored run has that. A change to one mixing method alone
-raises `version` in its YAML file instead: its runs get other ids, and the runs of other methods stay valid.
+Raise a component's version when a change to it gives different numbers for the same configuration and seed: a different
+random decision, a rounding difference larger than the noise between processors, a different order of operations, a bug
+fix. Do not raise it for a new method, model or option, because no stored run uses it. If a change affects one mixing
+method only, raise `version` in that method's YAML file instead: its runs get new ids, and the runs of all other methods
+stay valid.
 
 tests/core/test_golden.py compares today's numbers with stored ones and names the version that must be raised.
 After that: python tests/fixtures/make_golden.py.
@@ -13,11 +14,11 @@ After that: python tests/fixtures/make_golden.py.
     draws      core/random_words, core/draws
     data       decoding, split, subset, label noise, normalisation
     augment    augment/
-    mixing     what methods share; a single method has a version of its own
+    mixing     code that methods share; each method also has its own version
     models     networks and their initial weights
     losses     losses and smoothed targets
     training   the loop: order of a step, optimizer, learning rate, precision, evaluation
-    metrics    what is measured from logits and histories
+    metrics    values measured from logits and histories
 """
 
 from collections.abc import Mapping
@@ -33,16 +34,16 @@ VERSIONS = {
     "training": 1,
     "metrics": 1,
 }
-FIRST = 1  # the version of a component that a record does not name, as of one that is added later
-# Records made before there were versions hold the first digits of a checksum of source files. Code with one of these
-# gives the numbers of version 1.
+FIRST = 1  # assumed for a component that a record does not name, for example one that was added later
+# Records made before versions existed hold the first digits of a checksum of source files. Code with one of these
+# checksums gives the same numbers as version 1.
 CHECKSUMS_OF_FIRST = ("597a910118ed",)
 
 
 def declared(record: Mapping[str, Any]) -> dict[str, int] | None:
-    """The versions of the code that made a record; None where it was made before there were versions.
+    """Return component -> version of the code that made a record; None if the record is older than versions.
 
-    record: what metrics.json or provenance.json holds.
+    record: the content of metrics.json or provenance.json.
     """
     versions = record.get("numerics")
     if is_usable(versions):
@@ -51,7 +52,7 @@ def declared(record: Mapping[str, Any]) -> dict[str, int] | None:
 
 
 def is_usable(versions: Any) -> TypeGuard[Mapping[str, int]]:
-    """Whether this is a component -> version."""
+    """Whether this is a mapping of component names to integer versions."""
     return isinstance(versions, Mapping) and all(
         isinstance(name, str) and isinstance(version, int) and not isinstance(version, bool)
         for name, version in versions.items()
@@ -59,7 +60,7 @@ def is_usable(versions: Any) -> TypeGuard[Mapping[str, int]]:
 
 
 def name(record: Mapping[str, Any]) -> str:
-    """The code that made a record, in words; records of the same code have the same name."""
+    """Return a name for the code that made a record. Records made by the same code have the same name."""
     versions = declared(record)
     if versions is None:
         return f"an earlier code, {record.get('code_sha256') or 'not known'}"
@@ -68,7 +69,7 @@ def name(record: Mapping[str, Any]) -> str:
 
 
 def difference(record: Mapping[str, Any]) -> str | None:
-    """How the code that made a record differs from this one, in words; None where both give the same numbers."""
+    """Describe how the code that made a record differs from the current code; None if both give the same numbers."""
     made, here = declared(record), VERSIONS
     if made is None:
         return name(record)

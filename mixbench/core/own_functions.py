@@ -1,4 +1,4 @@
-"""A user's own functions: found by FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION, checksummed and loaded. No torch."""
+"""Find, checksum and load a user's own functions: FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION. No torch."""
 
 import ast
 import hashlib
@@ -16,19 +16,21 @@ from typing import Any
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
-DIGITS = 12  # hexadecimal, of a SHA-256: what a run's identity holds of the code
+DIGITS = 12  # hexadecimal digits of a SHA-256 that represent the code in a run's identity
 FORMS = "must be FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION"
 
-# By file and checksum: a file is executed once in a process, and what was executed stays known when it is edited.
+# Keys are (file, checksum). A file is executed once per process, and its executed state is kept if the file is edited.
 _loaded: dict[tuple[str, str], ModuleType] = {}
 _sums: dict[tuple[str, str], dict[str, str]] = {}
 
 
 def located(reference: Any, folder: Path, key: str) -> str:
-    """The reference with the absolute path of its file.
+    """Return the reference with the absolute path of its file.
 
-    reference: what a YAML file says. folder: of that YAML file. key: where it stands, for errors.
-    Raises UserError where it is neither of FORMS.
+    reference: the value in a YAML file.
+    folder: the folder of that YAML file.
+    key: the key of the value, for messages.
+    Raises UserError if the reference has neither of the two forms.
     """
     if not isinstance(reference, str) or not all(part.strip() for part in reference.rpartition(":")):
         raise UserError(f"{key}={reference}: {FORMS}, as in halves.py:halves")
@@ -39,13 +41,13 @@ def located(reference: Any, folder: Path, key: str) -> str:
 
 
 def short(reference: str) -> str:
-    """The reference without where a file lies: the function's name alone; of a module's the whole."""
+    """Return a short name: the function's name for a function in a file, the full reference for one in a module."""
     where, _, name = reference.rpartition(":")
     return name if _is_file(where) else reference
 
 
-def told(reference: str) -> str:
-    """The reference as messages show it: a path relative to the current folder where it lies below."""
+def reference_for_messages(reference: str) -> str:
+    """Return the reference for messages, with a path relative to the current folder if the file is inside it."""
     where, _, name = reference.rpartition(":")
     if _is_file(where):
         near = os.path.relpath(where)
@@ -54,9 +56,10 @@ def told(reference: str) -> str:
 
 
 def checksums(reference: str) -> dict[str, str]:
-    """File -> SHA-256 of what the reference executes: the file and what it imports of its folder, or a module's source.
+    """Return file -> SHA-256 of the code that the reference executes.
 
-    Of a module without a source file: the package -> its version. Empty where there is no such file or module.
+    For a file, these are the file and the files of its folder that it imports; for a module, its source file. For a
+    module without a source file, the result is package -> version. It is empty if there is no such file or module.
     """
     where, _, _ = reference.rpartition(":")
     try:
@@ -69,9 +72,10 @@ def checksums(reference: str) -> dict[str, str]:
 
 
 def code(reference: str) -> str | None:
-    """The checksum that stands for the function's code in a run's identity; None where there is no such file or module.
+    """Return the checksum that represents the function's code in a run's identity.
 
-    Of one file the first digits of its SHA-256, of several those of the SHA-256 over all of them.
+    For one file it is the first digits of its SHA-256; for several files, of a SHA-256 over all of theirs. It is None
+    if there is no such file or module.
     """
     found = list(checksums(reference).values())
     if not found:
@@ -81,11 +85,11 @@ def code(reference: str) -> str | None:
 
 
 def load(reference: str, expected: str | None = None) -> Callable:
-    """The function that the reference names.
+    """Load the function that the reference names.
 
-    expected: the checksum of the code that is wanted, as from `code`; None takes what is there.
-    Raises UserError where there is no such file, module or function, where executing the file fails, and where the
-    file holds other code by now.
+    expected: the checksum that the code must have, as from `code`. None: any code.
+    Raises UserError if there is no such file, module or function, if executing the file fails, or if the file has
+        changed.
     """
     where, _, name = reference.rpartition(":")
     module = _module_of_file(reference, where, expected) if _is_file(where) else _module(reference, where)
@@ -93,28 +97,28 @@ def load(reference: str, expected: str | None = None) -> Callable:
     if not callable(function):
         own = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
         choices = [key for key, value in own.items() if getattr(value, "__module__", None) == module.__name__]
-        raise unknown(f"function in {told(reference).rpartition(':')[0]}", name, choices)
+        raise unknown(f"function in {reference_for_messages(reference).rpartition(':')[0]}", name, choices)
     return function
 
 
 def offered(group: str) -> dict[str, EntryPoint]:
-    """Name -> the entry point of an installed package that offers a function for a config group.
+    """Return name -> entry point of the functions that installed packages offer for a config group.
 
-    Raises UserError where two packages offer different functions under one name.
+    Raises UserError if two packages offer different functions under one name.
     """
     name = GROUPS[group].entry_points
     return _offered(name, tuple(sys.path)) if name else {}
 
 
 def entry_reference(entry: EntryPoint) -> str:
-    """PACKAGE.MODULE:FUNCTION of an entry point."""
+    """Return the reference PACKAGE.MODULE:FUNCTION of an entry point."""
     return f"{entry.module}:{entry.attr}"
 
 
 def provenance(functions: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Key -> the own function at that key of a configuration, with the full SHA-256 of each file; empty without any.
+    """Return key -> description of each of the user's own functions in a configuration, with full SHA-256 of each file.
 
-    functions: (key, what stands there) of what a configuration names, mixbench's functions included.
+    functions: (key, configuration at that key) of all functions that a configuration names, mixbench's own included.
     """
     found: dict[str, Any] = {}
     for key, cfg in functions:
@@ -127,18 +131,18 @@ def provenance(functions: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, 
 
 
 def is_own(cfg: Mapping[str, Any]) -> bool:
-    """Whether a group's configuration names a user's own function, not one of mixbench's tables."""
+    """Whether a group's configuration names a user's own function instead of one of mixbench's."""
     return cfg.get("function") is not None
 
 
 def reason(error: BaseException) -> str:
-    """An exception of a user's code on one line."""
+    """Return an exception raised by a user's code as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
 @lru_cache(maxsize=16)
 def _offered(entry_group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    """path: sys.path, on which installed packages are found."""
+    """Return name -> entry point of an entry point group. path: sys.path, so that a change of it is noticed."""
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=entry_group):
         other = found.setdefault(entry.name, entry)
@@ -158,7 +162,7 @@ def _hexadecimal(text: str) -> bool:
 
 
 def _with_siblings(path: Path) -> dict[str, Path]:
-    """Name -> path of the file and of those in its folder that it imports, directly or through one another."""
+    """Return name -> path of a file and of the files of its folder that it imports, directly or indirectly."""
     found, waiting = {path.name: path}, [path]
     while waiting:
         for name in _imported(waiting.pop()):
@@ -173,7 +177,7 @@ def _with_siblings(path: Path) -> dict[str, Path]:
 
 
 def _imported(path: Path) -> set[str]:
-    """The first names of the modules that a file imports; none where it is not Python."""
+    """Return the top-level names of the modules that a file imports; none if the file is not valid Python."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError):
@@ -188,10 +192,10 @@ def _imported(path: Path) -> set[str]:
 
 
 def _source(module: str) -> dict[str, Path]:
-    """Raises ModuleNotFoundError where there is no such module, or it has no source file."""
+    """Return name -> path of a module's source. Raises ModuleNotFoundError if there is no such module or no source."""
     try:
         spec = importlib.util.find_spec(module)
-    except Exception as error:  # of the packages above it, which are executed
+    except Exception as error:  # raised by a parent package, which find_spec executes
         raise ModuleNotFoundError(module) from error
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise ModuleNotFoundError(module)
@@ -199,7 +203,7 @@ def _source(module: str) -> dict[str, Path]:
 
 
 def _version(module: str) -> dict[str, str]:
-    """The distribution that a module belongs to -> its version."""
+    """Return distribution -> version for the distributions that a module belongs to."""
     try:
         if importlib.util.find_spec(module) is None:
             return {}
@@ -225,47 +229,47 @@ def _module(reference: str, name: str) -> ModuleType:
 def _module_of_file(reference: str, where: str, expected: str | None) -> ModuleType:
     if expected is not None and (where, expected) in _loaded:
         return _loaded[where, expected]
-    path, shown = Path(where), told(reference).rpartition(":")[0]
+    path, shown = Path(where), reference_for_messages(reference).rpartition(":")[0]
     if not path.is_file():
-        raise UserError(f"{shown}: no such file; function is FILE.py:FUNCTION, the file relative to its YAML file")
+        raise UserError(f"{shown}: no such file; write function: FILE.py:FUNCTION, with FILE relative to the YAML file")
     try:
         source = path.read_bytes()
     except OSError as error:
         raise UserError(f"{shown}: cannot be read ({error.strerror or error})") from error
-    there = code(reference) or ""
-    if expected is not None and there != expected:
-        raise UserError(f"{shown}: was edited after the command began; give the command again")
-    if (where, there) not in _loaded:
-        _loaded[where, there] = _executed(path, source, shown, there)
-        _sums[where, there] = checksums(reference)
-    return _loaded[where, there]
+    checksum = code(reference) or ""
+    if expected is not None and checksum != expected:
+        raise UserError(f"{shown}: was edited after the command started; run the command again")
+    if (where, checksum) not in _loaded:
+        _loaded[where, checksum] = _executed(path, source, shown, checksum)
+        _sums[where, checksum] = checksums(reference)
+    return _loaded[where, checksum]
 
 
 def _executed(path: Path, source: bytes, shown: str, checksum: str) -> ModuleType:
-    """The module of a file, executed with its folder importable. Raises UserError where that fails."""
+    """Execute a file, with its folder importable, and return its module. Raises UserError if it fails."""
     unique = hashlib.sha256(f"{path}\n{checksum}".encode()).hexdigest()[:DIGITS]
     name = f"mixbench_own_{unique}_{path.stem}"
     module = ModuleType(name)
     module.__file__ = str(path)
     before, no_bytecode = set(sys.modules), sys.dont_write_bytecode
-    sys.modules[name] = module  # where dataclasses and pickle look
+    sys.modules[name] = module  # dataclasses and pickle look here
     sys.path.insert(0, str(path.parent))
-    sys.dont_write_bytecode = True  # the folder is the user's: nothing is written there
+    sys.dont_write_bytecode = True  # the folder belongs to the user, so nothing is written there
     importlib.invalidate_caches()
     try:
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except SyntaxError as error:
         sys.modules.pop(name, None)
-        where = shown if error.filename in (None, str(path)) else error.filename  # or a sibling's
+        where = shown if error.filename in (None, str(path)) else error.filename  # or an imported file of the folder
         line = f", line {error.lineno}" if error.lineno else ""
-        raise UserError(f"{where}{line}: is not Python ({error.msg})") from error
+        raise UserError(f"{where}{line}: is not valid Python ({error.msg})") from error
     except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         raise UserError(f"{shown}{_line(error, path)}: executing it fails ({reason(error)})") from error
     finally:
         sys.dont_write_bytecode = no_bytecode
         sys.path.remove(str(path.parent))
-        for other in set(sys.modules) - before - {name}:  # siblings: another folder may have others of their names
+        for other in set(sys.modules) - before - {name}:  # another folder may have different files of the same names
             file = getattr(sys.modules[other], "__file__", None)
             if file and Path(file).is_relative_to(path.parent):
                 del sys.modules[other]
@@ -273,7 +277,7 @@ def _executed(path: Path, source: bytes, shown: str, checksum: str) -> ModuleTyp
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Such as `, line 3`: where in the file the error came up."""
+    """Return the line of the file that raised the error, such as `, line 3`."""
     lines, frame = [], error.__traceback__
     while frame is not None:
         if frame.tb_frame.f_code.co_filename == str(path):

@@ -1,4 +1,4 @@
-"""Whether a user's own function can be called as its group calls it, and with which options: read off its signature."""
+"""Check the signature of a user's own function: how it can be called, and which options it has."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -8,23 +8,28 @@ from mixbench.core import draw_settings, own_functions
 from mixbench.core.draws import draws_for, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
-from mixbench.core.own_functions import is_own, reason, told
-from mixbench.core.registry import Configured, Declaration, check_kind, declaration_of, of_table, plain
+from mixbench.core.own_functions import is_own, reason, reference_for_messages
+from mixbench.core.registry import Configured, Declaration, check_kind, configured_from_table, declaration_of, plain
 
 
 class Own:
-    """A user's own function, loaded, with what its signature says.
+    """A user's own function with the information from its signature.
 
-    function: what is called.
-    declared: what it asks for.
+    function: the loaded function.
+    declared: the draws and needs that it asks for.
     known: its options, name -> parameter.
     wanted: the settings of its draws.
-    label: how messages name it, FILE.py:FUNCTION.
+    label: its name in messages, FILE.py:FUNCTION.
     """
 
     def __init__(self, group: str, cfg: Mapping[str, Any]):
-        """cfg: of the group, with `function` and `code`. Raises UserError where it cannot be loaded or called so."""
-        self.group, self.label = group, told(cfg["function"])
+        """Load a function and check its signature.
+
+        group: the config group.
+        cfg: configuration of the group, with `function` and `code`.
+        Raises UserError if the function cannot be loaded, or its signature does not fit the group.
+        """
+        self.group, self.label = group, reference_for_messages(cfg["function"])
         self.function = own_functions.load(cfg["function"], cfg.get("code"))
         parameters = _parameters(self.function, self.label)
         self.declared = self._declared()
@@ -32,13 +37,15 @@ class Own:
         self.known = self._options(parameters)
 
     def takes(self) -> set[str]:
-        """The names that a YAML file or a command may set: options of the function, settings of its draws."""
+        """Return the names that a YAML file or a command may set: options of the function and settings of its draws."""
         return {*self.known, *self.wanted}
 
     def options(self, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
-        """The options that `cfg` sets, the group's configuration, which stands at `key` in the whole.
+        """Return the options that a configuration sets.
 
-        Raises UserError for one that the function does not have, for one that is missing and for one of a wrong type.
+        cfg: configuration of the group.
+        key: the key of `cfg` in the whole configuration.
+        Raises UserError for an unknown option, a missing option, or a value of the wrong type.
         """
         for name, value in cfg.items():
             if name in self.known:
@@ -47,7 +54,7 @@ class Own:
                 choices = [f"{key}.{choice}" for choice in self.takes()]
                 raise unknown(f"key of {self.label}", f"{key}.{name}", choices)
         pad = cfg.get("pad", 0)
-        if self.group == "augment" and not (type(pad) is int and pad >= 0):  # the plan draws `shift` by it
+        if self.group == "augment" and not (type(pad) is int and pad >= 0):  # the plan needs it to draw `shift`
             raise UserError(f"{key}.pad={pad}: must be a whole number of pixels, 0 or more")
         for name, parameter in self.known.items():
             if parameter.default is parameter.empty and name not in cfg:
@@ -55,7 +62,7 @@ class Own:
         return {name: plain(value) for name, value in cfg.items() if name in self.known}
 
     def settings(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
-        """What the draws are made with; β is α where it is not given."""
+        """Return the settings of the draws; beta is alpha unless it is set."""
         return draw_settings.checked({name: cfg.get(name, draw_settings.DEFAULTS[name]) for name in self.wanted})
 
     def _declared(self) -> Declaration:
@@ -84,22 +91,25 @@ class Own:
         reserved = {*GROUPS[self.group].kept_keys, *settings_read_by(draws_for(self.group))}
         for name in options:
             if name in reserved:
-                raise UserError(f"{self.label}: the option {name} has a name that is mixbench's own; rename it")
+                raise UserError(f"{self.label}: the option name {name} is reserved by mixbench; rename the option")
         return options
 
 
 def configured(group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any], key: str | None = None) -> Configured:
-    """The function that a group's configuration names, of mixbench's table or the user's own, with its options.
+    """Return the function that a group's configuration names, mixbench's or the user's own, with its options.
 
-    table: name -> function. cfg: of the group. key: where it stands in the configuration, else `group`.
-    Raises UserError for what does not fit.
+    group: the config group.
+    table: mixbench's functions, name -> function.
+    cfg: configuration of the group.
+    key: the key of `cfg` in the whole configuration; None: the name of the group.
+    Raises UserError for an unknown name or an option that does not fit.
     """
     key = key or group
-    return OwnConfigured(group, cfg, key) if is_own(cfg) else of_table(group, table, cfg, key)
+    return OwnConfigured(group, cfg, key) if is_own(cfg) else configured_from_table(group, table, cfg, key)
 
 
 class OwnConfigured(Configured):
-    """As Configured, of a user's own function."""
+    """A user's own function with the options of its configuration."""
 
     def __init__(self, group: str, cfg: Mapping[str, Any], key: str):
         own = Own(group, cfg)
@@ -108,11 +118,11 @@ class OwnConfigured(Configured):
 
 
 def _parameters(function: Callable, label: str) -> list[inspect.Parameter]:
-    """Raises UserError where Python cannot tell them."""
+    """Return the parameters of a function. Raises UserError if Python cannot read them."""
     function = inspect.unwrap(function)
     try:
         return list(inspect.signature(function, eval_str=True).parameters.values())
-    except Exception:  # an annotation that names nothing: its option takes any value
+    except Exception:  # an annotation with an undefined name: the option then takes any value
         pass
     try:
         return list(inspect.signature(function).parameters.values())

@@ -1,9 +1,10 @@
-"""Random words that are a pure function of (seed, purpose, step): a counter-based generator read at any place.
+"""Random words that are a pure function of (seed, purpose, step), from a counter-based generator.
 
 Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns a key and a counter into four 64-bit
-words. The key here is (seed, purpose) and each step owns a fixed range of counters, so many steps are drawn in one
-call, no purpose disturbs another, and a run resumed at step k draws what it would have drawn. Everything above the
-words is plain arithmetic: NumPy promises the same words for ever, but not the same `Generator.permutation` or `.beta`.
+words. The key here is (seed, purpose), and each step has its own fixed range of counters. So many steps can be drawn in
+one call, purposes do not affect each other, and a run resumed at step k draws the same numbers as without a stop.
+Everything beyond the words is plain arithmetic: NumPy guarantees that the words never change, but gives no such
+guarantee for `Generator.permutation` or `Generator.beta`.
 """
 
 from enum import IntEnum
@@ -14,7 +15,7 @@ WORDS_PER_COUNTER = 4
 
 
 class Purpose(IntEnum):
-    """What a random number decides. The numbers are part of every stored result: add, never renumber."""
+    """What a random number decides. Every stored result depends on these values: add new ones, never renumber."""
 
     SUBSET = 1
     DIGITS = 2
@@ -40,14 +41,14 @@ class Purpose(IntEnum):
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:
-    """uint64 [steps, size]: the random words of the steps first … first + steps - 1, `size` for each."""
+    """uint64 [steps, size]: `size` random words for each of the steps first … first + steps - 1."""
     counters = -(-size // WORDS_PER_COUNTER)
     philox = np.random.Philox(key=np.array([seed, purpose], dtype=np.uint64), counter=first * counters)
     return philox.random_raw((steps, counters * WORDS_PER_COUNTER))[:, :size]
 
 
 def uniform(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:
-    """float64 [steps, size], uniform in (0, 1): the top 53 bits of each word, at the middle of their interval."""
+    """float64 [steps, size], uniform in (0, 1): the middle of the interval given by the top 53 bits of each word."""
     u = ((words(seed, purpose, first, steps, size) >> np.uint64(11)) + 0.5) * 2.0**-53
     return np.minimum(u, 1 - 2.0**-53, out=u)  # the middle of the last interval rounds to 1
 

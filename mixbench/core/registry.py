@@ -1,7 +1,7 @@
-"""What a function on a batch, or a network, asks for: decisions of the plan, needs, YAML options.
+"""What a function or network asks for: draws of the plan, needs and options from its YAML file.
 
-A function that declares its draws (`declare`) gets those; of any other the draws are the keyword parameters with names
-in draws.DRAWS. All other keyword parameters are options.
+A function can declare its draws with `declare`. Otherwise its draws are the keyword parameters whose names are in
+draws.DRAWS. All other keyword parameters are options.
 """
 
 import inspect
@@ -15,12 +15,17 @@ from mixbench.core.draws import DRAWS, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
-DECLARATION = "mixbench_declaration"  # attribute of a function that declares what it asks for
+DECLARATION = "mixbench_declaration"  # attribute of a function that holds its declaration
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a function asks for by name. layers: its option that lists layers of the network, where it has one."""
+    """What a function asks for by name.
+
+    draws: names from draws.DRAWS.
+    needs: names from mixing.contract.NEEDS.
+    layers: name of its option that lists layers of the network; None: it has no such option.
+    """
 
     draws: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -34,7 +39,7 @@ def declare(
     known_needs: Collection[str] = (),
     layers: str | None = None,
 ) -> None:
-    """Attach a declaration to a function. Raises ValueError where it does not fit the function's signature."""
+    """Attach a declaration to a function. Raises ValueError if it does not fit the function's signature."""
     name, keywords = function.__name__, _keywords(function)
     for kind, given, known in (("draw", draws, DRAWS), ("need", needs, known_needs)):
         for one in given:
@@ -52,7 +57,7 @@ def declare(
 
 
 def declaration_of(function: Callable) -> Declaration:
-    """What the function declares; where it does not, the draws by the names of its keyword-only parameters."""
+    """Return the function's declaration; if it has none, the draws among its keyword-only parameters."""
     declared = getattr(function, DECLARATION, None)
     if declared is None:
         declared = Declaration(tuple(name for name in _keywords(function) if name in DRAWS))
@@ -60,12 +65,12 @@ def declaration_of(function: Callable) -> Declaration:
 
 
 def draws_of(function: Callable) -> tuple[str, ...]:
-    """The decisions that the function takes, names from draws.DRAWS."""
+    """Return the names of the draws that the function asks for."""
     return declaration_of(function).draws
 
 
 def options_of(function: Callable) -> dict[str, inspect.Parameter]:
-    """The function's keyword parameters that are neither draws nor needs: what its YAML file may set."""
+    """Return the function's options, which its YAML file may set: keyword parameters that are no draws and no needs."""
     declared = declaration_of(function)
     return {
         name: parameter
@@ -75,14 +80,17 @@ def options_of(function: Callable) -> dict[str, inspect.Parameter]:
 
 
 def settings_of(function: Callable) -> set[str]:
-    """The keys of the plan (alpha, beta, p, per_sample) that bear on what the function asks for."""
+    """Return the settings (alpha, beta, p, per_sample) that the function's draws read."""
     return settings_read_by(draws_of(function))
 
 
 class Configured:
-    """A function with the options of its configuration, to be called with a batch and a step's decisions.
+    """A function with the options of its configuration. It is called with a batch and the decisions of a step.
 
-    declared: what it asks for. options: what its configuration sets. settings: what its draws are made with.
+    function: the function.
+    declared: the draws and needs that it asks for.
+    options: the options that its configuration sets.
+    settings: the settings of its draws.
     """
 
     def __init__(self, function: Callable, declared: Declaration, options: dict[str, Any], settings: Mapping[str, Any]):
@@ -90,18 +98,27 @@ class Configured:
         self.draws, self.needs, self.layers = declared.draws, declared.needs, declared.layers
 
     def option(self, name: str) -> Any:
-        """The value of an option: of the configuration, or its default."""
+        """Return the value of an option, from the configuration or the default of the function."""
         return self.options.get(name, options_of(self.function)[name].default)
 
     def __call__(self, *batch: Any, decided: Mapping[str, Any], needs: Mapping[str, Any] | None = None) -> Any:
-        """decided: of a step, the draws among them. needs: name -> what the function is given under that name."""
+        """Call the function.
+
+        batch: its positional arguments.
+        decided: decisions of the step by name; they include the function's draws.
+        needs: name of a need -> the value that the function gets.
+        """
         return self.function(*batch, **{name: decided[name] for name in self.draws}, **(needs or {}), **self.options)
 
 
-def of_table(group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any], key: str) -> Configured:
-    """The function of a table, name -> function, that a configuration names, with its options.
+def configured_from_table(group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any], key: str) -> Configured:
+    """Return the function of mixbench that a configuration names, with its options.
 
-    cfg: of the group. key: where it stands in the whole. Raises UserError for what does not fit.
+    group: the config group.
+    table: name -> function.
+    cfg: configuration of the group.
+    key: the key of `cfg` in the whole configuration.
+    Raises UserError for an unknown name or an option that does not fit.
     """
     if cfg["name"] not in table:
         raise unknown(f"{key}.name", cfg["name"], table)
@@ -111,9 +128,11 @@ def of_table(group: str, table: Mapping[str, Callable], cfg: Mapping[str, Any], 
 
 
 def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The options that `cfg` sets, the group's configuration, which stands at `key` in the whole.
+    """Return the options that a configuration sets.
 
-    Raises UserError for an option that does not fit.
+    cfg: configuration of the group.
+    key: the key of `cfg` in the whole configuration.
+    Raises UserError for an unknown option, a missing option, or a value of the wrong type.
     """
     known, settings = options_of(function), settings_of(function)
     others = {*GROUPS[group].own_keys, *settings}
@@ -131,10 +150,13 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
 
 
 def check_kind(key: str, value: Any, wanted: Any) -> None:
-    """Raises UserError where the value of `key` is not of the wanted kind.
+    """Check that a value fits a type annotation.
 
-    wanted: an annotation: bool, int, float, str, the Literal of the values that there are, a list or tuple of any
-    number of one of these, or a union of them and None. An annotation of another kind takes any value.
+    key: name of the value in messages.
+    value: the value.
+    wanted: bool, int, float, str, a Literal, a list or tuple of any length of one of these, or a union of them and
+        None. Any other annotation accepts every value.
+    Raises UserError if the value does not fit.
     """
     origin, of = get_origin(wanted), get_args(wanted)
     if origin in (Union, types.UnionType):
@@ -142,7 +164,7 @@ def check_kind(key: str, value: Any, wanted: Any) -> None:
             names = " or ".join(getattr(one, "__name__", str(one)) for one in of)
             raise UserError(f"{key}={value}: must be {names}")
     elif origin is Literal:
-        if not any(value == choice and type(value) is type(choice) for choice in of):  # 18.0 is no depth
+        if not any(value == choice and type(value) is type(choice) for choice in of):  # 18.0 is not a valid depth
             raise unknown(key, value, map(str, of))
     elif origin in (tuple, list, Sequence) and of:
         if isinstance(value, str) or not isinstance(value, Sequence):
@@ -168,7 +190,7 @@ def _is_of_kind(key: str, value: Any, wanted: Any) -> bool:
 
 
 def non_negative(key: str, value: Any) -> float:
-    """The value of `key` as a number. Raises UserError where it is none, not finite, or below 0."""
+    """Return the value of `key` as a float. Raises UserError if it is not a number, not finite, or below 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{key}={value}: must be a number")
     if not 0 <= value < math.inf:
@@ -177,7 +199,7 @@ def non_negative(key: str, value: Any) -> float:
 
 
 def check_bounds(what: str, low: float, high: float, most: float) -> None:
-    """Raises ValueError where not 0 < low <= high <= most and finite; they are called min_<what> and max_<what>."""
+    """Raise ValueError unless 0 < low <= high <= most and high is finite. Messages say min_<what> and max_<what>."""
     if not 0 < low <= high:
         raise ValueError(f"min_{what}={low}: must be above 0 and at most max_{what}, {high}")
     if high > most:
@@ -187,7 +209,7 @@ def check_bounds(what: str, low: float, high: float, most: float) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A list of a configuration as a tuple, any other value as it is."""
+    """Return a list of a configuration as a tuple, and any other value unchanged."""
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 

@@ -1,8 +1,8 @@
-"""Numbers in words for a reader."""
+"""Format numbers for readers."""
 
 
 def duration(seconds: float) -> str:
-    """Such as 45 s, 12 min, 3.4 h or 2.1 days."""
+    """Format a time, such as 45 s, 12 min, 3.4 h or 2.1 days."""
     for unit, size in (("days", 86400), ("h", 3600)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

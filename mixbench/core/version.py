@@ -1,3 +1,3 @@
-"""The version of mixbench, which runs, archives and reports name."""
+"""The version of mixbench, stored in runs, archives and reports."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Images and labels of a run."""
+"""The images and labels of a run."""
 
 from mixbench.data.images import Split, split, warnings
 from mixbench.data.sources.load import Dataset, load

@@ -1,4 +1,4 @@
-"""From a configuration to the images of one run: data set, split, subset, normalisation."""
+"""Select the images of one run from its data set: split, subset, label noise and normalisation."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
 from mixbench.data.holdout import held_out, named
-from mixbench.data.label_noise import corrupt
+from mixbench.data.label_noise import corrupt_labels
 from mixbench.data.sources.load import CIFAR_TEST, Dataset, load
-from mixbench.data.subsets import choose
+from mixbench.data.subsets import choose_subset
 
 __all__ = ["Dataset", "Split", "load", "split", "warnings"]
 
@@ -20,16 +20,21 @@ __all__ = ["Dataset", "Split", "load", "split", "warnings"]
 class Split:
     """The images of one run.
 
-    train_images uint8 [n, H, W, C] and train_labels int64 [n]: the subset as training is given it; eval_images,
-    eval_labels: what it is evaluated on. mean, std: float64 [C] for images scaled to [0, 1]. indices: int64 [n], of the
-    subset in the training list.
-    true_labels int64 [n]: the data set's own, of which a share `label_noise` was replaced in train_labels; replaced
-    bool [n]: which, those among them whose random label is the true one.
-    protected: bool [n], images that are never mixed, by their given label, which is all that a user of wrong labels
-    knows; None where no class is protected.
-    list_counts: int64 [K], how many images of each class the whole training list has.
-    checksums: data_sha256 of the whole training list with, where they are used, the test images; train_sha256 of the
-    training list alone, which runs evaluated on other images have in common.
+    train_images: uint8 [n, H, W, C], the subset used for training.
+    train_labels: int64 [n], its labels, which can be noisy.
+    eval_images: uint8 [M, H, W, C], the images used for evaluation.
+    eval_labels: int64 [M].
+    num_classes: number of classes, K.
+    mean, std: float64 [C], for images scaled to [0, 1].
+    indices: int64 [n], positions of the subset in the training list.
+    checksums: data_sha256 of the whole training list and, if they are used, of the test images; train_sha256 of the
+        training list only, which is equal for runs evaluated on different images.
+    true_labels: int64 [n], the labels in the data set.
+    replaced: bool [n], which labels were replaced at random, including those whose random label is the true one.
+    label_noise: share of labels that were replaced.
+    protected: bool [n], images that are never mixed. They are selected by train_labels, because with wrong labels a
+        user knows no others. None: no class is protected.
+    list_counts: int64 [K], images of each class in the whole training list.
     """
 
     train_images: np.ndarray
@@ -49,7 +54,7 @@ class Split:
 
     @property
     def class_counts(self) -> list[int]:
-        """Of the true labels: which images the subset holds does not depend on noise."""
+        """Images of each class in the subset, by true labels, so that label noise does not change the counts."""
         return np.bincount(self.true_labels, minlength=self.num_classes).tolist()
 
     @property
@@ -58,14 +63,17 @@ class Split:
 
     @property
     def train_labels_sha256(self) -> str:
-        """Of the labels that training is given."""
+        """Checksum of the labels used for training."""
         return _sha256(self.train_labels)
 
 
 def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
-    """Take the run's subset and evaluation images out of its data set. Raises UserError where they cannot be had.
+    """Select a run's subset and evaluation images from its data set.
 
-    evaluated: false where nothing will be evaluated, so that there need be no test images.
+    dataset: the data set.
+    cfg: the run's configuration.
+    evaluated: whether the run is evaluated; False: no test images are needed.
+    Raises UserError if the data set does not have the images.
     """
     images, labels = dataset.train_images, dataset.train_labels
     if cfg.eval != "test":
@@ -77,10 +85,10 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         eval_images, eval_labels = _test_images(dataset, cfg) if evaluated else (images[:0], labels[:0])
     _check_classes(cfg, dataset.num_classes)
     held = len(labels) - len(free)
-    indices = free[choose(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, held)]
+    indices = free[choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, held)]
     subset, true_labels = images[indices], labels[indices]
     noise = cfg.dataset.label_noise
-    given_labels, replaced = corrupt(true_labels, indices, noise, cfg.subset_seed, dataset.num_classes)
+    given_labels, replaced = corrupt_labels(true_labels, indices, noise, cfg.subset_seed, dataset.num_classes)
     mean, std = _normalisation(subset, cfg.dataset)
     return Split(
         train_images=subset,
@@ -104,7 +112,7 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
 
 
 def warnings(images: Split, cfg: DictConfig) -> list[str]:
-    """What a user should know of a run's images before it trains: the classes that are missing, a line each."""
+    """Return warnings about classes without images in a run, one line each, for the user to see before training."""
     name = cfg.dataset.name
     in_list = images.list_counts > 0
     in_subset = np.array(images.class_counts) > 0
@@ -112,18 +120,18 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
     lines = []
     if not in_list.all():
         lines.append(
-            f"{name}: no image of {_named(~in_list)} in the whole training list, though the network has an output for "
-            "it; number the labels 0, 1, 2 … without gaps"
+            f"{name}: the training list has no image of {_named(~in_list)}, but the network has an output for it; "
+            "number the labels 0, 1, 2 … without gaps"
         )
     if (in_list & ~in_subset).any():
         lines.append(
-            f"{name} n={cfg.n} subset={cfg.subset}: no image of {_named(in_list & ~in_subset)}; a list sorted by "
-            "class wants subset=random or balanced"
+            f"{name} n={cfg.n} subset={cfg.subset}: the subset has no image of {_named(in_list & ~in_subset)}; use "
+            "subset=random or balanced if the list is sorted by class"
         )
     if (in_list & ~evaluated).any():
         lines.append(
-            f"{name} eval=test: no test image of {_named(in_list & ~evaluated)}: accuracies are of the other classes "
-            "alone; eval=stratified evaluates on all"
+            f"{name} eval=test: there is no test image of {_named(in_list & ~evaluated)}, so accuracies cover only the "
+            "other classes; use eval=stratified to evaluate on all classes"
         )
     return lines
 
@@ -134,10 +142,10 @@ def _named(classes: np.ndarray) -> str:
 
 def _test_images(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:
     if dataset.test_images is None or dataset.test_labels is None:
-        raise UserError(f"eval=test: {cfg.dataset.name} has no test images; eval=stratified works without")
+        raise UserError(f"eval=test: {cfg.dataset.name} has no test images; use eval=stratified, which needs none")
     if cfg.dataset.source.startswith("cifar") and len(dataset.test_images) != CIFAR_TEST:
         raise UserError(
-            f"eval=test: {cfg.dataset.path} has {len(dataset.test_images)} test images where {cfg.dataset.source} has "
+            f"eval=test: {cfg.dataset.path} has {len(dataset.test_images)} test images, but {cfg.dataset.source} has "
             f"{CIFAR_TEST}; use eval=stratified"
         )
     return dataset.test_images, dataset.test_labels
@@ -147,15 +155,13 @@ def _check_classes(cfg: DictConfig, num_classes: int) -> None:
     names, protect = cfg.dataset.classes, cfg.protect
     if names is not None and len(names) != num_classes:
         raise UserError(
-            f"dataset.classes: {len(names)} names where the data set has {num_classes} classes; give one for each in "
-            "the order of the labels, or dataset.classes=null"
+            f"dataset.classes: has {len(names)} names, but the data set has {num_classes} classes; give one name for "
+            "each class in the order of the labels, or dataset.classes=null"
         )
     if protect and max(protect) >= num_classes:
         raise UserError(f"protect: there is no class {max(protect)}; classes go from 0 to {num_classes - 1}")
     if len(protect) == num_classes:
-        raise UserError(
-            f"protect={list(protect)}: nothing is mixed where every class is protected; say method={BASELINE}"
-        )
+        raise UserError(f"protect={list(protect)}: protects every class, so nothing is mixed; use method={BASELINE}")
 
 
 def _sha256(numbers: np.ndarray) -> str:
@@ -165,7 +171,7 @@ def _sha256(numbers: np.ndarray) -> str:
 def _normalisation(images: np.ndarray, dataset: DictConfig) -> tuple[np.ndarray, np.ndarray]:
     channels = images.shape[3]
     if dataset.mean is None:
-        # From counts of the 256 values, since a float copy of a large data set would not fit beside it.
+        # Computed from counts of the 256 values, because a float copy of a large data set would not fit in memory.
         counts = np.array([_histogram(images[..., c]) for c in range(channels)])
         values = np.arange(256) / 255
         mean = counts @ values / counts.sum(axis=1)
@@ -173,12 +179,13 @@ def _normalisation(images: np.ndarray, dataset: DictConfig) -> tuple[np.ndarray,
         return mean, np.sqrt(np.maximum(variance, 1 / 255**2))  # a constant channel stays finite
     if len(dataset.mean) != channels or len(dataset.std) != channels:
         raise UserError(
-            f"dataset.mean={list(dataset.mean)} dataset.std={list(dataset.std)}: the images have {channels} channels"
+            f"dataset.mean={list(dataset.mean)} dataset.std={list(dataset.std)}: must have {channels} values each, one "
+            "for each channel of the images"
         )
     return np.array(dataset.mean), np.array(dataset.std)
 
 
 def _histogram(images: np.ndarray) -> np.ndarray:
-    """How often each of the 256 values occurs in uint8 [N, H, W]."""
+    """Count each of the 256 values in uint8 [N, H, W]."""
     parts = np.array_split(images, -(-len(images) // 1000))
     return np.sum([np.bincount(part.ravel(), minlength=256) for part in parts], axis=0)

@@ -1,6 +1,6 @@
-"""Which n training images a run gets: fixed, shared by all methods, and nested (the 100 are among the 500).
+"""Choose the n training images of a run: fixed, shared by all methods, and nested (the 100 are among the 500).
 
-All but `disjoint` are nested, whose subsets of one n have no image in common instead.
+Only `disjoint` is not nested: its subsets of one n have no image in common.
 """
 
 import numpy as np
@@ -9,19 +9,26 @@ from mixbench.core.errors import UserError
 from mixbench.core.random_words import Purpose, permutations
 
 
-def choose(labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classes: int, held: int = 0) -> np.ndarray:
-    """Indices int64 [n] into the training list, whose labels are int [N].
+def choose_subset(
+    labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classes: int, held: int = 0
+) -> np.ndarray:
+    """int64 [n]: the positions of the chosen images in the training list.
 
-    subset: `head` (the first n), `random` (the first n of a permutation fixed by subset_seed), `balanced` (that
-    permutation dealt out in rounds, one image of each class a round: class counts differ by at most 1) or `disjoint`
-    (of each class, in the list's order, the m = n / num_classes images after the first subset_seed · m: at n = 500 of
-    CIFAR-10 the splits of the small-data benchmark GEM, Brigato et al. 2022, gem/datasets/cifair.py), ascending.
-    held: how many images of the whole list are held out for evaluation, for messages alone. Raises UserError where n
-    images cannot be had.
+    labels: int [N], the labels of the training list.
+    n: number of images to choose.
+    subset: `head`: the first n images. `random`: the first n of a permutation fixed by subset_seed. `balanced`: the
+        first n after that permutation is dealt out in rounds, with one image of each class per round, so that class
+        counts differ by at most 1. `disjoint`: of each class, in the order of the list, the m = n / num_classes images
+        after the first subset_seed · m; the positions are ascending. For n = 500 of CIFAR-10 these are the splits of
+        the small-data benchmark GEM (Brigato et al. 2022, gem/datasets/cifair.py).
+    subset_seed: seed of the choice.
+    num_classes: number of classes.
+    held: number of images of the whole list that are held out for evaluation; used only in messages.
+    Raises UserError if the list does not have n such images.
     """
     if n > len(labels):
-        why = f": {held} of {len(labels) + held} are held out for evaluation (dataset.holdout)" if held else ""
-        raise UserError(f"n={n}: there are only {len(labels)} training images{why}")
+        why = f", because {held} of {len(labels) + held} are held out for evaluation (dataset.holdout)" if held else ""
+        raise UserError(f"n={n}: must be at most {len(labels)}, the number of training images{why}")
     if subset == "head":
         return np.arange(n)
     if subset == "disjoint":
@@ -30,7 +37,7 @@ def choose(labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classe
     if subset == "random":
         return shuffled[:n]
     if n < num_classes:
-        raise UserError(f"subset=balanced n={n}: fewer images than the {num_classes} classes")
+        raise UserError(f"subset=balanced n={n}: n must be at least {num_classes}, the number of classes")
     rounds = np.empty(len(labels), dtype=np.int64)
     for k in range(num_classes):
         of_class = labels[shuffled] == k
@@ -39,20 +46,22 @@ def choose(labels: np.ndarray, n: int, subset: str, subset_seed: int, num_classe
     counts = np.bincount(labels[chosen], minlength=num_classes)
     if counts.max() - counts.min() > 1:
         short = counts.argmin()
-        raise UserError(f"subset=balanced n={n}: class {short} has only {counts[short]} images")
+        raise UserError(
+            f"subset=balanced n={n}: class {short} has only {counts[short]} images; use a smaller n or subset=random"
+        )
     return chosen
 
 
 def _disjoint(labels: np.ndarray, n: int, subset_seed: int, num_classes: int) -> np.ndarray:
     m, over = divmod(n, num_classes)
     if over:
-        raise UserError(f"subset=disjoint n={n}: must be a multiple of the {num_classes} classes")
+        raise UserError(f"subset=disjoint n={n}: n must be a multiple of {num_classes}, the number of classes")
     first, end = subset_seed * m, (subset_seed + 1) * m
     parts = [np.flatnonzero(labels == k)[first:end] for k in range(num_classes)]
     for k, part in enumerate(parts):
         if len(part) < m:
             raise UserError(
                 f"subset=disjoint n={n} subset_seed={subset_seed}: takes images {first} to {end - 1} of each class, "
-                f"and class {k} has only {(labels == k).sum()} images"
+                f"but class {k} has only {(labels == k).sum()} images; use a smaller n or subset_seed"
             )
     return np.sort(np.concatenate(parts))

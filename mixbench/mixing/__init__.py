@@ -1,7 +1,7 @@
-"""The mixing library: methods as pure functions of a batch and its draws, and as modules that draw by themselves.
+"""The mixing library: each method as a pure function of a batch and its draws, and as a module that draws by itself.
 
 A function (`cutmix`) takes images, targets and its draws, and returns `Mixed`. A module (`CutMix`) takes images and
-labels, and returns images and targets. Needs torch, NumPy and SciPy alone.
+labels, and returns images and targets. The library needs only torch, NumPy and SciPy.
 """
 
 from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
@@ -9,16 +9,12 @@ from mixbench.mixing.features import manifold
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
-from mixbench.mixing.modules import (
+from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, NoMixing
+from mixbench.mixing.region_modules import (
     CutMix,
     Cutout,
-    DataMix,
     FMix,
     GridMix,
-    LabelOnly,
-    ManifoldMixUp,
-    MixUp,
-    NoMixing,
     RandomErasing,
     ResizeMix,
     SaliencyMix,
@@ -28,7 +24,7 @@ from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, res
 from mixbench.mixing.saliency import saliencymix
 from mixbench.mixing.table import METHODS
 
-mixup = label_mix  # the name that most know it by
+mixup = label_mix  # the usual name of the method
 
 __all__ = [
     "METHODS",

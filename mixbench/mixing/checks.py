@@ -1,6 +1,6 @@
-"""What every method must return: checked before training, in a mixture, and by `mixbench check`.
+"""Checks of what a method returns, used before training, in a mixture and by `mixbench check`.
 
-Each check raises ValueError, in words, where the batch cannot be trained on.
+Each check raises ValueError with an explanation if the batch cannot be used for training.
 """
 
 from collections.abc import Collection
@@ -10,14 +10,17 @@ from torch import Tensor
 
 from mixbench.mixing.contract import Mixed, Outputs
 
-SLACK = 1e-4  # of sums, for rounding
+SLACK = 1e-4  # rounding error allowed in sums
 
 
 def check_mixed(mixed: object, images: Tensor, targets: Tensor, layers: Collection[str] = ()) -> None:
-    """All that holds for what a method returned.
+    """Run all checks on what a method returned.
 
-    mixed: what it returned for images float [B, C, H, W] and targets float [B, K].
-    layers: names of the layers at which it may mix.
+    mixed: the return value of the method.
+    images: float [B, C, H, W], the images before mixing.
+    targets: float [B, K], the targets before mixing.
+    layers: names of the layers at which the method may mix.
+    Raises ValueError for the first check that fails.
     """
     check_shapes(mixed, images, targets)
     assert isinstance(mixed, Mixed)  # check_shapes
@@ -27,23 +30,23 @@ def check_mixed(mixed: object, images: Tensor, targets: Tensor, layers: Collecti
 
 
 def check_shapes(mixed: object, images: Tensor, targets: Tensor, same_rows: bool = False) -> None:
-    """Types and shapes alone, which cost nothing to look at on any device.
+    """Check types and shapes only, which costs nothing on any device.
 
-    same_rows: whether R must be B and there must be no weights, as in a mixture.
+    same_rows: require R = B and no weights, as a mixture does.
     """
     if not isinstance(mixed, Mixed):
-        raise ValueError(f"it returns {type(mixed).__name__}, not Mixed; must return Mixed(images, targets, …)")
+        raise ValueError(f"it returns {type(mixed).__name__}: must return Mixed(images, targets, …)")
     for name, value in (("images", mixed.images), ("targets", mixed.targets), ("own", mixed.own)):
         if not isinstance(value, Tensor) and (name != "own" or value is not None):
-            raise ValueError(f"{name} are of type {type(value).__name__}: must be a tensor")
+            raise ValueError(f"{name}: has the type {type(value).__name__}, must be a tensor")
     if mixed.weights is not None and not isinstance(mixed.weights, Tensor):
-        raise ValueError(f"weights are of type {type(mixed.weights).__name__}: must be a tensor")
+        raise ValueError(f"weights: has the type {type(mixed.weights).__name__}, must be a tensor")
     if mixed.images.shape[1:] != images.shape[1:] or not _multiple(mixed.images, images):
-        must = f"must be {list(images.shape)}, or multiples of B"
+        must = f"must be {list(images.shape)}, or have a multiple of {len(images)} rows"
         raise ValueError(f"images have the shape {list(mixed.images.shape)}: {must}")
     rows = len(mixed.images)
     if same_rows and (rows != len(images) or mixed.weights is not None):
-        raise ValueError("cannot be part of a mixture, since it returns other rows than it was given, or weights")
+        raise ValueError("cannot be part of a mixture, because it returns weights or a different number of rows")
     if mixed.targets.shape != (rows, targets.shape[1]):
         must = [rows, targets.shape[1]]
         raise ValueError(f"targets have the shape {list(mixed.targets.shape)}: must be {must}, a row for each image")
@@ -53,21 +56,21 @@ def check_shapes(mixed: object, images: Tensor, targets: Tensor, same_rows: bool
         raise ValueError(f"weights have the shape {list(mixed.weights.shape)}: must be [{rows}]")
     for name, value, given in (("images", mixed.images, images), ("targets", mixed.targets, targets)):
         if value.dtype != given.dtype:
-            raise ValueError(f"{name} are {value.dtype}: must be {given.dtype}, as given")
+            raise ValueError(f"{name} are {value.dtype}: must be {given.dtype}, the dtype before mixing")
 
 
 def check_finite(mixed: Mixed) -> None:
-    """Numbers, and weights of 0 or more."""
+    """Check that all values are finite and that weights are 0 or more."""
     values = {"images": mixed.images, "targets": mixed.targets, "own": mixed.own, "weights": mixed.weights}
     wrong = [name for name, value in values.items() if value is not None and not value.isfinite().all()]
     if wrong:
         raise ValueError(f"not finite: {', '.join(wrong)}")
     if mixed.weights is not None and not (mixed.weights >= 0).all():
-        raise ValueError(f"weights must be 0 or more; the least is {mixed.weights.min().item():.3g}")
+        raise ValueError(f"weights must be 0 or more; the smallest is {mixed.weights.min().item():.3g}")
 
 
 def check_targets(mixed: Mixed) -> None:
-    """Rows of targets that are 0 or more and sum to 1, before and after the forward pass."""
+    """Check that target rows are 0 or more and sum to 1, before and after the forward pass."""
     check_rows("targets", mixed.targets)
     if mixed.after_forward is None:
         return
@@ -80,16 +83,17 @@ def check_targets(mixed: Mixed) -> None:
 
 
 def check_rows(name: str, targets: Tensor) -> None:
+    """Check that the rows of targets [R, K] are 0 or more and sum to 1. name: of the targets, in messages."""
     if targets.min() < -SLACK:
         raise ValueError(f"{name} are negative: {targets.min().item():.3g}")
     sums = targets.sum(dim=1)
     worst = int((sums - 1).abs().argmax())
-    if not (sums[worst] - 1).abs() <= SLACK:  # so written that it holds for no NaN
+    if not (sums[worst] - 1).abs() <= SLACK:  # written with `not`, so that NaN fails too
         raise ValueError(f"{name} must sum to 1 in each row; row {worst} sums to {sums[worst].item():.4g}")
 
 
 def check_layers(mixed: Mixed, layers: Collection[str]) -> None:
-    """Features keep their shape at the layers of those names, and are left alone at all others."""
+    """Check that `at_layer` keeps the shape of features at the named layers and changes no other layer."""
     if mixed.at_layer is None:
         return
     generator = torch.Generator().manual_seed(3)
@@ -100,7 +104,7 @@ def check_layers(mixed: Mixed, layers: Collection[str]) -> None:
             what = f"the shape {list(made.shape)}" if isinstance(made, Tensor) else f"the type {type(made).__name__}"
             raise ValueError(f"at_layer({name!r}) returns {what}: must be {list(features.shape)}")
         if name not in layers and not torch.equal(made, features):
-            raise ValueError("at_layer must return the features of a layer that is not its own as they are")
+            raise ValueError("at_layer must return the features of all other layers unchanged")
 
 
 def _multiple(mixed: Tensor, given: Tensor) -> bool:

@@ -1,7 +1,8 @@
-"""The contract of a mixing method: what it declares, what it is given, and what it returns.
+"""The contract of a mixing method: what it declares, what it gets and what it returns.
 
 A method is a function `f(images, targets, *, …)` decorated with `@method(draws=…, needs=…)`. Its keyword-only
-parameters are the declared draws, the declared needs, and its options, which its YAML file sets. It returns `Mixed`.
+parameters are its declared draws, its declared needs, and its options. Its YAML file sets the options. It returns
+`Mixed`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,23 +18,27 @@ from mixbench.core.errors import UserError
 Function = TypeVar("Function", bound=Callable[..., "Mixed"])
 AtLayer = Callable[[str, Tensor], Tensor]
 
-# What a method can ask for beyond the batch and its draws, and what it gets under that name.
+# What a method can ask for in addition to the batch and its draws, and what it gets as the keyword of that name.
 NEEDS = {
-    "input_gradient": "Gradient: of the loss of the batch before mixing, with respect to its images",
-    "attention": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], maps that sum to 1",
-    "teacher": "a function images [N, C, H, W] -> logits [N, K], of a network that is not trained",
-    "generated": "float [B, C, H, W], a generated image for each image of the batch, normalised as the batch is",
+    "input_gradient": "a Gradient, of the loss of the batch before mixing with respect to its images",
+    "attention": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], maps that each sum to 1",
+    "teacher": "a function images [N, C, H, W] -> logits [N, K], a network that is not trained",
+    "generated": "float [B, C, H, W], a generated image for each image of the batch, normalised like the batch",
 }
 
-PROVIDED = ("teacher", "generated")  # of NEEDS, what the caller of a training brings; the engine computes the others
+PROVIDED = (
+    "teacher",
+    "generated",
+)  # the needs that the caller of training must provide; the engine computes the others
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the network made of the mixed images, for `Mixed.after_forward`; without gradients.
+    """The network's outputs for the mixed images, without gradients. `Mixed.after_forward` gets them.
 
     logits: float [R, K].
-    attention: for methods that need it, a function of targets [R, K]: the attention of the mixed images [R, 1, h, w].
+    attention: takes targets [R, K] and returns the attention of the mixed images [R, 1, h, w]. None: the method does
+        not need attention.
     """
 
     logits: Tensor
@@ -42,17 +47,17 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Mixed:
-    """What a method makes of a batch of B images.
+    """The result of a method for a batch of B images.
 
-    images: float [R, C, H, W]; R is B, or a multiple of B where the method returns more rows than it was given.
+    images: float [R, C, H, W]. R is B, or a multiple of B if the method returns more rows than it got.
     targets: float [R, K], label weights; each row sums to 1.
-    own: float [R, 1, H, W], or [R, 1, 1, 1] for the whole image: the share of each pixel that is the image's own,
-        0 to 1; None where the method cannot say.
-    at_layer: (name, features) -> features, what the network's layer of that name hands on in place of its features
-        [R, …]; None where only images are mixed. It returns the features of every other layer as they are.
-    after_forward: Outputs -> targets [R, K], where the targets are known only after the forward pass; `targets` are
-        then those before it.
-    weights: float [R], a factor for the loss of each row; the loss is the mean over the rows. None: 1 for all.
+    own: float [R, 1, H, W], or [R, 1, 1, 1] for the whole image, 0 to 1: the share of each pixel that comes from the
+        image itself. None: the method cannot tell.
+    at_layer: takes (name, features [R, …]) of a layer and returns the features that replace them. It returns the
+        features of all other layers unchanged. None: only images are mixed.
+    after_forward: takes Outputs and returns targets [R, K], for methods whose targets are known only after the forward
+        pass. `targets` are then the targets before it. None: `targets` are final.
+    weights: float [R], a factor for the loss of each row; the loss is the mean over the rows. None: 1 for all rows.
     """
 
     images: Tensor
@@ -65,40 +70,45 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Gradient:
-    """The gradient of a loss with respect to images.
+    """The gradient of a loss with respect to the images.
 
-    values: float [B, C, H, W]; the gradient of the mean loss of the batch, times B, so that it does not depend on B.
+    values: float [B, C, H, W], B times the gradient of the batch's mean loss, so that it does not depend on B.
     """
 
     values: Tensor
 
     @property
     def magnitudes(self) -> Tensor:
-        """float [B, 1, H, W]: the root mean square over the channels (PuzzleMix, Kim et al. 2020, section 4)."""
+        """float [B, 1, H, W]: the root mean square over the channels.
+
+        Source: PuzzleMix, Kim et al. 2020, section 4.
+        """
         return self.values.square().mean(dim=1, keepdim=True).sqrt()
 
 
 class Context(Protocol):
-    """What serves the needs of the methods for one batch; `training/context.py` does it in training."""
+    """Provides the needs of methods for one batch. In training, `training/context.py` does so."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
-        """What NEEDS promises under that name, for the batch before mixing.
+        """Return what a method gets for a need, as described in NEEDS.
 
-        images: float [B, C, H, W]. targets: float [B, K].
-        Raises UserError where it cannot be had.
+        need: a name from NEEDS.
+        images: float [B, C, H, W], before mixing.
+        targets: float [B, K], before mixing.
+        Raises UserError if the need cannot be provided.
         """
         ...
 
 
 class NoContext:
-    """Serves nothing: for methods that need nothing."""
+    """Provides nothing, for methods without needs."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
         raise unserved(need)
 
 
 class StandIns:
-    """Serves numbers of the right shapes, without a network: to try a method before anything is loaded."""
+    """Provides values of the right shapes without a network, to try a method before anything is loaded."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
         if need == "input_gradient":
@@ -111,26 +121,26 @@ class StandIns:
 
 
 def unserved(need: str) -> UserError:
-    """The error for a need that nothing serves."""
-    told = f"the method needs {need!r}, and nothing here provides it; {need!r} is {NEEDS[need]}; "
+    """Return the error for a need that nothing provides."""
+    problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
     if need not in PROVIDED:
-        return UserError(f"{told}a run provides it")
+        return UserError(f"{problem}train it with mixbench run")
     where = f"mixbench.training.loop.train(providers=Providers({need}=…))"
-    return UserError(f"{told}a command cannot provide it, only Python code can: {where}")
+    return UserError(f"{problem}provide it in Python with {where}, since a command cannot")
 
 
 def method(
     draws: Sequence[str] = (), needs: Sequence[str] = (), layers: str | None = None
 ) -> Callable[[Function], Function]:
-    """Declare a function to be a mixing method.
+    """Declare that a function is a mixing method.
 
-    draws: names of core.draws.DRAWS; the function gets each as a keyword, an array [B, …].
-    needs: names of NEEDS; the function gets each as a keyword.
-    layers: name of the option that lists the network's layers at which the method mixes, where it has one; the names
-        are then checked against the network's.
-    Returns the function itself: every other keyword-only parameter is an option, whatever its name.
-    Raises ValueError where a draw or need is unknown, or the function does not take it, and TypeError without
-    parentheses or where the names are no sequence.
+    draws: names from core.draws.DRAWS. The function gets each as a keyword argument, a tensor [B, …].
+    needs: names from NEEDS. The function gets each as a keyword argument.
+    layers: name of the option that lists the network's layers at which the method mixes. These names are checked
+        against the network's layers. None: the method has no such option.
+    Returns a decorator that returns the function itself. Its other keyword-only parameters are options.
+    Raises ValueError if a draw or need is unknown or is not a keyword-only parameter of the function, and TypeError if
+        the parentheses are missing or the names are not a sequence.
     """
     if callable(draws):
         raise TypeError("@method needs parentheses: @method(), or @method(draws=(…))")
@@ -146,6 +156,10 @@ def method(
 
 
 def whole(images: Tensor, share: Tensor | float = 1.0) -> Tensor:
-    """[B, 1, 1, 1], as `own` of a whole image. share: number, or [B]."""
+    """Return `own` [B, 1, 1, 1] for images that are mixed as a whole.
+
+    images: float [B, …].
+    share: each image's own share, a number or [B].
+    """
     share = torch.as_tensor(share, dtype=images.dtype, device=images.device)
     return share.expand(len(images)).view(-1, 1, 1, 1)

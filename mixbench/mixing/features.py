@@ -1,13 +1,13 @@
-"""Methods that mix what a network's layers compute, not only its input."""
+"""Methods that mix the features of a network's layers, not only its input."""
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mixbench.mixing.contract import Mixed, method, whole
-from mixbench.mixing.operations import blend, nowhere
+from mixbench.mixing.operations import blend, known_all_false
 
-INPUT = "input"  # the images themselves; every other name is of a layer of the network
+INPUT = "input"  # stands for the images; every other name is a layer of the network
 
 
 @method(draws=("partner", "lam", "layer"), layers="layers")
@@ -20,32 +20,32 @@ def manifold(
     layer: Tensor,
     layers: tuple[str, ...] = (INPUT, "stage1", "stage2"),
 ) -> Mixed:
-    """Manifold Mixup: mixup of the input, or of the features behind a stage of the network.
+    """Manifold Mixup: mixup of the input, or of the features after a stage of the network.
 
-    The paper's code draws the layer from {0, 1, 2} for each batch: the input, behind the first and behind the second
-    stage of PreActResNet18, with λ ~ Beta(2, 2) on CIFAR.
+    The paper's code draws the layer from {0, 1, 2} for each batch: the input, the output of the first stage or the
+    output of the second stage of PreActResNet18, with λ ~ Beta(2, 2) on CIFAR.
 
     images: float [B, …].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
     lam: float [B], each image's own share λ.
-    layer: float [B] in (0, 1), the same for all: the place of the drawn layer in `layers`.
-    layers: names of layers that may be drawn: "input", or names of the network's layers.
-    Returns images that are mixed where the input was drawn, mixed targets, and `at_layer`, which mixes the features
-        [B, …] of the drawn layer.
-    Raises ValueError where `layers` is empty or names one twice.
+    layer: float [B] in (0, 1), the same value for all images: the position of the drawn layer along `layers`.
+    layers: names of the layers that can be drawn: "input" or names of the network's layers.
+    Returns images (mixed if the input was drawn), mixed targets, and `at_layer`, which mixes the features [B, …] of the
+        drawn layer.
+    Raises ValueError if `layers` is empty or has a name twice.
     Source: Verma et al. 2019, section 2.
     """
     if not layers or len(set(layers)) < len(layers):
-        raise ValueError(f"layers={list(layers)}: must be one or more different names, as in [input,stage1]")
+        raise ValueError(f"layers={list(layers)}: must be one or more names, each once, as in [input,stage1]")
     drawn = (layer * len(layers)).long()
 
     def share(name: str) -> Tensor | None:
-        """float [B]: λ where the layer of that name was drawn, else 1; None where it is known not to be."""
+        """float [B]: λ for images whose drawn layer has this name, else 1. None: it is known that no image has it."""
         if name not in layers:
             return None
         here = drawn == layers.index(name)
-        return None if nowhere(here) else torch.where(here, lam, 1)
+        return None if known_all_false(here) else torch.where(here, lam, 1)
 
     def mixed(name: str, values: Tensor) -> Tensor:
         own = share(name)
@@ -64,7 +64,7 @@ def manifold(
 
 
 class _BlendWithPartner(torch.autograd.Function):
-    """blend(h, h[π], λ) whose gradient is gathered by π's inverse; autograd scatters it, half as slow again."""
+    """blend(h, h[π], λ) whose gradient gathers by the inverse of π; autograd's scatter takes 1.5 times as long."""
 
     @staticmethod
     def forward(ctx, own: Tensor, partner: Tensor, lam: Tensor) -> Tensor:

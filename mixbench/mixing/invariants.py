@@ -1,4 +1,4 @@
-"""The invariants of mixing methods, checked by calling a method; what it breaks is described in words."""
+"""The invariants of mixing methods. They are checked by calling a method; each violation is described in a sentence."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from torch import Tensor
 from mixbench.core.draws import Plan
 from mixbench.mixing.checks import SLACK, check_finite, check_layers, check_shapes, check_targets
 from mixbench.mixing.contract import Context, Mixed, StandIns
-from mixbench.mixing.runner import Method, build
+from mixbench.mixing.runner import Method, build_method
 
-SHAPES = ((6, 3, 16, 16), (1, 3, 16, 16), (5, 1, 12, 20))  # of images that a method is tried on, [B, C, H, W]
+SHAPES = ((6, 3, 16, 16), (1, 3, 16, 16), (5, 1, 12, 20))  # [B, C, H, W] of the images that a method is tried on
 CLASSES, STEPS, N = 4, 3, 100
 PROTECTED = np.arange(N) % 3 == 0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A method and what it is called with; each call gets copies, so that no call changes what another is given."""
+    """A method and its arguments. Each call gets copies, so that no call can change the arguments of another."""
 
     method: Method
     images: Tensor
@@ -29,7 +29,7 @@ class Trial:
     context: Context
 
     def __call__(self, images: Tensor | None = None) -> Mixed:
-        """The mixed batch; images: in place of the trial's."""
+        """Return the mixed batch. images: replace the trial's images; None: use those."""
         images = (self.images if images is None else images).clone()
         decided = {name: value.clone() for name, value in self.decided.items()}
         return self.method(images, self.targets.clone(), decided, self.context)
@@ -40,28 +40,28 @@ class Trial:
 
 
 def violations(cfg: Mapping[str, Any], context: Context | None = None) -> list[str]:
-    """The invariants that a method breaks, one sentence each; empty if it keeps them all.
+    """Return the invariants that a method violates, one sentence each.
 
-    cfg: a validated group `method`.
-    context: serves what the method needs; None: stand-ins of the right shapes.
+    cfg: a validated config group `method`.
+    context: provides the method's needs; None: values of the right shapes without a network.
     """
     context = context or StandIns()
     found: dict[str, str] = {}
     for one in _variants(cfg):
-        method = build(one)
+        method = build_method(one)
         for shape in SHAPES:
             for trial in _trials(method, shape, context):
                 _collect(found, ALWAYS, trial, shape)
             for trial in _trials(method, shape, context, protected=PROTECTED):
                 _collect(found, {"protected": _protected}, trial, shape)
             if "p" in cfg:
-                for trial in _trials(build({**one, "p": 0.0}), shape, context):
+                for trial in _trials(build_method({**one, "p": 0.0}), shape, context):
                     _collect(found, {"identity": _identity}, trial, shape)
     return list(found.values())
 
 
 def _variants(cfg: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The configuration as given, and with per_sample switched where it has that."""
+    """Yield the configuration, and if it has per_sample also the configuration with the opposite value."""
     yield cfg
     if "per_sample" in cfg and "parts" not in cfg:
         yield {**cfg, "per_sample": not cfg["per_sample"]}
@@ -84,7 +84,7 @@ def _trials(
 def _collect(
     found: dict[str, str], checks: Mapping[str, Callable[[Trial], str | None]], trial: Trial, shape: tuple[int, ...]
 ) -> None:
-    """Add what is broken for the first time. What the method returns is used only where its shapes are right."""
+    """Run checks and add the first violation of each. The other checks run only if the shapes are right."""
     size = "x".join(map(str, shape))
     for name, check in {"shapes": _shapes, **checks}.items():
         if name != "shapes" and (name in found or FOLLOWS.get(name) in found):
@@ -106,7 +106,7 @@ def _shapes(trial: Trial) -> str | None:
 
 
 def _refused(check: Callable[[], None]) -> str | None:
-    """Why a check refuses what a method returned."""
+    """Return the message of a check that fails; None if it passes."""
     try:
         check()
     except ValueError as error:
@@ -126,11 +126,11 @@ def _untouched(trial: Trial) -> str | None:
 def _deterministic(trial: Trial) -> str | None:
     first, second = trial(), trial()
     same = _equal(first.images, second.images) and _equal(first.targets, second.targets)
-    return None if same else "two calls with the same draws differ; whatever is random must be a declared draw"
+    return None if same else "two calls with the same draws differ; all randomness must come from declared draws"
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
-    """As torch.equal, but NaN equals NaN: it is told as not finite."""
+    """Like torch.equal, except that NaN equals NaN, because another check reports values that are not finite."""
     return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
@@ -152,7 +152,7 @@ def _own(trial: Trial) -> str | None:
 
 
 def _convex(trial: Trial) -> str | None:
-    """Of images of one colour each, what is not an image's own lies between the colours of the batch and 0."""
+    """With images of one colour each, the part that is not the image's own lies between 0 and the batch's colours."""
     generator = torch.Generator().manual_seed(2)
     colours = torch.rand(trial.images.shape[:2], generator=generator) + 0.5
     images = colours[:, :, None, None].expand_as(trial.images).clone()
@@ -196,17 +196,18 @@ def _gradients(trial: Trial) -> str | None:
 
 def _protected(trial: Trial) -> str | None:
     kept = torch.from_numpy(PROTECTED)[trial.decided["index"]]
-    return _stays(trial, kept, "protected images, which are their own partners,")
+    return _unchanged(trial, kept, "protected images, which are their own partners,")
 
 
 def _identity(trial: Trial) -> str | None:
-    return _stays(trial, torch.ones(trial.rows, dtype=torch.bool), "images that are not mixed (p=0)")
+    return _unchanged(trial, torch.ones(trial.rows, dtype=torch.bool), "images that are not mixed (p=0)")
 
 
-def _stays(trial: Trial, kept: Tensor, what: str) -> str | None:
+def _unchanged(trial: Trial, kept: Tensor, what: str) -> str | None:
+    """Check that the images in `kept`, bool [B], stay unchanged. what: names them in the message."""
     mixed = trial()
     if not torch.equal(mixed.images[: trial.rows][kept], trial.images[kept]):
-        return f"{what} must stay exactly as they are"
+        return f"{what} must stay exactly the same"
     if mixed.after_forward is None and not torch.equal(mixed.targets[: trial.rows][kept], trial.targets[kept]):
         return f"{what} must keep their targets exactly"
     if mixed.at_layer is None:
@@ -232,5 +233,5 @@ ALWAYS: dict[str, Callable[[Trial], str | None]] = {
     "layers": _layers,
     "gradients": _gradients,
 }
-# What is not looked at once another thing is known to be broken, of which it would follow.
+# A check is skipped if the check named here has failed, because its failure would only be a consequence.
 FOLLOWS = {"convex": "own", "gradients": "finite"}

@@ -1,4 +1,4 @@
-"""Methods that blend whole images or labels by λ."""
+"""Methods that blend whole images, whole labels or both with weight λ."""
 
 from torch import Tensor
 
@@ -8,18 +8,18 @@ from mixbench.mixing.operations import blend
 
 @method()
 def none(images: Tensor, targets: Tensor) -> Mixed:
-    """The batch as it is: no mixing.
+    """No mixing: the batch stays unchanged.
 
     images: float [B, …].
     targets: float [B, K], label weights.
-    Returns both as they are.
+    Returns the images and targets unchanged.
     """
     return Mixed(images, targets, own=whole(images))
 
 
 @method(draws=("partner", "lam"))
 def label_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
-    """Mixup: λx + (1-λ)x[π], with the labels blended alike.
+    """Mixup: images become λx + (1-λ)x[π], and labels are blended in the same way.
 
     images: float [B, …]: images [B, C, H, W], tables [B, F] or signals [B, C, T].
     targets: float [B, K], label weights.
@@ -34,16 +34,17 @@ def label_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) 
 
 @method(draws=("partner", "lam"))
 def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
-    """λx + (1-λ)x[π] with the label of x alone; with λ ~ Beta(α+1, α) it has mixup's expected loss under Beta(α, α).
+    """Data mixing: images become λx + (1-λ)x[π], and each image keeps its own label.
 
-    Cross-entropy is linear in the target, so weighing two labels by λ equals choosing the first with probability λ;
-    given that choice, λ is Beta(α+1, α).
+    With λ ~ Beta(α+1, α) the expected loss equals that of mixup with λ ~ Beta(α, α). Cross-entropy is linear in the
+    target, so weighting two labels by λ and 1-λ equals choosing the first label with probability λ. Given that choice,
+    λ follows Beta(α+1, α).
 
     images: float [B, …].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
     lam: float [B], each image's own share λ.
-    Returns mixed images, and the targets as they are.
+    Returns mixed images and unchanged targets.
     Source: small-data report 2018, "data-mix".
     """
     return Mixed(blend(images, images[partner], lam), targets, own=whole(images, lam))
@@ -51,12 +52,12 @@ def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -
 
 @method(draws=("partner", "lam"))
 def label_only(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
-    """Labels blended with the partner's, images untouched: what mixup's label part does by itself.
+    """Label mixing only: labels are blended with the partner's, images stay unchanged. It isolates mixup's label part.
 
     images: float [B, …].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
     lam: float [B], the share λ of each image's own label.
-    Returns the images as they are, and blended targets.
+    Returns unchanged images and mixed targets.
     """
     return Mixed(images, blend(targets, targets[partner], lam), own=whole(images))

@@ -1,4 +1,4 @@
-"""What the modules share: a method that draws for each batch by itself, and the choice of one of several."""
+"""The base classes of the modules: a method that makes its own draws for each batch, and a mixture of modules."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -17,19 +17,26 @@ from mixbench.mixing import drawing
 from mixbench.mixing.checks import check_shapes
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.drawing import Generator
-from mixbench.mixing.operations import ROUNDING, bounds
+from mixbench.mixing.operations import ROUNDING, cumulative_probabilities
 
-Pairs = Sequence[tuple[Tensor, Tensor | int]]  # of images and labels, as a DataLoader hands them to its collate_fn
+Pairs = Sequence[tuple[Tensor, Tensor | int]]  # (image, label) pairs, as a DataLoader passes them to its collate_fn
 
 
 class Mixer(nn.Module):
-    """A method with its options that draws for each batch: what all modules here share.
+    """A method with its options that makes its own draws for each batch. All modules are based on it.
 
-    `mixed` gives all that the method returns. `PairMixer` is for methods that are done with the images before the
-    network sees them.
+    `mixed` returns everything that the method returns. Use `PairMixer` for methods that only change images and targets
+    before the network sees them.
+
+    function: a method, such as `label_mix` or a function of your own, decorated with `@method(…)`.
+    num_classes: K; needed if labels are integers.
+    generator: a NumPy or torch generator; each call takes one number from it. None: torch's global generator.
+    values: settings of the function's draws (alpha, beta, p, per_sample) and its options.
+    Raises ValueError for a value that does not fit and for a function with needs, which only a run provides; TypeError
+        for an unknown or missing option. The function is tried on two small images.
     """
 
-    spatial: ClassVar[bool] = True  # whether images must be [B, C, H, W]; otherwise [B, …]
+    spatial: ClassVar[bool] = True  # whether images must be [B, C, H, W]; otherwise they are [B, …]
 
     def __init__(
         self,
@@ -38,20 +45,10 @@ class Mixer(nn.Module):
         generator: Generator | None = None,
         **values: Any,
     ):
-        """function: a method, such as `label_mix` or one of your own, decorated with `@method(…)`.
-
-        num_classes: K, needed where labels are integers.
-        generator: of NumPy or torch, advanced by one number a call; None: torch's global one.
-        values: settings of the function's draws (alpha, beta, p, per_sample), and its options.
-        Raises ValueError for a value that does not fit, and for a function with needs, which only a run serves;
-        TypeError for an unknown or missing option. The function is tried on two small images.
-        """
         super().__init__()
         name, known, settings = function.__name__, registry.options_of(function), registry.settings_of(function)
         for need in registry.declaration_of(function).needs:
-            raise ValueError(
-                f"{name} needs {need!r}, which a run provides; a module cannot: train it with mixbench run"
-            )
+            raise ValueError(f"{name} needs {need!r}, which a module cannot provide; train with mixbench run instead")
         for key in values:
             if key not in known and key not in settings:
                 raise TypeError(f"{name}: {unknown('option', key, {*known, *settings})}")
@@ -65,7 +62,7 @@ class Mixer(nn.Module):
         self._check(self._tried())
 
     def _tried(self) -> Mixed:
-        """What the function makes of two small images: which values its options may have is the function's to know."""
+        """Return the result for two small images. Only the function knows which values its options can have."""
         images, targets = torch.zeros((2, 3, 8, 8) if self.spatial else (2, 8)), torch.eye(2)
         mixed = self._call(images, targets, np.random.default_rng(0))
         try:
@@ -75,15 +72,16 @@ class Mixer(nn.Module):
         return mixed
 
     def _check(self, mixed: Mixed) -> None:
-        """Raises ValueError where the module could not hand on what the function returns."""
+        """Raise ValueError if the module cannot return everything that the function returns."""
 
     def mixed(self, images: Tensor, labels: Tensor, protected: Tensor | None = None) -> Mixed:
-        """The mixed batch with all that the method returns.
+        """Mix a batch.
 
         images: float [B, C, H, W], on any device.
         labels: int [B] in 0 … num_classes - 1, or label weights float [B, K].
-        protected: bool [B], images that are not mixed and serve no other as partner.
-        Raises ValueError where they do not fit.
+        protected: bool [B], images that are not mixed and are not partners of other images. None: no such images.
+        Returns everything that the method returns.
+        Raises ValueError if an argument does not fit.
         """
         drawing.check_images(type(self).__name__, images, self.spatial)
         targets = drawing.label_weights(labels, self.num_classes, images)
@@ -94,7 +92,7 @@ class Mixer(nn.Module):
         self, images: Tensor, targets: Tensor, generator: Generator | None, protected: Tensor | None = None
     ) -> Mixed:
         names = registry.draws_of(self.function)
-        decided = drawing.draw(names, images, generator, protected, self.settings) if names else {}
+        decided = drawing.draw_for_batch(names, images, generator, protected, self.settings) if names else {}
         return self.function(images, targets, **decided, **self.options)
 
     def extra_repr(self) -> str:
@@ -103,27 +101,31 @@ class Mixer(nn.Module):
 
 
 class PairMixer(Mixer):
-    """A method that is done with the images before the network sees them: images and labels in, images and targets out.
+    """A module that takes images and labels and returns images and targets, before the network sees them.
 
-    `PairMixer(halves, num_classes=10, left=0.25)` makes a module of a method of your own.
+    `PairMixer(halves, num_classes=10, left=0.25)` turns a method of your own into a module. The parameters are those of
+    `Mixer`. Raises ValueError as well if the method returns weights, at_layer or after_forward.
     """
 
     def _check(self, mixed: Mixed) -> None:
         for name in ("weights", "at_layer", "after_forward"):
             if getattr(mixed, name) is not None:
-                told = f"{self.function.__name__} returns {name}, which images and targets cannot tell"
-                raise ValueError(f"{told}; use Mixer({self.function.__name__}, …).mixed(images, labels)")
+                function = self.function.__name__
+                raise ValueError(
+                    f"{function} returns {name}, but PairMixer returns only images and targets; use "
+                    f"Mixer({function}, …).mixed(images, labels)"
+                )
 
     def forward(
         self, images: Tensor | Pairs, labels: Tensor | None = None, *, protected: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mixed images and targets.
+        """Mix a batch.
 
         images: float [B, C, H, W]; or, without `labels`, a list of (image, label) pairs, which are stacked.
         labels: int [B], or label weights float [B, K].
-        protected: bool [B], images that are not mixed and serve no other as partner.
-        Returns images of the same shape, and targets float [B, K].
-        Raises ValueError where they do not fit.
+        protected: bool [B], images that are not mixed and are not partners of other images. None: no such images.
+        Returns images of the same shape and targets float [B, K].
+        Raises ValueError if an argument does not fit.
         """
         images, labels = stacked(images, labels)
         mixed = self.mixed(images, labels, protected)
@@ -131,30 +133,43 @@ class PairMixer(Mixer):
 
 
 def stacked(images: Tensor | Pairs, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-    """A batch as two tensors: it is one already, or a list of (image, label) pairs without `labels`."""
+    """Return a batch as two tensors, images and labels.
+
+    images: [B, …]; or, without `labels`, a list of (image, label) pairs.
+    labels: [B] or [B, K].
+    Raises ValueError if they are neither two tensors nor a list of pairs.
+    """
     if isinstance(images, Tensor):
         if labels is None:
-            raise ValueError("labels are missing: give images and labels, or a list of (image, label) pairs")
+            raise ValueError("labels are missing: pass images and labels, or a list of (image, label) pairs")
         return images, labels
     if labels is not None:
-        raise ValueError(f"images are of type {type(images).__name__}: must be a torch tensor, as labels are given too")
+        raise ValueError(
+            f"images: has the type {type(images).__name__}, must be a torch tensor if labels are passed too"
+        )
     if not isinstance(images, Sequence) or not images:
-        raise ValueError(f"images are {images!r}: must be a tensor, or a list of one (image, label) pair or more")
+        raise ValueError(f"images={images!r}: must be a tensor, or a list of at least one (image, label) pair")
     of_pairs, their_labels = default_collate(list(images))
     return of_pairs, their_labels
 
 
 def checked_classes(num_classes: Any) -> int | None:
-    """Raises ValueError where the number of classes is none."""
+    """Return the number of classes as an int, or None. Raises ValueError for any other value."""
     if num_classes is None:
         return None
     if not isinstance(num_classes, Integral) or isinstance(num_classes, bool) or num_classes < 1:
-        raise ValueError(f"num_classes={num_classes!r}: must be a whole number of 1 or more, or None")
+        raise ValueError(f"num_classes={num_classes!r}: must be a whole number, 1 or more, or None")
     return int(num_classes)
 
 
 class Mixture(nn.Module):
-    """One of several modules for each batch: `Mixture([MixUp(10), CutMix(10)])` is the usual recipe."""
+    """Apply one of several modules to each batch. `Mixture([MixUp(10), CutMix(10)])` is the usual recipe.
+
+    mixers: the modules; each draws from its own generator.
+    probabilities: one for each module, with a sum of at most 1; the rest is the probability of no mixing. None: equal.
+    generator: for the choice of the module: a NumPy or torch generator. None: torch's global generator.
+    Raises ValueError if the arguments do not fit together.
+    """
 
     def __init__(
         self,
@@ -163,37 +178,33 @@ class Mixture(nn.Module):
         *,
         generator: Generator | None = None,
     ):
-        """mixers: the modules; each draws from its own generator.
-
-        probabilities: one for each module; None: equal. With what they leave to 1 the batch stays as it is.
-        generator: for the choice, as in every module.
-        Raises ValueError where they do not fit together.
-        """
         super().__init__()
-        of_mixers = list(mixers) if isinstance(mixers, Iterable) else []
-        if not of_mixers or not all(isinstance(one, PairMixer) for one in of_mixers):
-            told = textwrap.shorten(repr(mixers), 60)
-            raise ValueError(f"mixers are {told}: must be modules such as [MixUp(10), CutMix(10)]; no ManifoldMixUp")
-        classes = [one.num_classes for one in of_mixers]
-        if len({*classes}) > 1:
-            raise ValueError(f"num_classes of the modules are {classes}: must be the same for all")
-        equal = [1 / len(of_mixers)] * len(of_mixers)
-        shares = np.atleast_1d(np.array(equal if probabilities is None else probabilities, dtype=float))
-        if shares.shape != (len(of_mixers),) or not (shares >= 0).all() or shares.sum() > 1 + ROUNDING:
+        modules = list(mixers) if isinstance(mixers, Iterable) else []
+        if not modules or not all(isinstance(module, PairMixer) for module in modules):
+            given = textwrap.shorten(repr(mixers), 60)
             raise ValueError(
-                f"probabilities {shares.tolist()}: must be one of 0 or more for each of {len(of_mixers)} modules, with "
-                "a sum of at most 1"
+                f"mixers={given}: must be a list of modules, such as [MixUp(10), CutMix(10)], without ManifoldMixUp"
             )
-        self.mixers, self.generator = nn.ModuleList(of_mixers), generator
+        classes = [module.num_classes for module in modules]
+        if len({*classes}) > 1:
+            raise ValueError(f"num_classes of the modules are {classes}: must be equal")
+        equal = [1 / len(modules)] * len(modules)
+        shares = np.atleast_1d(np.array(equal if probabilities is None else probabilities, dtype=float))
+        if shares.shape != (len(modules),) or not (shares >= 0).all() or shares.sum() > 1 + ROUNDING:
+            raise ValueError(
+                f"probabilities={shares.tolist()}: must be {len(modules)} numbers of 0 or more, one for each module, "
+                "with a sum of at most 1"
+            )
+        self.mixers, self.generator = nn.ModuleList(modules), generator
         self.num_classes = classes[0]
-        self.bounds = bounds(shares)
+        self.bounds = cumulative_probabilities(shares)
 
     def forward(
         self, images: Tensor | Pairs, labels: Tensor | None = None, *, protected: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As `PairMixer.forward`, of the module that is drawn for this batch."""
+        """Mix a batch with the module that is drawn for it. Arguments and results are those of `PairMixer.forward`."""
         images, labels = stacked(images, labels)
-        place = np.random.default_rng(drawing.seed(self.generator)).random()
+        place = np.random.default_rng(drawing.next_seed(self.generator)).random()
         number = int(np.searchsorted(self.bounds, place, side="right"))
         if number == len(self.mixers):
             return images, drawing.label_weights(labels, self.num_classes, images)

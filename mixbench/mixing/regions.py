@@ -15,14 +15,14 @@ from mixbench.mixing.operations import blend, ranks
 def cutmix(
     images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor, centre: Tensor, correct_lambda: bool = True
 ) -> Mixed:
-    """A box of the partner, of about 1-λ of the area, pasted in at the same place.
+    """CutMix: a box of the partner, with about 1-λ of the area, is pasted in at the same place.
 
     images: float [B, C, H, W].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
     lam: float [B], each image's own share λ before clipping.
     centre: int64 [B, 2], row and column of the box's centre; the box is clipped to the image.
-    correct_lambda: weigh the labels by the true area after clipping (the paper's code), or by the λ that was drawn.
+    correct_lambda: True: weight labels by the true area after clipping, as in the paper's code. False: by the drawn λ.
     Returns mixed images and targets.
     Source: Yun et al. 2019, section 3 and Algorithm A1.
     """
@@ -36,15 +36,15 @@ def cutmix(
 
 @method(draws=("applied", "centre"))
 def cutout(images: Tensor, targets: Tensor, *, applied: Tensor, centre: Tensor, length: float = 0.5) -> Mixed:
-    """A square hole filled with 0, which is the mean colour of normalised images.
+    """Cutout: a square hole filled with 0, which is the mean colour of normalised images.
 
     images: float [B, C, H, W], normalised.
     targets: float [B, K], label weights.
     applied: bool [B], whether the image gets a hole.
     centre: int64 [B, 2], row and column of the hole's centre; the hole is clipped to the image.
-    length: side of the hole as a share of the image's shorter side.
-    Returns images with holes, and the targets as they are.
-    Raises ValueError where length is not in (0, 1].
+    length: side of the hole, as a share of the image's shorter side.
+    Returns images with holes and unchanged targets.
+    Raises ValueError if length is not in (0, 1].
     Source: DeVries and Taylor 2017.
     """
     if not 0 < length <= 1:
@@ -69,18 +69,20 @@ def random_erasing(
     min_ratio: float = 0.3,
     max_ratio: float = 3.3,
 ) -> Mixed:
-    """A rectangle of random area and shape filled with 0, as torchvision does it.
+    """Random erasing: a rectangle of random area and shape is filled with 0, as in torchvision.
 
     images: float [B, C, H, W], normalised, so that 0 is the mean colour.
     targets: float [B, K], label weights.
     chosen: bool [B], whether the image is erased.
-    attempts: float [B, N, 2], N pairs of numbers in (0, 1) for area and aspect ratio; the first rectangle lower and
-        narrower than the image is used, and none where none is.
-    place: float [B, 2] in (0, 1), where the rectangle lies between top and bottom, left and right.
-    min_area, max_area: bounds of the area, as shares of the image's.
-    min_ratio, max_ratio: bounds of height to width, whose logarithm is uniform.
-    Returns images with erased rectangles, and the targets as they are.
-    Raises ValueError where not 0 < min_area <= max_area <= 1 and 0 < min_ratio <= max_ratio.
+    attempts: float [B, N, 2] in (0, 1), N pairs for the area and the aspect ratio. The first rectangle that is smaller
+        than the image in height and width is used. If no rectangle fits, nothing is erased.
+    place: float [B, 2] in (0, 1), position of the rectangle from top to bottom and from left to right.
+    min_area: smallest area, as a share of the image's area.
+    max_area: largest area, as a share of the image's area.
+    min_ratio: smallest ratio of height to width; the logarithm of the ratio is uniform.
+    max_ratio: largest ratio of height to width.
+    Returns images with erased rectangles and unchanged targets.
+    Raises ValueError unless 0 < min_area <= max_area <= 1 and 0 < min_ratio <= max_ratio.
     Source: Zhong et al. 2020, Algorithm 1.
     """
     check_bounds("area", min_area, max_area, 1)
@@ -112,20 +114,21 @@ def resizemix(
     interpolation: Literal["bilinear", "nearest"] = "bilinear",
     position: Literal["uniform", "shifted"] = "uniform",
 ) -> Mixed:
-    """The whole partner made smaller and pasted in, labels by area.
+    """ResizeMix: the whole partner is made smaller and pasted in; labels are weighted by area.
 
     images: float [B, C, H, W].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
     applied: bool [B], whether the image is mixed.
-    size: float [B] in (0, 1), the place of the scale τ between min_scale and max_scale.
-    place: float [B, 2] in (0, 1), where the pasted image lies between top and bottom, left and right.
-    min_scale, max_scale: bounds of τ; the pasted image has the sides max(1, ⌊τH⌋) and max(1, ⌊τW⌋).
-    interpolation: "bilinear" is antialiased; "nearest" is that of the paper's code and of OpenMixup.
-    position: "uniform" over the places where the pasted image fits; "shifted" as in the paper's code: a uniform centre,
-        from which it is shifted back into the image, so that it touches the border more often.
+    size: float [B] in (0, 1), the position of the scale τ between min_scale and max_scale.
+    place: float [B, 2] in (0, 1), position of the pasted image from top to bottom and from left to right.
+    min_scale: smallest τ; the sides of the pasted image are max(1, ⌊τH⌋) and max(1, ⌊τW⌋) pixels.
+    max_scale: largest τ.
+    interpolation: "bilinear", with antialiasing; "nearest", as in the paper's code and OpenMixup.
+    position: "uniform": all places where the pasted image fits are equally likely. "shifted": the centre is uniform and
+        the pasted image is shifted back into the image, so it touches the border more often (the paper's code).
     Returns mixed images and targets.
-    Raises ValueError where not 0 < min_scale <= max_scale <= 1.
+    Raises ValueError unless 0 < min_scale <= max_scale <= 1.
     Source: Qin et al. 2020, section 3.2.
     """
     check_bounds("scale", min_scale, max_scale, 1)
@@ -139,7 +142,7 @@ def resizemix(
         corner = torch.minimum((centre - sides // 2).clamp(min=0), last)
     inside = rectangle(corner, sides * applied[:, None], height, width)
     weights = _resize_antialiased if interpolation == "bilinear" else _resize_nearest
-    dtype = torch.promote_types(images.dtype, torch.float32)  # sums of half precision would lose digits
+    dtype = torch.promote_types(images.dtype, torch.float32)  # sums in half precision would lose digits
     rows, columns = (weights(corner[:, i], sides[:, i], images.shape[2 + i], dtype) for i in range(2))
     pasted = (rows[:, None] @ (images[partner].to(dtype) @ columns.mT[:, None])).to(images.dtype)
     lam = 1 - (sides * applied[:, None]).prod(dim=1) / (height * width)
@@ -158,19 +161,19 @@ def gridmix(
     grid: int = 4,
     correct_lambda: bool = True,
 ) -> Mixed:
-    """A grid whose cells come from the image or its partner, labels by area.
+    """GridMix: each cell of a grid comes from the image or its partner; labels are weighted by area.
 
-    The paper trains a second classifier on the labels of the cells as well; that part is not here.
+    The paper also trains a second classifier on the labels of the cells. That part is not implemented here.
 
     images: float [B, C, H, W].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
-    lam: float [B]; round(λg²) cells stay, halves being rounded to even.
-    noise: float [B or 1, …], of which the order of the first g² numbers says which cells stay.
-    grid: g, cells along a side, at most the shorter side; cells begin at ⌊iH/g⌋ and ⌊jW/g⌋.
-    correct_lambda: weigh the labels by the true area, or by the λ that was drawn.
+    lam: float [B], each image's own share λ; round(λg²) cells stay, with halves rounded to even.
+    noise: float [B or 1, …]; the order of its first g² numbers decides which cells stay.
+    grid: g, cells along a side, at most the shorter side in pixels. Cells begin at ⌊iH/g⌋ and ⌊jW/g⌋.
+    correct_lambda: True: weight labels by the true area. False: by the drawn λ.
     Returns mixed images and targets.
-    Raises ValueError where grid is below 2.
+    Raises ValueError if grid is below 2.
     Source: Baek et al. 2021, section 3.
     """
     if grid < 2:
@@ -179,7 +182,7 @@ def gridmix(
     grid = min(grid, height, width)
     cells = grid**2
     kept = ranks(noise.flatten(1)[:, :cells]) < (lam.double() * cells).round()[:, None]
-    # A pixel's cell i is the last with ⌊iH/g⌋ <= row.
+    # A pixel belongs to the last cell i with ⌊iH/g⌋ <= row.
     rows, columns = (((torch.arange(s, device=kept.device) + 1) * grid - 1) // s for s in (height, width))
     stays = kept.view(batch, 1, grid, grid)[:, :, rows][..., columns]
     if correct_lambda:
@@ -189,15 +192,22 @@ def gridmix(
 
 
 def half_sides(lam: Tensor, height: int, width: int) -> Tensor:
-    """int64 [B, 2]: half the height and width of CutMix's boxes, of about 1-λ of the area each, by integer division."""
+    """int64 [B, 2]: half the height and half the width, by integer division, of boxes with about 1-λ of the area.
+
+    lam: float [B].
+    height, width: size of the image in pixels.
+    """
     share = (1 - lam.double()).clamp(min=0).sqrt()
     return torch.stack([(height * share).long() // 2, (width * share).long() // 2], dim=1)
 
 
 def box(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Boxes of centre ± half a side, clipped to the image.
+    """Return boxes that reach from centre - halves to centre + halves, clipped to the image.
 
-    centre, halves: int64 [B, 2], rows and columns. Returns bool [B, 1, H, W], true inside, and the areas int64 [B].
+    centre: int64 [B, 2], row and column.
+    halves: int64 [B, 2], half the height and half the width in pixels.
+    height, width: size of the image in pixels.
+    Returns bool [B, 1, H, W], true inside the box, and the areas int64 [B] in pixels.
     """
     corner = (centre - halves).clamp(min=0)
     bottom = (centre[:, 0] + halves[:, 0]).clamp(max=height)
@@ -207,7 +217,12 @@ def box(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor
 
 
 def rectangle(corner: Tensor, sides: Tensor, height: int, width: int) -> Tensor:
-    """bool [B, 1, H, W], true inside. corner, sides: int64 [B, 2], top and left, height and width."""
+    """bool [B, 1, H, W]: true inside a rectangle.
+
+    corner: int64 [B, 2], top row and left column.
+    sides: int64 [B, 2], height and width in pixels.
+    height, width: size of the image in pixels.
+    """
     rows, columns = (torch.arange(size, device=corner.device) for size in (height, width))
     (top, left), (bottom, right) = corner[..., None].unbind(dim=1), (corner + sides)[..., None].unbind(dim=1)
     in_rows = (rows >= top) & (rows < bottom)
@@ -216,27 +231,27 @@ def rectangle(corner: Tensor, sides: Tensor, height: int, width: int) -> Tensor:
 
 
 def _corner(place: Tensor, sides: Tensor, height: int, width: int) -> Tensor:
-    """int64 [B, 2]: top and left of rectangles that fit, each place being as likely for place uniform in (0, 1)."""
+    """int64 [B, 2]: top row and left column; for a uniform place, all corners that fit are equally likely."""
     top = (place[:, 0] * (height - sides[:, 0] + 1)).long()
     left = (place[:, 1] * (width - sides[:, 1] + 1)).long()
     return torch.stack([top, left], dim=1)
 
 
 def _resize_antialiased(start: Tensor, length: Tensor, size: int, dtype: torch.dtype) -> Tensor:
-    """[B, size, size]: the linear map from `size` pixels to `length` of them, placed at `start`.
+    """[B, size, size]: the linear map that resizes an axis from `size` to `length` pixels and places it at `start`.
 
-    The triangle filter of torch's F.interpolate(mode="bilinear", antialias=True, align_corners=False). Rows outside
-    start … start + length - 1 mean nothing.
+    It is the triangle filter of torch's F.interpolate(mode="bilinear", antialias=True, align_corners=False). Rows
+    outside start … start + length - 1 have no meaning.
     """
     pixels = torch.arange(size, device=start.device)
     share = (length.to(dtype) / size)[:, None]
-    centre = (pixels - start[:, None] + 0.5).to(dtype)  # pixels of the result are the unit of length
+    centre = (pixels - start[:, None] + 0.5).to(dtype)  # in pixels of the result
     weight = (1 - ((pixels + 0.5) * share)[:, None, :].sub(centre[..., None]).abs()).clamp(min=0)
-    return weight / weight.sum(dim=2, keepdim=True).clamp(min=1e-9)  # 0 in some of the rows outside
+    return weight / weight.sum(dim=2, keepdim=True).clamp(min=1e-9)  # the sum is 0 in some rows outside
 
 
 def _resize_nearest(start: Tensor, length: Tensor, size: int, dtype: torch.dtype) -> Tensor:
-    """[B, size, size]: as `_resize_antialiased`, but pixel i is pixel ⌊i · size / length⌋ of the whole."""
+    """[B, size, size]: like `_resize_antialiased`, but pixel i of the result is source pixel ⌊i · size / length⌋."""
     pixels = torch.arange(size, device=start.device)
     source = (pixels - start[:, None]) * size // length[:, None]
     return (source[..., None] == pixels).to(dtype)

@@ -1,4 +1,4 @@
-"""A mixing method as a run's configuration has it: what it draws for a step, and what it does with a batch."""
+"""A mixing method as configured in a run: it makes the draws for steps and mixes batches."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ from mixbench.core.own_signatures import configured
 from mixbench.mixing.checks import check_shapes
 from mixbench.mixing.contract import AtLayer, Context, Mixed, NoContext, Outputs, whole
 from mixbench.mixing.features import INPUT
-from mixbench.mixing.operations import bounds, nowhere
+from mixbench.mixing.operations import cumulative_probabilities, known_all_false
 from mixbench.mixing.table import METHODS
 
 MIXTURE = "mixture"  # of several of METHODS
@@ -24,28 +24,35 @@ NO_CONTEXT = NoContext()
 
 
 class Method(Protocol):
-    """What a run calls: one function of METHODS, or a mixture of several."""
+    """What a run calls: a single function, or a mixture of several."""
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
-        """The decisions of the steps first … first + count - 1, arrays [count, …]; `plan`: of the run."""
+        """Return the decisions of the steps first … first + count - 1 of a run's plan, as arrays [count, …]."""
         ...
 
     def __call__(
         self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor], context: Context = NO_CONTEXT
     ) -> Mixed:
-        """The mixed batch. decided: of one step. context: serves what the method needs."""
+        """Return the mixed batch.
+
+        images: float [B, C, H, W].
+        targets: float [B, K].
+        decided: decisions of this step by name.
+        context: provides the method's needs.
+        """
         ...
 
     def singles(self) -> dict[str, "Single"]:
-        """The functions that it is made of, each under its key in the configuration."""
+        """Return the functions that it consists of, by their keys in the configuration."""
         ...
 
 
-def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
-    """The method that `cfg` describes.
+def build_method(cfg: Mapping[str, Any], key: str = "method") -> Method:
+    """Return the method that a configuration describes.
 
-    cfg: a validated group `method` or, at another `key`, a part of a mixture.
-    Raises UserError where there is no such method, or an option does not fit.
+    cfg: a validated config group `method`, or a part of a mixture.
+    key: the key of `cfg` in the whole configuration.
+    Raises UserError if there is no such method, or an option does not fit.
     """
     if cfg["name"] == MIXTURE:
         return MixtureOfParts(cfg, key)
@@ -55,7 +62,10 @@ def build(cfg: Mapping[str, Any], key: str = "method") -> Method:
 
 
 def input_only(cfg: Mapping[str, Any], key: str = "method") -> dict[str, Any]:
-    """A copy of `cfg`, as of `build`, by which no features are mixed, only images: what it does can then be seen."""
+    """Return a copy of a configuration that mixes only images and no features, so that the result can be seen.
+
+    cfg, key: as for `build_method`.
+    """
     if cfg["name"] == MIXTURE:
         parts = {name: input_only(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
         return {**cfg, "parts": parts}
@@ -64,7 +74,7 @@ def input_only(cfg: Mapping[str, Any], key: str = "method") -> dict[str, Any]:
 
 
 class Single:
-    """One function, of METHODS or a user's own, with its options."""
+    """One function with its options, either from METHODS or a user's own."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
         self.key, self.name = key, cfg["name"]
@@ -83,38 +93,38 @@ class Single:
         return {self.key: self}
 
     def layers(self) -> tuple[str, ...]:
-        """The names of the layers at which it may mix, where an option lists them; the input is one."""
+        """Return the names of the layers at which it can mix: the value of its layer option, or only the input."""
         option = self.function.layers
         return (INPUT,) if option is None else tuple(self.function.option(option))
 
 
 class MixtureOfParts:
-    """Several methods, of which each batch (with per_sample each image) meets one, by their probabilities."""
+    """Several methods with probabilities. One of them is applied to each batch or, with per_sample, to each image."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
         self.key = key
-        self.parts = {name: build(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
-        self.bounds = bounds(cfg["probabilities"])  # that sum to 1; a choice above 1 is no method
+        self.parts = {name: build_method(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
+        self.bounds = cumulative_probabilities(cfg["probabilities"])  # they sum to 1; a choice above 1 means no method
         self.settings = {key: cfg[key] for key in ("p", "per_sample")}
         if self.settings["per_sample"]:
             self._check_layers()
 
     def _check_layers(self) -> None:
-        """Raises UserError where features could be mixed with those of a partner that another part has mixed.
+        """Raise UserError if a part mixes features, because another part may already have mixed the partner.
 
-        The partner would bring features of a third image, and no label of it.
+        The partner's features would then contain a third image, whose label is missing from the targets.
         """
-        for at, single in self.singles().items():
+        for key, single in self.singles().items():
             if set(single.layers()) != {INPUT}:
                 raise UserError(
                     f"{self.key}.per_sample=true: {single.name} mixes features with those of its partner, which "
-                    f"another method may have mixed; leave it false, or set {at}.{single.function.layers}=[{INPUT}]"
+                    f"another method may have mixed; set it to false, or set {key}.{single.function.layers}=[{INPUT}]"
                 )
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
-        """`part` int64 [count, B], the number of the part that each image meets, and the decisions of every part.
+        """Return `part`, int64 [count, B], the number of the part applied to each image, and all parts' decisions.
 
-        Those of a part do not depend on which others there are. A number beyond the last part means none.
+        A number beyond the last part means no method. The decisions of a part do not depend on the other parts.
         """
         choice = replace(plan, draws=("choice",), **self.settings).drawn(first, count)["choice"]
         drawn = {"part": np.searchsorted(self.bounds, choice, side="right")}
@@ -128,7 +138,7 @@ class MixtureOfParts:
         made: list[tuple[Tensor, Mixed]] = []
         for i, (name, part) in enumerate(self.parts.items()):
             here = decided["part"] == i
-            if nowhere(here):
+            if known_all_false(here):
                 continue
             of_part = {key.removeprefix(f"{name}."): decided[key] for key in decided if key.startswith(f"{name}.")}
             one = part(images, targets, of_part, context)
@@ -156,7 +166,12 @@ class MixtureOfParts:
 
 
 def check_part(key: str, name: str, images: Tensor, targets: Tensor, mixed: Mixed) -> None:
-    """Raises UserError where a method cannot be part of a mixture, by what it made of `images` and `targets`."""
+    """Raise UserError if a method cannot be part of a mixture because of what it returned.
+
+    key, name: of the method, for messages.
+    images, targets: the batch before mixing.
+    mixed: the return value of the method.
+    """
     try:
         check_shapes(mixed, images, targets, same_rows=True)
     except ValueError as error:
@@ -168,7 +183,7 @@ def _at_layers(hooks: list[tuple[Tensor, AtLayer]]) -> AtLayer:
         mixed = features
         for here, at in hooks:
             of_part = at(name, features)
-            if of_part is not features:  # the layer is not one of the part's
+            if of_part is not features:  # else the part does not mix at this layer
                 mixed = _where(here, of_part, mixed)
         return mixed
 

@@ -1,4 +1,4 @@
-"""SaliencyMix, and the saliency it looks at: centre against surround, over several scales."""
+"""SaliencyMix and its saliency map, which compares each pixel with its surround at several scales."""
 
 from collections import Counter
 from typing import Literal
@@ -11,7 +11,7 @@ from mixbench.mixing.operations import blend
 from mixbench.mixing.regions import box, half_sides
 
 SURROUNDS = (12, 24, 48, 28, 56, 112)  # pixels from the centre: 3 and 7 times 4, 8 and 16
-LUMA = (9798, 19235, 3735)  # red, green and blue of 2¹⁵: OpenCV's 0.299, 0.587 and 0.114
+LUMA = (9798, 19235, 3735)  # weights of red, green and blue in units of 2⁻¹⁵: OpenCV's 0.299, 0.587 and 0.114
 
 
 @method(draws=("partner", "lam"))
@@ -24,18 +24,18 @@ def saliencymix(
     saliency: Literal["official", "per-image"] = "official",
     correct_lambda: bool = True,
 ) -> Mixed:
-    """CutMix with the box around the partner's most salient pixel, the first in reading order of equal ones.
+    """SaliencyMix: CutMix with the box around the partner's most salient pixel.
 
-    The saliency is that of the image as OpenCV computes it of BGR bytes. The published code hands OpenCV normalised
-    floats in the order RGB instead: OpenCV reads them as bytes, and gets noise.
+    Of equally salient pixels, the first in reading order is used. The saliency is what OpenCV computes from BGR bytes.
+    The published code instead passes normalised RGB floats to OpenCV, which reads them as bytes and returns noise.
 
     images: float [B, C, H, W], RGB where C is 3.
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
     lam: float [B], each image's own share λ before clipping.
-    saliency: "official" looks at one partner, that of the first image that is mixed, for the whole batch, as the
-        published code does; "per-image" at each image's own partner, as the paper has it.
-    correct_lambda: weigh the labels by the true area after clipping (the paper's code), or by the λ that was drawn.
+    saliency: "official": one partner, that of the first mixed image, decides for the whole batch, as in the published
+        code. "per-image": each image's own partner decides, as in the paper.
+    correct_lambda: True: weight labels by the true area after clipping, as in the paper's code. False: by the drawn λ.
     Returns mixed images and targets.
     Source: Uddin et al. 2021, section 3.2.
     """
@@ -55,19 +55,23 @@ def saliencymix(
 
 
 def fine_grained_saliency(images: Tensor) -> Tensor:
-    """Fine-grained static saliency (Montabone and Soto 2010): float64 [B, H, W], 0 to about 255.
+    """Return the fine-grained static saliency of images.
 
-    Each pixel of the smoothed grey image is compared with the mean of the others in six squares around it. Where it is
-    brighter, the differences add up to the "on" map, where it is darker, to the "off" map; each map is scaled to 255
-    and so is their sum by the larger maximum.
-    images: [B, C, H, W]; three channels are red, green and blue (RGB), others are averaged. uint8 images of 1 or 3
-    channels give OpenCV's StaticSaliencyFineGrained to the last bit, 255 times its result, with OpenCV's truncation to
-    integers at every stage (even the sum of both maps, modulo 256). OpenCV expects BGR: the results are equal where it
-    gets the same image with its channels in that order. Float images, of any range, go through without truncation.
+    Each pixel of the smoothed grey image is compared with the mean of the other pixels in six squares around it.
+    Positive differences (brighter pixels) add up to the "on" map, negative ones to the "off" map. Each map is scaled to
+    255, and so is their sum, by the larger maximum.
+
+    For uint8 images with 1 or 3 channels the result equals 255 times OpenCV's StaticSaliencyFineGrained exactly, with
+    OpenCV's truncation to integers at every stage (and the sum of both maps modulo 256). OpenCV expects BGR, so it must
+    get the same image with its channels in that order. Float images of any range are not truncated.
+
+    images: [B, C, H, W]; three channels are red, green and blue (RGB), any other number is averaged.
+    Returns float64 [B, H, W], 0 to about 255.
+    Source: Montabone and Soto 2010.
     """
     whole = images.dtype == torch.uint8
     grey = _smooth(_grey(images), whole)
-    # Squares beyond the longer side are all the whole image: one of them, that many times.
+    # Squares that reach beyond the longer side all cover the whole image, so one is computed and counted repeatedly.
     halves = Counter(min(half, max(grey.shape[1:])) for half in SURROUNDS)
     on, off = torch.zeros_like(grey), torch.zeros_like(grey)
     for half, times in halves.items():
@@ -77,7 +81,7 @@ def fine_grained_saliency(images: Tensor) -> Tensor:
         difference = (grey - mean).trunc_() if whole else grey - mean
         on.add_(difference.clamp(min=0), alpha=times)
         off.sub_(difference.clamp_(max=0), alpha=times)
-    if not whole:  # what rounding leaves of a constant image is no contrast
+    if not whole:  # rounding errors in a constant image are not contrast
         least = 1e-9 * grey.abs().amax(dim=(1, 2), keepdim=True)
         on, off = (part.mul_(part.amax(dim=(1, 2), keepdim=True) > least) for part in (on, off))
     on, off = (part.div_(_peak(part)).double().mul_(255) for part in (on, off))
@@ -88,7 +92,7 @@ def fine_grained_saliency(images: Tensor) -> Tensor:
 
 
 def _grey(images: Tensor) -> Tensor:
-    """[B, H, W]: float64, or of uint8 images whole numbers as float32, in which sums of up to 2²⁴ are exact."""
+    """[B, H, W]: grey images, float64; for uint8 images whole numbers in float32, which is exact up to 2²⁴."""
     whole = images.dtype == torch.uint8
     if images.shape[1] != 3:
         return images[:, 0].float() if whole else images.double().mean(dim=1)
@@ -98,7 +102,7 @@ def _grey(images: Tensor) -> Tensor:
 
 
 def _smooth(grey: Tensor, whole: bool) -> Tensor:
-    """Twice a [1 2 1] filter along rows and columns, the image being mirrored at its outermost pixels."""
+    """Apply a [1 2 1] filter twice along rows and columns. The image is mirrored at its outermost pixels."""
     rows, columns = (_binomial(side, grey) for side in grey.shape[1:])
     for _ in range(2):
         grey = rows @ grey @ columns.mT
@@ -108,23 +112,23 @@ def _smooth(grey: Tensor, whole: bool) -> Tensor:
 
 
 def _binomial(side: int, like: Tensor) -> Tensor:
-    """[side, side]: the map that filters an axis with 1/4, 1/2, 1/4."""
+    """[side, side]: the matrix that filters an axis with 1/4, 1/2, 1/4."""
     if side == 1:
         return torch.ones(1, 1, dtype=like.dtype, device=like.device)
     pixels = torch.arange(side, dtype=like.dtype, device=like.device)
     weights = (0.5 - 0.25 * (pixels - pixels[:, None]).abs()).clamp(min=0)
-    weights[0, 1] = weights[-1, -2] = 0.5  # the neighbour counts for its mirror image too
+    weights[0, 1] = weights[-1, -2] = 0.5  # the neighbour is also its own mirror image
     return weights
 
 
 def _window(side: int, half: int, like: Tensor) -> Tensor:
-    """[side, side]: the map that sums an axis from half - 1 pixels before each pixel to half behind it."""
+    """[side, side]: the matrix that sums an axis from half - 1 pixels before each pixel to half pixels after it."""
     pixels = torch.arange(side, device=like.device)
     distance = pixels - pixels[:, None]
     return ((distance > -half) & (distance <= half)).to(like.dtype)
 
 
 def _peak(part: Tensor) -> Tensor:
-    """[B, 1, 1]: each map's maximum, 1 where it is 0 everywhere."""
+    """[B, 1, 1]: the maximum of each map, or 1 if the map is 0 everywhere."""
     peak = part.amax(dim=(1, 2), keepdim=True)
     return torch.where(peak > 0, peak, 1)

@@ -1,4 +1,4 @@
-"""The methods by the names that configurations use."""
+"""The methods, by their names in configurations."""
 
 from collections.abc import Callable
 

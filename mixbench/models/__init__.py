@@ -16,23 +16,26 @@ from mixbench.models.wide_resnet import WideResNet
 
 MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "wrn": WideResNet}
 
-__all__ = ["MODELS", "build", "check", "check_attention", "check_batch", "layers"]
+__all__ = ["MODELS", "build_network", "check_attention", "check_batch", "check_model", "layer_names"]
 
 
-def check(cfg: DictConfig) -> None:
-    """Raises UserError where `cfg`, the group model, describes no network."""
+def check_model(cfg: DictConfig) -> None:
+    """Raise UserError if the config group `model` does not describe a network."""
     found = _options(cfg)
-    layers(cfg)
+    layer_names(cfg)
     for name, value in found.items() if not is_own(cfg) else ():
         if isinstance(value, int) and value < 1:
             raise UserError(f"model.{name}={value}: must be at least 1")
 
 
 def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> None:
-    """Raises UserError where batch normalisation cannot train: one value for each channel has no spread.
+    """Raise UserError if batch normalisation would get one value per channel, which has no variance.
 
-    cfg: the group model. height, width: of the images, which every stage but the first halves, rounding up.
-    A user's own network is not checked: what it does with an image is not known.
+    A user's own network is not checked, because the size of its features is not known.
+
+    cfg: the config group `model`.
+    batch_size: images in a batch.
+    height, width: size of the images in pixels. Every stage but the first halves it, rounding up.
     """
     if is_own(cfg):
         return
@@ -40,22 +43,24 @@ def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> No
     rows, columns = (-(-side // 2**halvings) for side in (height, width))
     if batch_size * rows * columns == 1:
         raise UserError(
-            f"train.batch_size={batch_size}: batch normalisation needs more than one value for each channel, and "
-            f"model={cfg.name} makes 1x1 features of {height}x{width} images; train.batch_size must be at least 2"
+            f"train.batch_size={batch_size}: must be at least 2, because model={cfg.name} makes 1x1 features of "
+            f"{height}x{width} images and batch normalisation needs more than one value per channel"
         )
 
 
 def check_attention(cfg: DictConfig) -> None:
-    """Raises UserError where the network `cfg`, the group model, names no layer for attention."""
+    """Raise UserError if the network of the config group `model` has no attribute ATTENTION."""
     network = Own("model", cfg).function if is_own(cfg) else MODELS[cfg.name]
     if not hasattr(network, "ATTENTION"):
-        raise UserError(f"model={cfg.name}: names no layer for attention, which the method needs")
+        raise UserError(
+            f"model={cfg.name}: the method needs attention, but the network has no ATTENTION; choose another model"
+        )
 
 
-def layers(cfg: DictConfig) -> tuple[str, ...]:
-    """The names of the network's layers whose features a method can mix; `input` is the images, and all networks' own.
+def layer_names(cfg: DictConfig) -> tuple[str, ...]:
+    """Return the names of the layers whose features a method can mix. `input` stands for the images.
 
-    Raises UserError where a user's own network has LAYERS that are no names.
+    Raises UserError if LAYERS of a user's own network is not a tuple of names.
     """
     if not is_own(cfg):
         return ("input", *MODELS[cfg.name].LAYERS)
@@ -67,14 +72,17 @@ def layers(cfg: DictConfig) -> tuple[str, ...]:
 
 
 def has_layers(cfg: DictConfig) -> bool:
-    """Whether the network's forward takes `at`; a user's own network without layers takes nothing but images."""
-    return not is_own(cfg) or len(layers(cfg)) > 1 or hasattr(Own("model", cfg).function, "ATTENTION")
+    """Whether the network's forward takes `at`. A user's own network without layers takes only images."""
+    return not is_own(cfg) or len(layer_names(cfg)) > 1 or hasattr(Own("model", cfg).function, "ATTENTION")
 
 
-def build(cfg: DictConfig, channels: int, classes: int) -> nn.Module:
-    """The network for images of so many channels and so many classes.
+def build_network(cfg: DictConfig, channels: int, classes: int) -> nn.Module:
+    """Return a new network.
 
-    Raises UserError where a user's own network cannot be built.
+    cfg: the config group `model`.
+    channels: channels of the images.
+    classes: number of classes.
+    Raises UserError if a user's own network cannot be built.
     """
     if is_own(cfg):
         return _build_own(cfg, channels, classes)
@@ -90,7 +98,7 @@ def _build_own(cfg: Mapping[str, Any], channels: int, classes: int) -> nn.Module
             f"{own.label}: fails for {channels} channels and {classes} classes ({reason(error)})"
         ) from error
     if not isinstance(network, nn.Module):
-        raise UserError(f"{own.label}: gives a {type(network).__name__}; must give a torch.nn.Module")
+        raise UserError(f"{own.label}: returns a {type(network).__name__}, must return a torch.nn.Module")
     return network
 
 
@@ -101,6 +109,6 @@ def _options(cfg: Mapping[str, Any]) -> dict[str, Any]:
     if name not in MODELS:
         raise unknown("model.name", name, MODELS)
     for option in options_of(MODELS[name]):
-        if option not in cfg:  # also where it has a default: a run's identity holds what its network is made of
+        if option not in cfg:  # needed even if it has a default, because a run's identity holds all options
             raise UserError(f"model={name} needs model.{option}")
     return options("model", MODELS[name], cfg, "model")

@@ -1,9 +1,10 @@
-"""Pre-activation ResNet of basic blocks for small images (He et al. 2016, "Identity Mappings").
+"""Pre-activation ResNet with basic blocks for small images (He et al. 2016, "Identity Mappings").
 
-Two networks are published as PreActResNet18. kuangliu/pytorch-cifar has a convolution alone as stem, and a block whose
-shape stays adds its input. facebookresearch/mixup-cifar10 and ecs-vlc/FMix have BN + ReLU after the stem, and such a
-block adds its input after the block's first BN + ReLU: there the shortcut is an empty nn.Sequential that is applied to
-the activated input. None of the three has BN + ReLU before the pooling. `stem` and `shortcut` say which is meant.
+Two different networks are published as PreActResNet18. They differ in the stem and in the shortcut of blocks that do
+not change the shape. In kuangliu/pytorch-cifar the stem is only a convolution, and such a block adds its input. In
+facebookresearch/mixup-cifar10 and ecs-vlc/FMix, BN + ReLU follow the stem, and such a block adds its input after the
+block's first BN + ReLU, because the shortcut is an empty nn.Sequential that is applied to the activated input. None of
+the three has BN + ReLU before the pooling. The options `stem` and `shortcut` choose between them.
 """
 
 from functools import partial
@@ -19,9 +20,14 @@ BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 class PreActBlock(nn.Module):
-    """BN, ReLU, 3x3 convolution, twice; the shortcut leaves after the first ReLU where it needs a convolution.
+    """Two times BN, ReLU and 3x3 convolution, with a shortcut.
 
-    activated: it leaves there in every block, not only where it needs a convolution.
+    A shortcut with a convolution starts after the first ReLU.
+
+    channels_in: input channels.
+    channels: output channels.
+    stride: stride of the first convolution, in pixels.
+    activated: all shortcuts start after the first ReLU, not only those with a convolution.
     """
 
     def __init__(self, channels_in: int, channels: int, stride: int, activated: bool = False):
@@ -46,12 +52,20 @@ class PreActBlock(nn.Module):
 
 
 class PreActResNet(ResidualNetwork):
-    """Four stages of 1, 2, 4 and 8 times `width` channels, each but the first halving the image; logits [B, classes].
+    """Pre-activation ResNet: images float [B, channels, H, W], H and W at least 8, to logits [B, classes].
 
-    Input: float [B, channels, H, W], H and W at least 8. Weights start as torch's layers do, as in mixup-cifar10.
-    stem: "plain", a convolution; "bn", BN + ReLU after it. shortcut: what a block whose shape stays adds to its result:
-    "plain", its input x; "activated", relu(bn1(x)). plain and plain is kuangliu/pytorch-cifar's PreActResNet18, bn and
-    activated that of mixup-cifar10 and FMix.
+    It has four stages with 1, 2, 4 and 8 times `width` channels. Each stage but the first halves the image. Weights are
+    initialised by torch's defaults, as in mixup-cifar10.
+
+    channels: channels of the images.
+    classes: number of classes.
+    depth: number of layers in the network's name.
+    width: channels of the first stage.
+    stem: "plain": a convolution. "bn": a convolution followed by BN + ReLU.
+    shortcut: what a block that does not change the shape adds to its result. "plain": its input x. "activated":
+        relu(bn1(x)). With stem and shortcut "plain" it is kuangliu/pytorch-cifar's PreActResNet18; with "bn" and
+        "activated" it is that of mixup-cifar10 and FMix.
+    Source: He et al. 2016, "Identity Mappings".
     """
 
     LAYERS = ("stage1", "stage2", "stage3", "stage4")

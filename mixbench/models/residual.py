@@ -1,4 +1,4 @@
-"""What the residual networks share: a stem, blocks in stages, global average pooling, a linear classifier."""
+"""The base class of residual networks: a stem, blocks in stages, global average pooling and a linear classifier."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
@@ -8,10 +8,21 @@ from torch import Tensor, nn
 
 
 class ResidualNetwork(nn.Module):
-    """Stages of equal blocks, each stage but the first halving the image; logits [B, classes]."""
+    """Stages of equal blocks: images float [B, C, H, W] to logits [B, classes].
 
-    LAYERS: ClassVar[tuple[str, ...]]  # the stages by name, known without building the network
-    ATTENTION: ClassVar[str] = "last"  # the layer whose features `attention` reads: what is pooled for the classifier
+    Each stage but the first halves the image.
+
+    stem: modules before the blocks; the first is a convolution.
+    block: takes (channels in, channels out, stride) and returns a block.
+    counts: number of blocks in each stage.
+    widths: channels of each stage.
+    classes: number of classes.
+    last: modules between the last block and the pooling.
+    Raises TypeError if the stem does not begin with a convolution.
+    """
+
+    LAYERS: ClassVar[tuple[str, ...]]  # names of the stages, known without building the network
+    ATTENTION: ClassVar[str] = "last"  # the layer whose features `attention` reads: the input of the pooling
 
     def __init__(
         self,
@@ -22,17 +33,13 @@ class ResidualNetwork(nn.Module):
         classes: int,
         last: Iterable[nn.Module] = (),
     ):
-        """stem: begins with a convolution. block(channels in, channels out, stride): one of `counts[i]` in stage i.
-
-        widths: channels of each stage. last: what stands between the last block and the pooling.
-        """
         super().__init__()
         first = stem[0]
         if not isinstance(first, nn.Conv2d):
             raise TypeError("stem: must begin with a convolution")
         self.stem = stem
         blocks = []
-        self.layers: list[str | None] = []  # after each block the name of the stage that ends there
+        self.layers: list[str | None] = []  # for each block, the name of the stage that ends after it
         channels_in = first.out_channels
         for layer, count, width in zip(self.LAYERS, counts, widths, strict=True):
             for i in range(count):
@@ -45,10 +52,11 @@ class ResidualNetwork(nn.Module):
         self.classifier = nn.Linear(channels_in, classes)
 
     def forward(self, x: Tensor, at: Callable[[str, Tensor], Tensor] | None = None) -> Tensor:
-        """Logits [B, classes] of images [B, C, H, W].
+        """Return logits float [B, classes].
 
-        at: called with the name and the features of each layer in LAYERS, and of ATTENTION; the network goes on with
-        what it returns.
+        x: images float [B, C, H, W].
+        at: called with the name and the features of each layer in LAYERS and of ATTENTION. The network continues with
+            the features that it returns. None: features are not changed.
         """
         out = self.stem(x)
         for block, layer in zip(self.blocks, self.layers, strict=True):
@@ -61,11 +69,11 @@ class ResidualNetwork(nn.Module):
         return self.classifier(out.mean(dim=(2, 3)))
 
     def attention(self, features: Tensor, targets: Tensor) -> Tensor:
-        """Class activation maps: where the evidence for the given labels lies.
+        """Return class activation maps, which show where the evidence for the given labels is.
 
         features: [B, C, h, w] of the layer ATTENTION.
-        targets: float [B, classes], label weights of the classes that are looked for.
-        Returns float [B, 1, h, w], 0 or more, each map summing to 1; uniform where there is no evidence at all.
+        targets: float [B, classes], weights of the labels whose evidence is wanted.
+        Returns float [B, 1, h, w], 0 or more. Each map sums to 1; it is uniform if there is no evidence.
         Source: Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", section 2.
         """
         weights = targets.to(features.dtype) @ self.classifier.weight.detach().to(features.dtype)

@@ -1,7 +1,7 @@
-"""ResNet of basic blocks for small images (He et al. 2016, "Deep Residual Learning", section 3.3 and table 1).
+"""ResNet with basic blocks for small images (He et al. 2016, "Deep Residual Learning", section 3.3 and table 1).
 
-The stem is a 3x3 convolution with stride 1 and no max pooling follows, as in Cutout's and SaliencyMix's code: the
-paper's own stem would leave 8x8 of 32x32 pixels to the first stage.
+The stem is a 3x3 convolution with stride 1, without max pooling, as in the code of Cutout and SaliencyMix. The stem in
+the paper would reduce 32x32 pixels to 8x8 before the first stage.
 """
 
 from typing import Literal
@@ -16,7 +16,14 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 class BasicBlock(nn.Module):
-    """3x3 convolution, BN, twice, ReLU between and after the sum; a shortcut of 1x1 convolution and BN where needed."""
+    """Two times 3x3 convolution and BN, with ReLU between them and after the sum with the shortcut.
+
+    The shortcut is a 1x1 convolution and BN if the block changes the shape, else the input.
+
+    channels_in: input channels.
+    channels: output channels.
+    stride: stride of the first convolution, in pixels.
+    """
 
     def __init__(self, channels_in: int, channels: int, stride: int):
         super().__init__()
@@ -35,10 +42,17 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(ResidualNetwork):
-    """Four stages of 1, 2, 4 and 8 times `width` channels, each but the first halving the image; logits [B, classes].
+    """ResNet: images float [B, channels, H, W], H and W at least 8, to logits [B, classes].
 
-    Input: float [B, channels, H, W], H and W at least 8. Weights start as torch's layers do, not as in the paper (He
-    et al. 2015): so do the codes for CIFAR whose numbers it is compared with.
+    It has four stages with 1, 2, 4 and 8 times `width` channels. Each stage but the first halves the image. Weights are
+    initialised by torch's defaults, not as in the paper (He et al. 2015), because the CIFAR codes whose numbers it is
+    compared with do so too.
+
+    channels: channels of the images.
+    classes: number of classes.
+    depth: number of layers in the network's name.
+    width: channels of the first stage.
+    Source: He et al. 2016, "Deep Residual Learning", section 3.3 and table 1.
     """
 
     LAYERS = ("stage1", "stage2", "stage3", "stage4")

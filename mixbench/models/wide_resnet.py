@@ -1,4 +1,4 @@
-"""Wide ResNet of basic blocks for small images (Zagoruyko and Komodakis 2016, section 2, table 1), without dropout."""
+"""Wide ResNet of basic blocks for small images, without dropout (Zagoruyko and Komodakis 2016, section 2, table 1)."""
 
 from typing import Literal
 
@@ -9,13 +9,19 @@ from mixbench.models.residual import ResidualNetwork
 
 
 class WideResNet(ResidualNetwork):
-    """WRN-depth-widen: stages of 16, 32 and 64 times `widen` channels behind a stem of 16; logits [B, classes].
+    """WRN-depth-widen: images float [B, channels, H, W], H and W at least 4, to logits [B, classes].
 
-    Input: float [B, channels, H, W], H and W at least 4. depth: counts the convolutions but those of shortcuts, and
-    the classifier: 4 + 6 times the blocks of a stage.
-    Weights start as in the paper's code and in GEM's (Brigato et al. 2022), which tuned rate and decay with them:
-    convolutions normal with variance 2 / (kernel area x channels out) (He et al. 2015), the classifier's bias 0.
-    Torch's own start has a sixth of that variance: in front of batch normalisation, smaller weights take larger steps.
+    It has a stem with 16 channels and three stages with 16, 32 and 64 times `widen` channels.
+    Weights are initialised as in the paper's code and in that of GEM (Brigato et al. 2022), which tuned learning rate
+    and weight decay with them: convolutions are normal with variance 2 / (kernel area x channels out) (He et al. 2015),
+    and the classifier's bias is 0. Torch's default has a sixth of that variance; before batch normalisation, smaller
+    weights take larger steps.
+
+    channels: channels of the images.
+    classes: number of classes.
+    depth: number of convolutions without those of shortcuts, plus the classifier: 4 + 6 times the blocks of a stage.
+    widen: factor of the channels.
+    Source: Zagoruyko and Komodakis 2016, section 2, table 1.
     """
 
     LAYERS = ("stage1", "stage2", "stage3")

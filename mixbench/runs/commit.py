@@ -1,4 +1,4 @@
-"""What a finished run leaves in its folder."""
+"""Write the files of a finished run."""
 
 import contextlib
 import csv
@@ -19,21 +19,22 @@ from mixbench.training.device import peak_memory
 from mixbench.training.loop import Outcome
 from mixbench.training.measured import Finished, measure
 
-NOT_STORED = ("study", "results_dir", "force", "progress")  # keys that say nothing about what a run computed
+NOT_STORED = ("study", "results_dir", "force", "progress")  # keys without influence on the results of a run
 
 
 def commit(
     job: Job, images: Split, outcome: Outcome, folder: Path, source: dict[str, Any], others: float | None
 ) -> dict[str, Any]:
-    """Write what a finished run leaves; the metrics, which say that it is one, last.
+    """Write the files of a finished run. The metrics are written last, because they mark the run as finished.
 
     job: the run.
-    images: what it was trained and evaluated on.
-    outcome: of training.
-    folder: of the run.
-    source: what provenance.json holds.
-    others: the share of the machine's cores that other processes took, 0 to 1; None where that is not known.
-    Returns what metrics.json holds. Raises OSError where a file cannot be written.
+    images: the images it was trained and evaluated on.
+    outcome: the result of training.
+    folder: folder of the run.
+    source: content of provenance.json.
+    others: share of the machine's cores used by other processes, 0 to 1. None: not known.
+    Returns the content of metrics.json.
+    Raises OSError if a file cannot be written.
     """
     cfg = job.cfg
     measured = {
@@ -54,8 +55,10 @@ def commit(
         files.write(folder / "weights.pt", lambda file: torch.save(outcome.model.state_dict(), file))
     (folder / "failed.json").unlink(missing_ok=True)
     files.write_json(folder / "metrics.json", measured)
-    with contextlib.suppress(OSError):  # the run is finished all the same; `clean` drops it
-        (folder / "checkpoint.pt").unlink(missing_ok=True)  # not before: a crash in between would lose the run
+    with contextlib.suppress(OSError):  # the run is finished anyway, and `clean` removes the checkpoint
+        (folder / "checkpoint.pt").unlink(
+            missing_ok=True
+        )  # last, because a crash before the metrics would lose the run
     return measured
 
 
@@ -76,14 +79,14 @@ def _finished(cfg: DictConfig, images: Split, outcome: Outcome, others: float | 
 
 
 def replaced_labels(images: Split) -> list[dict[str, int]]:
-    """The images whose labels noise replaced, by their index in the training list."""
+    """Return the images whose labels were replaced by noise, sorted by their index in the training list."""
     columns = (images.indices, images.true_labels, images.train_labels)
     rows = zip(*(column[images.replaced].tolist() for column in columns), strict=True)
     return [{"index": index, "true": true, "given": given} for index, true, given in sorted(rows)]
 
 
 def csv_text(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> str:
-    """Rows as CSV. columns: needed where there may be no row."""
+    """Write rows as CSV text. columns: names of the columns; needed if there can be no rows."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""A grid of settings in Python, key -> values, turned into runs. Neither torch nor Hydra until it is used."""
+"""Turn a grid of settings in Python, key -> values, into runs. Torch and Hydra are imported only when needed."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mixbench.config.assignments import Word
     from mixbench.runs.planning import Planned
 
-OF_CALL = ("results_dir", "config_dir", "progress")  # of all runs of a call, not of single ones
+OF_CALL = ("results_dir", "config_dir", "progress")  # set for a call, not for single runs
 
 
 def runs_of(
@@ -26,25 +26,25 @@ def runs_of(
     progress: str,
     limit: int | None,
 ) -> "Planned":
-    """The runs of every combination of the values.
+    """Return the runs of every combination of the values.
 
     grid: key -> its values.
-    results_dir, config_dir, progress: of all runs.
-    limit: the most combinations; None: any number.
-    Raises UserError where there are more, or where a key or value does not fit.
+    results_dir, config_dir, progress: as in `mixbench.run`, for all runs.
+    limit: largest number of combinations; None: no limit.
+    Raises UserError if there are more combinations, or if a key or value does not fit.
     """
     from mixbench.config.combinations import fitting
     from mixbench.config.compose import Composer
     from mixbench.config.folder import config_folder
     from mixbench.runs.planning import plan_runs
-    from mixbench.runs.study import of_run
+    from mixbench.runs.study import words_of_run
 
     check_count(math.prod(map(len, grid.values())), limit, remedy="set limit=None")
     words = _assigned(grid)
     with Composer(config_folder(config_dir)) as composer:
         combinations = fitting(composer, [list(one) for one in itertools.product(*words.values())])
         always = _of_call(results_dir, progress)
-        return plan_runs(composer, [of_run(composer, [*one, *always]) for one in combinations])
+        return plan_runs(composer, [words_of_run(composer, [*one, *always]) for one in combinations])
 
 
 def runs_of_study(
@@ -55,10 +55,12 @@ def runs_of_study(
     progress: str,
     limit: int | None,
 ) -> "tuple[Planned, dict[str, str]]":
-    """The runs of a study, and cell -> the name of its grid.
+    """Return the runs of a study, and cell hash -> the name of its grid.
 
-    settings: key -> values in place of the study's. The others are as in `runs_of`.
-    Raises UserError where there is no such study, or what is set does not fit it.
+    name: name of the study.
+    settings: key -> values that replace those of the study.
+    results_dir, config_dir, progress, limit: as in `runs_of`.
+    Raises UserError if there is no such study, or if a setting does not fit it.
     """
     from mixbench.config.compose import Composer
     from mixbench.config.folder import config_folder
@@ -72,7 +74,10 @@ def runs_of_study(
 
 
 def values(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Key -> its values, of a grid whose values may stand alone. Raises UserError where it is no such grid."""
+    """Return key -> list of values for a grid in which a single value need not be in a list.
+
+    Raises UserError if it is not a dictionary of keys.
+    """
     if not isinstance(grid, Mapping):
         raise UserError(f'grid={_short(grid)}: must be a dictionary, as in {{"method": ["none", "mixup"], "n": 500}}')
     return {_key(key): _several(value) for key, value in grid.items()}
@@ -80,14 +85,14 @@ def values(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise UserError(f"{_short(key)}: keys are texts, as in {{'n': [100, 500]}}")
+        raise UserError(f"{_short(key)}: keys must be texts, as in {{'n': [100, 500]}}")
     if key in OF_CALL:
-        raise UserError(f"{key}: is of all runs; give it beside the grid, as in {key}=…")
+        raise UserError(f"{key}: cannot be in the grid; pass it as an argument, as in {key}=…")
     return key
 
 
 def _several(value: Any) -> list[Any]:
-    """The values that a key of a grid is to take."""
+    """Return the values of a key of a grid as a list."""
     if isinstance(value, np.ndarray | pd.Series):
         return np.atleast_1d(np.asarray(value)).tolist()
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
@@ -100,7 +105,7 @@ def _assigned(grid: Mapping[str, Sequence[Any]]) -> "dict[str, list[Word]]":
 
     for key, its_values in grid.items():
         if not len(its_values):
-            raise UserError(f"{key}: has no value")
+            raise UserError(f"{key}: has no values; give at least one")
     return {key: [Assignment(key, _plain(key, value)) for value in its] for key, its in grid.items()}
 
 
@@ -111,14 +116,14 @@ def _of_call(results_dir: str | Path, progress: str) -> "list[Word]":
 
 
 def checked_folder(results_dir: Any) -> Path:
-    """The folder of results as a path. Raises UserError where it is none."""
+    """Return the folder of results as a path. Raises UserError if it is not a path."""
     if not isinstance(results_dir, str | Path) or str(results_dir) in ("", "."):
         raise UserError(f"results_dir={results_dir!r}: must be the path of a folder, such as 'results'")
     return Path(results_dir)
 
 
 def _plain(key: str, value: Any) -> Any:
-    """A value as YAML has it. Raises UserError for another kind."""
+    """Return a value with types that YAML has. Raises UserError for any other type."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Path):

@@ -1,4 +1,4 @@
-"""How busy other processes kept the machine: a step's time means something only where nothing else was running.
+"""The load of a machine by other processes. The time of a step is meaningful only if nothing else was running.
 
 No torch.
 """
@@ -7,23 +7,28 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-STAT = Path("/proc/stat")  # Linux alone; elsewhere the load is not known
-IDLE_FIELDS = (3, 4)  # of the line "cpu": idle and waiting for a disk, in clock ticks
-GUEST_FIELDS = 8  # from here on the fields count again what user and nice hold already (man 5 proc)
-IDLE_BELOW = 0.05  # of all cores: a desktop's background work stays below, one busy process of 16 does not
+STAT = Path("/proc/stat")  # only on Linux; on other systems the load is not known
+IDLE_FIELDS = (3, 4)  # fields of the line "cpu": idle and waiting for a disk, in clock ticks
+GUEST_FIELDS = 8  # fields from here on repeat time that user and nice already contain (man 5 proc)
+IDLE_BELOW = 0.05  # share of all cores; a desktop's background work is below it, one busy core of 16 is above
 
 
 @dataclass(frozen=True)
 class Reading:
-    """CPU seconds since some fixed time: of all cores together, of them idle, and of this process."""
+    """CPU seconds since a fixed time.
+
+    cores: of all cores together.
+    idle: of which idle.
+    own: used by this process.
+    """
 
     cores: float
     idle: float
     own: float
 
 
-def read(stat: Path = STAT) -> Reading | None:
-    """The counters now; None where the system does not tell them."""
+def read_counters(stat: Path = STAT) -> Reading | None:
+    """Return the current counters; None if the system does not have them."""
     try:
         words = stat.read_text(encoding="ascii").splitlines()[0].split()
         ticks = [int(word) for word in words[1:]][:GUEST_FIELDS]
@@ -31,15 +36,15 @@ def read(stat: Path = STAT) -> Reading | None:
         idle = sum(ticks[field] for field in IDLE_FIELDS)
     except (OSError, ValueError, IndexError):
         return None
-    times = os.times()  # with those of processes that it has started and waited for
+    times = os.times()  # includes child processes that have ended
     own = times.user + times.system + times.children_user + times.children_system
     return Reading(sum(ticks) / hertz, idle / hertz, own)
 
 
-def of_others(before: Reading | None, after: Reading | None) -> float | None:
-    """The share of all cores' time between two readings that other processes took, 0 to 1; None where not known.
+def load_by_others(before: Reading | None, after: Reading | None) -> float | None:
+    """Return the share of all cores' time that other processes used between two readings, 0 to 1; None if unknown.
 
-    Time that a virtual machine's host took away ("steal") counts too: it is as lost as any other.
+    Time taken by the host of a virtual machine ("steal") is included, because it is lost in the same way.
     """
     if before is None or after is None or after.cores <= before.cores:
         return None

@@ -1,7 +1,7 @@
-"""Observers of runs: their methods are called as runs go on. These ignore it; the command line has one that prints.
+"""Observers of runs, whose methods are called while runs train. These do nothing; the command line has one that prints.
 
-Domain functions return values and raise errors. What a person should see while they run goes through an observer.
-No torch.
+Domain functions return values and raise errors. Anything that a person should see during a run goes through an
+observer. No torch.
 """
 
 from collections.abc import Sequence
@@ -18,43 +18,47 @@ class RunObserver:
     """Observes one run."""
 
     def step(self, k: int, loss: float | None) -> None:
-        """Step k is done; loss: of its batch, None where reading it would wait for the device."""
+        """Called after step k. loss: of its batch; None if reading it would wait for the device."""
 
     def row(self, row: dict[str, float]) -> None:
-        """The run was evaluated; row: the new line of its history."""
+        """Called after an evaluation. row: the new row of the history."""
 
     def warn(self, line: str) -> None:
-        """Something about this run that a person should read."""
+        """Called with a warning about this run."""
 
     def close(self) -> None:
-        """The run has ended, in whatever way."""
+        """Called when the run has ended, successfully or not."""
 
 
 class Observer:
     """Observes the runs of one call."""
 
     def warn(self, line: str) -> None:
-        """Something that a person should read before anything trains."""
+        """Called with a warning before anything trains."""
 
     def note(self, line: str) -> None:
-        """Why it takes time: a download, or another process that is waited for."""
+        """Called with the reason for a delay: a download, or another process that is running."""
 
     def begin(self, jobs: Sequence[Job], finished: Sequence["Result"], names: dict[str, str]) -> None:
-        """All jobs can be run.
+        """Called when all jobs passed their checks.
 
-        jobs: all of the call, each once. finished: those that were finished before. names: run id -> label.
+        jobs: all jobs of the call, each once.
+        finished: results of jobs that were finished before.
+        names: run id -> label.
         """
 
     def run(self, label: str, job: Job, advice: str | None, left: TimeLeft | None) -> RunObserver:
-        """A run begins to train.
+        """Called when a run starts to train. Returns its observer.
 
-        label: its name among the runs of this call. advice: worth saying once if it is slow. left: the time that all
-        runs of this call take, None where there is one alone.
+        label: its label among the runs of this call.
+        job: the run.
+        advice: a hint to show once if the run is slow; None: no hint.
+        left: the time left for all runs of this call; None: there is only one run.
         """
         return RunObserver()
 
     def end(self, result: "Result", number: int, count: int, left: float | None) -> None:
-        """A job has ended, as number `number` of `count`; left: seconds that the others will take, where known."""
+        """Called when job `number` of `count` has ended. left: seconds for the other jobs; None: not known."""
 
     def stopping(self) -> None:
-        """The user asked to stop, once. Called in a signal handler: only what is safe there."""
+        """Called once when the user asks to stop. It runs in a signal handler, so it must be safe there."""

@@ -1,10 +1,10 @@
-"""From what a caller asks for to the runs that it means: for one run, a sweep, and both of command line and Python."""
+"""Turn the settings of a caller into runs, for single runs and sweeps, from the command line and from Python."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mixbench.config.assignments import Word
-from mixbench.config.combinations import collapsed
+from mixbench.config.combinations import repetition_warning
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.config.jobs import job_of
@@ -14,8 +14,8 @@ from mixbench.config.jobs import job_of
 class Planned:
     """The runs of one call.
 
-    jobs: one for each combination, so that a run may occur twice.
-    warnings: a line where combinations are fewer runs than they are.
+    jobs: one for each combination; a run can occur more than once.
+    warnings: a line if several combinations are the same run.
     """
 
     jobs: list[Job]
@@ -23,12 +23,12 @@ class Planned:
 
 
 def plan_runs(composer: Composer, combinations: Sequence[Sequence[Word]]) -> Planned:
-    """The runs that combinations of settings mean.
+    """Return the runs of combinations of settings.
 
-    composer: composes them.
+    composer: composes their configurations.
     combinations: the words of each run.
-    Raises UserError where one of them does not fit.
+    Raises UserError if a word does not fit.
     """
     jobs = [job_of(composer, words) for words in combinations]
-    fewer = collapsed([list(words) for words in combinations], jobs)
+    fewer = repetition_warning([list(words) for words in combinations], jobs)
     return Planned(jobs, [fewer] if fewer else [])

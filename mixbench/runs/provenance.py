@@ -1,4 +1,4 @@
-"""Where a result comes from: code, library versions, device, data. No torch."""
+"""The provenance of a result: code, library versions, device and data. No torch."""
 
 import os
 import platform
@@ -16,7 +16,13 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-co
 
 
 def collect(split: Split, device: str, precision: str, threads: int) -> dict[str, Any]:
-    """What provenance.json says of a run. precision: as resolved, fp32 or bf16. threads: of the CPU."""
+    """Return the content of provenance.json.
+
+    split: the images of the run.
+    device: name of the device.
+    precision: `fp32` or `bf16`.
+    threads: number of CPU threads.
+    """
     return {
         "mixbench": __version__,
         "numerics": dict(numerics.VERSIONS),
@@ -37,7 +43,7 @@ def collect(split: Split, device: str, precision: str, threads: int) -> dict[str
 
 
 def _noise(split: Split) -> dict[str, Any]:
-    """How many labels were replaced by random ones, how many of these are wrong, and the sum of what was trained on."""
+    """Return the number of replaced labels, the number of wrong ones among them, and the checksum of all labels."""
     return {
         "rate": split.label_noise,
         "replaced": int(split.replaced.sum()),
@@ -48,7 +54,7 @@ def _noise(split: Split) -> dict[str, Any]:
 
 @cache
 def _git_commit() -> str | None:
-    """The checkout's commit, with + where files differ from it; None for an installed package."""
+    """Return the commit of the checkout, with + if files differ from it; None for an installed package."""
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None
@@ -72,4 +78,4 @@ def _git_commit() -> str | None:
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + "+" * bool(changed.strip())
+    return f"{commit}+" if changed.strip() else commit

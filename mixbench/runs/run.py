@@ -1,4 +1,4 @@
-"""One run: skip it or resume it, train, commit its folder, or record the failure."""
+"""One run: skip it if it is finished, else train or resume it, and write its files or record the failure."""
 
 import contextlib
 import errno
@@ -34,14 +34,18 @@ from mixbench.training.device import (
     use_precision,
 )
 from mixbench.training.loop import NotFinite, Reporter, Stopped, train
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended: trained, finished (before), failed or busy (another process has it).
+    """The result of a job.
 
-    note: what is worth saying about it. record: of a failure, the file that tells more, where there is one.
+    job: the job.
+    status: `trained`, `finished` (before this call), `failed` or `busy` (another process trains it).
+    metrics: content of metrics.json; None: the run is not finished.
+    note: a remark for the user.
+    record: file with details of a failure; None: there is none.
     """
 
     job: Job
@@ -52,13 +56,16 @@ class Result:
 
 
 class StopRequest:
-    """Whether we were asked to stop: by Ctrl-C, by SIGTERM, or by SIGHUP, since the terminal was closed.
+    """A request to stop: by Ctrl-C, by SIGTERM, or by SIGHUP because the terminal was closed.
 
-    A second Ctrl-C or SIGTERM does not wait for the step to end. A second SIGHUP does: shell and kernel both send one.
+    It is true once a stop is requested.
+    A second Ctrl-C or SIGTERM stops immediately, without waiting for the end of the step. A second SIGHUP does not,
+    because the shell and the kernel each send one.
+
+    observer: its `stopping` is called at the first request.
     """
 
     def __init__(self, observer: Observer | None = None):
-        """observer: its `stopping` is called at the first request."""
         self.signal: int | None = None
         self._observer = observer or Observer()
 
@@ -67,6 +74,8 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["StopRequest"]:
+        """A context in which signals become requests to stop. The earlier handlers are restored afterwards."""
+
         def on_signal(number: int, frame: Any) -> None:
             if self.signal is None:
                 self.signal = number
@@ -75,7 +84,7 @@ class StopRequest:
                 raise KeyboardInterrupt
 
         numbers = [signal.SIGINT, signal.SIGTERM]
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored under nohup
             numbers.append(signal.SIGHUP)
         before = {number: signal.signal(number, on_signal) for number in numbers}
         try:
@@ -86,29 +95,34 @@ class StopRequest:
 
 
 def prepare(job: Job, dataset: Dataset) -> Split:
-    """The job's images, after all checks that need more than its configuration. Raises UserError; writes nothing."""
-    check(job.cfg)
+    """Check a job against its data and return its images. Writes nothing. Raises UserError if it cannot be run."""
+    check_functions(job.cfg)
     device = choose_device(job.cfg.device)
     height, width, channels = dataset.train_images.shape[1:]
-    step_memory.check(job.cfg, height, width, channels, dataset.num_classes, device)
+    step_memory.check_memory(job.cfg, height, width, channels, dataset.num_classes, device)
     models.check_batch(job.cfg.model, job.cfg.train.batch_size, height, width)
     return split(dataset, job.cfg)
 
 
 def find(job: Job, results: Store) -> Result | None:
-    """The job's run where it is finished already; failed where another version's stands in its place; else None."""
+    """Return the result of a job that is stored already; None if it must be trained.
+
+    The result is `finished`, or `failed` if the stored run has an unknown format or cannot be read.
+    """
     folder = results.folder(job.id)
     try:
         found = store.read_metrics(folder)
-    except store.OtherSchema as error:  # a person decides
-        note = f"metrics.json cannot be used ({error}); move the folder away, or force=true replaces it"
+    except store.OtherSchema as error:  # a person must decide
+        note = f"metrics.json cannot be used ({error}); move the folder away, or replace it with force=true"
         return Result(job, "failed", note=note, record=folder / "metrics.json")
-    except (FileNotFoundError, ValueError):  # not there, or damaged
+    except (FileNotFoundError, ValueError):  # missing or damaged
         return None
-    except OSError as error:  # something is in its place that cannot be read, and could not be replaced after training
-        return Result(job, "failed", note=_told(error))
+    except OSError as error:  # it cannot be read, and could not be replaced after training
+        return Result(job, "failed", note=_describe(error))
     other = numerics.difference(found)
-    return Result(job, "finished", found, f"made by other code ({other}); force=true trains it again" if other else "")
+    return Result(
+        job, "finished", found, f"made by other code ({other}); train it again with force=true" if other else ""
+    )
 
 
 def execute(
@@ -122,18 +136,18 @@ def execute(
     left: TimeLeft | None = None,
     observer: Observer | None = None,
 ) -> Result:
-    """Make one run, or find it made. Other failures than a stop are recorded, not raised.
+    """Train one run, or return the stored one. A failure is recorded and returned, not raised.
 
-    job: what to run.
+    job: the run.
     images: its images, from `prepare`.
-    results: the store that the run belongs to.
-    stop: asks for a stop.
-    label: the run's name among the runs of this call.
-    force: train it also where it is finished.
-    wait: seconds to wait for another process that has the run.
-    left: counts the time of all runs of this call.
-    observer: of the run.
-    Raises KeyboardInterrupt where `stop` asks for it.
+    results: the store of the run.
+    stop: the request to stop.
+    label: label of the run among the runs of this call.
+    force: train the run even if it is finished.
+    wait: seconds to wait for another process that trains the run.
+    left: the time left for all runs of this call; None: there is only one run.
+    observer: observer of the runs; None: no observer.
+    Raises KeyboardInterrupt if `stop` requests it.
     """
     try:
         with results.lock(job.id, wait):
@@ -143,7 +157,7 @@ def execute(
             found = find(job, results)
             if found is not None and not force:
                 return found
-            folder = results.folder(job.id + FORCE * (found is not None))
+            folder = results.folder(job.id if found is None else f"{job.id}{FORCE}")
             _check_place(folder)
             folder.mkdir(exist_ok=True)
             result = _train(_Attempt(job, images, folder, stop, label, left, observer or Observer()))
@@ -152,26 +166,26 @@ def execute(
             return result
     except Timeout:
         return Result(job, "busy")
-    except OSError as error:  # of the places in the store: the lock, the folder
-        return Result(job, "failed", note=_told(error))
+    except OSError as error:  # the lock or the folder of the run cannot be used
+        return Result(job, "failed", note=_describe(error))
 
 
 def _check_place(folder: Path) -> None:
-    """Raises OSError where a run could not be stored after training: its folder is a file or a link to nothing, say."""
+    """Raise OSError if a run could not be stored after training, for example because its folder is a file."""
     if os.path.lexists(folder) and not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "is no folder; move it away", str(folder))
+        raise NotADirectoryError(errno.ENOTDIR, "is not a folder; move it away", str(folder))
     metrics_file = folder / "metrics.json"
-    if metrics_file.is_dir() and not metrics_file.is_symlink():  # all else a file can take the place of
+    if metrics_file.is_dir() and not metrics_file.is_symlink():  # a file can replace anything but a folder
         raise IsADirectoryError(errno.EISDIR, "is a folder; move it away", str(metrics_file))
 
 
-def _told(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A run that is to be trained, in its folder, and who stops and watches it."""
+    """The arguments of one attempt to train a run."""
 
     job: Job
     images: Split
@@ -188,12 +202,12 @@ def _train(attempt: _Attempt) -> Result:
         return Result(job, "trained", _train_and_commit(attempt))
     except Stopped:
         raise KeyboardInterrupt from None
-    except Exception as error:  # whatever it is, the sweep goes on and the next call tries again
+    except Exception as error:  # after any error the sweep continues, and the next call tries the run again
         reason = str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"
         record: Path | None = folder / "failed.json"
         try:
             files.write_json(record, {"error": reason, "traceback": traceback.format_exc()})
-        except OSError:  # a full disk, perhaps the failure itself
+        except OSError:  # for example a full disk, which can be the failure itself
             record = None
         return Result(job, "failed", note=reason.splitlines()[0], record=record)
 
@@ -211,14 +225,14 @@ def _train_and_commit(attempt: _Attempt) -> dict[str, Any]:
     own = own_functions.provenance(mixture.functions(cfg))
     source |= {"own_functions": own} if own else {}
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
-    files.write_json(folder / "provenance.json", source)  # first: it says which images a checkpoint belongs to
+    files.write_json(folder / "provenance.json", source)  # before training: it names the images of a checkpoint
     if images.label_noise > 0:
         files.write_text(folder / "label_noise.csv", csv_text(replaced_labels(images), ("index", "true", "given")))
     advice = _advice(cfg) if device.type == "cpu" else None
     progress = attempt.observer.run(attempt.label, job, advice, attempt.left)
 
     def on_step(k: int, loss: torch.Tensor) -> bool:
-        # Reading the loss on a GPU would wait for it.
+        # Reading the loss on a GPU would wait for the GPU.
         progress.step(k, loss.item() if device.type == "cpu" else None)
         return bool(attempt.stop)
 
@@ -230,12 +244,12 @@ def _train_and_commit(attempt: _Attempt) -> dict[str, Any]:
         progress.warn(line)
 
     resumed = (folder / "checkpoint.pt").exists()
-    before = machine_load.read()
+    before = machine_load.read_counters()
     reporter = Reporter(on_step, on_row, on_warning)
     try:
         outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, reporter)
-        # Of the earlier parts of a resumed run nobody knows it.
-        others = None if resumed else machine_load.of_others(before, machine_load.read())
+        # For a resumed run, the load during its earlier parts is not known.
+        others = None if resumed else machine_load.load_by_others(before, machine_load.read_counters())
         return commit(job, images, outcome, folder, source, others)
     finally:
         progress.close()
@@ -248,13 +262,13 @@ def _save(path: Path, state: dict[str, Any]) -> None:
 def _advice(cfg: DictConfig) -> str:
     narrower = "model.widen=1" if "widen" in cfg.model else "model.width=16"
     return (
-        f"fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network ({narrower}) or a GPU "
-        "(device=cuda) take less; what is done so far is kept and resumed"
+        f"to train faster, use fewer steps (train.steps={min(1000, cfg.train.steps)}), a narrower network ({narrower}) "
+        "or a GPU (device=cuda); the progress so far is kept and can be resumed"
     )
 
 
 def _earlier_parts(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the parts of a resumed run were made with, where that was not all the same."""
+    """Return the code, libraries and device of earlier parts of a resumed run, if they differ from the current ones."""
     if not (folder / "checkpoint.pt").exists():
         return []
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.config.assignments import Assignment, Word, key_of, option_of, value_of
-from mixbench.config.combinations import collapsed, fitting
+from mixbench.config.combinations import fitting, repetition_warning
 from mixbench.config.compose import Composer
 from mixbench.config.identity import INERT, Job, cell_hash, completed
 from mixbench.config.jobs import job_of
@@ -17,22 +17,27 @@ from mixbench.config.limits import LIMIT, check_count
 from mixbench.config.overrides import expand, line_of, parse, text
 from mixbench.config.schema import StudyConfig, typed
 from mixbench.core.errors import UserError, unknown
-from mixbench.runs.study_file import RULE, SCALE, SCALES, VARIANT, check, check_published, check_published_keys
+from mixbench.runs.study_file import RULE, SCALE, SCALES, VARIANT, check_published, check_published_keys, check_study
 
 __all__ = ["RULE", "SCALE", "SCALES", "VARIANT"]
 
-Words = tuple[Word, ...]  # that set a key, or several together
+Words = tuple[Word, ...]  # words that set one key, or several keys together
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study under the overrides of a command.
+    """A study with the overrides of a command.
 
-    jobs: its runs, the first seed's first and small subsets first. variants: cell hash -> the name of its grid, where
-    grids have one. scale: the one chosen; scaled: what it sets, as overrides, in place of the file's own scale.
-    changes: overrides that make the runs other than the study's, beyond the choice of cells; scale=NAME among them.
-    further: methods among the jobs' that the study's file does not have, at its settings but for the method's own.
-    fewer: a line where values that were given make fewer runs than they are.
+    settings: the study's own settings.
+    jobs: its runs, sorted by subset_seed, seed and n.
+    variants: cell hash -> the name of its grid, for grids with a name.
+    scale: the chosen scale.
+    scaled: overrides that this scale sets in place of the scale of the file.
+    changes: overrides that make the runs differ from those of the study, such as scale=NAME. The choice of cells is not
+        among them.
+    further: methods of the jobs that the study's file does not have. They use the study's settings, except those of the
+        method itself.
+    fewer: a line if several given values are the same run; None: all runs differ.
     """
 
     settings: StudyConfig
@@ -46,7 +51,7 @@ class Study:
 
 
 def load(composer: Composer, name: str) -> StudyConfig:
-    """The study of that name. Raises UserError where there is none, or where its YAML does not fit together."""
+    """Load a study. Raises UserError if there is no study of that name, or if its YAML file is not consistent."""
     if name not in composer.options("study"):
         raise unknown("study", name, composer.options("study"))
     cfg = composer.study(name)
@@ -54,13 +59,19 @@ def load(composer: Composer, name: str) -> StudyConfig:
         study = typed(cfg, StudyConfig)
     except OmegaConfBaseException as error:
         raise UserError(f"study {name}: {str(error).splitlines()[0]}") from error
-    check(name, study)
+    check_study(name, study)
     check_published(name, study, composer.options("method"))
     return study
 
 
 def plan(composer: Composer, name: str, overrides: Sequence[Word] = (), limit: int | None = LIMIT) -> Study:
-    """The study's runs under the overrides, which are as in `combinations`. Raises UserError beyond `limit` runs."""
+    """Return the study with the runs for these overrides.
+
+    name: name of the study.
+    overrides: as in `combinations`.
+    limit: largest number of runs; None: no limit.
+    Raises UserError if there are more runs, or if an override does not fit.
+    """
     settings = load(composer, name)
     scale, scaled, given = _scaled(settings, overrides)
     every = _combinations(composer, settings, scaled, given, limit)
@@ -71,41 +82,52 @@ def plan(composer: Composer, name: str, overrides: Sequence[Word] = (), limit: i
     unique = {one.id: one for one in made}
     ordered = sorted(unique.values(), key=lambda j: (j.cfg.subset_seed, j.cfg.seed, j.cfg.n))
     axes = {key for grid in settings.grids for keys in grid for key in keys.split(",")}
-    if any("dataset" in row for row in settings.published):  # which say themselves of which data they are
+    if any("dataset" in row for row in settings.published):  # published rows that name their data set
         axes.add("dataset.name")
-    changes = [f"{SCALE}={scale}"] * (scale != settings.scale)
+    changes = [] if scale == settings.scale else [f"{SCALE}={scale}"]
     changes += [one.line for one in given if one.key not in axes | INERT]
-    said = {one.key for one in given}
-    if not changes and not said - INERT:  # of all that is published some run must be
+    given_keys = {one.key for one in given}
+    if not changes and not given_keys - INERT:  # every published number must belong to a run
         keys = {key for one in ordered for key in completed(one.identity)}
         check_published_keys(name, settings, keys, composer.options("method"))
     own = _own_methods(composer, name, settings)
     further = list(dict.fromkeys(one.identity["method"] for one in ordered if one.identity["method"] not in own))
-    fewer = collapsed([[w for w in words if key_of(w) in said] for _, words in every], made)
+    fewer = repetition_warning([[w for w in words if key_of(w) in given_keys] for _, words in every], made)
     as_overrides = [f"{key}={','.join(map(text, values))}" for key, values in scaled.items()]
-    return Study(settings, ordered, variants, scale, as_overrides, changes, further, fewer)
+    return Study(
+        settings=settings,
+        jobs=ordered,
+        variants=variants,
+        scale=scale,
+        scaled=as_overrides,
+        changes=changes,
+        further=further,
+        fewer=fewer,
+    )
 
 
 def combinations(composer: Composer, name: str, overrides: Sequence[Word] = ()) -> list[list[Word]]:
-    """The words of each run, `study=NAME` first.
+    """Return the words of each run of a study, `study=NAME` first.
 
-    overrides: `scale` chooses a scale of the study, `method` among its methods and further ones, a key that a grid sets
-    together with another among its values; another key of a grid gets the values given in place of the grid's; any
-    other key is set for all runs that have it. Several assignments of one key are several values, as in n=100,250.
-    Raises UserError where one of them does not fit.
+    name: name of the study.
+    overrides: `scale` chooses a scale of the study. `method` chooses among its methods and can add others. A key that a
+        grid sets together with another key chooses among the grid's values. Any other key of a grid replaces the grid's
+        values. All other keys are set for all runs that have them. Several assignments of one key are several values,
+        as in n=100,250.
+    Raises UserError if an override does not fit.
     """
     settings = load(composer, name)
     _, scaled, given = _scaled(settings, overrides)
     return [[f"study={name}", *words] for _, words in _combinations(composer, settings, scaled, given, LIMIT)]
 
 
-def of_run(composer: Composer, words: Sequence[Word]) -> list[Word]:
-    """The words of `mixbench run`, where study=NAME may come with a scale: what that sets for a single run."""
+def words_of_run(composer: Composer, words: Sequence[Word]) -> list[Word]:
+    """Return the words of `mixbench run`, with the scale of a study replaced by its settings for a single run."""
     if not any(key_of(word) == SCALE for word in words):
         return list(words)
     name = next((value_of(word) for word in words if key_of(word) == "study"), None)
     if name is None:
-        raise UserError("scale=… belongs to a study: mixbench study NAME scale=… or mixbench run study=NAME scale=…")
+        raise UserError("scale=… needs a study; use mixbench study NAME scale=… or mixbench run study=NAME scale=…")
     _, scaled, given = _scaled(load(composer, str(name)), words)
     of_scale = [Assignment(key, values[0]) for key, values in scaled.items() if len(values) == 1]
     return [*of_scale, *(word for one in given for word in one.words)]
@@ -113,21 +135,26 @@ def of_run(composer: Composer, words: Sequence[Word]) -> list[Word]:
 
 @dataclass
 class _Given:
-    """What a caller says of one key: a text of the command, or an assignment for each value. line: as a text."""
+    """The values that a caller gives to one key.
+
+    key: the key.
+    line: all of them as a text.
+    words: one text of the command, or one assignment for each value.
+    """
 
     key: str
     line: str
     words: list[Word]
 
     def values(self, limit: int | None) -> list[Words]:
-        """The words that set each of the values. Raises UserError where there are more than `limit`."""
+        """Return the words that set each of the values. Raises UserError if there are more than `limit`."""
         if isinstance(self.words[0], Assignment):
             return [(word,) for word in self.words]
         return [tuple(words) for words in expand([self.line], limit)]
 
 
 def _read(words: Sequence[Word]) -> list[_Given]:
-    """What the words say, key by key; of several texts of one key each, in their order."""
+    """Group words by key. Several texts with the same key stay separate, in their order."""
     given: list[_Given] = []
     for word in words:
         before = next((one for one in given if one.key == key_of(word)), None)
@@ -143,7 +170,7 @@ def _read(words: Sequence[Word]) -> list[_Given]:
 
 
 def _scaled(study: StudyConfig, words: Sequence[Word]) -> tuple[str, dict[str, list[Any]], list[_Given]]:
-    """The scale that the words choose, key -> the values that it sets, and what else they say."""
+    """Return the chosen scale, key -> the values that it sets, and all other words."""
     read = _read(words)
     given = [one for one in read if one.key != SCALE]
     scales = [value_of(one.words[-1]) for one in read if one.key == SCALE]
@@ -155,7 +182,7 @@ def _scaled(study: StudyConfig, words: Sequence[Word]) -> tuple[str, dict[str, l
 
 
 def _own_methods(composer: Composer, name: str, study: StudyConfig) -> set[str]:
-    """The methods of the study's file, whatever scale and cells are chosen."""
+    """Return the methods of the study's file, independent of the chosen scale and cells."""
     options = {option for grid in study.grids for option in _list(grid.get("method", []))}
     return {composer.method_name(option) for option in options} or {composer.compose([f"study={name}"]).method.name}
 
@@ -167,7 +194,7 @@ def _combinations(
     given: Sequence[_Given],
     limit: int | None,
 ) -> list[tuple[str | None, list[Word]]]:
-    """For each run the name of its grid, where it has one, and its words. Counted before they are made."""
+    """Return for each run the name of its grid (or None) and its words. The runs are counted before they are made."""
     grids = _axes(composer, study, scaled, given, limit)
     check_count(sum(math.prod(map(len, axes.values())) for _, axes in grids), limit)
     named = [
@@ -175,7 +202,7 @@ def _combinations(
         for variant, axes in grids
         for values in itertools.product(*axes.values())
     ]
-    # Each is kept with the name of its grid, so that `fitting` tells apart what two grids share.
+    # The name of the grid is included, so that `fitting` keeps equal combinations of two grids apart.
     kept = fitting(composer, [[Assignment(VARIANT, variant), *words] for variant, words in named])
     return [(value_of(first), words) for first, *words in kept]
 
@@ -187,13 +214,15 @@ def _axes(
     given: Sequence[_Given],
     limit: int | None,
 ) -> list[tuple[str | None, dict[str, list[Words]]]]:
-    """For each grid its name, and key -> its values, each as the words that set it."""
+    """Return for each grid its name, and key -> its values, each as the words that set it."""
     set_for_all: dict[str, list[Words]] = {
         key: [(Assignment(key, value),) for value in values] for key, values in scaled.items()
     }
     set_for_all |= {one.key: one.values(limit) for one in given}
     if "study" in set_for_all:
-        raise UserError("study=…: the study is already named; to use its settings elsewhere: mixbench run study=NAME")
+        raise UserError(
+            "study=…: the command already names a study; to use the settings of another, use mixbench run study=NAME"
+        )
     wanted = set_for_all.pop("method", None)
     grids = [
         (grid.get(VARIANT), {key: _settings(study, key, value) for key, value in grid.items() if key != VARIANT})
@@ -216,7 +245,7 @@ def _axes(
 
 
 def _among(composer: Composer, option: str, known: set[str]) -> str | None:
-    """Which of the study's methods an option is, itself or by another name; None where it is a further one."""
+    """Return the study's method that equals an option, possibly under another name; None if the study has none."""
     if option not in composer.options("method"):
         raise unknown("method", option, composer.options("method"))
     settings = composer.compose([f"method={option}"]).method
@@ -227,13 +256,13 @@ def _among(composer: Composer, option: str, known: set[str]) -> str | None:
 def _further(
     grids: list[tuple[str | None, dict[str, list[Words]]]], options: list[str], given: dict[str, list[Words]]
 ) -> list[tuple[str | None, dict[str, list[Words]]]]:
-    """Grids of methods that the study does not have: its own grids without what these set of their methods."""
+    """Return grids for methods that the study does not have: its own grids without the settings of its methods."""
     made = []
     for option in options:
         for variant, grid in grids:
             axes: dict[str, list[Words]] = {"method": [(Assignment("method", option),)]}
             for keys, values in grid.items():
-                # Of keys that a grid sets together those of the method go, and the others stay together.
+                # Of keys that a grid sets together, those of the method are removed and the others stay together.
                 kept = [tuple(word for word in value if key_of(word).split(".")[0] != "method") for value in values]
                 if any(kept):
                     others = [key for key in keys.split(",") if key != "method" and not key.startswith("method.")]
@@ -245,10 +274,12 @@ def _further(
 def _set_in_grids(
     study: StudyConfig, grids: list[tuple[str | None, dict[str, list[Words]]]], given: dict[str, list[Words]]
 ) -> list[tuple[str | None, dict[str, list[Words]]]]:
-    """The grids with what is given set in them.
+    """Return the grids with the given values.
 
-    A key's values stand in place of a grid's own, but choose among values that are set together with another key's; a
-    key of the method that only other grids have leaves a grid as it is. Raises UserError where a value chooses nothing.
+    The values of a key replace the grid's own. If the grid sets the key together with another key, they choose among
+    the grid's values. A key of the method that only other grids have does not change a grid.
+
+    Raises UserError if a value chooses nothing.
     """
     axes = {key for _, grid in grids for keys in grid for key in keys.split(",")}
     made = [(variant, dict(grid)) for variant, grid in grids]
@@ -266,17 +297,20 @@ def _set_in_grids(
             if value_of(value[0]) not in choices:
                 raise unknown(f"{key} in study {study.name}", value_of(value[0]), {str(choice) for choice in choices})
     if not any(all(grid.values()) for _, grid in made):
-        raise UserError(f"study {study.name}: none of its runs has all of {', '.join(given)} as given")
+        raise UserError(
+            f"study {study.name}: no run of the study has the given values of {', '.join(given)} together; change or "
+            "leave out one of them"
+        )
     return made
 
 
 def _settings(study: StudyConfig, keys: str, values: Any) -> list[Words]:
-    """`key: [1, 2]` as words; `a,b: [[1, 2], [3, 4]]` as pairs of them."""
+    """Turn `key: [1, 2]` into words, and `a,b: [[1, 2], [3, 4]]` into pairs of words."""
     names, settings = keys.split(","), []
     for value in _list(values):
         parts = _list(value) if len(names) > 1 else [value]
         if len(parts) != len(names):
-            raise UserError(f"study {study.name}: {keys} needs lists of {len(names)} values; got {value}")
+            raise UserError(f"study {study.name}: {keys}: {value}: must be lists of {len(names)} values each")
         settings.append(tuple(Assignment(key, part) for key, part in zip(names, parts, strict=True)))
     return settings
 

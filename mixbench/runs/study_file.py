@@ -1,4 +1,4 @@
-"""Whether a study's YAML fits together, told before anything of it is trained. No torch."""
+"""Checks of a study's YAML file before anything is trained. No torch."""
 
 import math
 from collections.abc import Collection, Iterator
@@ -9,14 +9,14 @@ from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.training.rules import RULES
 
-SCALES = ("paper", "cpu", "smoke")  # as published; less of it, for a CPU; one cell in seconds, to see that it works
+SCALES = ("paper", "cpu", "smoke")  # as published; smaller, for a CPU; one cell in seconds, as a test
 SCALE, VARIANT, RULE = "scale", "variant", "rule"
 
 
-def check(name: str, study: StudyConfig | None) -> None:
-    """What can be told from the file alone. Raises UserError."""
+def check_study(name: str, study: StudyConfig | None) -> None:
+    """Check everything that can be checked without other files. Raises UserError."""
     if study is None or not study.grids:
-        raise UserError(f"study {name}: its YAML has no study.grids")
+        raise UserError(f"study {name}: its YAML file has no study.grids; add at least one grid")
     for rule in (
         study.rule,
         study.published_rule or study.rule,
@@ -38,7 +38,7 @@ def check(name: str, study: StudyConfig | None) -> None:
 
 
 def _check_settings(where: str, settings: dict[str, Any]) -> None:
-    """Raises UserError for a value that no key can have; keys of a function may take what has keys itself."""
+    """Raise UserError for a value that no key can have. Only keys of a function can have a dictionary as value."""
     for key, value in settings.items():
         free = all(part.split(".")[0] in OF_FUNCTIONS and "." in part for part in key.split(","))
         if value == [] or (not free and any(isinstance(item, dict) for item in _leaves(value))):
@@ -46,7 +46,7 @@ def _check_settings(where: str, settings: dict[str, Any]) -> None:
 
 
 def check_published(name: str, study: StudyConfig, methods: Collection[str]) -> None:
-    """Raises UserError for a published number that is none. methods: the names of all methods."""
+    """Raise UserError for a published value that is not a number. methods: names of all methods."""
     for row in study.published:
         for key, value in row.items():
             where = f"study {name}: study.published: {key}: {value}"
@@ -58,7 +58,7 @@ def check_published(name: str, study: StudyConfig, methods: Collection[str]) -> 
 
 
 def check_published_keys(name: str, study: StudyConfig, keys: Collection[str], methods: Collection[str]) -> None:
-    """Raises UserError for a published row with a key that no run of the study has. keys: of its runs."""
+    """Raise UserError for a published row with a key that no run of the study has. keys: keys of its runs."""
     for row in study.published:
         for key in row:
             if key not in (*keys, *methods, RULE):

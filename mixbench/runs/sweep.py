@@ -1,7 +1,6 @@
-"""Many runs: validate all before the first trains, skip what is finished, run.
+"""Many runs: check all of them before the first one trains, skip finished runs, and train the others.
 
-The seam for other executors is `_one_after_another`: it gets jobs that are known to be valid and yields their results
-in any order.
+Another executor can replace `_one_after_another`, which gets checked jobs and yields their results in any order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,19 +14,19 @@ from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, StopRequest, execute, find, prepare
 from mixbench.runs.store.store import Store, alike
 from mixbench.runs.time_left import TimeLeft
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
-PATIENCE = 0.5  # seconds of waiting for another process before looking whether the user wants to stop
+PATIENCE = 0.5  # seconds to wait for another process before checking whether the user wants to stop
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """How the jobs of one call ended.
+    """The results of the jobs of one call.
 
-    jobs: each once, in the order of the call.
-    results: by run id; of an interrupted call not of all jobs.
-    store: where the runs are.
-    interrupted: whether the user asked for a stop.
+    jobs: all jobs, each once, in the order of the call.
+    results: run id -> result; after an interruption, some jobs have none.
+    store: the store of the runs.
+    interrupted: whether the user asked to stop.
     """
 
     jobs: list[Job]
@@ -37,12 +36,12 @@ class Sweep:
 
     @property
     def failed(self) -> list[Result]:
-        """Those that failed, in the order of the call."""
+        """The results of failed jobs, in the order of the call."""
         return [self.results[job.id] for job in self.jobs if self._is(job, "failed")]
 
     @property
     def finished(self) -> int:
-        """How many runs are finished now, whether before or in this call."""
+        """The number of finished runs, from before this call and from this call."""
         return sum(self._is(job, "finished", "trained") for job in self.jobs)
 
     def _is(self, job: Job, *statuses: str) -> bool:
@@ -52,18 +51,20 @@ class Sweep:
 def run_jobs(
     jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = (), observer: Observer | None = None
 ) -> Sweep:
-    """Make every run that is not finished.
+    """Train every run that is not finished.
 
-    jobs: what to run; the same run may occur several times.
-    results_dir: where the runs go.
-    warnings: lines for the observer, once it is known that all jobs can be run.
-    observer: of the runs; None: nobody observes them.
-    Raises UserError, before anything is written, where one of the jobs cannot be run; CannotWrite.
+    jobs: the runs; the same run can occur several times.
+    results_dir: folder of the runs.
+    warnings: lines for the observer, after all jobs passed their checks.
+    observer: observer of the runs; None: no observer.
+    Raises UserError, before anything is written, if a job cannot be run; CannotWrite if the disk is full or broken.
     """
     observer = observer or Observer()
     others = {job.cfg.results_dir for job in jobs} - {results_dir}
     if others:
-        raise UserError(f"results_dir={results_dir},{','.join(sorted(others))}: the runs of a sweep go to one folder")
+        raise UserError(
+            f"results_dir={results_dir},{','.join(sorted(others))}: must be one folder for all runs of a sweep"
+        )
     results, datasets = Store(results_dir), Datasets(observer)
     results.check_writable()
     results.repair()
@@ -99,7 +100,7 @@ class Datasets:
     loaded: dict[tuple, data.Dataset] = field(default_factory=dict)
 
     def of(self, job: Job) -> data.Dataset:
-        """The data set of a job. Raises UserError where it cannot be had."""
+        """Return the data set of a job. Raises UserError if it cannot be loaded."""
         dataset = job.cfg.dataset
         with_test = job.cfg.eval == "test" or not dataset.path
         key = (dataset.source, dataset.root, dataset.path, with_test)
@@ -109,16 +110,16 @@ class Datasets:
 
 
 def _validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterator[str]:
-    """Check every job against its data; yields warnings. Raises UserError for the first that cannot be run.
+    """Check every job against its data and yield warnings. Raises UserError for the first job that cannot be run.
 
-    A finished run needs its data only where they come from an archive, whose name may meanwhile mean other images.
+    For a finished run the data are checked only if they come from an archive, because an archive can change.
     """
     known = results.checksums()
     for job in jobs:
         if not job.cfg.force and not job.cfg.dataset.path:
             found = find(job, results)
             if found is not None and found.status == "finished":
-                check(job.cfg)
+                check_functions(job.cfg)
                 continue
         images = prepare(job, datasets.of(job))
         name = job.identity["dataset"]
@@ -126,15 +127,15 @@ def _validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterat
             stored, where = known.setdefault(alike(name, kind, job.cfg.eval), (checksum, job.cfg.dataset.path))
             if stored != checksum:
                 raise UserError(
-                    f"dataset.name={name}: {job.cfg.dataset.path} holds other images than {where}, which has that name "
-                    "too; give one of them a dataset.name of its own"
+                    f"dataset.name={name}: {job.cfg.dataset.path} has different images from {where}, which has the "
+                    "same name; set another dataset.name for one of them"
                 )
         yield from data.warnings(images, job.cfg)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """What all runs of one call share."""
+    """The arguments that all runs of one call share."""
 
     results: Store
     datasets: Datasets
@@ -145,7 +146,7 @@ class _Call:
 
 
 def _one_after_another(jobs: Sequence[Job], call: _Call) -> Iterator[Result]:
-    """Each job's result; what another process is training comes last, so that no one waits while there is work."""
+    """Yield the result of each job. Jobs that another process trains come last, so that nobody waits needlessly."""
     results, stop, names = call.results, call.stop, call.names
     busy = []
     for i, job in enumerate(jobs):
@@ -159,13 +160,13 @@ def _one_after_another(jobs: Sequence[Job], call: _Call) -> Iterator[Result]:
         else:
             yield result
     for job in busy:
-        call.observer.note(f"{job}: another process trains it; waiting")
+        call.observer.note(f"{job}: waiting for another process that trains it")
         images = prepare(job, call.datasets.of(job))
         result = Result(job, "busy")
         while result.status == "busy":
             if stop:
                 raise KeyboardInterrupt
-            # Without force: what the other process has made is new enough.
+            # Without force, because the run of the other process is new enough.
             result = execute(
                 job, images, results, stop, names[job.id], wait=PATIENCE, left=call.left, observer=call.observer
             )

@@ -1,6 +1,6 @@
-"""What repeated runs say: means with intervals, paired differences, Holm's correction, power, equivalent data.
+"""Statistics of repeated runs: means with intervals, paired differences, Holm's correction, power, equivalent data.
 
-Arrays and mappings in, numbers out: nothing here knows of configurations or stored runs. No torch.
+Functions take arrays or mappings and return numbers. Nothing here depends on configurations or stored runs. No torch.
 """
 
 from mixbench.stats.holm import holm

@@ -1,4 +1,4 @@
-"""Equivalent data: how many images the baseline would need for the accuracy that a method has. No torch."""
+"""Equivalent data: the number of images with which the baseline reaches the accuracy of a method. No torch."""
 
 import itertools
 import math
@@ -15,16 +15,19 @@ from scipy.optimize import brentq, isotonic_regression
 
 from mixbench.stats import LEVEL, Runs, summarise
 
-RESAMPLES = 1000  # of the bootstrap, where there are too many subsets to take every resample
-BELOW, BEYOND = 0.0, math.inf  # fewer images than the smallest measured n, more than the largest
+RESAMPLES = 1000  # bootstrap resamples, if there are too many subsets to use all possible resamples
+BELOW, BEYOND = 0.0, math.inf  # fewer images than the smallest measured n; more than the largest
 
 
 @dataclass(frozen=True)
 class Equivalent:
-    """How many images of the baseline an accuracy is worth: BELOW or BEYOND outside the measured n.
+    """The number of images with which the baseline reaches an accuracy.
 
-    interval: by the bootstrap over `subsets` subsets; None for one. Of few it is too short: with three it held the
-    truth in 78 % of 300 simulated studies. smallest, largest: of the measured n.
+    images: number of images; BELOW or BEYOND outside the measured n.
+    interval: 95 % bootstrap interval over subsets; None for one subset. It is too short for few subsets: with three it
+        contained the true value in 78 % of 300 simulated studies.
+    subsets: number of subsets.
+    smallest, largest: the smallest and largest measured n.
     """
 
     images: float
@@ -34,46 +37,53 @@ class Equivalent:
     largest: int
 
     def text(self, images: float) -> str:
-        """Such as 1,884, or >20,000 beyond what was measured."""
+        """Format a number of images, such as 1,884, or >20,000 if it is above the largest measured n."""
         if images == BELOW:
             return f"<{self.smallest:,}"
         return f">{self.largest:,}" if images == BEYOND else f"{images:,.0f}"
 
 
 def equivalent_images(curve: Mapping[int, float], accuracy: float) -> float:
-    """The smallest n at which the baseline's curve reaches the accuracy; BELOW or BEYOND outside what was measured.
+    """Return the smallest n at which the baseline's curve reaches an accuracy.
 
-    curve: n -> accuracy in percent, at least two n. Between them the curve is monotone in log n: piecewise cubic
-    (PCHIP, Fritsch and Carlson 1980) through the means, which are first made monotone (isotonic regression) where
-    noise has them fall.
+    The means are made monotone by isotonic regression, because noise can make them fall. Between them the curve is a
+    monotone piecewise cubic in log n.
+
+    curve: n -> accuracy in percent, for at least two n.
+    accuracy: the accuracy in percent.
+    Returns the number of images; BELOW or BEYOND outside the measured n.
+    Source: PCHIP, Fritsch and Carlson 1980.
     """
     sizes, heights, interpolated = _monotone(tuple(sorted(curve.items())))
-    for n, height in zip(sizes, heights, strict=True):  # at a measured n, but for rounding
+    for n, height in zip(sizes, heights, strict=True):  # equal to a measured n up to rounding
         if math.isclose(height, accuracy, rel_tol=1e-12):
             return float(n)
     if accuracy < heights[0]:
         return BELOW
     if accuracy > heights[-1]:
         return BEYOND
-    after = int(np.searchsorted(heights, accuracy))  # the first n that has more than this accuracy
+    after = int(np.searchsorted(heights, accuracy))  # the first n with more than this accuracy
     ends = math.log(sizes[after - 1]), math.log(sizes[after])
     root = cast(float, brentq(lambda x: interpolated(x) - accuracy, *ends))  # SciPy has no types: a pair if full_output
     return math.exp(root)
 
 
-@lru_cache(maxsize=10_000)  # the methods of a study share the baseline, and so its resampled curves
+@lru_cache(maxsize=10_000)  # the methods of a study share the baseline and its resampled curves
 def _monotone(curve: tuple[tuple[int, float], ...]) -> tuple[tuple[int, ...], np.ndarray, PchipInterpolator]:
-    """The measured n, their accuracies made monotone, and the curve through them over log n."""
+    """Return the measured n, their accuracies after isotonic regression, and the curve through them over log n."""
     sizes, accuracies = zip(*curve, strict=True)
     heights = isotonic_regression(accuracies).x
     return sizes, heights, PchipInterpolator(np.log(sizes), heights)
 
 
 def equivalent_data(runs: Runs, baseline: Mapping[int, Runs]) -> Equivalent | None:
-    """What an experiment's mean accuracy is worth in images of the baseline, whose runs are given for each n.
+    """Return the number of images with which the baseline reaches an experiment's mean accuracy.
 
-    The subsets count that have runs of both at every n, or where there is none all. None where the baseline was not
-    measured at two n at least.
+    Only subsets are used that have runs of the experiment and of the baseline at every n; if there are none, all are.
+
+    runs: runs of the experiment.
+    baseline: n -> runs of the baseline.
+    Returns None if the experiment has no runs or the baseline was measured at fewer than two n.
     """
     baseline = {n: of_n for n, of_n in baseline.items() if of_n}
     if len(baseline) < 2 or not runs:
@@ -90,15 +100,17 @@ def equivalent_data(runs: Runs, baseline: Mapping[int, Runs]) -> Equivalent | No
             means = {n: statistics.fmean(of_n[s] for s in drawn) for n, of_n in curves.items()}
             return equivalent_images(means, statistics.fmean(by_subset[s] for s in drawn))
 
-        images = of_drawn(common)  # of the same subsets as the interval, or it could lie outside
+        images = of_drawn(common)  # from the same subsets as the interval, else it could lie outside the interval
     if len(common) > 1:
         drawn, times = _resamples(common)
         values = np.repeat([of_drawn(subsets) for subsets in drawn], times)
         tail = (1 - LEVEL) / 2
-        # Of order statistics, not between them: no number lies between the largest measured n and "beyond".
+        # The quantiles are order statistics: interpolating between the largest measured n and BEYOND is meaningless.
         low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
         interval = (float(low), float(high))
-    return Equivalent(images, interval, len(common), min(baseline), max(baseline))
+    return Equivalent(
+        images=images, interval=interval, subsets=len(common), smallest=min(baseline), largest=max(baseline)
+    )
 
 
 def _by_subset(runs: Runs) -> dict[object, float]:
@@ -109,9 +121,9 @@ def _by_subset(runs: Runs) -> dict[object, float]:
 
 
 def _resamples(subsets: list) -> tuple[list[tuple], list[int]]:
-    """Every way to draw as many subsets with replacement, and in how many orders each comes about.
+    """Return all resamples of the subsets with replacement, and the number of orders in which each can be drawn.
 
-    Of too many ways 1,000 are drawn with a fixed seed.
+    If there are more than 1,000, then 1,000 are drawn with a fixed seed instead.
     """
     count = len(subsets)
     if math.comb(2 * count - 1, count) <= RESAMPLES:

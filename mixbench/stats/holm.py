@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Holm 1979) of the p-values there are; None stays None."""
+    """Correct p-values with Holm's step-down method.
+
+    p_values: p-values; None for a comparison without one.
+    Returns the corrected p-values in the same order; None stays None.
+    Source: Holm 1979.
+    """
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     highest = 0.0

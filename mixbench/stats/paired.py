@@ -1,4 +1,4 @@
-"""Paired differences to a baseline, tested with a paired t test."""
+"""Paired differences to a baseline and their paired t test."""
 
 import math
 import statistics
@@ -12,10 +12,15 @@ from mixbench.stats.units import SAME, Runs, units_of
 
 @dataclass(frozen=True)
 class Difference:
-    """A method's accuracy minus the baseline's on the same subsets and seeds, in percentage points.
+    """A method's accuracy minus the baseline's accuracy on the same subsets and seeds, in percentage points.
 
-    interval and p (two-sided paired t test) are None where the data cannot give them: one unit, or units that do not
-    differ at all. pairs: runs that have a partner. units, over, sd: as in Summary, of the units' differences.
+    mean: mean of the units' differences.
+    sd: sample standard deviation of the units' differences; None for one unit.
+    interval: 95 % t interval of the mean; None for one unit or if all units are equal.
+    p: p-value of the two-sided paired t test; None like interval.
+    pairs: number of pairs of runs.
+    units: number of units.
+    over: what the units are, `subsets` or `seeds`.
     """
 
     mean: float
@@ -28,7 +33,12 @@ class Difference:
 
 
 def paired_difference(runs: Runs, baseline: Runs) -> Difference | None:
-    """The difference of an experiment to its baseline over the (subset, seed) that both have; None without any."""
+    """Compare an experiment with its baseline on the (subset, seed) that both have.
+
+    runs: runs of the experiment.
+    baseline: runs of the baseline.
+    Returns the difference; None if they have no (subset, seed) in common.
+    """
     common = {key: value - baseline[key] for key, value in runs.items() if key in baseline}
     if not common:
         return None
@@ -38,4 +48,4 @@ def paired_difference(runs: Runs, baseline: Runs) -> Difference | None:
     if sd is not None and sd > SAME:
         interval = t_interval(mean, sd, len(units))
         p = float(2 * special.stdtr(len(units) - 1, -abs(mean) / (sd / math.sqrt(len(units)))))
-    return Difference(mean, sd, interval, p, len(common), len(units), over)
+    return Difference(mean=mean, sd=sd, interval=interval, p=p, pairs=len(common), units=len(units), over=over)

@@ -1,4 +1,4 @@
-"""The power of a paired t test, and how many more runs it would take."""
+"""The power of a paired t test, and the number of units needed for a given power."""
 
 import math
 
@@ -7,24 +7,32 @@ from scipy import special
 from mixbench.stats.paired import Difference
 from mixbench.stats.units import ALPHA
 
-POWER = 0.8  # the usual chance of showing what is there (Cohen 1988, Statistical Power Analysis, section 2.4)
-MOST_UNITS = 1000  # beyond which nobody will train
+POWER = 0.8  # the conventional power (Cohen 1988, Statistical Power Analysis, section 2.4)
+MOST_UNITS = 1000  # more units are not practical
 
 
 def power(effect: float, units: int, alpha: float) -> float:
-    """The chance that a two-sided paired t test on `units` differences shows a mean of `effect` standard deviations."""
+    """Return the power of a two-sided paired t test.
+
+    effect: mean difference divided by its standard deviation.
+    units: number of differences, at least two.
+    alpha: significance level.
+    """
     threshold = float(special.stdtrit(units - 1, 1 - alpha / 2))
     shift = abs(effect) * math.sqrt(units)
     above, below = (float(special.nctdtr(units - 1, shift, t)) for t in (threshold, -threshold))
-    # Far in the tail SciPy has no number for them: there both are 0.
+    # Far in the tail SciPy returns NaN; both probabilities are 0 there.
     return 1 - (above if math.isfinite(above) else 0.0) + (below if math.isfinite(below) else 0.0)
 
 
 def units_needed(difference: Difference, tests: int) -> int | None:
-    """How many units would show this difference, if mean and spread are as seen, with a chance of 80 %.
+    """Return the number of units that would make a difference statistically significant with a power of 80 %.
 
-    tests: among how many comparisons (Bonferroni's share of ALPHA, the strictest of Holm's). None where there is no
-    spread to go by, or where it would take more than 1,000.
+    The mean and the standard deviation are assumed to be those observed.
+
+    difference: the observed difference.
+    tests: number of comparisons; the level is ALPHA / tests (Bonferroni), the strictest level of Holm's method.
+    Returns None if the mean or the standard deviation is 0 or unknown, or if more than 1,000 units would be needed.
     """
     if not difference.sd or difference.mean == 0:
         return None

@@ -1,4 +1,4 @@
-"""Means of repeated runs with their t intervals."""
+"""Means of repeated runs and their t intervals."""
 
 import math
 import statistics
@@ -12,11 +12,15 @@ from mixbench.stats.units import ALPHA, SAME, Runs, units_of
 
 @dataclass(frozen=True)
 class Summary:
-    """What the runs of one experiment say.
+    """Summary statistics of the runs of one experiment, in the unit of the runs.
 
-    mean: of the subsets' means. sd: sample standard deviation of all runs, None for fewer than two. low, high: lowest
-    and highest run. interval: the 95 % t interval of the mean over `units` subsets' means, or where there is one subset
-    over its seeds; None for one unit, or where all agree. over: what the units are, subsets or seeds.
+    mean: mean of the units.
+    sd: sample standard deviation of all runs; None for fewer than two runs.
+    low, high: lowest and highest run.
+    count: number of runs.
+    interval: 95 % t interval of the mean over the units; None for one unit or if all units are equal.
+    units: number of units.
+    over: what the units are: `subsets` (their means), or `seeds` if there is only one subset.
     """
 
     mean: float
@@ -30,25 +34,39 @@ class Summary:
 
 
 def summarise(runs: Runs) -> Summary:
-    """The summary of one experiment's runs. Without any, the mean is NaN."""
+    """Summarise the runs of one experiment. Without runs, the mean is NaN."""
     values = list(runs.values())
     if not values:
-        return Summary(math.nan, None, math.nan, math.nan, 0)
+        return Summary(mean=math.nan, sd=None, low=math.nan, high=math.nan, count=0)
     units, over = units_of(runs)
     sd = statistics.stdev(values) if len(values) > 1 else None
     mean = statistics.fmean(units)
     of_units = statistics.stdev(units) if len(units) > 1 else 0.0
     interval = t_interval(mean, of_units, len(units)) if of_units > SAME else None
-    return Summary(mean, sd, min(values), max(values), len(values), interval, len(units), over)
+    return Summary(
+        mean=mean,
+        sd=sd,
+        low=min(values),
+        high=max(values),
+        count=len(values),
+        interval=interval,
+        units=len(units),
+        over=over,
+    )
 
 
 def t_interval(mean: float, sd: float, count: int) -> tuple[float, float]:
-    """The 95 % t interval of a mean of `count` values, at least two."""
+    """Return the 95 % t interval of a mean.
+
+    mean: the mean.
+    sd: sample standard deviation of the values.
+    count: number of values, at least two.
+    """
     half = float(special.stdtrit(count - 1, 1 - ALPHA / 2)) * sd / math.sqrt(count)
     return mean - half, mean + half
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
-    """The mean of the values there are."""
-    there = [value for value in values if value is not None and math.isfinite(value)]
-    return statistics.fmean(there) if there else None
+    """Return the mean of the finite values; None if there are none. None values are ignored."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return statistics.fmean(finite) if finite else None

@@ -1,8 +1,8 @@
-"""Repeated runs and their units: what counts as one independent observation.
+"""The units of repeated runs: what counts as one independent observation.
 
-Runs of one experiment are a mapping from (subset, seed) to an accuracy in percent, where `subset` says which images
-were drawn (None where there is one choice alone). Subsets, where there are several, are the units: seeds of one subset
-share its images and say nothing of others.
+Runs of one experiment are a mapping from (subset, seed) to an accuracy in percent. `subset` identifies the images that
+were drawn; it is None if only one choice exists. If there are several subsets, they are the units, because seeds of one
+subset share its images and tell nothing about other images.
 """
 
 import statistics
@@ -11,14 +11,14 @@ from typing import Any
 
 Runs = Mapping[tuple[Any, int], float]
 
-ALPHA = 0.05  # a difference with a smaller p, after Holm's correction, is significant
-LEVEL = 1 - ALPHA  # of every interval
-# Values that are all the same are a chance of the number of test images: their spread is not 0, it is not known.
+ALPHA = 0.05  # a difference is statistically significant if its p, after Holm's correction, is smaller
+LEVEL = 1 - ALPHA  # confidence level of every interval
+# Equal values are a coincidence that comes from the finite number of test images. Their spread is unknown, not 0.
 SAME = 1e-9
 
 
 def units_of(runs: Runs) -> tuple[list[float], str]:
-    """The subsets' means where there are several subsets, else the runs; and what they are."""
+    """Return the units and what they are: the means of the subsets if there are several, else the runs (`seeds`)."""
     of_subset: dict[Any, list[float]] = {}
     for (subset, _), value in runs.items():
         of_subset.setdefault(subset, []).append(value)

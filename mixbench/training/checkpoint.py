@@ -1,4 +1,4 @@
-"""What a checkpoint holds, and whether one that was found belongs to this run."""
+"""Checkpoints: their content, and the check that a checkpoint belongs to this run."""
 
 import math
 from collections.abc import Iterable
@@ -18,9 +18,12 @@ Row = dict[str, float]
 
 @dataclass
 class Progress:
-    """How far a run has come: all that a checkpoint holds beside weights and optimizer.
+    """The progress of a run: everything in a checkpoint except the weights and the state of the optimizer.
 
-    losses: numbers whose sum is that of the losses of the steps since the last row.
+    step: steps done.
+    seconds: training time so far.
+    history: one row for each evaluation.
+    losses: numbers whose sum equals the sum of the losses since the last evaluation.
     """
 
     step: int = 0
@@ -29,22 +32,25 @@ class Progress:
     losses: list[float] = field(default_factory=list)
 
 
-class Misfit(ValueError):
-    """A checkpoint that is not one of this run."""
+class CheckpointMismatch(ValueError):
+    """A checkpoint does not belong to this run."""
 
 
 def state(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> dict[str, Any]:
-    """What to save."""
+    """Return the content of a checkpoint."""
     return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(progress)}
 
 
 def resume(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, train: DictConfig, columns: Iterable[str]
 ) -> Progress:
-    """Load a checkpoint into model and optimizer; all of it is checked before any of it is loaded.
+    """Load a checkpoint into the model and the optimizer. Everything is checked before anything is loaded.
 
-    train: the validated group train. columns: of a row of the history. Raises Misfit, or what torch raises on a file
-    that it cannot read; model and optimizer are then as before.
+    path: the checkpoint.
+    train: the validated config group `train`.
+    columns: columns of a row of the history.
+    Returns the progress of the run.
+    Raises CheckpointMismatch, or torch's error for a file that it cannot read. Model and optimizer then stay unchanged.
     """
     device = next(model.parameters()).device
     with files.open_regular(path) as file:
@@ -60,7 +66,7 @@ def resume(
 
 def _require(fits: bool, what: str) -> None:
     if not fits:
-        raise Misfit(what)
+        raise CheckpointMismatch(what)
 
 
 def _keyed(name: str, value: Any, keys: Iterable[Any]) -> dict[Any, Any]:
@@ -73,10 +79,13 @@ def _progress(found: Any, train: DictConfig, columns: list[str]) -> Progress:
     step, seconds, history, losses = (values[of.name] for of in fields(Progress))
     _require(type(step) is int and 0 < step < train.steps, f"step {step} of {train.steps}")
     _require(_number(seconds) and 0 <= seconds < math.inf, f"{seconds} seconds")
-    _require(isinstance(history, list) and isinstance(losses, list), "the history is no list")
+    _require(isinstance(history, list) and isinstance(losses, list), "the history is not a list")
     history = [metrics.current(row) if isinstance(row, dict) else row for row in history]
     for row in history:
-        _require(all(map(_number, _keyed("a row of the history", row, columns).values())), "a row has no numbers")
+        _require(
+            all(map(_number, _keyed("a row of the history", row, columns).values())),
+            "a row has a value that is not a number",
+        )
     evaluated = list(range(train.eval_every, step + 1, train.eval_every))
     _require([row["step"] for row in history] == evaluated, "the history has other steps")
     since = step % train.eval_every
@@ -100,7 +109,7 @@ def _check_optimizer(found: Any, optimizer: torch.optim.Optimizer) -> None:
     theirs, ours = parts["param_groups"], optimizer.state_dict()["param_groups"]
     _require(isinstance(theirs, list) and len(theirs) == len(ours), "the optimizer has other groups")
     for group, own in zip(theirs, ours, strict=True):
-        # The rate changes from step to step; the others are settings of the run.
+        # The learning rate changes from step to step; the other values are settings of the run.
         settings = {key: value for key, value in _keyed("a group of the optimizer", group, own).items() if key != "lr"}
         _require(_number(group["lr"]) and settings.items() <= own.items(), "the optimizer has other settings")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

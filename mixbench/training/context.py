@@ -1,4 +1,4 @@
-"""Serves what methods need beyond the batch: input gradients, attention, a teacher's logits, generated images."""
+"""Provides the needs of methods: input gradients, attention, a teacher's logits and generated images."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,39 +18,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Providers:
-    """What a caller of `train` brings for methods that need it.
+    """What the caller of `train` provides for methods that need it.
 
-    teacher: normalised images float [N, C, H, W] on the run's device -> logits [N, K].
-    generated: places of images in the training subset, int64 [B] -> uint8 images [B, C, H, W], one for each. Both must
-        be functions of their arguments alone: a resumed run calls them again.
+    Both must depend only on their arguments, because a resumed run calls them again.
+
+    teacher: takes normalised images float [N, C, H, W] on the run's device and returns logits [N, K].
+    generated: takes positions of images in the training subset, int64 [B], and returns one image for each, uint8
+        [B, C, H, W].
     """
 
     teacher: Callable[[Tensor], Tensor] | None = None
     generated: Callable[[Tensor], Tensor] | None = None
 
     def check(self, need: str) -> None:
-        """Raises UserError where a need depends on a provider that is not here."""
+        """Raise UserError if the caller must provide a need but has not done so."""
         if need in PROVIDED and getattr(self, need) is None:
             raise unserved(need)
 
 
 class BatchContext:
-    """Serves the needs of one step's method; what several parts of a mixture ask for is computed once."""
+    """Provides the needs of a method in one step. If several parts of a mixture have a need, it is computed once."""
 
     def __init__(self, engine: "Engine", decided: Mapping[str, Tensor]):
-        """decided: of the step."""
         self.engine, self.decided = engine, decided
         self.served: dict[str, Any] = {}
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
-        """What contract.NEEDS promises. Raises UserError where no provider is configured."""
+        """Return what a method gets for a need, as described in contract.NEEDS. Raises UserError without a provider."""
         if need not in self.served:
             self.engine.providers.check(need)
             self.served[need] = getattr(self, f"_{need}")(images, targets)
         return self.served[need]
 
     def _input_gradient(self, images: Tensor, targets: Tensor) -> Gradient:
-        """By one more forward and backward pass, in training mode; weights and their gradients stay as they are."""
+        """Compute it with an extra forward and backward pass in training mode; no weights or gradients change."""
         images = images.detach().requires_grad_()
         with torch.enable_grad(), untracked(self.engine.model):
             loss = self.engine.loss(self.engine.forward(images), targets, decided=self.decided)
@@ -76,7 +77,9 @@ class BatchContext:
             logits = provider(images).to(self.engine.master)
             wanted = (len(images), self.engine.classes)
             if logits.shape != wanted:
-                raise UserError(f"the teacher returned logits of shape {list(logits.shape)}: must be {list(wanted)}")
+                raise UserError(
+                    f"the teacher returned logits of shape {list(logits.shape)}: the shape must be {list(wanted)}"
+                )
             return logits
 
         return teacher
@@ -94,17 +97,22 @@ class BatchContext:
 
 
 def attention_of(model: nn.Module, seen: Mapping[str, Tensor], targets: Tensor) -> Tensor:
-    """float [N, 1, h, w], the model's attention by the features `seen` at its layers. Raises UserError for no such."""
+    """float [N, 1, h, w]: the model's attention.
+
+    seen: features by the name of their layer.
+    targets: float [N, K].
+    Raises UserError if the network has no attribute ATTENTION.
+    """
     layer = getattr(model, "ATTENTION", None)
     if layer is None:
-        raise UserError(f"the network {type(model).__name__} names no layer for attention")
-    network: Any = model  # nn.Module says nothing of the methods of its subclasses
+        raise UserError(f"the network {type(model).__name__} has no ATTENTION, which names its layer for attention")
+    network: Any = model  # the type nn.Module does not have the methods of its subclasses
     return network.attention(seen[layer].detach(), targets)
 
 
 @contextlib.contextmanager
 def untracked(model: nn.Module) -> Iterator[None]:
-    """Batch normalisation takes the statistics of the batch, but its running averages stay as they are."""
+    """In the body, batch normalisation uses the statistics of the batch without changing its running averages."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False

@@ -1,4 +1,4 @@
-"""Where and at which precision a run computes."""
+"""The device and the precision of a run."""
 
 import resource
 import sys
@@ -13,23 +13,24 @@ PRECISION_NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def choose_device(requested: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:1` means here. Raises UserError where it is not there."""
-    # A driver too old for this torch still counts its devices.
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`. Raises UserError if this machine does not have it."""
+    # A driver that is too old for this version of torch still counts its devices.
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if requested == "auto":
         return torch.device("cuda", 0) if count else torch.device("cpu")
     device = torch.device(requested)
     if device.type == "cuda" and (device.index or 0) >= count:
         there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
-        raise UserError(f"device={requested}: not there; choices: {there}")
+        raise UserError(f"device={requested}: this machine has no such device; choices: {there}")
     return device
 
 
 def choose_precision(requested: str, device: torch.device) -> torch.dtype:
-    """bfloat16 or float32. `auto`: bfloat16 on CUDA devices that have it and on CPUs with AMX, float32 elsewhere.
+    """Return bfloat16 or float32 for `auto`, `bf16` or `fp32`.
 
-    The hardware decides, never a timing, which would come out differently from one worker to the next. AVX512-BF16
-    without AMX is no reason for bfloat16: on such a CPU a step in bfloat16 had 0.73 to 0.75 times the speed of float32.
+    `auto` is bfloat16 on CUDA devices that support it and on CPUs with AMX, else float32. The hardware decides, not a
+    measured time, which could differ between workers. AVX512-BF16 without AMX is not enough: on such a CPU a step in
+    bfloat16 ran at 0.73 to 0.75 times the speed of float32.
     """
     if requested == "auto":
         if device.type == "cuda":
@@ -42,11 +43,11 @@ def choose_precision(requested: str, device: torch.device) -> torch.dtype:
 
 
 def has_amx() -> bool:
-    """Whether the CPU multiplies bfloat16 matrices in tiles (AMX)."""
-    able = getattr(torch.cpu, "get_capabilities", dict)()
-    if "amx_bf16" in able:
-        return bool(able["amx_bf16"])
-    try:  # a torch that does not tell; Linux does
+    """Whether the CPU has AMX instructions for bfloat16 matrices."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    if "amx_bf16" in capabilities:
+        return bool(capabilities["amx_bf16"])
+    try:  # older versions of torch do not tell, but Linux does
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
@@ -54,17 +55,17 @@ def has_amx() -> bool:
 
 
 def use_precision(dtype: torch.dtype) -> None:
-    """Make float32 mean float32 on CUDA too, where convolutions would by default round to TF32's 10-bit mantissa."""
+    """Turn TF32 off for float32 runs: by default, CUDA convolutions round float32 to TF32's 10-bit mantissa."""
     torch.backends.cudnn.allow_tf32 = dtype != torch.float32
 
 
 def device_name(device: torch.device) -> str:
-    """The device's own name, such as NVIDIA H100 80GB HBM3."""
+    """Return the model name of the device, such as NVIDIA H100 80GB HBM3."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes. On a CPU of the whole process, so in a sweep the largest run so far."""
+    """Return the peak memory in bytes. On a CPU it is that of the process, so in a sweep of the largest run so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

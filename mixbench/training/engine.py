@@ -1,4 +1,7 @@
-"""Network, optimizer and images on one device: plan, gather, augment, mix, forward, loss, backward, update."""
+"""The engine of training: network, optimizer and images on one device, training steps and evaluations.
+
+A step is: plan, gather, augment, mix, forward, loss, backward, update.
+"""
 
 from functools import partial
 
@@ -14,17 +17,25 @@ from mixbench.core.own_signatures import configured
 from mixbench.core.random_words import Purpose, words
 from mixbench.data import Split
 from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
-from mixbench.mixing.runner import NO_CONTEXT, build
+from mixbench.mixing.runner import NO_CONTEXT, build_method
 from mixbench.training.context import BatchContext, Providers, attention_of
-from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows, one_hot
+from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row, one_hot
 
-PLAN_STEPS = 128  # steps whose plans are drawn and copied to the device together,
-PLAN_BYTES = 32 * 2**20  # or fewer where a method draws a mask for each image
+PLAN_STEPS = 128  # largest number of steps whose decisions are drawn and copied to the device together
+PLAN_BYTES = 32 * 2**20  # limit of their size, which matters if a method draws a mask for each image
 EVAL_BATCH = 500  # images per forward pass of an evaluation
 
 
 class Engine:
-    """Network, optimizer and images on one device, and what can be done with them: a step, an evaluation."""
+    """Network, optimizer and images of one run on one device.
+
+    cfg: validated configuration (config.identity.job).
+    split: the images of the run.
+    device: the device.
+    dtype: dtype of the forward pass. bfloat16 runs under autocast; weights, images, targets and loss are then float32.
+        With float64 everything is float64, as a reference for other devices and precisions.
+    providers: what the caller provides for methods that need it.
+    """
 
     def __init__(
         self,
@@ -34,20 +45,16 @@ class Engine:
         dtype: torch.dtype,
         providers: Providers | None = None,
     ):
-        """cfg: validated (config.identity.job). dtype: of the forward pass; torch.bfloat16 runs under autocast.
-
-        providers: of what methods need that the engine cannot compute.
-        Weights, images, targets and loss are float32 with bfloat16 too. torch.float64 makes all of them float64: the
-        reference that executions on different devices are compared with.
-        """
         self.cfg, self.device, self.dtype = cfg, device, dtype
-        self.master = torch.float64 if dtype == torch.float64 else torch.float32  # of all that is not the forward pass
+        self.master = (
+            torch.float64 if dtype == torch.float64 else torch.float32
+        )  # dtype of everything except the forward pass
         height, width, channels = split.train_images.shape[1:]
-        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU, so that every device starts alike
+        with torch.random.fork_rng(devices=[]):  # drawn on the CPU, so that all devices start with equal weights
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
-            model = models.build(cfg.model, channels, split.num_classes)
+            model = models.build_network(cfg.model, channels, split.num_classes)
         self.has_layers = models.has_layers(cfg.model)
-        # torch's types leave out memory_format together with a device.
+        # torch's type stubs do not have memory_format together with a device.
         self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
@@ -64,7 +71,7 @@ class Engine:
         )
         self.classes = split.num_classes
         self.providers = providers or Providers()
-        self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+        self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)
         self.needs = {need for single in self.method.singles().values() for need in single.function.needs}
         self.loss, self.smoothing = configured("loss", LOSSES, cfg.loss), cfg.loss.label_smoothing
         ignore_slow_rows()
@@ -82,29 +89,29 @@ class Engine:
         self.plan_steps = max(1, min(PLAN_STEPS, PLAN_BYTES // bytes_a_step))
 
     def plans(self, first: int, count: int) -> dict[str, Tensor]:
-        """The decisions of `count` steps on the device, in one copy for each kind; up to `plan_steps` together."""
+        """Return name -> decisions [count, …] of `count` steps, at most `plan_steps`, on the device."""
         return {name: self._to_device(array) for name, array in self._decide(first, count).items()}
 
     def _decide(self, first: int, count: int) -> dict[str, np.ndarray]:
         return self.plan.steps(first, count) | self.method.drawn(self.plan, first, count)
 
     def batch(self, decided: dict[str, Tensor]) -> Mixed:
-        """What one step trains on: normalised, augmented, mixed images [R, C, H, W] and label weights [R, K]."""
+        """Return the batch of one step: augmented, normalised, mixed images [R, C, H, W] and label weights [R, K]."""
         index = decided["index"]
         images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided)
         targets = one_hot(self.labels[index], self.classes, self.smoothing, self.master)
         return self.method(self.normalise(images), targets, decided, self.context(decided))
 
     def context(self, decided: dict[str, Tensor]) -> Context:
-        """What serves the needs of the step's method."""
+        """Return the object that provides the needs of the method in this step."""
         return BatchContext(self, decided) if self.needs else NO_CONTEXT
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 images, 0 to 255, to floats of mean 0 and standard deviation 1 in each channel."""
+        """Convert uint8 images to floats; with the split's mean and std, each channel has mean 0 and deviation 1."""
         return images.to(self.master).sub_(self.mean).div_(self.std)
 
     def step(self, decided: dict[str, Tensor], lr: float) -> Tensor:
-        """One weight update; the mean loss of the batch, a scalar that stays on the device."""
+        """Update the weights once. Returns the mean loss of the batch, a scalar tensor on the device."""
         mixed = self.batch(decided)
         logits, targets = self.outputs(mixed)
         loss = self.mean_loss(logits, targets, mixed.weights, decided)
@@ -116,7 +123,7 @@ class Engine:
         return loss.detach()
 
     def outputs(self, mixed: Mixed) -> tuple[Tensor, Tensor]:
-        """The logits of a mixed batch, and the targets [R, K] that the loss compares them with."""
+        """Return the logits [R, K] of a mixed batch, and its final targets [R, K]."""
         if mixed.after_forward is None:
             return self.forward(mixed.images, mixed.at_layer), mixed.targets
         seen: dict[str, Tensor] | None = {} if "attention" in self.needs else None
@@ -126,23 +133,24 @@ class Engine:
             return logits, mixed.after_forward(Outputs(logits.detach(), attention))
 
     def mean_loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None, decided: dict[str, Tensor]) -> Tensor:
-        """The mean over the rows of weight times loss; weights: float [R], None means 1."""
+        """Return the mean over the rows of weight times loss. weights: float [R]; None: 1 for all rows."""
         if weights is None:
             return self.loss(logits, targets, decided=decided)
-        return (of_rows(partial(self.loss, decided=decided), logits, targets) * weights).mean()
+        return (loss_per_row(partial(self.loss, decided=decided), logits, targets) * weights).mean()
 
     def forward(self, images: Tensor, at_layer: AtLayer | None = None, seen: dict[str, Tensor] | None = None) -> Tensor:
-        """Logits, float32 [B, K] (with dtype float64 float64).
+        """Return logits [B, K], float32, or float64 if dtype is float64.
 
-        at_layer: replaces the features of the network's layers. seen: filled with the features of the layer that the
-        network names for attention.
+        images: float [B, C, H, W].
+        at_layer: replaces the features of the network's layers; None: they are not replaced.
+        seen: a dictionary that gets the features of the network's attention layer; None: they are not kept.
         """
         at = at_layer if seen is None else self._watched(at_layer, seen)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != self.master):
             return (self.model(images, at) if self.has_layers else self.model(images)).to(self.master)
 
     def _watched(self, at_layer: AtLayer | None, seen: dict[str, Tensor]) -> AtLayer:
-        """As `at_layer`, and keeps in `seen` the features of the layer that the network names for attention."""
+        """Return a function like `at_layer` that also puts the features of the attention layer into `seen`."""
         attended = getattr(self.model, "ATTENTION", None)
 
         def at(name: str, features: Tensor) -> Tensor:
@@ -154,7 +162,7 @@ class Engine:
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
-        """As `forward`, [N, K] on the host, for uint8 images [N, H, W, C] as they are: neither augmented nor mixed."""
+        """Return logits [N, K] on the host for uint8 images [N, H, W, C], without augmentation and mixing."""
         self.model.eval()
         parts = [self.forward(self.normalise(part.permute(0, 3, 1, 2))) for part in images.split(EVAL_BATCH)]
         self.model.train()

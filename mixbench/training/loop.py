@@ -1,4 +1,4 @@
-"""The training loop: steps of the engine, evaluations, checkpoints."""
+"""The training loop: steps of the engine, evaluations and checkpoints."""
 
 import math
 import time
@@ -21,20 +21,27 @@ from mixbench.training.context import Providers
 from mixbench.training.engine import Engine
 from mixbench.training.schedule import learning_rate, steps_of
 
-KEPT_LOSSES = 4096  # losses that are kept on the device before they are added up
+KEPT_LOSSES = 4096  # losses kept on the device before they are summed
 
 
 class NotFinite(Exception):
-    """The loss became infinite or not a number."""
+    """The loss or the network's output became infinite or not a number."""
 
 
 class Stopped(Exception):
-    """Training was asked to stop; the checkpoint holds everything up to here."""
+    """Training was asked to stop. The checkpoint holds all progress."""
 
 
 @dataclass
 class Outcome:
-    """What a finished run leaves: its evaluations, and float32 logits [N, K] of evaluation and training images."""
+    """The result of training.
+
+    history: one row for each evaluation.
+    eval_logits: float32 [M, K], of the evaluation images.
+    train_logits: float32 [n, K], of the training images.
+    seconds: training time.
+    model: the trained network.
+    """
 
     history: list[Row]
     eval_logits: np.ndarray
@@ -45,8 +52,10 @@ class Outcome:
 
 @dataclass
 class Reporter:
-    """Whom the loop tells how it goes: `step(k, loss)` returns true to ask for a stop, `row` gets the history.
+    """Callbacks of the training loop.
 
+    step: gets the number of steps done and the loss of the last one; returns True to stop training.
+    row: gets the history after each evaluation.
     warn: gets a line that a person should read.
     """
 
@@ -65,22 +74,31 @@ def train(
     reporter: Reporter | None = None,
     providers: Providers | None = None,
 ) -> Outcome:
-    """Train one run to its end, from its checkpoint where there is one.
+    """Train one run to its end, starting from its checkpoint if there is one.
 
-    cfg: validated (config.identity.job).
-    checkpoint: where the state is kept until the run is done; save(path, state) writes it whole or not at all.
-    providers: of what some methods need, a teacher or generated images.
-    Raises NotFinite, naming the step, Stopped where the reporter asked for it, and UserError where the method needs
-    what nothing provides.
+    cfg: validated configuration (config.identity.job).
+    split: the images of the run.
+    device: the device.
+    dtype: dtype of the forward pass.
+    checkpoint: path of the checkpoint.
+    save: save(path, state) writes a checkpoint completely or not at all.
+    reporter: callbacks; None: no callbacks, and warnings are Python warnings.
+    providers: a teacher or generated images, for methods that need them.
+    Returns the result of training.
+    Raises NotFinite, which names the step; Stopped if the reporter asks for it; UserError if the method needs something
+        that nothing provides.
     """
     reporter = reporter or Reporter()
     engine = Engine(cfg, split, device, dtype, providers)
     progress = _resume(engine, checkpoint, reporter)
-    schedule = typed(cfg.train, TrainConfig)  # not a DictConfig: reading one in each step would cost a GPU dear
+    schedule = typed(cfg.train, TrainConfig)  # not a DictConfig: reading one in each step would slow a GPU down much
     steps, eval_every, checkpoint_every = steps_of(schedule), schedule.eval_every, schedule.checkpoint_every
     if eval_every is None:
         raise ValueError("train.eval_every: must be set, as config.identity.job does")
-    losses, filled = torch.zeros(min(eval_every, steps, KEPT_LOSSES), device=device), 0  # not yet in progress.losses
+    losses, filled = (
+        torch.zeros(min(eval_every, steps, KEPT_LOSSES), device=device),
+        0,
+    )  # losses that are not in progress.losses yet
     before = progress.seconds - time.perf_counter()
     k = progress.step
     while k < steps:
@@ -93,13 +111,13 @@ def train(
             evaluates = k % eval_every == 0 or k == steps
             saves = k < steps and (stop or k % checkpoint_every == 0)
             if evaluates or saves or filled == len(losses):
-                progress.losses = _added_up([*progress.losses, *_finite(losses[:filled].tolist(), k)])
+                progress.losses = _exact_sum([*progress.losses, *_finite(losses[:filled].tolist(), k)])
                 filled = 0
             if evaluates:
                 train_loss = math.fsum(progress.losses) / ((k - 1) % eval_every + 1)
                 progress.losses = []
                 eval_logits = engine.logits(engine.eval_images)
-                if not eval_logits.isfinite().all():  # the last update has no loss after it that would tell
+                if not eval_logits.isfinite().all():  # after the last update there is no loss that would reveal it
                     raise NotFinite(f"the network's output is not finite after step {k}; try a lower train.lr")
                 row = _row(engine, k, lr, train_loss, eval_logits, before + time.perf_counter())
                 progress.history.append(row)
@@ -128,17 +146,18 @@ def _row(engine: Engine, step: int, lr: float, train_loss: float, logits: Tensor
 
 
 def _finite(losses: list[float], step: int) -> list[float]:
-    """The losses of the steps up to `step`. Raises NotFinite, naming the first that is not a number."""
+    """Return the losses of the steps up to `step`. Raises NotFinite, which names the first step with another value."""
     for back, loss in enumerate(losses):
         if not math.isfinite(loss):
             raise NotFinite(f"the loss is {loss} at step {step - len(losses) + back + 1}; try a lower train.lr")
     return losses
 
 
-def _added_up(numbers: list[float]) -> list[float]:
-    """A few numbers with exactly the same sum: fsum rounds it once, and again what that leaves, until nothing is left.
+def _exact_sum(numbers: list[float]) -> list[float]:
+    """Return a few numbers whose exact sum equals that of the given numbers.
 
-    So the mean of millions of losses is that of math.fsum over all of them, to the last bit, without keeping them.
+    fsum gives the rounded sum, then the rounded rest, and so on until the rest is 0. So the mean of millions of losses
+    is equal to the last bit to math.fsum over all of them, without keeping them all.
     """
     kept: list[float] = []
     while rest := math.fsum([*numbers, *(-number for number in kept)]):
@@ -147,13 +166,13 @@ def _added_up(numbers: list[float]) -> list[float]:
 
 
 def _resume(engine: Engine, checkpoint: Path, reporter: Reporter) -> Progress:
-    """Go on from the checkpoint where there is one that can be used; start anew, with a warning, from another."""
+    """Continue from the checkpoint if it exists and can be used. If it cannot, warn and start from the beginning."""
     if not checkpoint.exists():
         return Progress()
     columns = _row(engine, 1, 0.0, 0.0, torch.zeros(len(engine.eval_labels), engine.classes), 0.0)
     try:
         return checkpoints.resume(checkpoint, engine.model, engine.optimizer, engine.cfg.train, columns)
-    except Exception as error:  # it was written whole, so the disk is at fault, and torch raises all kinds then
-        reason = str(error) if isinstance(error, checkpoints.Misfit) else type(error).__name__
-        reporter.warn(f"{checkpoint} cannot be used ({reason}): starting anew")
+    except Exception as error:  # a damaged disk, because files are written completely; torch then raises many kinds
+        reason = str(error) if isinstance(error, checkpoints.CheckpointMismatch) else type(error).__name__
+        reporter.warn(f"{checkpoint} cannot be used ({reason}): the run starts from the beginning")
         return Progress()

@@ -1,7 +1,8 @@
-"""Losses: (logits, targets) -> a scalar; and the targets that they begin from, labels as smoothed one-hot rows.
+"""Losses, functions of (logits, targets) that return a scalar, and targets as smoothed one-hot rows.
 
-logits and targets are float [B, K]. A row of targets holds the weights of one image's labels: one-hot, smoothed, mixed.
-Up to a term without gradient every loss is linear in the targets: a mixed row gives the mix of its labels' gradients.
+logits and targets are float [B, K]. A row of targets holds the weights of one image's labels: one-hot, smoothed or
+mixed. Except for a term without gradient, every loss is linear in the targets, so the gradient for a mixed row is the
+mix of the gradients for its labels.
 """
 
 import warnings
@@ -13,10 +14,17 @@ from torch.nn import functional as F
 
 
 def one_hot(labels: Tensor, classes: int, smoothing: float, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Targets [B, K] of labels int64 [B]: onehot (1 - ε) + ε / K (Szegedy et al. 2016, section 7).
+    """Return smoothed one-hot targets, onehot (1 - ε) + ε / K.
 
-    Smoothing comes before mixing: the rows of a batch are mixed as they are here, and since mixing is linear with
-    weights of sum 1, smoothing the mixture would give the same.
+    Labels are smoothed before mixing. Because mixing is linear with weights that sum to 1, smoothing after mixing would
+    give the same targets.
+
+    labels: int64 [B].
+    classes: number of classes, K.
+    smoothing: ε, from 0 to 1.
+    dtype: dtype of the targets.
+    Returns float [B, K].
+    Source: Szegedy et al. 2016, section 7.
     """
     off = smoothing / classes
     return torch.full((len(labels), classes), off, dtype=dtype, device=labels.device).scatter_(
@@ -25,23 +33,38 @@ def one_hot(labels: Tensor, classes: int, smoothing: float, dtype: torch.dtype =
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """-Σ t log p of each image, p the softmax of its logits; mean over the batch."""
+    """Cross-entropy: the mean over the batch of -Σ t log p, where p is the softmax of the logits.
+
+    logits: float [B, K].
+    targets: float [B, K], label weights t.
+    Returns a scalar tensor.
+    """
     return F.cross_entropy(logits, targets)
 
 
 def kl(logits: Tensor, targets: Tensor) -> Tensor:
-    """KL(t || p) = Σ t log(t / p) of each image, with 0 log 0 = 0; mean over the batch.
+    """Kullback-Leibler divergence: the mean over the batch of Σ t log(t / p), with 0 log 0 = 0.
 
-    Cross-entropy less the targets' own entropy: the same gradient, but 0 where the network meets the targets.
+    p is the softmax of the logits. The loss is cross-entropy minus the entropy of the targets: the gradient is equal,
+    but the loss is 0 if p equals the targets.
+
+    logits: float [B, K].
+    targets: float [B, K], label weights t.
+    Returns a scalar tensor.
     """
     return F.kl_div(F.log_softmax(logits, dim=1), targets, reduction="batchmean")
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor, *, sum_classes: bool = False) -> Tensor:
-    """-t log σ - (1 - t) log(1 - σ), σ the sigmoid of a logit: each class for itself, so rows need not sum to 1.
+    """Binary cross-entropy: -t log σ - (1 - t) log(1 - σ) for each class, where σ is the sigmoid of the logit.
 
-    Mean over batch and classes, or with `sum_classes` the sum over classes, mean over the batch: K times as much.
-    Wightman et al. 2021 ("ResNet strikes back"); timm's BinaryCrossEntropy without its threshold.
+    Classes are independent, so target rows need not sum to 1. It is timm's BinaryCrossEntropy without the threshold.
+
+    logits: float [B, K].
+    targets: float [B, K], label weights t.
+    sum_classes: False: mean over batch and classes. True: sum over classes and mean over the batch, K times as large.
+    Returns a scalar tensor.
+    Source: Wightman et al. 2021, "ResNet strikes back".
     """
     loss = F.binary_cross_entropy_with_logits(logits, targets)
     return loss * logits.shape[1] if sum_classes else loss
@@ -50,10 +73,13 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor, *, sum_classes: bool =
 LOSSES = {"ce": cross_entropy, "kl": kl, "bce": binary_cross_entropy}
 
 
-def of_rows(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Tensor) -> Tensor:
-    """float [B], the loss of each row by itself; logits and targets: float [B, K].
+def loss_per_row(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Tensor) -> Tensor:
+    """float [B]: the loss of each row.
 
-    By torch.func.vmap: the loss may not ask for the value of a tensor, as `if` and `.item()` do.
+    It uses torch.func.vmap, so the loss must not read the value of a tensor, as `if` and `.item()` do.
+
+    loss: a function of (logits, targets) that returns a scalar.
+    logits, targets: float [B, K].
     """
 
     def of_row(logits: Tensor, targets: Tensor) -> Tensor:
@@ -63,5 +89,5 @@ def of_rows(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: T
 
 
 def ignore_slow_rows() -> None:
-    """Ignore from now on that torch computes some losses, such as kl, row by row in `of_rows`: it is only slower."""
+    """Ignore torch's warning that `loss_per_row` is slow for some losses, such as kl."""
     warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)

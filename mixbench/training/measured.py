@@ -1,7 +1,7 @@
-"""Everything that is measured on a finished run: one list of names, and what computes their values. No torch.
+"""All values measured on a finished run: the list of their names, and their computation. No torch.
 
-To add a value: a row in MEASURES, and its computation in `measure`. What metrics.json may hold, the columns of tables
-and what can be filtered by follow from the rows.
+To add a value, add a row to MEASURES and compute it in `measure`. The content of metrics.json, the columns of tables
+and the keys for filters are derived from these rows.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,11 @@ PERCENT, NATS, SHARE, SECONDS, COUNT, RATE, BYTES, NUMBER = (
 class Measure:
     """A value of metrics.json.
 
-    in_every_run: else a run may lack it, or hold null: one of an older version, or one that it does not apply to.
-    of_each_class: a list with a value for each class, null for a class without images.
+    name: its key.
+    unit: its unit.
+    in_every_run: whether every run has it. If False, it can be missing or null: in runs of older versions, or in runs
+        to which it does not apply.
+    of_each_class: whether it is a list with one value for each class, null for a class without images.
     """
 
     name: str
@@ -39,7 +42,7 @@ class Measure:
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """The lowest and the highest value that there can be; None where there is no such limit."""
+        """The lowest and highest possible value; None if there is no limit."""
         return (0, 100) if self.unit == PERCENT else None
 
 
@@ -65,7 +68,7 @@ MEASURES = {
         Measure("seconds", SECONDS, in_every_run=True),
         Measure("steps_per_second", RATE),
         Measure("peak_memory_bytes", BYTES),
-        Measure("other_load", SHARE),  # null where a run was resumed
+        Measure("other_load", SHARE),  # null if the run was resumed
     )
 }
 SCALARS = tuple(name for name, measure in MEASURES.items() if not measure.of_each_class)
@@ -73,11 +76,16 @@ SCALARS = tuple(name for name, measure in MEASURES.items() if not measure.of_eac
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What is measured on.
+    """The data of a finished run from which values are measured.
 
-    history: the evaluations, one row each. eval_logits, eval_labels: [N, K] and [N] of the evaluation images.
-    train_logits, train_labels: of the training images, with the labels that the run was given. true_labels: the data
-    set's own, where label noise replaced some. other_load: the share of the machine that other processes used.
+    history: one row for each evaluation.
+    eval_logits, eval_labels: [M, K] and [M], of the evaluation images.
+    train_logits, train_labels: [n, K] and [n], of the training images with the labels used for training.
+    true_labels: [n], the labels in the data set. None: without label noise.
+    steps, batch_size: of training.
+    seconds: training time.
+    peak_memory_bytes: peak memory.
+    other_load: share of the machine that other processes used. None: the run was resumed.
     """
 
     history: Sequence[dict[str, float]]
@@ -94,7 +102,7 @@ class Finished:
 
 
 def measure(run: Finished) -> dict[str, Any]:
-    """The values of a finished run by their names, in the order of MEASURES."""
+    """Return name -> value of a finished run, in the order of MEASURES."""
     values = {
         **metrics.of_history(run.history),
         **metrics.of_logits(run.eval_logits, run.eval_labels),
@@ -107,6 +115,6 @@ def measure(run: Finished) -> dict[str, Any]:
         "other_load": run.other_load,
     }
     if run.true_labels is not None:
-        # A network that memorised wrong labels agrees with what it was given, not with the truth.
+        # A network that memorised wrong labels agrees with the labels used for training, not with the true ones.
         values["true_train_accuracy"] = metrics.accuracy(run.train_logits, run.true_labels)
     return {name: values[name] for name in sorted(values, key=list(MEASURES).index)}

@@ -1,6 +1,6 @@
-"""Whether what a user's own function returns can be trained on. Each check raises ValueError where it cannot.
+"""Checks of what a user's own augment, loss or network returns. Each raises ValueError if it cannot be used.
 
-Of what methods return it is mixbench.mixing.checks that tells.
+mixbench.mixing.checks has those of methods.
 """
 
 from typing import Any
@@ -9,22 +9,22 @@ import torch
 from torch import Tensor
 
 
-def augmented(found: Any, images: Tensor) -> None:
-    """found: what an augment returned for `images`, uint8 [B, C, H, W]."""
+def check_augmented(found: Any, images: Tensor) -> None:
+    """Check the return value of an augment for `images`, uint8 [B, C, H, W]."""
     if not isinstance(found, Tensor) or found.dtype != torch.uint8 or found.shape != images.shape:
-        raise ValueError(f"returns {_described(found)}; must return {_described(images)} as it got")
+        raise ValueError(f"returns {_described(found)}; must return {_described(images)}, like its input")
 
 
-def loss(found: Any) -> None:
-    """found: what a loss returned for logits that want a gradient."""
+def check_loss(found: Any) -> None:
+    """Check the return value of a loss for logits that require a gradient."""
     if not isinstance(found, Tensor) or found.ndim != 0 or not found.is_floating_point():
         raise ValueError(f"returns {_described(found)}; must return one number, the mean over the batch, as a tensor")
     if not found.requires_grad:
         raise ValueError("returns a number that does not depend on the logits; must keep their gradient")
 
 
-def logits(found: Any, rows: int, classes: int) -> None:
-    """found: what a network returned for `rows` images."""
+def check_logits(found: Any, rows: int, classes: int) -> None:
+    """Check the return value of a network for `rows` images."""
     if not isinstance(found, Tensor) or found.shape != (rows, classes):
         raise ValueError(f"returns {_described(found)}; must return logits [{rows}, {classes}]")
 

@@ -1,4 +1,4 @@
-"""Which of a run's accuracies a table shows, and what the images are called that it was evaluated on. No torch."""
+"""The accuracy rules, which choose one of a run's accuracies, and names for the evaluation images. No torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,7 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rule:
-    """Which accuracy of a run is meant: its key in metrics.json, and what to tell a reader, in a word and in full."""
+    """A rule that chooses one accuracy of a run.
+
+    key: the accuracy's key in metrics.json.
+    short: its name for readers.
+    meaning: its full description for readers.
+    """
 
     key: str
     short: str
@@ -20,7 +25,7 @@ RULES = {
     "best": Rule(
         "best_accuracy",
         "best on test",
-        "best test accuracy over the run: optimistic, since the test images choose the step",
+        "best test accuracy over the run: optimistic, because the test images choose the step",
     ),
 }
 
@@ -28,15 +33,18 @@ TEST, HELD_OUT, MIXED = "test", "held-out", "evaluation"
 
 
 def images(evals: Iterable[Any]) -> str:
-    """`test`, `held-out` or, where runs are evaluated on both, `evaluation`; evals: the values of the key `eval`."""
+    """Return the name of the evaluation images: `test`, `held-out` or, if runs use both, `evaluation`.
+
+    evals: values of the key `eval`.
+    """
     kinds = {TEST if value == "test" else HELD_OUT for value in evals}
     return kinds.pop() if len(kinds) == 1 else MIXED
 
 
 def rule(name: str, on: str) -> Rule:
-    """A rule in words that fit the images that runs are evaluated on, as `images` calls them."""
+    """Return a rule with descriptions that fit the evaluation images. on: their name from `images`."""
     if name != "best" or on == TEST:
         return RULES[name]
     short = "best evaluation" if on == MIXED else f"best on {on} images"
-    meaning = f"best accuracy over the run on the {on} images: optimistic, since these images choose the step"
+    meaning = f"best accuracy over the run on the {on} images: optimistic, because these images choose the step"
     return replace(RULES[name], short=short, meaning=meaning)

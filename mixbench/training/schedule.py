@@ -6,7 +6,11 @@ from mixbench.config.schema import TrainConfig
 
 
 def learning_rate(train: TrainConfig, step: int) -> float:
-    """The rate of update `step`, 0 … steps - 1: linear warm-up, then constant, cosine to 0, or steps."""
+    """Return the learning rate of an update: linear warm-up, then constant, cosine to 0, or steps.
+
+    train: the config group `train`.
+    step: number of the update, 0 … steps - 1.
+    """
     if step < train.warmup:
         return train.lr * (step + 1) / train.warmup
     if train.schedule == "cosine":
@@ -17,15 +21,15 @@ def learning_rate(train: TrainConfig, step: int) -> float:
 
 
 def _passed(train: TrainConfig, step: int) -> int:
-    """How many milestones update `step` has reached; without a list, how many thirds are over."""
+    """Return the number of milestones passed at update `step`; without a list, the number of completed thirds."""
     if train.milestones is None:
         return 3 * step // steps_of(train)
-    # The quotient, not the product: both it and a written 0.07 are the nearest float, but 0.07 · 100 is above 7.
+    # Compare the quotient, not the product: 7 / 100 and the written 0.07 are the same float, but 0.07 · 100 is above 7.
     return sum(step / steps_of(train) >= milestone for milestone in train.milestones)
 
 
 def steps_of(train: TrainConfig) -> int:
-    """How many updates a run takes. Raises ValueError where epochs have not become steps yet."""
+    """Return the number of updates of a run. Raises ValueError if epochs were not converted to steps."""
     if train.steps is None:
         raise ValueError("train.steps: must be set, as config.identity.job does")
     return train.steps

@@ -19,32 +19,37 @@ from mixbench.core.registry import Configured
 from mixbench.mixing.checks import check_mixed
 from mixbench.mixing.contract import Mixed, StandIns
 from mixbench.mixing.invariants import violations
-from mixbench.mixing.runner import Single, build, check_part
+from mixbench.mixing.runner import Single, build_method, check_part
 from mixbench.training import own_checks
 from mixbench.training.context import Providers
-from mixbench.training.losses import LOSSES, ignore_slow_rows, of_rows
+from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row
 
-ROWS = 5  # of the batch on which functions are tried: odd, so that a fixed number of rows, or half of them, is told
-CLASSES = 7  # neither as many as rows nor a number that a mistaken slice is likely to have
+ROWS = 5  # rows of the batch for trying functions; odd, to detect a fixed number of rows or half of them
+CLASSES = 7  # differs from ROWS, and a wrong slice is unlikely to have this number
 
 
-def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = True) -> None:
-    """Raises UserError where a function, network or option does not exist, or nothing provides what the method needs.
+def check_functions(cfg: DictConfig, providers: Providers | None = None, returned: bool = True) -> None:
+    """Raise UserError if a function, network or option does not exist, or if nothing provides a need of the method.
 
-    cfg: validated (config.identity.job).
+    cfg: validated configuration (config.identity.job).
+    providers: what the caller of training provides; None: nothing.
     returned: whether to check what the method returns, too.
     """
-    augment, method = configured("augment", AUGMENTS, cfg.augment), build(cfg.method)
+    augment, method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
-    models.check(cfg.model)
-    # Called on a few small images: what their options may be is the functions' to know.
+    models.check_model(cfg.model)
+    # The functions are called with a few small images, because only they know which values their options can have.
     images = torch.randint(256, (ROWS, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     floats = images.float() / 128 - 1
     targets = torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES]
     plan = Plan(0, ROWS, ROWS, 8, 8, draws=augment.draws, pad=max(0, augment.options.get("pad", 0)))
-    _try("augment", augment, lambda: own_checks.augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images))
+    _try(
+        "augment",
+        augment,
+        lambda: own_checks.check_augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images),
+    )
     logits = torch.zeros(ROWS, CLASSES, requires_grad=True)
-    _try("loss", loss, lambda: own_checks.loss(loss(logits, targets, decided={})))
+    _try("loss", loss, lambda: own_checks.check_loss(loss(logits, targets, decided={})))
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
@@ -54,26 +59,28 @@ def check(cfg: DictConfig, providers: Providers | None = None, returned: bool = 
         if returned:
             _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))
         if returned and mixed.weights is not None:
-            _check_rows(loss, logits, targets, one)
+            _check_loss_per_row(loss, logits, targets, one)
         if returned and one is not method:
             check_part(key, one.name, floats, targets, mixed)
-        known = models.layers(cfg.model)
+        known = models.layer_names(cfg.model)
         for layer in one.layers():
             if layer not in known:
                 raise unknown(f"layer (model={cfg.model.name}) in {key}.{one.function.layers}", layer, known)
 
 
-def broken(cfg: DictConfig) -> list[str]:
-    """Why a method cannot be trusted, a sentence each: what `check` refuses, or the invariants that it breaks.
+def method_problems(cfg: DictConfig) -> list[str]:
+    """Return the problems of a method, one sentence each: the error of `check_functions`, or violated invariants.
 
-    cfg: validated (config.identity.job). What a method needs is served by stand-ins.
+    The method's needs are filled with stand-ins.
+
+    cfg: validated configuration (config.identity.job).
     """
     try:
         every = Providers(teacher=lambda images: images, generated=lambda index: index)  # they are not called
-        check(cfg, every, returned=False)  # the invariants tell more of it
+        check_functions(cfg, every, returned=False)  # the invariants say more about what the method returns
     except UserError as error:
         return [str(error)]
-    # The group is a dictionary; OmegaConf has one type for whatever a configuration may be.
+    # The group is a dictionary, but OmegaConf's type covers everything that a configuration can be.
     return violations(cast(dict[str, Any], OmegaConf.to_container(cfg.method)))
 
 
@@ -81,26 +88,27 @@ def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
     return one(images, targets, _tensors(one.drawn(plan, 0, 1)), StandIns())
 
 
-def _check_rows(loss: Configured, logits: Tensor, targets: Tensor, method: Single) -> None:
-    """Raises UserError where the loss cannot be computed for each row, as weights of the rows need it.
+def _check_loss_per_row(loss: Configured, logits: Tensor, targets: Tensor, method: Single) -> None:
+    """Raise UserError if the loss cannot be computed for each row, which weights of rows require.
 
-    loss: known to work on the batch of logits and targets.
+    loss: a loss that works on the whole batch of logits and targets.
     """
     ignore_slow_rows()
     try:
-        of_rows(partial(loss, decided={}), logits, targets)
-    except Exception as error:  # torch's text speaks of vmap, or it is whatever a user's loss raises
+        loss_per_row(partial(loss, decided={}), logits, targets)
+    except Exception as error:  # torch's error about vmap, or any error of a user's loss
         name = loss.label if isinstance(loss, OwnConfigured) else "loss"
         raise UserError(
-            f"{name}: cannot be computed for one row at a time, which method={method.name} needs, since it returns "
-            "weights; write the loss without `if`, float() or .item() of a tensor"
+            f"{name}: cannot be computed row by row, but method={method.name} needs that because it returns weights; "
+            "write the loss without `if`, float() or .item() of a tensor"
         ) from error
 
 
 def _try(key: str, function: Configured, call: Callable[[], Any]) -> Any:
-    """What the call returns.
+    """Return the result of a call.
 
-    Raises UserError where the call finds a value at fault, which stands under `key`, or a user's function fails.
+    key: the key of the function's options, for messages.
+    Raises UserError if the call refuses the value of an option, or if a user's own function fails.
     """
     try:
         return call()

@@ -314,7 +314,7 @@ def test_the_plan_draws_what_is_asked_for(name):
         ("three-augment", {"max_sigma": 0.05}, "min_sigma=0.1: must be"),
     ],
 )
-def test_options_out_of_range_are_told(name, options, told):
+def test_an_option_out_of_range_raises_value_error_with_its_value(name, options, told):
     images, decided = decisions(SHAPES[0])
     with pytest.raises(ValueError, match=told):
         call(name, images, decided, **options)

@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import re
 import resource
 import struct
 import zipfile
@@ -222,8 +223,9 @@ def test_training_arrays_are_always_needed(tmp_path, key):
     path = written(tmp_path / "my.npz", **{key: None})
     for with_test in (True, False):
         told = refused(path, with_test)
-        assert f"no {key}" in told
-        assert "this one test_images" in told.replace("train_images, ", "").replace("train_labels, ", "")
+        for name in ("train_images", "train_labels", "test_images", "test_labels"):  # what it has and what it must have
+            assert told.count(name) == 2
+        assert told.index(key) < told.index("test_images"), "the missing array is named first"
 
 
 def test_a_part_of_cifar10_says_how_to_use_it(tmp_path):
@@ -258,7 +260,7 @@ def test_a_class_that_is_missing_in_the_middle_is_warned_of(mixbench, tmp_path):
     assert call.status == 0
     warnings = [line for line in call.err.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1
-    assert "class 1, 2 " in warnings[0]
+    assert re.search(r"class 1, 2\b(?!, \d)", warnings[0])
 
 
 # What holds Python objects

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import io
 import pickle
+import re
 import tarfile
 import threading
 import zipfile
@@ -107,7 +108,7 @@ IMAGES, LABELS = small().train_images, small().train_labels
 
 
 REFUSED = {
-    "missing key": ({"train_labels": None}, ["no train_labels", "this one train_images, test_images, test_labels"]),
+    "missing key": ({"train_labels": None}, ["no train_labels", "train_images, test_images, test_labels"]),
     "float images": ({"train_images": IMAGES / 255}, ["train_images is float64", "uint8", "255"]),
     "float labels": ({"train_labels": LABELS * 1.0}, ["train_labels is float64", "integers"]),
     "text labels": ({"train_labels": LABELS.astype(str)}, ["train_labels is <U21", "integers"]),
@@ -120,10 +121,10 @@ REFUSED = {
     "one-hot labels": ({"train_labels": np.eye(3, dtype=int)[LABELS]}, ["train_labels has shape (10, 3)", "[N]"]),
     "fewer labels": ({"train_labels": LABELS[:9]}, ["10 train_images but 9 train_labels"]),
     "more labels": ({"test_labels": LABELS}, ["4 test_images but 10 test_labels"]),
-    "negative label": ({"train_labels": LABELS - 1}, ["train_labels has a label -1", "start at 0"]),
+    "negative label": ({"train_labels": LABELS - 1}, ["train_labels has a label -1", "from 0"]),
     "negative test label": ({"test_labels": LABELS[:4] - 1}, ["test_labels has a label -1"]),
-    "unknown test label": ({"test_labels": LABELS[:4] + 3}, ["test_labels go up to 5, train_labels only to 2"]),
-    "too small": ({"train_images": IMAGES[:, :7]}, ["train_images are 7x9", "8x8 or larger"]),
+    "unknown test label": ({"test_labels": LABELS[:4] + 3}, ["test_labels go up to 5", "train_labels only to 2"]),
+    "too small": ({"train_images": IMAGES[:, :7]}, ["train_images are 7x9", "8x8"]),
     "shapes differ": ({"test_images": IMAGES[:4, :, :8]}, ["(8, 9, 3)", "(8, 8, 3)"]),
     "empty": ({"test_images": IMAGES[:0], "test_labels": LABELS[:0]}, ["test_images is empty"]),
     "pickled objects": ({"train_labels": LABELS.astype(object)}, ["train_labels", "Python objects"]),
@@ -153,7 +154,7 @@ def test_a_pickle_in_an_archive_is_never_run(tmp_path):
 def test_what_is_no_archive_is_refused(tmp_path):
     path = tmp_path / "my.npz"
     assert error(read, str(path)) == f"dataset.path={path}: no such file"
-    assert error(read, str(tmp_path)).startswith(f"dataset.path={tmp_path}: a folder")
+    assert re.match(rf"dataset\.path={re.escape(str(tmp_path))}: .*folder.*\.npz", error(read, str(tmp_path)))
     whole = Path(archive(tmp_path)).read_bytes()
     for content in (b"not a zip", b"", whole[: len(whole) // 2]):
         path.write_bytes(content)

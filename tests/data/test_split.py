@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from mixbench.data import Dataset, split
-from mixbench.data.label_noise import corrupt
-from mixbench.data.subsets import choose
+from mixbench.data.label_noise import corrupt_labels
+from mixbench.data.subsets import choose_subset
 
 
 def test_split_takes_the_subset_and_the_test_images():
@@ -20,7 +20,7 @@ def test_split_takes_the_subset_and_the_test_images():
     made = split(data, config(subset="random", subset_seed=2))
     assert np.array_equal(made.train_images, data.train_images[made.indices])
     assert np.array_equal(made.train_labels, data.train_labels[made.indices])
-    assert made.indices.tolist() == choose(data.train_labels, 5, "random", 2, 3).tolist()
+    assert made.indices.tolist() == choose_subset(data.train_labels, 5, "random", 2, 3).tolist()
     assert np.array_equal(made.eval_images, data.test_images)
     assert np.array_equal(made.eval_labels, data.test_labels)
     assert made.num_classes == 3
@@ -112,8 +112,8 @@ def test_noise_recomputed_image_by_image(subset, rate):
 def test_the_noise_never_changes():
     """Stored runs name their wrong labels by subset_seed alone."""
     labels, indices = np.zeros(12, np.int64), np.arange(12)
-    assert corrupt(labels, indices, 0.5, 0, 10)[0].tolist() == [2, 0, 0, 4, 9, 8, 8, 9, 6, 0, 9, 7]
-    assert corrupt(labels, indices, 0.5, 1, 10)[0].tolist() == [0, 0, 0, 0, 8, 2, 6, 0, 0, 6, 0, 0]
+    assert corrupt_labels(labels, indices, 0.5, 0, 10)[0].tolist() == [2, 0, 0, 4, 9, 8, 8, 9, 6, 0, 9, 7]
+    assert corrupt_labels(labels, indices, 0.5, 1, 10)[0].tolist() == [0, 0, 0, 0, 8, 2, 6, 0, 0, 6, 0, 0]
 
 
 @pytest.mark.parametrize("subset", ["head", "random", "balanced"])
@@ -144,7 +144,7 @@ def test_an_image_has_the_same_label_in_every_kind_of_subset():
 def test_the_share_of_noise_and_its_labels_are_as_said():
     true = np.arange(50_000) % 10
     for rate in (0.2, 0.5, 0.8):
-        given, replaced = corrupt(true, np.arange(50_000), rate, 3, 10)
+        given, replaced = corrupt_labels(true, np.arange(50_000), rate, 3, 10)
         assert stats.binomtest(int(replaced.sum()), 50_000, rate).pvalue > 0.001
         assert stats.chisquare(np.bincount(given[replaced], minlength=10)).pvalue > 0.001
         for k in (0, 7):  # whatever the true label is

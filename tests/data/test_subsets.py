@@ -9,7 +9,7 @@ from torchvision import datasets
 
 from mixbench.config.validate import SUBSETS
 from mixbench.data import load
-from mixbench.data.subsets import choose
+from mixbench.data.subsets import choose_subset
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ PUBLISHED = [  # the smallest and the largest class among the first n training i
 
 @pytest.mark.parametrize(("n", "smallest", "largest"), PUBLISHED)
 def test_the_head_of_cifar10_has_the_published_class_counts(cifar10_labels, n, smallest, largest):
-    counts = np.bincount(cifar10_labels[choose(cifar10_labels, n, "head", 0, 10)])
+    counts = np.bincount(cifar10_labels[choose_subset(cifar10_labels, n, "head", 0, 10)])
     assert (counts.min(), counts.max()) == (smallest, largest)
 
 
@@ -49,9 +49,9 @@ label_lists = st.lists(st.integers(0, 4), min_size=5, max_size=60).map(lambda so
 @given(data=st.data(), labels=label_lists, seed=st.integers(0, 5), subset=st.sampled_from(["head", "random"]))
 def test_subsets_are_nested_prefixes_without_repetition(data, labels, seed, subset):
     n = data.draw(st.integers(1, len(labels)))
-    everything = choose(labels, len(labels), subset, seed, 5)
+    everything = choose_subset(labels, len(labels), subset, seed, 5)
     assert sorted(everything) == list(range(len(labels)))
-    assert choose(labels, n, subset, seed, 5).tolist() == everything[:n].tolist()
+    assert choose_subset(labels, n, subset, seed, 5).tolist() == everything[:n].tolist()
     if subset == "head":
         assert everything.tolist() == sorted(everything)
 
@@ -61,11 +61,11 @@ def test_subsets_are_nested_prefixes_without_repetition(data, labels, seed, subs
 def test_balanced_deals_out_the_random_order_in_rounds(data, labels, seed):
     most = 5 * np.bincount(labels).min()
     n = data.draw(st.integers(5, most))
-    chosen = choose(labels, n, "balanced", seed, 5)
+    chosen = choose_subset(labels, n, "balanced", seed, 5)
     counts = np.bincount(labels[chosen], minlength=5)
     assert counts.max() - counts.min() <= 1
-    assert chosen.tolist() == choose(labels, most, "balanced", seed, 5)[:n].tolist()
-    at_random = choose(labels, len(labels), "random", seed, 5)
+    assert chosen.tolist() == choose_subset(labels, most, "balanced", seed, 5)[:n].tolist()
+    at_random = choose_subset(labels, len(labels), "random", seed, 5)
     for k, count in enumerate(counts):
         assert chosen[labels[chosen] == k].tolist() == at_random[labels[at_random] == k][:count].tolist()
 
@@ -82,10 +82,10 @@ def test_disjoint_subsets_take_each_class_in_file_order(numbers, data, labels):
             if seed * m <= seen[label] < (seed + 1) * m:
                 wanted.append(index)
             seen[label] += 1
-        assert choose(labels, 5 * m, "disjoint", seed, 5).tolist() == wanted
+        assert choose_subset(labels, 5 * m, "disjoint", seed, 5).tolist() == wanted
         taken += wanted
     assert len(set(taken)) == len(taken)
-    told = error(choose, labels, 5 * m, "disjoint", fewest // m, 5)
+    told = error(choose_subset, labels, 5 * m, "disjoint", fewest // m, 5)
     key, _, why = told.partition(": ")
     assert key == f"subset=disjoint n={5 * m} subset_seed={fewest // m}"
     assert numbers(why)[0] == fewest // m * m  # the first of the images that there are not
@@ -94,9 +94,16 @@ def test_disjoint_subsets_take_each_class_in_file_order(numbers, data, labels):
 def test_the_order_of_subsets_never_changes():
     """Stored runs name their subset by its seed alone."""
     labels = np.repeat(np.arange(5), 200)
-    assert choose(np.zeros(50_000, int), 6, "random", 0, 10).tolist() == [12569, 42502, 35289, 26576, 22685, 6123]
-    assert choose(np.zeros(50_000, int), 6, "random", 1, 10).tolist() == [35111, 31602, 4732, 36335, 5839, 44185]
-    assert choose(labels, 8, "balanced", 3, 5).tolist() == [681, 462, 998, 47, 382, 967, 427, 716]
+    assert choose_subset(np.zeros(50_000, int), 6, "random", 0, 10).tolist() == [
+        12569,
+        42502,
+        35289,
+        26576,
+        22685,
+        6123,
+    ]
+    assert choose_subset(np.zeros(50_000, int), 6, "random", 1, 10).tolist() == [35111, 31602, 4732, 36335, 5839, 44185]
+    assert choose_subset(labels, 8, "balanced", 3, 5).tolist() == [681, 462, 998, 47, 382, 967, 427, 716]
 
 
 def test_subsets_that_cannot_be_had(numbers):
@@ -104,12 +111,12 @@ def test_subsets_that_cannot_be_had(numbers):
     labels = np.array([0] * 10 + [1] * 10 + [2] * 3)
 
     def told(n, subset, subset_seed, classes):
-        key, _, why = error(choose, labels, n, subset, subset_seed, classes).partition(": ")
+        key, _, why = error(choose_subset, labels, n, subset, subset_seed, classes).partition(": ")
         return key, numbers(why)
 
     for subset in SUBSETS:
         assert told(24, subset, 0, 3) == ("n=24", [23])
-    assert len(choose(labels, 11, "balanced", 0, 3)) == 11  # 4, 4 and 3
+    assert len(choose_subset(labels, 11, "balanced", 0, 3)) == 11  # 4, 4 and 3
     assert told(12, "balanced", 0, 3) == ("subset=balanced n=12", [2, 3])  # of class 2 there are 3
     assert told(2, "balanced", 0, 3) == ("subset=balanced n=2", [3])
     assert told(4, "balanced", 0, 4) == ("subset=balanced n=4", [3, 0])

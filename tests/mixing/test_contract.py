@@ -15,7 +15,7 @@ from mixbench.core import registry
 from mixbench.core.errors import UserError
 from mixbench.mixing import METHODS, Gradient, Mixed, Outputs, method
 from mixbench.mixing.contract import NEEDS, StandIns
-from mixbench.mixing.runner import METHOD_NAMES, build, input_only
+from mixbench.mixing.runner import METHOD_NAMES, build_method, input_only
 
 IMAGES, TARGETS = torch.arange(8.0).view(2, 1, 2, 2), torch.eye(2)
 
@@ -133,11 +133,11 @@ def validated(name, **more):
 def mixture(*names, per_sample=False):
     parts = {name: validated(name) for name in names}
     shares = [1 / len(names)] * len(names)
-    return build(validated("mixture", parts=parts, probabilities=shares, p=1.0, per_sample=per_sample))
+    return build_method(validated("mixture", parts=parts, probabilities=shares, p=1.0, per_sample=per_sample))
 
 
 def test_a_need_is_served_by_the_context_and_refused_without_one(table):
-    single = build(validated("taught"))
+    single = build_method(validated("taught"))
     assert torch.equal(single(IMAGES, TARGETS, {}, StandIns()).targets, torch.zeros(2, 2))
     with pytest.raises(UserError, match=r"'teacher'.*providers="):
         single(IMAGES, TARGETS, {})
@@ -164,13 +164,13 @@ def test_more_rows_are_no_part_of_a_mixture(table):
 
 def test_an_undeclared_layer_option_is_left_alone_and_a_declared_one_can_be_set_to_the_input():
     cfg = validated("manifold", alpha=1.0, beta=1.0, p=1.0, per_sample=False, layers=["stage1"])
-    assert build(cfg).layers() == ("stage1",)
-    assert build(input_only(cfg)).layers() == ("input",)
+    assert build_method(cfg).layers() == ("stage1",)
+    assert build_method(input_only(cfg)).layers() == ("input",)
     both = validated("mixture", parts={"manifold": cfg, "none": validated("none")}, probabilities=[0.5, 0.5])
     both |= {"p": 1.0, "per_sample": False}
-    assert {single.layers() for single in build(input_only(both)).singles().values()} == {("input",)}
+    assert {single.layers() for single in build_method(input_only(both)).singles().values()} == {("input",)}
     assert (cfg["layers"], both["parts"]["manifold"]["layers"]) == (["stage1"], ["stage1"])
-    assert build(validated("none")).layers() == ("input",)
+    assert build_method(validated("none")).layers() == ("input",)
     assert input_only(validated("none")) == validated("none")
 
 

@@ -23,7 +23,7 @@ from mixbench.augment import AUGMENTS
 from mixbench.core import registry
 from mixbench.core.draws import DRAWS, Plan
 from mixbench.mixing import METHODS, cutmix, cutout, data_mix, label_mix
-from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build
+from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build_method
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KEPT, MIXED, CUT = "kept", "mixed with the partner's", "set to 0 in places"
@@ -92,7 +92,7 @@ def mix(name, images, targets, decided):
         cfg |= {"parts": parts, "probabilities": [0.5, 0.5]}
         number = (2 * decided["choice"]).clamp(max=2).long()  # above 1: no part
         decided = {f"{part}.{key}": value for part in parts for key, value in decided.items()} | {"part": number}
-    return build(cfg)(images, targets, decided)
+    return build_method(cfg)(images, targets, decided)
 
 
 def random_batch(shape, classes=6):

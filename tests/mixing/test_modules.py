@@ -287,62 +287,62 @@ def test_manifold_mixes_the_features_of_any_network():
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "parts"),
     [
-        (lambda x, y: MixUp()(x, y), "labels are integers: give num_classes too"),
-        (lambda x, y: MixUp(5)(x, y.float()), "labels of shape [4], torch.float32: must be int [B] or"),
-        (lambda x, y: MixUp(5)(x, y[:3]), "4 images but 3 labels"),
-        (lambda x, y: MixUp(5)(x), "labels are missing: give images and labels, or a list of (image, label) pairs"),
-        (lambda x, y: MixUp(5, alpha=-1), "alpha=-1: must be a finite number, 0 or more"),
-        (lambda x, y: MixUp(5, alpha=0, beta=1), "alpha=0 beta=1: no Beta distribution"),
-        (lambda x, y: MixUp(5, beta=0), "beta=0: no Beta distribution"),
-        (lambda x, y: MixUp(2)(x, y), "labels from 2 to 4: must be in 0 … 1"),
-        (lambda x, y: MixUp(5)(x, y - 3), "labels from -1 to 1: must be in 0 … 4"),
-        (lambda x, y: MixUp(5)(x.numpy(), y), "images are of type ndarray: must be a torch tensor"),
-        (lambda x, y: MixUp(5)(x, y.tolist()), "labels are of type list: must be a torch tensor"),
+        (lambda x, y: MixUp()(x, y), ["num_classes", "labels", "integers"]),
+        (lambda x, y: MixUp(5)(x, y.float()), ["labels", "[4]", "torch.float32", "int [B]", "float [B, K]"]),
+        (lambda x, y: MixUp(5)(x, y[:3]), ["4 images", "3 labels"]),
+        (lambda x, y: MixUp(5)(x), ["labels", "(image, label) pairs"]),
+        (lambda x, y: MixUp(5, alpha=-1), ["alpha=-1", "0 or more"]),
+        (lambda x, y: MixUp(5, alpha=0, beta=1), ["alpha=0", "beta=1", "both"]),
+        (lambda x, y: MixUp(5, beta=0), ["alpha=1", "beta=0", "both"]),
+        (lambda x, y: MixUp(2)(x, y), ["labels", "2", "4", "0 … 1"]),
+        (lambda x, y: MixUp(5)(x, y - 3), ["labels", "-1", "0 … 4"]),
+        (lambda x, y: MixUp(5)(x.numpy(), y), ["images", "ndarray", "torch tensor"]),
+        (lambda x, y: MixUp(5)(x, y.tolist()), ["labels", "list", "torch tensor"]),
         (
             lambda x, y: MixUp(5, generator=np.random.RandomState(0))(x, y),
-            "generator is a numpy.random.mtrand.RandomState: must be a numpy.random.Generator, a torch",
+            ["generator", "numpy.random.mtrand.RandomState", "numpy.random.Generator", "torch.Generator", "None"],
         ),
-        (lambda x, y: MixUp(5)(x, y, protected=torch.tensor([2])), "must be a bool tensor [4]"),
-        (lambda x, y: MixUp(5)(x, y, protected=[True] * 4), "must be a bool tensor [4]"),
-        (lambda x, y: MixUp(5)(x, y, protected=torch.ones(3).bool()), "must be a bool tensor [4]"),
-        (lambda x, y: MixUp(5, alpha="0.2"), "alpha=0.2: must be a number"),
-        (lambda x, y: MixUp(5, per_sample="no"), "per_sample=no: must be true or false"),
-        (lambda x, y: MixUp(5, alpha=float("nan")), "alpha=nan: must be a finite number"),
-        (lambda x, y: FMix(5, spectrum="real"), "unknown spectrum 'real'; choices: complex"),
-        (lambda x, y: Mixture([]), "must be modules such as"),
-        (lambda x, y: Mixture([cutmix]), "must be modules such as"),
-        (lambda x, y: Mixture([ManifoldMixUp(5)]), "no ManifoldMixUp"),
-        (lambda x, y: Mixture([MixUp(5), CutMix(5)], [0.7, 0.7]), "a sum of at most 1"),
-        (lambda x, y: Mixture([MixUp(5)], [0.7, 0.3]), "for each of 1 modules"),
-        (lambda x, y: MixUp(5, p=1.5), "p=1.5: must be a probability, from 0 to 1"),
-        (lambda x, y: MixUp(5)(x.byte(), y), "images are torch.uint8: MixUp needs floating-point"),
-        (lambda x, y: CutMix(5)(x[:, 0], y), "images of shape [4, 8, 8]: CutMix needs [B, C, H, W]"),
-        (lambda x, y: MixUp(5)(x[:0], y[:0]), "with an image or more"),
-        (lambda x, y: Cutout(5, length=2.0), "length=2.0: must be above 0 and at most 1"),
-        (lambda x, y: mixing.ResizeMix(5, min_scale=2), "min_scale=2: must be above 0 and at most max_scale"),
-        (lambda x, y: mixing.GridMix(5, grid=0), "grid=0: must be at least 2"),
-        (lambda x, y: ManifoldMixUp(5, layers="input"), "layers=input: must be a list"),
-        (lambda x, y: ManifoldMixUp(5, layers=3), "layers=3: must be a list"),
-        (lambda x, y: ManifoldMixUp(5, layers=("input", 1)), "layers=1: must be str"),
-        (lambda x, y: ManifoldMixUp(5, layers=[]), "must be one or more different names"),
-        (lambda x, y: MixUp("5"), "num_classes='5': must be a whole number of 1 or more"),
-        (lambda x, y: MixUp(5.0), "num_classes=5.0: must be a whole number"),
-        (lambda x, y: MixUp(True), "num_classes=True: must be a whole number"),
-        (lambda x, y: MixUp(0), "num_classes=0: must be a whole number of 1 or more"),
-        (lambda x, y: MixUp(5)([]), "a list of one (image, label) pair or more"),
-        (lambda x, y: Mixture([MixUp(5), CutMix(3)]), "num_classes of the modules are [5, 3]: must be the same"),
-        (lambda x, y: Mixture(MixUp(5)), "must be modules such as"),
-        (lambda x, y: Mixture([MixUp(5), CutMix(5)], 0.3), "for each of 2 modules"),
-        (lambda x, y: ManifoldMixUp(5)(list(zip(x, y, strict=True))), "ManifoldMixUp is no collate_fn"),
-        (lambda x, y: ManifoldMixUp(5)(x), "labels are missing"),
+        (lambda x, y: MixUp(5)(x, y, protected=torch.tensor([2])), ["protected=tensor([2])", "bool", "[4]"]),
+        (lambda x, y: MixUp(5)(x, y, protected=[True] * 4), ["protected=[True, True", "tensor", "[4]"]),
+        (lambda x, y: MixUp(5)(x, y, protected=torch.ones(3).bool()), ["protected=tensor(", "bool", "[4]"]),
+        (lambda x, y: MixUp(5, alpha="0.2"), ["alpha=0.2", "number"]),
+        (lambda x, y: MixUp(5, per_sample="no"), ["per_sample=no", "true", "false"]),
+        (lambda x, y: MixUp(5, alpha=float("nan")), ["alpha=nan", "finite"]),
+        (lambda x, y: FMix(5, spectrum="real"), ["spectrum", "'real'", "complex", "published", "interleaved"]),
+        (lambda x, y: Mixture([]), ["mixers=[]", "CutMix"]),
+        (lambda x, y: Mixture([cutmix]), ["mixers=[<function", "CutMix"]),
+        (lambda x, y: Mixture([ManifoldMixUp(5)]), ["mixers=[ManifoldMixUp", "CutMix"]),
+        (lambda x, y: Mixture([MixUp(5), CutMix(5)], [0.7, 0.7]), ["probabilities=[0.7, 0.7]", "at most 1"]),
+        (lambda x, y: Mixture([MixUp(5)], [0.7, 0.3]), ["probabilities=[0.7, 0.3]", "1 number"]),
+        (lambda x, y: MixUp(5, p=1.5), ["p=1.5", "from 0 to 1"]),
+        (lambda x, y: MixUp(5)(x.byte(), y), ["images", "torch.uint8", "MixUp", "floating-point"]),
+        (lambda x, y: CutMix(5)(x[:, 0], y), ["images", "[4, 8, 8]", "CutMix", "[B, C, H, W]"]),
+        (lambda x, y: MixUp(5)(x[:0], y[:0]), ["images", "[0, 3, 8, 8]", "[B, …]"]),
+        (lambda x, y: Cutout(5, length=2.0), ["length=2.0", "above 0", "at most 1"]),
+        (lambda x, y: mixing.ResizeMix(5, min_scale=2), ["min_scale=2", "max_scale", "0.8"]),
+        (lambda x, y: mixing.GridMix(5, grid=0), ["grid=0", "2"]),
+        (lambda x, y: ManifoldMixUp(5, layers="input"), ["layers=input", "list"]),
+        (lambda x, y: ManifoldMixUp(5, layers=3), ["layers=3", "list"]),
+        (lambda x, y: ManifoldMixUp(5, layers=("input", 1)), ["layers=1", "str"]),
+        (lambda x, y: ManifoldMixUp(5, layers=[]), ["layers=[]", "[input,stage1]"]),
+        (lambda x, y: MixUp("5"), ["num_classes='5'", "whole number", "1 or more"]),
+        (lambda x, y: MixUp(5.0), ["num_classes=5.0", "whole number"]),
+        (lambda x, y: MixUp(True), ["num_classes=True", "whole number"]),
+        (lambda x, y: MixUp(0), ["num_classes=0", "1 or more"]),
+        (lambda x, y: MixUp(5)([]), ["images=[]", "(image, label) pair"]),
+        (lambda x, y: Mixture([MixUp(5), CutMix(3)]), ["num_classes", "[5, 3]", "equal"]),
+        (lambda x, y: Mixture(MixUp(5)), ["mixers=MixUp(", "list"]),
+        (lambda x, y: Mixture([MixUp(5), CutMix(5)], 0.3), ["probabilities=[0.3]", "2 numbers"]),
+        (lambda x, y: ManifoldMixUp(5)(list(zip(x, y, strict=True))), ["ManifoldMixUp", "collate_fn", "training loop"]),
+        (lambda x, y: ManifoldMixUp(5)(x), ["labels", "images"]),
     ],
 )
-def test_mistakes_are_told(call, message):
-    with pytest.raises(ValueError, match=r".+") as told:
+def test_a_mistake_raises_value_error_with_the_value_and_the_choices(call, parts):
+    with pytest.raises(ValueError, match=r".+") as error:
         call(*images_and_labels(4, 3, 8, 8))
-    assert message in str(told.value)
+    assert [part for part in parts if part not in str(error.value)] == []
 
 
 def test_trying_a_module_draws_from_no_generator():
@@ -391,20 +391,20 @@ def cropping(images, targets):
 
 
 @pytest.mark.parametrize(
-    ("make", "kind", "message"),
+    ("make", "kind", "parts"),
     [
-        (lambda: PairMixer(needing, 5), ValueError, "needing needs 'teacher', which a run provides"),
-        (lambda: PairMixer(weighing, 5), ValueError, "weighing returns weights"),
-        (lambda: PairMixer(cropping, 5), ValueError, "cropping: images have the shape [1, 3, 8, 8]"),
-        (lambda: PairMixer(shifted, 5, too=2), TypeError, "unknown option 'too' (did you mean to?)"),
-        (lambda: PairMixer(shifted, 5), TypeError, "'to'"),
-        (lambda: PairMixer(shifted, 5, to="2"), ValueError, "to=2: must be int"),
+        (lambda: PairMixer(needing, 5), ValueError, ["needing", "'teacher'", "mixbench run"]),
+        (lambda: PairMixer(weighing, 5), ValueError, ["weighing", "weights", "Mixer(weighing"]),
+        (lambda: PairMixer(cropping, 5), ValueError, ["cropping", "images", "[1, 3, 8, 8]", "[2, 3, 8, 8]"]),
+        (lambda: PairMixer(shifted, 5, too=2), TypeError, ["'too'", "did you mean to?"]),
+        (lambda: PairMixer(shifted, 5), TypeError, ["'to'"]),
+        (lambda: PairMixer(shifted, 5, to="2"), ValueError, ["to=2", "int"]),
     ],
 )
-def test_an_own_function_that_makes_no_module_is_refused(make, kind, message):
-    with pytest.raises(kind) as told:
+def test_an_own_function_that_makes_no_module_is_refused(make, kind, parts):
+    with pytest.raises(kind) as error:
         make()
-    assert message in str(told.value)
+    assert [part for part in parts if part not in str(error.value)] == []
 
 
 def test_all_that_an_own_function_returns():
@@ -420,13 +420,12 @@ def test_an_unknown_parameter_is_a_type_error():
 
 
 @every_method
-def test_help_tells_what_is_drawn_and_from_where(name):
-    function = METHODS[name]
-    documented = inspect.getdoc(function)
-    assert len(documented.splitlines()[0]) > 15
-    for parameter in inspect.signature(function).parameters:
-        assert re.search(rf"\b{parameter}\b", documented), parameter
-    assert len(inspect.getdoc(MODULES[name]).splitlines()[0]) > 15
+def test_the_help_of_a_method_and_of_its_module_describes_every_parameter(name):
+    for documented in (METHODS[name], MODULES[name]):
+        text = inspect.getdoc(documented)
+        assert len(text.splitlines()[0]) > 15
+        for parameter in inspect.signature(documented).parameters:
+            assert re.search(rf"^(\w+, )*{parameter}(, \w+)*: ", text, re.MULTILINE), (documented, parameter)
 
 
 def test_everything_promised_is_exported():

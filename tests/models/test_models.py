@@ -224,10 +224,10 @@ def config(**changes):
 
 def test_build_follows_the_configuration():
     for cfg in (config(), {"name": "resnet18", "depth": 34, "width": 4}, {"name": "wrn", "depth": 10, "widen": 1}):
-        models.check(OmegaConf.create(cfg))
-    wide = models.build(OmegaConf.create({"name": "wrn", "depth": 10, "widen": 2}), 1, 6)
+        models.check_model(OmegaConf.create(cfg))
+    wide = models.build_network(OmegaConf.create({"name": "wrn", "depth": 10, "widen": 2}), 1, 6)
     assert count(wide) == wide_by_hand(1, 6, 10, 2)
-    assert count(models.build(config(depth=10, width=8, stem="bn"), 1, 6)) == count_by_hand(1, 6, 10, 8) + 16
+    assert count(models.build_network(config(depth=10, width=8, stem="bn"), 1, 6)) == count_by_hand(1, 6, 10, 8) + 16
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_build_follows_the_configuration():
 )
 def test_check_names_the_key_the_value_and_the_choices(key, value, choice):
     with pytest.raises(UserError, match=rf"model\.{key} '{value}'.*{choice}"):
-        models.check(config(**{key: value}))
+        models.check_model(config(**{key: value}))
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_check_names_the_key_the_value_and_the_choices(key, value, choice):
 )
 def test_check_tells_what_does_not_fit(key, value, told):
     with pytest.raises(UserError, match=f"^{re.escape(told)}"):
-        models.check(config(**{key: value}))
+        models.check_model(config(**{key: value}))
 
 
 @pytest.mark.parametrize(
@@ -266,10 +266,10 @@ def test_check_tells_what_does_not_fit(key, value, told):
 )
 def test_layers_are_told_as_the_network_has_them(cfg, shapes):
     cfg = OmegaConf.create(cfg)
-    model, seen = models.build(cfg, 3, 10).eval(), {}
+    model, seen = models.build_network(cfg, 3, 10).eval(), {}
     model(torch.randn(2, 3, 16, 16), lambda name, features: seen.setdefault(name, features))
     attended = seen.pop(model.ATTENTION)
-    assert ("input", *seen) == models.layers(cfg)
+    assert ("input", *seen) == models.layer_names(cfg)
     assert [features.shape[1:] for features in seen.values()] == shapes
     assert attended.shape[1:] == shapes[-1]
 
@@ -277,7 +277,7 @@ def test_layers_are_told_as_the_network_has_them(cfg, shapes):
 @pytest.mark.parametrize("cfg", [config(), {"name": "wrn", "depth": 10, "widen": 1}])
 def test_attention_is_the_class_activation_map_of_the_given_labels(cfg):
     """Its sum over the pixels is the class's logit without the bias, as Zhou et al. 2016 derive it."""
-    model, seen = models.build(OmegaConf.create(cfg), 3, 4).eval(), {}
+    model, seen = models.build_network(OmegaConf.create(cfg), 3, 4).eval(), {}
     logits = model(torch.randn(3, 3, 16, 16), lambda name, features: seen.setdefault(name, features))
     features, classifier = seen[model.ATTENTION], model.classifier
     maps = torch.einsum("bchw,kc->bkhw", features, classifier.weight)
@@ -333,12 +333,12 @@ def test_features_can_be_replaced_behind_each_stage(depth):
 )
 def test_a_batch_that_batch_norm_cannot_train_on_is_refused(cfg, batch, height, width, trains):
     cfg = OmegaConf.create(cfg)
-    model, images = models.build(cfg, 3, 10), torch.randn(batch, 3, height, width)
+    model, images = models.build_network(cfg, 3, 10), torch.randn(batch, 3, height, width)
     if trains:
         models.check_batch(cfg, batch, height, width)
         model(images)
     else:
-        with pytest.raises(UserError, match=r"^train.batch_size=1: .*\b2$"):
+        with pytest.raises(UserError, match=r"^train.batch_size=1: .*\b2\b.*1x1"):
             models.check_batch(cfg, batch, height, width)
         with pytest.raises(ValueError, match="more than 1 value per channel"):  # PyTorch's words
             model(images)

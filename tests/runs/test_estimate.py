@@ -46,13 +46,13 @@ def test_rates_are_the_median_of_the_runs_that_are_most_alike(results, jobs):
         finish(results, of(jobs, "none", 20, seed), seconds)
     finish(results, of(jobs, "label-mix", 20, 0), 300.0)
     known = estimate.rates(results)
-    assert known.seconds_a_step(of(jobs, "none", 50, 0).identity) == 30 / 150
-    assert known.seconds_a_step(of(jobs, "label-mix", 50, 0).identity) == 300 / 150
+    assert known.seconds_per_step(of(jobs, "none", 50, 0).identity) == 30 / 150
+    assert known.seconds_per_step(of(jobs, "label-mix", 50, 0).identity) == 300 / 150
     other_method = of(jobs, "none", 50, 0).identity | {"method": "fmix"}
-    assert known.seconds_a_step(other_method) == pytest.approx((30 + 90) / 2 / 150)
-    assert known.seconds_a_step(other_method | {"train.eval_every": 1, "n": 7}) is not None
-    assert known.seconds_a_step(of(jobs, "none", 50, 0).identity | {"model.width": 64}) is None
-    assert known.seconds_a_step(of(jobs, "none", 50, 0).identity | {"train.batch_size": 7}) is None
+    assert known.seconds_per_step(other_method) == pytest.approx((30 + 90) / 2 / 150)
+    assert known.seconds_per_step(other_method | {"train.eval_every": 1, "n": 7}) is not None
+    assert known.seconds_per_step(of(jobs, "none", 50, 0).identity | {"model.width": 64}) is None
+    assert known.seconds_per_step(of(jobs, "none", 50, 0).identity | {"train.batch_size": 7}) is None
 
 
 def test_rates_are_of_the_device_that_trained_last(results, jobs):
@@ -60,7 +60,7 @@ def test_rates_are_of_the_device_that_trained_last(results, jobs):
     finish(results, of(jobs, "none", 20, 1), 75.0, device="new", at=10)
     known = estimate.rates(results)
     assert known.device == "new"
-    assert known.seconds_a_step(jobs[0].identity) == 0.5
+    assert known.seconds_per_step(jobs[0].identity) == 0.5
 
 
 def test_without_stored_runs_no_time_is_invented(results, jobs, numbers):
@@ -166,4 +166,4 @@ def test_runs_of_other_makers_are_passed_over(results, jobs):
     metrics = json.loads(path.read_text())
     metrics["identity"] = {"dataset": "digits", "n": 20, "method": "none", "seed": 0}
     path.write_text(json.dumps(metrics))
-    assert estimate.rates(results).seconds_a_step(jobs[0].identity) is None
+    assert estimate.rates(results).seconds_per_step(jobs[0].identity) is None

@@ -83,7 +83,7 @@ def test_saved_weights_reproduce_the_stored_logits(mixbench, tiny):
     assert mixbench("run", *tiny, "save_model=true", "train.lr=0.01").status == 0
     folder = folder_of("results")
     config = OmegaConf.load(folder / "config.yaml")
-    model = models.build(config.model, 1, 10)
+    model = models.build_network(config.model, 1, 10)
     model.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     digits = data.load("digits", "", None, say=print)
     images = (digits.test_images / 255 - config.dataset.mean[0]) / config.dataset.std[0]

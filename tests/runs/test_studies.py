@@ -16,7 +16,7 @@ from mixbench.core.groups import GROUPS
 from mixbench.runs import study
 from mixbench.runs.published import published_number
 from mixbench.training.rules import RULES
-from mixbench.training.validate import check
+from mixbench.training.validate import check_functions
 
 LABELS = ["Source", "Protocol", "Rule", "Cost", "Expect"]
 ALPHAS = [0.1, 0.2, 0.5, 1, 2, 4, 8]
@@ -103,7 +103,7 @@ def test_runs_at_every_scale(plan, name, scale):
     assert len(made.jobs) == RUNS[name][scale]
     unlike = {str([job.cfg[group] for group in GROUPS]): job.cfg for job in made.jobs}  # the rest is n and seeds
     for cfg in unlike.values():
-        check(cfg)
+        check_functions(cfg)
     if scale == "smoke":
         assert {job.cfg.train.steps for job in made.jobs} == {4}
         assert {(job.identity["dataset"], job.identity["n"]) for job in made.jobs} == {("digits", 20)}
@@ -159,7 +159,7 @@ def test_smoke_trains_and_its_table_says_so(mixbench, tmp_path, name):
         (["study", "demo", "scale=paer"], "unknown scale of study demo 'paer' (did you mean paper?)"),
         (["table", "small-data", "scale=smok"], "(did you mean smoke?)"),
         (["run", "study=small-data", "scale=cpuu"], "(did you mean cpu?)"),
-        (["run", "n=5", "scale=cpu"], "scale=… belongs to a study: mixbench study NAME scale=…"),
+        (["run", "n=5", "scale=cpu"], "mixbench run study=NAME scale=…"),
         (["study", "label-noise", "dataset.label_noise=0.3"], "choices: 0.2, 0.5, 0.8"),
         (["study", "alpha-sweep", "method.beta=3"], "choices: 0.1, 0.2, 0.5, 1, 2, 4, 8"),
     ],

@@ -120,7 +120,7 @@ def test_values_of_a_scale_are_values_too():
     (made,) = planned("scale=smoke")
     assert (made.cfg.dataset.classes, made.cfg.n) == (["a,b", "null"], 30)
     with Composer("own") as composer:
-        cfg = composer.compose(study.of_run(composer, ["study=mine", "scale=smoke"]))
+        cfg = composer.compose(study.words_of_run(composer, ["study=mine", "scale=smoke"]))
     assert (cfg.dataset.classes, cfg.n) == (["a,b", "null"], 30)
 
 

@@ -256,14 +256,14 @@ def test_losses_that_are_added_up_in_parts_have_the_mean_of_all(make, whole, mon
         begin = row["step"]
 
 
-def test_numbers_added_up_have_exactly_the_same_sum():
+def test_the_parts_of_an_exact_sum_have_the_sum_of_the_numbers():
     dice = random.Random(0)
     for count in (0, 1, 5, 4096):
         for spread in (0, 20, 120):
             numbers = [
                 dice.choice((-1, 1)) * dice.random() * 2.0 ** dice.uniform(-spread, spread) for _ in range(count)
             ]
-            kept = loop._added_up(numbers)
+            kept = loop._exact_sum(numbers)
             assert sum(map(Fraction, kept)) == sum(map(Fraction, numbers))
             assert 0 < len(kept) <= 10
 

@@ -22,8 +22,8 @@ from mixbench.config.options import describe
 from mixbench.config.overrides import expand, parse
 from mixbench.core import files
 from mixbench.core.errors import UserError
-from mixbench.mixing.runner import METHOD_NAMES, build
-from mixbench.training.validate import check
+from mixbench.mixing.runner import METHOD_NAMES, build_method
+from mixbench.training.validate import check_functions
 
 # What a gallery shows by default: offline images, as they are, and few of them.
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}
@@ -58,7 +58,7 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Ca
     for one in jobs:
         if one.cfg.protect:
             raise UserError(f"protect={one.cfg.protect}: a gallery shows images that are mixed; leave protect out")
-        check(one.cfg)
+        check_functions(one.cfg)
     source = first.cfg.dataset
     dataset = data.load(source.source, source.root, source.path, say, with_test=False)
     augments = sorted({one.cfg.augment.name for one in jobs})
@@ -188,7 +188,7 @@ def _name_row(axes: Axes, name: str, note: str) -> None:
 
 def _note(cfg: DictConfig) -> list[str]:
     """What a reader must know to read a row."""
-    singles = build(cfg.method).singles().values()
+    singles = build_method(cfg.method).singles().values()
     note = []
     if "parts" in cfg.method:
         note.append(" or ".join(cfg.method.methods))
@@ -209,7 +209,7 @@ def _changed(composer: Composer, one: Job, words: Sequence[str]) -> list[str]:
     own = job(composer.compose(plain)).identity
     settings = {key: value for key, value in one.identity.items() if key.startswith("method.")}
     changed = {key.removeprefix("method."): value for key, value in settings.items() if own.get(key) != value}
-    not_shown = {*NOT_SHOWN, *(single.function.layers for single in build(method).singles().values())}
+    not_shown = {*NOT_SHOWN, *(single.function.layers for single in build_method(method).singles().values())}
     return [_setting(key, value) for key, value in changed.items() if key not in not_shown]
 
 

@@ -15,7 +15,7 @@ from mixbench.config.identity import Job
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
 from mixbench.mixing.contract import Mixed
-from mixbench.mixing.runner import NO_CONTEXT, build, input_only
+from mixbench.mixing.runner import NO_CONTEXT, build_method, input_only
 from mixbench.training.engine import Engine
 from mixbench.training.losses import one_hot
 
@@ -49,7 +49,7 @@ class Samples:
         self.cfg, self.split, self.note = job.cfg, images, note
         self.name = job.display_name
         # An image that is left alone shows nothing, and mixed features cannot be looked at.
-        self.method = build(input_only(_always(self.cfg.method)))
+        self.method = build_method(input_only(_always(self.cfg.method)))
         self.augment = configured("augment", AUGMENTS, self.cfg.augment)
         self.index = torch.from_numpy(_pairs(images.train_labels))
         height, width = images.train_images.shape[1:3]

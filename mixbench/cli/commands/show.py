@@ -91,7 +91,7 @@ def check(words: list[str]) -> int:
         return 0 if flags.help else 2
     from mixbench.config.compose import Composer
     from mixbench.config.identity import job
-    from mixbench.training.validate import broken
+    from mixbench.training.validate import method_problems
 
     for word in flags.overrides:
         if "=" in word:
@@ -108,7 +108,7 @@ def check(words: list[str]) -> int:
                     raise
                 made[name] = error
     for name, cfg in made.items():
-        found = [str(cfg)] if isinstance(cfg, UserError) else broken(cfg)
+        found = [str(cfg)] if isinstance(cfg, UserError) else method_problems(cfg)
         failed += bool(found)
         print("\n".join(f"{name}: {one_line(sentence)}" for sentence in found) or f"{name}: ok", flush=True)
     return 1 if failed else 0

@@ -23,7 +23,7 @@ def run(words: list[str], multirun: bool = False) -> int:
     from mixbench.config.combinations import combine
     from mixbench.config.compose import Composer
     from mixbench.runs.planning import plan_runs
-    from mixbench.runs.study import of_run
+    from mixbench.runs.study import words_of_run
 
     flags = read(words)
     if flags.help:
@@ -32,7 +32,7 @@ def run(words: list[str], multirun: bool = False) -> int:
         asked = [overrides.readable(flags.overrides)]
         if multirun or flags.multirun:
             asked = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
-        combinations = [of_run(composer, one) for one in asked]
+        combinations = [words_of_run(composer, one) for one in asked]
         planned = None if flags.shows else plan_runs(composer, combinations)
     if planned is None:
         return show(flags, combinations[0])
@@ -96,10 +96,10 @@ def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -
 
     own = [job for job in jobs if any(is_own(node) for _, node in mixture.functions(job.cfg))]
     if own:
-        from mixbench.training.validate import check
+        from mixbench.training.validate import check_functions
 
         for job in own:
-            check(job.cfg)
+            check_functions(job.cfg)
     for warning in warnings:
         say(f"warning: {warning}")
     print("\n".join(estimate.dry_run(jobs, Store(results_dir))))

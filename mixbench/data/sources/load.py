@@ -1,4 +1,4 @@
-"""Data set -> uint8 arrays: CIFAR through torchvision, digits from scikit-learn, anything else from an .npz archive."""
+"""Load a data set as uint8 arrays: CIFAR from torchvision, digits from scikit-learn, others from an .npz archive."""
 
 import contextlib
 import hashlib
@@ -19,15 +19,22 @@ from mixbench.data.sources import npz
 
 SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz")
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
-DIGITS_TRAIN = 1297  # the other 500 of the 1,797 test
-# Squares of a photograph, cut at these steps from the corner where each one's subject first is inside, and their size.
+DIGITS_TRAIN = 1297  # the other 500 of the 1,797 images are test images
+# Square crops of the photographs: side, offsets of the crops, corner of each photograph's first crop that contains its
+# subject, and side after resizing, all in pixels.
 CROP, CROP_OFFSETS, CROP_CORNERS, PHOTO_SIDE = 300, range(0, 121, 20), ((0, 0), (7, 100)), 48
 PHOTOS_TRAIN = 64  # of 98
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images uint8 [N, H, W, C], labels int64 [N] in 0 … num_classes - 1; those of the test None where not needed."""
+    """The images and labels of a data set.
+
+    train_images: uint8 [N, H, W, C].
+    train_labels: int64 [N] in 0 … num_classes - 1.
+    test_images: uint8 [M, H, W, C]; None: not needed.
+    test_labels: int64 [M]; None: not needed.
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -40,13 +47,13 @@ class Dataset:
         return int(self.train_labels.max()) + 1
 
     def sha256(self, with_test: bool) -> str:
-        """Of what a run draws on: the training list, and with `with_test` the test images and labels."""
+        """Return the checksum of the training list and, if `with_test`, of the test images and labels."""
         parts = (self.train_sha256, self._test_sha256) if with_test else (self.train_sha256,)
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     @cached_property
     def train_sha256(self) -> str:
-        """Of the training images and labels."""
+        """Checksum of the training images and labels."""
         return _sha256(self.train_images, self.train_labels)
 
     @cached_property
@@ -57,19 +64,23 @@ class Dataset:
 
 
 def load(source: str, root: str, path: str | None, say: Callable[[str], None], with_test: bool = True) -> Dataset:
-    """The images of a source, from the archive at `path` where one is given. `root`: where downloads are kept.
+    """Load the images of a source.
 
-    say: called with a line before anything that takes long. with_test: whether an archive must have test images; else
-    it need not, and they are not read. Raises UserError where the images cannot be had.
+    source: a name from SOURCES.
+    root: folder for downloads.
+    path: an .npz archive to read instead; None: no archive.
+    say: called with a line of text before anything that takes long.
+    with_test: whether an archive must have test images. False: test images are not read.
+    Raises UserError if the images cannot be loaded.
     """
     if source not in SOURCES:
         raise unknown("dataset.source", source, SOURCES)
     if path:
-        dataset = Dataset(**npz.read(path, with_test))
+        dataset = Dataset(**npz.read_images(path, with_test))
         if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
             raise UserError(
-                f"{path}: {len(dataset.train_images)} training images where {source} has {CIFAR_TRAIN}; "
-                "use dataset=npz for a part of it"
+                f"{path}: has {len(dataset.train_images)} training images, but {source} has {CIFAR_TRAIN}; "
+                "use dataset=npz for a part of the data set"
             )
         return dataset
     offline = {"digits": _digits, "photos": _photos}
@@ -89,11 +100,11 @@ def _cifar(source: str, root: Path, say: Callable[[str], None]) -> Dataset:
     from torchvision.datasets.utils import check_integrity
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[source]
-    by_hand = f"put {kind.filename} (MD5 {kind.tgz_md5}) into {root}/ by hand, or give dataset.path=ARCHIVE.npz"
+    by_hand = f"put {kind.filename} (MD5 {kind.tgz_md5}) into {root}/ yourself, or set dataset.path=ARCHIVE.npz"
     there = root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{source}.lock"):  # torchvision writes straight to the archive's name
+        with FileLock(root / f".{source}.lock"):  # torchvision writes directly to the archive's name
             if not (root / kind.base_folder).exists() and not check_integrity(root / kind.filename, kind.tgz_md5):
                 say(f"{source} is not in {root}/: downloading about 170 MB from {kind.url} (or {by_hand})")
             train, test = (kind(root, train=train, download=True) for train in (True, False))
@@ -101,7 +112,7 @@ def _cifar(source: str, root: Path, say: Callable[[str], None]) -> Dataset:
         (root / f".{source}.lock").unlink(missing_ok=True)
         if not there:
             with contextlib.suppress(OSError):
-                root.rmdir()  # made above; a folder that holds anything stays
+                root.rmdir()  # created above; a folder with any content stays
         raise UserError(f"{source} cannot be read or downloaded ({error}); {by_hand}") from error
     return Dataset(train.data, np.array(train.targets), test.data, np.array(test.targets))
 
@@ -112,14 +123,14 @@ def _digits() -> Dataset:
 
     digits = cast(Bunch, load_digits())  # scikit-learn has no types: a pair if return_X_y
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]  # the scans have 17 grey levels
-    # The scans are ordered by writer; a fixed shuffle gives both parts the same writers.
+    # The scans are ordered by writer. A fixed shuffle puts the same writers into both parts.
     shuffled = permutations(0, Purpose.DIGITS, 0, 1, len(images))[0]
     train, test = shuffled[:DIGITS_TRAIN], shuffled[DIGITS_TRAIN:]
     return Dataset(images[train], digits.target[train], images[test], digits.target[test])
 
 
 def _photos() -> Dataset:
-    """Overlapping crops of two photographs: train and test share their pixels, so no accuracy on them means much."""
+    """Return overlapping crops of two photographs. Training and test images share pixels: accuracies mean little."""
     from PIL import Image
     from sklearn.datasets import load_sample_images
 

@@ -1,4 +1,4 @@
-"""Images and labels from an .npz archive, whose headers are checked before any array is given memory."""
+"""Read images and labels from an .npz archive. All headers are checked before memory is allocated for an array."""
 
 import math
 import os
@@ -15,16 +15,21 @@ from mixbench.core import memory
 from mixbench.core.errors import UserError
 
 TRAIN_KEYS, TEST_KEYS = ("train_images", "train_labels"), ("test_images", "test_labels")
-LARGEST_LABEL = 99_999  # a network has an output for each class: more are a mistake in the labels, not classes
-SMALLEST_SIDE = 8  # three halvings leave one pixel
+LARGEST_LABEL = 99_999  # a network has an output for each class; a larger label is a mistake, not a class
+SMALLEST_SIDE = 8  # pixels; halved three times, it is one pixel
 ARRAYS = ", ".join((*TRAIN_KEYS, *TEST_KEYS))
-# What zipfile and NumPy raise on contents that are damaged, encrypted or compressed in a way they do not know.
+# Raised by zipfile and NumPy for content that is damaged, encrypted or compressed by an unknown method.
 DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class Array:
-    """What the head of an array says, and where it lies in the archive. bytes: of the array, without its head."""
+    """The header of an array in the archive.
+
+    member: the array's file in the archive.
+    shape, dtype: of the array.
+    bytes: size of the array without its header.
+    """
 
     member: zipfile.ZipInfo
     shape: tuple[int, ...]
@@ -32,11 +37,16 @@ class Array:
     bytes: int
 
 
-def read(path: str, with_test: bool) -> dict[str, np.ndarray]:
-    """train_images uint8 [N, H, W, C] and train_labels int64 [N] and, `with_test`, test_images and test_labels.
+def read_images(path: str, with_test: bool) -> dict[str, np.ndarray]:
+    """Read the images and labels of an archive; other arrays are ignored.
 
-    Only these are read. First every head must fit its member's size in the zip file, and all arrays together must fit
-    the memory that is free (memory.available). Raises UserError, naming the array, where the archive cannot be used.
+    Before anything is read, every header must match the size of its file in the archive, and all arrays together must
+    fit in the free memory (memory.available).
+
+    path: the archive, as the user gives it.
+    with_test: whether to read test images and labels too.
+    Returns train_images uint8 [N, H, W, C] and train_labels int64 [N] and, if `with_test`, test_images and test_labels.
+    Raises UserError, which names the array, if the archive cannot be used.
     """
     keys = (*TRAIN_KEYS, *TEST_KEYS) if with_test else TRAIN_KEYS
     file = os.path.expanduser(path)
@@ -49,16 +59,19 @@ def read(path: str, with_test: bool) -> dict[str, np.ndarray]:
             _check_together(path, found)
             arrays = {key: _read(archive, array) for key, array in found.items()}
     except zipfile.BadZipFile as error:
-        readable = zipfile.is_zipfile(file)
-        told = "not an .npz archive; save one with numpy.savez_compressed: " + ARRAYS
-        if readable:
-            told = f"not a readable .npz archive ({_first_line(error)})"
-        raise UserError(f"{path}: {told}") from error
+        if zipfile.is_zipfile(file):
+            raise UserError(f"{path}: not a readable .npz archive ({_first_line(error)}); save it again") from error
+        raise UserError(
+            f"{path}: not an .npz archive; save one with numpy.savez_compressed, with the arrays {ARRAYS}"
+        ) from error
     except DAMAGE as error:
-        raise UserError(f"{path}: not a readable .npz archive ({_first_line(error)})") from error
+        raise UserError(f"{path}: not a readable .npz archive ({_first_line(error)}); save it again") from error
     except MemoryError as error:
         needed = sum(array.bytes for array in found.values())
-        raise UserError(f"{path}: its arrays take {memory.size(needed)} of memory, which cannot be had") from error
+        raise UserError(
+            f"{path}: its arrays take {memory.size(needed)} of memory, which is not available; use fewer or smaller "
+            "images"
+        ) from error
     for key in keys:
         arrays[key] = _images(arrays[key]) if key.endswith("images") else _labels(path, key, arrays[key])
     _check_numbering(path, arrays)
@@ -68,8 +81,8 @@ def read(path: str, with_test: bool) -> dict[str, np.ndarray]:
 def _check_place(path: str, file: str) -> None:
     if os.path.isdir(file):
         raise UserError(
-            f"dataset.path={path}: a folder, where an .npz archive is needed; put its images into one with "
-            f"numpy.savez_compressed, as {' and '.join(TRAIN_KEYS)} (uint8 [N, H, W, C] and integers from 0)"
+            f"dataset.path={path}: is a folder, must be an .npz archive; save its images with numpy.savez_compressed "
+            f"as {' and '.join(TRAIN_KEYS)} (uint8 [N, H, W, C] and integers from 0)"
         )
     if not os.path.isfile(file):
         what = "not a file; give an .npz archive" if os.path.exists(file) else "no such file"
@@ -83,15 +96,15 @@ def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict
             continue
         if key in TEST_KEYS and all(train in there for train in TRAIN_KEYS):
             raise UserError(
-                f"{path}: no {key}; eval=test needs {' and '.join(TEST_KEYS)}; eval=stratified works without, it "
-                "evaluates on a part of the training list that no run trains on"
+                f"{path}: has no {key}, but eval=test needs {' and '.join(TEST_KEYS)}; use eval=stratified, which "
+                "evaluates on a held-out part of the training list"
             )
-        raise UserError(f"{path}: no {key}; an archive has {ARRAYS}, this one {', '.join(there) or 'nothing'}")
+        raise UserError(f"{path}: has no {key}, only {', '.join(there) or 'nothing'}; must have {ARRAYS}")
     return {key: there[key] for key in keys}
 
 
 def _head(path: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
-    """Raises UserError where it is no array, or one of another size than its member has."""
+    """Read the header of an array. Raises UserError if it is not an array, or its size does not match its file."""
     key = member.filename.removesuffix(".npy")
     with archive.open(member) as file:
         try:
@@ -100,20 +113,21 @@ def _head(path: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array
             shape, _, dtype = readers[version](file)
         except DAMAGE:
             raise
-        except Exception as error:  # NumPy evaluates the head's text, which fails in any way on what is none
+        except Exception as error:  # NumPy evaluates the text of the header, which can fail in any way
             raise UserError(f"{path}: {key} is not an array of numbers") from error
         there = member.file_size - file.tell()
-    if dtype.hasobject:  # reading them could run code
-        needed = (
-            "images of different sizes, or other Python objects; resize all to one size and save uint8 [N, H, W, C]"
+    if dtype.hasobject:  # reading Python objects could run code
+        problem = (
+            "images of different sizes or other Python objects; resize all images to one size and save uint8 "
+            "[N, H, W, C]"
             if key.endswith("images")
             else "Python objects; save integers from 0"
         )
-        raise UserError(f"{path}: {key} holds {needed}")
+        raise UserError(f"{path}: {key} contains {problem}")
     claimed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or claimed != there:
         raise UserError(
-            f"{path}: {key} says that it is {dtype} of shape {shape}, {memory.size(claimed)}, and has "
+            f"{path}: {key} should have {memory.size(claimed)} ({dtype} of shape {shape}) but has "
             f"{memory.size(there)}: the archive is damaged; save it again"
         )
     return Array(member, shape, dtype, claimed)
@@ -131,7 +145,7 @@ def _check_images(path: str, key: str, images: Array) -> None:
     if shape[0] == 0:
         raise UserError(f"{path}: {key} is empty")
     if min(shape[1:3]) < SMALLEST_SIDE:
-        raise UserError(f"{path}: {key} are {shape[1]}x{shape[2]}, must be {SMALLEST_SIDE}x{SMALLEST_SIDE} or larger")
+        raise UserError(f"{path}: {key} are {shape[1]}x{shape[2]}, must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}")
 
 
 def _check_labels(path: str, key: str, labels: Array) -> None:
@@ -151,12 +165,13 @@ def _check_together(path: str, found: Mapping[str, Array]) -> None:
     sizes = {key: (*found[key].shape[1:], 1)[:3] for key in ("train_images", "test_images") if key in found}
     if len(set(sizes.values())) > 1:
         raise UserError(
-            f"{path}: train_images are {sizes['train_images']}, test_images {sizes['test_images']} (H, W, C)"
+            f"{path}: train_images are {sizes['train_images']} and test_images {sizes['test_images']} (H, W, C); they "
+            "must have the same size"
         )
     needed, free = sum(array.bytes for array in found.values()), memory.available()
     if free is not None and needed > free:
         raise UserError(
-            f"{path}: its arrays take {memory.size(needed)} of memory, and {memory.size(free)} are free; "
+            f"{path}: its arrays take {memory.size(needed)} of memory, but only {memory.size(free)} are free; "
             "use fewer or smaller images"
         )
 
@@ -173,23 +188,29 @@ def _images(images: np.ndarray) -> np.ndarray:
 def _labels(path: str, key: str, labels: np.ndarray) -> np.ndarray:
     labels = labels.reshape(len(labels))
     if labels.min() < 0:
-        raise UserError(f"{path}: {key} has a label {labels.min()}, labels start at 0")
+        raise UserError(f"{path}: {key} has a label {labels.min()}, labels must be from 0 to {LARGEST_LABEL}")
     if labels.max() > LARGEST_LABEL:
-        raise UserError(f"{path}: {key} has a label {labels.max()}, labels go up to {LARGEST_LABEL}")
+        raise UserError(f"{path}: {key} has a label {labels.max()}, labels must be from 0 to {LARGEST_LABEL}")
     return labels.astype(np.int64)
 
 
 def _check_numbering(path: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """A class that no training image has still gets an output of the network, and shifts every class's number."""
+    """Raise UserError if labels do not start at 0 or test labels are larger than all training labels.
+
+    A class number without training images would still get an output of the network.
+    """
     labels, of_test = arrays["train_labels"], arrays.get("test_labels")
     first, last = labels.min(), labels.max()
     if first > 0:
-        also = " (and of test_labels)" * (of_test is not None)
+        both = "" if of_test is None else f" and test_labels - {first}"
         raise UserError(
-            f"{path}: train_labels start at {first}, must start at 0; save train_labels - {first}{also} in their place"
+            f"{path}: train_labels start at {first}, must start at 0; save train_labels - {first}{both} instead"
         )
     if of_test is not None and of_test.max() > last:
-        raise UserError(f"{path}: test_labels go up to {of_test.max()}, train_labels only to {last}")
+        raise UserError(
+            f"{path}: test_labels go up to {of_test.max()}, but train_labels only to {last}; add training images of "
+            "these classes, or remove their test images"
+        )
 
 
 def _first_line(error: Exception) -> str:
