@@ -18,6 +18,7 @@ from mixbench.analysis.gallery.samples import Picture, Samples
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, job
 from mixbench.config.jobs import job_of
+from mixbench.config.method_aliases import with_alias
 from mixbench.config.options import describe
 from mixbench.config.overrides import expand, parse
 from mixbench.core import files
@@ -112,7 +113,7 @@ def _overview(samples: Sequence[Samples]) -> Figure:
             for k, (axes, lam) in enumerate(zip(row, lambdas, strict=True)):
                 picture = sample.picture(draw=k if lam is None else 0, lam=lam)
                 _show(axes, picture.image, sample.caption(picture))
-            _name_row(row[0], sample.name, sample.note)
+            _name_row(row[0], with_alias(sample.name), sample.note)
     return figure
 
 
@@ -128,7 +129,7 @@ def _at_length(sample: Samples) -> Figure:
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
     top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     about = describe("method").get(sample.name, "")
-    lines = [sample.name, *textwrap.wrap(sample.note, 62), *textwrap.wrap(about, 62)]
+    lines = [with_alias(sample.name), *textwrap.wrap(sample.note, 62), *textwrap.wrap(about, 62)]
     _originals(top, sample, "\n".join(lines))
     for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
         part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
@@ -181,7 +182,8 @@ def _show(axes: Axes, image: np.ndarray, caption: str, **how: Any) -> None:
 
 def _name_row(axes: Axes, name: str, note: str) -> None:
     place = {"transform": axes.transAxes, "ha": "right"}
-    axes.text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", **place)
+    named = textwrap.fill(name, 15, break_long_words=False, break_on_hyphens=False)
+    axes.text(-0.08, 0.52, named, va="bottom", fontsize=9, fontweight="bold", **place)
     wrapped = textwrap.fill(note, 14, break_long_words=False)
     axes.text(-0.08, 0.5, wrapped, va="top", fontsize=7, color="#555555", **place)
 
@@ -191,7 +193,7 @@ def _note(cfg: DictConfig) -> list[str]:
     singles = build(cfg.method).singles().values()
     note = []
     if "parts" in cfg.method:
-        note.append(" or ".join(cfg.method.methods))
+        note.append(" or ".join(map(with_alias, cfg.method.methods)))
     elif any(single.function.layers for single in singles):
         note.append("at the input; features are mixed alike")
     if any(single.function.needs for single in singles):
