@@ -82,10 +82,10 @@ def gallery(words: list[str]) -> int:
 
 def check(words: list[str]) -> int:
     """mixbench check: whether methods keep the contract."""
-    from mixbench.cli.flags import read
+    from mixbench.cli.flags import ALL, read
 
-    flags = read(words, known=("--config-dir", "-cd", "--all", "--help", "-h"))
-    every = "--all" in flags.for_hydra
+    flags = read(words, known=("--config-dir", "-cd", ALL, "--help", "-h"))
+    every = flags.every
     if flags.help or every == bool(flags.overrides):
         print(CHECK_HELP, end="")
         return 0 if flags.help else 2
