@@ -25,7 +25,11 @@ def recommend(setting: Setting) -> str:
         return f"No run of a mixing method{unpaired} is among these beside the baseline's."
     chosen = setting.recommended
     if chosen is not None:
-        sentences = [f"Use {chosen.shown_name}: {gain_text(chosen, against)}.", *_worth(chosen, against), *_rivals(chosen)]
+        sentences = [
+            f"Use {chosen.shown_name}: {gain_text(chosen, against)}.",
+            *_worth(chosen, against),
+            *_rivals(chosen),
+        ]
         return " ".join(sentences)
     return " ".join([_nothing_shown(setting, best, against), *_worse(setting, against)])
 
@@ -111,7 +115,9 @@ def _nothing_shown(setting: Setting, best: Experiment, against: str) -> str:
     if gain.mean <= 0:
         return f"No method is significantly better than {against}; the closest is {best.shown_name}, {told}."
     needed = _needed(gain, len(setting.gains))
-    return f"No method is significantly better than {against}. The largest gain is of {best.shown_name}, {told}; {needed}."
+    return (
+        f"No method is significantly better than {against}. The largest gain is of {best.shown_name}, {told}; {needed}."
+    )
 
 
 def _needed(gain: Difference, tests: int) -> str:

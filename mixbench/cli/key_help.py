@@ -11,7 +11,6 @@ from mixbench.config.method_aliases import with_alias
 from mixbench.config.options import describe
 from mixbench.config.overrides import parse
 from mixbench.core.errors import UserError, unknown
-from mixbench.core.groups import GROUPS
 
 TITLES = {
     "dataset": "Data set",

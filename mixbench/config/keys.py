@@ -126,4 +126,3 @@ def _comments(content: str) -> dict[str, str]:
         if comment:
             found[str(key.value)] = SENTENCE_END.split(comment)[0].removesuffix(".")
     return found
-

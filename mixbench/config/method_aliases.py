@@ -1,4 +1,4 @@
-"""Second names of methods: mixup is label-mix. A reader who knows one of the two finds it beside the other. No torch."""
+"""Second names of methods: mixup is label-mix. Whoever knows one of the two finds it beside the other. No torch."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -115,7 +115,11 @@ def _contents(kind: str, name: str) -> dict[str, str]:
     """File -> its text, with the user's name in place of the template's."""
     found = {}
     placeholder = KINDS[kind].placeholder
-    forms = {placeholder: name, _identifier(placeholder): _identifier(name), _class_name(placeholder): _class_name(name)}
+    forms = {
+        placeholder: name,
+        _identifier(placeholder): _identifier(name),
+        _class_name(placeholder): _class_name(name),
+    }
     for ending in ("yaml", "py"):
         template = resources("mixbench.config") / "templates" / f"{kind}.{ending}"
         if template.is_file():
@@ -149,8 +153,8 @@ def _check_name(kind: str, name: str) -> None:
         )
     if _has_code(kind) and _is_module(name):
         raise UserError(
-            f"{name!r} cannot name a {kind}: {name}.py would stand before the Python module of that name; take another, "
-            f"as in mixbench new {kind} my-{name}"
+            f"{name!r} cannot name a {kind}: {name}.py would stand before the Python module of that name; take "
+            f"another, as in mixbench new {kind} my-{name}"
         )
     if name in shipped(kind) or name in own_functions.offered(kind):
         whose = "comes with mixbench" if name in shipped(kind) else "is one of an installed package"

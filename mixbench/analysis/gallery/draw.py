@@ -124,7 +124,7 @@ def _at_length(sample: Samples) -> Figure:
     if sample.has_lambda:
         blocks.append(("by λ, the share of the image itself", [[sample.picture(lam=lam) for lam in MORE_LAMBDAS]]))
     drawn = [[sample.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(sample.index) // 2)]
-    blocks.append((f"as a run draws it{_distribution(sample)}", drawn))
+    blocks.append((_of_draws(sample), drawn))
     heights = [1.2, *(0.6 + 2 * ROW * len(rows) for _, rows in blocks)]
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
     top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -229,6 +229,13 @@ def _setting(key: str, value: Any) -> str:
     return f"{key}={str(value).lower() if isinstance(value, bool) else label(value)}"
 
 
-def _distribution(sample: Samples) -> str:
+def _of_draws(sample: Samples) -> str:
+    """What the pictures of training's draws are: mixed images alone, also where a run mixes only some."""
     method = sample.cfg.method
-    return f": λ ~ Beta({method.alpha:g}, {method.beta:g})" if "alpha" in method else ""
+    lines = ["mixed as training draws it, each picture in another batch"]
+    if "alpha" in method:
+        lines[0] += f": λ ~ Beta({method.alpha:g}, {method.beta:g})"
+    if sample.mixed_share < 1:
+        what = "an image" if sample.mixes_apart else "a batch"
+        lines.append(f"not shown: a run mixes {what} with probability {sample.mixed_share:g}")
+    return "\n".join(lines)

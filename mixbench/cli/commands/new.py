@@ -18,6 +18,7 @@ def new(words: list[str]) -> int:
     if len(flags.overrides) != 2:
         given = " ".join(flags.overrides)
         raise UserError(f"{given}: give a kind ({', '.join(KINDS)}) and a name, as in mixbench new method my-method")
-    written = new_files(*flags.overrides, flags.config_dir)
+    kind, name = flags.overrides
+    written = new_files(kind, name, flags.config_dir)
     print("\n".join([*map(str, written.paths), "", "Next:", *(f"  {command}" for command in written.commands)]))
     return 0
