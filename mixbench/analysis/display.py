@@ -53,9 +53,9 @@ def shown_experiment(name: str) -> str:
 
 
 def label(value: Any, key: str | None = None) -> str:
-    """A key's value as readers see it; where the key is `method`, with the method's other name."""
+    """A key's value as readers see it; where the key names a method, with the method's other name."""
     if value is None:
         return "–"
-    if key == "method":
+    if key in NAMES:
         return with_alias(str(value))
     return f"{value:g}" if isinstance(value, float) else str(value)

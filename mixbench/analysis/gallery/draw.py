@@ -30,6 +30,7 @@ from mixbench.training.validate import check
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+HEADING = 0.2  # inches of a further line of a heading
 ROW = 1.28  # inches of a row of pictures with their captions
 SWEPT = ("method", "augment")  # keys that rows may differ in; all show the same images
 NOT_SHOWN = ("p", "methods")  # settings that a sample sets itself, or a note tells anyway
@@ -125,7 +126,7 @@ def _at_length(sample: Samples) -> Figure:
         blocks.append(("by λ, the share of the image itself", [[sample.picture(lam=lam) for lam in MORE_LAMBDAS]]))
     drawn = [[sample.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(sample.index) // 2)]
     blocks.append((_of_draws(sample), drawn))
-    heights = [1.2, *(0.6 + 2 * ROW * len(rows) for _, rows in blocks)]
+    heights = [1.2, *(0.6 + HEADING * heading.count("\n") + 2 * ROW * len(rows) for heading, rows in blocks)]
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
     top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     about = describe("method").get(sample.name, "")
@@ -134,7 +135,9 @@ def _at_length(sample: Samples) -> Figure:
     for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
         part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
         headed = sample.has_lambda and i == 0
-        grid = _grid(part, 2 * len(rows), len(columns), left=0.8, top=0.55 if headed else 0.35)
+        grid = _grid(
+            part, 2 * len(rows), len(columns), left=0.8, top=(0.55 if headed else 0.35) + HEADING * heading.count("\n")
+        )
         for j, row in enumerate(rows):
             for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
                 _show(axes, picture.image, sample.caption(picture))
@@ -184,7 +187,7 @@ def _name_row(axes: Axes, name: str, note: str) -> None:
     place = {"transform": axes.transAxes, "ha": "right"}
     named = textwrap.fill(name, 15, break_long_words=False, break_on_hyphens=False)
     axes.text(-0.08, 0.52, named, va="bottom", fontsize=9, fontweight="bold", **place)
-    wrapped = textwrap.fill(note, 14, break_long_words=False)
+    wrapped = textwrap.fill(note, 14, break_long_words=False, break_on_hyphens=False)
     axes.text(-0.08, 0.5, wrapped, va="top", fontsize=7, color="#555555", **place)
 
 
@@ -237,5 +240,5 @@ def _of_draws(sample: Samples) -> str:
         lines[0] += f": λ ~ Beta({method.alpha:g}, {method.beta:g})"
     if sample.mixed_share < 1:
         what = "an image" if sample.mixes_apart else "a batch"
-        lines.append(f"not shown: a run mixes {what} with probability {sample.mixed_share:g}")
+        lines.append(f"a run mixes {what} with probability {sample.mixed_share:g}; what it leaves alone is not shown")
     return "\n".join(lines)
