@@ -10,7 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from mixbench.config.compose import CONFIG_MODULE, CONFIG_NAME, Composer
-from mixbench.config.options import yaml_text
+from mixbench.config.options import shipped, yaml_text
 from mixbench.config.overrides import text
 from mixbench.core import draw_settings
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
@@ -53,9 +53,20 @@ def keys_of_group(composer: Composer, group: str, option: str, config_dir: str |
     """
     node = composer.compose([f"{group}={option}"])[group]
     comments = comments_of(group, option, config_dir)
+    if is_own(node):
+        comments = _of_group(group) | comments
     found = list(_keys(group, group, node, comments, config_dir))
     if is_own(node):
         found += _with_defaults(group, node)
+    return found
+
+
+def _of_group(group: str) -> dict[str, str]:
+    """What a shipped file says of the keys that mixbench itself knows about every option of a group."""
+    found: dict[str, str] = {}
+    for option in sorted(shipped(group)):
+        comments = comments_of(group, option)
+        found = {key: comments[key] for key in GROUPS[group].defaults if key in comments} | found
     return found
 
 
