@@ -133,7 +133,9 @@ Examples:
   mixbench study my-study --config-dir my_configs        # my_configs/study/my-study.yaml
   mixbench study demo --cfg job                          # show the first run's configuration, train nothing
 
-Studies: {studies} (mixbench list studies says what they are).
+Studies (mixbench list studies says what they are):
+{studies}
+
 Flags are those of mixbench run.
 Exit status: 0 all finished, 1 a run failed, 2 a mistake in what was asked, 130 interrupted.
 """

@@ -68,11 +68,15 @@ def _chosen(composer: Composer, words: Sequence[str]) -> dict[str, str]:
 def _of_group(composer: Composer, group: str, option: str, keys: Sequence[Key], config_dir: str | None) -> str:
     options = composer.options(group)
     names = list(dict.fromkeys(map(with_alias, options) if group == "method" else options))
-    width = _width()
-    listed = textwrap.wrap(f"{group}=NAME chooses one of {', '.join(names)}.", width - 2, break_on_hyphens=False)
     what = describe(group, config_dir).get(option, "")
-    heading = f"{TITLES[group]}:\n" + textwrap.indent("\n".join(listed), "  ")
+    heading = f"{TITLES[group]}:\n{names_in_lines(names, f'{group}=NAME chooses one of ')}"
     return _section(heading, [Key(group, option, what), *keys])
+
+
+def names_in_lines(names: Sequence[str], begin: str = "") -> str:
+    """The names in indented lines that fit the terminal. begin: what stands before the first."""
+    lines = textwrap.wrap(f"{begin}{', '.join(names)}", _width() - 2, break_on_hyphens=False, break_long_words=False)
+    return textwrap.indent("\n".join(lines), "  ")
 
 
 def _section(heading: str, keys: Iterable[Key]) -> str:

@@ -57,6 +57,7 @@ def study(words: list[str]) -> int:
     """mixbench study: a study's runs, then its table, plots and report."""
     from mixbench.analysis import select
     from mixbench.cli.flags import YES, read
+    from mixbench.cli.key_help import names_in_lines
     from mixbench.cli.words import read_selection
     from mixbench.config.compose import Composer, yaml_of
     from mixbench.config.overrides import quoted
@@ -65,7 +66,7 @@ def study(words: list[str]) -> int:
     flags = read(words)
     with Composer(flags.config_dir) as composer:
         if flags.help or not flags.overrides:
-            print(STUDY_HELP.format(studies=", ".join(composer.options("study"))), end="")
+            print(STUDY_HELP.format(studies=names_in_lines(composer.options("study"))), end="")
             return 0 if flags.help else 2
         name, overrides, options = read_selection([*flags.overrides, *[YES] * flags.yes])
         if name is None:
