@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixbench.analysis.display import label, order
+from mixbench.analysis.display import label, order, shown_experiment
 from mixbench.analysis.frame import identity_keys
 from mixbench.config.labels import distinguishing_keys
 from mixbench.config.validate import SEEDS
@@ -42,6 +42,11 @@ class Experiment:
     p_holm: float | None = None
     equivalent: Equivalent | None = None
     ahead: dict[str, Difference] = field(default_factory=dict)
+
+    @property
+    def shown_name(self) -> str:
+        """The name as readers see it: `mixup (label-mix), alpha=0.2`."""
+        return shown_experiment(self.name)
 
     @property
     def significant(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mixbench.config.method_aliases import with_alias
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import Difference, Summary
 
@@ -41,12 +42,20 @@ def name_of(keys: Sequence[str], values: Sequence[Any], equals: str = "=") -> st
     told = []
     for key, value in pairs:
         bare = isinstance(value, str) and key in (*NAMES, keys[0])
-        told.append(label(value) if bare else f"{key.removeprefix('method.')}{equals}{label(value)}")
+        told.append(label(value, key) if bare else f"{key.removeprefix('method.')}{equals}{label(value)}")
     return ", ".join(told) or "–"
 
 
-def label(value: Any) -> str:
-    """A key's value as readers see it."""
+def shown_experiment(name: str) -> str:
+    """The name of an experiment, such as `label-mix, alpha=0.2`, with the method's other name: a method comes first."""
+    method, comma, rest = name.partition(", ")
+    return f"{with_alias(method)}{comma}{rest}"
+
+
+def label(value: Any, key: str | None = None) -> str:
+    """A key's value as readers see it; where the key names a method, with the method's other name."""
     if value is None:
         return "–"
+    if key in NAMES:
+        return with_alias(str(value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ No torch.
 from collections.abc import Sequence
 
 from mixbench.analysis.compare import Experiment, Setting
-from mixbench.analysis.display import display_gain
+from mixbench.analysis.display import display_gain, shown_experiment
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import ALPHA, Difference, holm, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
@@ -19,13 +19,17 @@ def recommend(setting: Setting) -> str:
     """Two or three sentences: what to use in this setting, and how much the runs can say."""
     if setting.baseline is None:
         return "No run without mixing (method=none) is among these: gains cannot be told."
-    against, best = setting.baseline.name, setting.best
+    against, best = setting.baseline.shown_name, setting.best
     if best is None:
         unpaired = " on the same subsets and seeds" * bool(setting.methods)
         return f"No run of a mixing method{unpaired} is among these beside the baseline's."
     chosen = setting.recommended
     if chosen is not None:
-        sentences = [f"Use {chosen.name}: {gain_text(chosen, against)}.", *_worth(chosen, against), *_rivals(chosen)]
+        sentences = [
+            f"Use {chosen.shown_name}: {gain_text(chosen, against)}.",
+            *_worth(chosen, against),
+            *_rivals(chosen),
+        ]
         return " ".join(sentences)
     return " ".join([_nothing_shown(setting, best, against), *_worse(setting, against)])
 
@@ -103,15 +107,17 @@ def _rivals(method: Experiment) -> list[str]:
     close = [name for (name, lead), p in leads if p is None or p >= ALPHA or lead.mean <= 0]
     if not close:
         return []
-    return [f"The data do not tell it apart from {_listed(close)}."]
+    return [f"The data do not tell it apart from {_listed(list(map(shown_experiment, close)))}."]
 
 
 def _nothing_shown(setting: Setting, best: Experiment, against: str) -> str:
     gain, told = _gain(best), gain_text(best, against)
     if gain.mean <= 0:
-        return f"No method is significantly better than {against}; the closest is {best.name}, {told}."
+        return f"No method is significantly better than {against}; the closest is {best.shown_name}, {told}."
     needed = _needed(gain, len(setting.gains))
-    return f"No method is significantly better than {against}. The largest gain is of {best.name}, {told}; {needed}."
+    return (
+        f"No method is significantly better than {against}. The largest gain is of {best.shown_name}, {told}; {needed}."
+    )
 
 
 def _needed(gain: Difference, tests: int) -> str:
@@ -128,7 +134,7 @@ def _needed(gain: Difference, tests: int) -> str:
 
 
 def _worse(setting: Setting, against: str) -> list[str]:
-    worse = [method.name for method, gain in setting.gains if method.significant and gain.mean < 0]
+    worse = [method.shown_name for method, gain in setting.gains if method.significant and gain.mean < 0]
     return [f"Significantly worse than {against}: {_listed(worse)}."] if worse else []
 
 

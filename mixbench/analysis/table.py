@@ -12,6 +12,7 @@ from mixbench.analysis.display import display_interval, label, order
 from mixbench.analysis.frame import NOT_KEYS, identity_keys
 from mixbench.analysis.select import Selection
 from mixbench.config.labels import distinguishing_keys
+from mixbench.config.method_aliases import with_alias
 from mixbench.core import files
 from mixbench.core import markdown as md
 from mixbench.core.errors import unknown
@@ -46,7 +47,11 @@ class Table:
         return self.cells.get((row, column), summarise({}))
 
     def heading(self, column: Any) -> str:
-        """The column's name; a number says what it is one of."""
+        """The column's name as readers see it; a number says what it is one of."""
+        return label(column, self.column_key) if isinstance(column, str) else self.csv_name(column)
+
+    def csv_name(self, column: Any) -> str:
+        """The column's name in a CSV file, where a method has its own name alone."""
         return label(column) if isinstance(column, str) else f"{self.column_key}={label(column)}"
 
     @property
@@ -112,9 +117,9 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
     headers, lines = list(table.row_keys), []
     beside = {column for column in table.columns if any((row, column) in table.published for row in table.rows)}
     for column in table.columns:
-        headers += [table.heading(column), "published"] if column in beside else [table.heading(column)]
+        headers += [table.heading(column), *(["published"] if column in beside else [])]
     for row in table.rows:
-        line = [label(value) for value in row]
+        line = [label(value, key) for key, value in zip(table.row_keys, row, strict=True)]
         for column in table.columns:
             line.append(cell_text(table.cell(row, column), table.expected.get((row, column)), len(table.over) > 1))
             if column in beside:
@@ -178,7 +183,7 @@ def _accuracy_frame(table: Table) -> pd.DataFrame:
         record = dict(zip(table.row_keys, row, strict=True))
         for column in table.columns:
             summary = table.cell(row, column)
-            name = table.heading(column)
+            name = table.csv_name(column)
             low, high = summary.interval or (None, None)
             record |= {f"{name}_mean": summary.mean, f"{name}_sd": summary.sd, f"{name}_runs": summary.count}
             record |= {f"{name}_low": low, f"{name}_high": high}
@@ -206,7 +211,7 @@ def preamble(selection: Selection, table: Table) -> list[str]:
             lines.append(f"Changed from that: {_changes(chosen)}.{absent}")
         if chosen.further:
             whose = "source" if settings.source else "study"
-            lines.append(f"Not in the {whose}, run at its settings: {', '.join(chosen.further)}.")
+            lines.append(f"Not in the {whose}, run at its settings: {', '.join(map(with_alias, chosen.further))}.")
         if settings.published and not chosen.changes:
             rule = published_rule(settings, selection.rule)
             lines.append(f"Published: {settings.source}{f'; {RULES[rule].meaning}' if rule else ''}.")

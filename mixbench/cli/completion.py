@@ -1,14 +1,21 @@
-"""Shell completion for bash and zsh: Hydra's, taught about subcommands and studies."""
+"""Shell completion for bash and zsh."""
 
 import contextlib
-import io
 import os
 from collections.abc import Sequence
 
-from mixbench.cli.flags import Flags, show
 from mixbench.config.options import names
+from mixbench.core.errors import UserError, unknown
+from mixbench.core.groups import GROUPS
 
-# Hydra's script for bash counts on unquoted words being split, which zsh does not do: this is zsh's own way.
+# The `=` of method=cutmix must not part words in bash; zsh needs a way of its own, since it splits no unquoted words.
+BASH_SCRIPT = """\
+_mixbench() {
+    COMPREPLY=($(COMP_LINE="${COMP_LINE:0:COMP_POINT}" mixbench -sc query=bash 2>/dev/null))
+}
+COMP_WORDBREAKS=${COMP_WORDBREAKS//=}
+complete -o nospace -o default -F _mixbench mixbench
+"""
 ZSH_SCRIPT = """\
 _mixbench() {
     local -a found
@@ -17,46 +24,68 @@ _mixbench() {
 }
 compdef _mixbench mixbench
 """
-TAKES_STUDY = ("study", "table", "plot", "status", "export")
+SCRIPTS = {"install=bash": BASH_SCRIPT, "install=zsh": ZSH_SCRIPT}
+QUERIES = ("query=bash", "query=zsh")
+TAKES_STUDY = ("study", "table", "plot", "report", "status", "export")
+TAKES_KEYS = ("run", "sweep", "gallery", *TAKES_STUDY)
 TABLE_OPTIONS = ("rows=", "columns=", "rule=", "results_dir=", "out=")
 
 
 def complete(words: Sequence[str], commands: Sequence[str]) -> int:
-    """`-sc install=bash` or `=zsh` prints the script to evaluate; `-sc query=bash` completes the line in COMP_LINE.
-
-    Hydra completes overrides only: the subcommand and a study's name are taken out of the line it sees, and completed
-    here.
-    """
-    asked = list(words[1:])
-    if asked == ["install=zsh"]:
-        print(ZSH_SCRIPT, end="")
+    """`-sc install=bash` or `=zsh` prints the script to evaluate; `-sc query=bash` completes the line in COMP_LINE."""
+    asked = " ".join(words[1:])
+    if asked in SCRIPTS:
+        print(SCRIPTS[asked], end="")
         return 0
-    if not asked or not asked[0].startswith("query="):
-        return show(Flags(for_hydra=["-sc"]), asked or ["install=bash"])
+    if asked not in QUERIES:
+        raise unknown(words[0], asked, [*SCRIPTS, *QUERIES])
     line = os.environ.get("COMP_LINE", "mixbench ")
     current = line.split()[-1] if line and not line[-1].isspace() else ""
     typed = line.removesuffix(current).split()[1:]
-    if not typed:
-        print(" ".join(command for command in commands if command.startswith(current)))
-        return 0
-    command, rest = typed[0], typed[1:]
-    found: list[str] = []
-    if command == "list":
-        found = ["methods", "datasets", "models", "augments", "losses", "studies"]
-    if command in TAKES_STUDY:
-        studies = names("study")
-        rest = [word for word in rest if word not in studies]
-        found += studies + list(TABLE_OPTIONS if command in ("table", "plot") else ())
-    found = [word for word in found if word.startswith(current)]
-    if command in ("run", "sweep", "gallery", *TAKES_STUDY):
-        found += _from_hydra(asked, " ".join(["mixbench", *rest, current]))
-    print(" ".join(found))
+    found = list(commands) if not typed else _found(typed[0], typed[1:], current)
+    print(" ".join(word for word in dict.fromkeys(found) if word.startswith(current)))
     return 0
 
 
-def _from_hydra(asked: Sequence[str], line: str) -> list[str]:
-    os.environ["COMP_LINE"] = line
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-        show(Flags(for_hydra=["-sc"]), asked)
-    return printed.getvalue().split()
+def _found(command: str, rest: Sequence[str], current: str) -> list[str]:
+    """All that may stand in the current word of a command, whatever it begins with."""
+    if command == "list":
+        return [group.listed for group in GROUPS.values() if group.listed]
+    if command == "new":
+        from mixbench.config.new_files import KINDS
+
+        return [] if rest else list(KINDS)
+    if command == "check":
+        return names("method")
+    found: list[str] = []
+    if command in TAKES_STUDY:
+        found += names("study")
+    if command in ("table", "plot", "report"):
+        found += TABLE_OPTIONS
+    if command in TAKES_KEYS:
+        with contextlib.suppress(UserError):  # while it is typed, a line may be wrong in any way
+            found += _keys(rest, current)
+    return found
+
+
+def _keys(rest: Sequence[str], current: str) -> list[str]:
+    """Groups with an equals sign, keys, or where an equals sign is typed the options of its group."""
+    from mixbench.cli.flags import read
+    from mixbench.config.compose import Composer
+    from mixbench.config.keys import keys_of_group, keys_of_run
+
+    flags = read(rest)
+    with Composer(flags.config_dir) as composer:
+        key, equals, _ = current.partition("=")
+        if equals:
+            return [f"{key}={option}" for option in composer.options(key)] if key in GROUPS else []
+        group = key.partition(".")[0]
+        if "." not in key:
+            below = [f"{name}." for name in GROUPS if name != "study"]
+            return [*(f"{name}=" for name in GROUPS), *(f"{one.name}=" for one in keys_of_run(composer)), *below]
+        if group not in GROUPS or group == "study":
+            return []
+        chosen = [word.partition("=")[2] for word in flags.overrides if word.startswith(f"{group}=")]
+        known = composer.options(group)
+        option = chosen[-1] if chosen and chosen[-1] in known else composer.default(group)
+        return [f"{one.name}=" for one in keys_of_group(composer, group, option, flags.config_dir)]

@@ -10,7 +10,8 @@ from mixbench.cli.help import HELP
 from mixbench.core.errors import CannotWrite, UserError, one_line, unknown
 from mixbench.core.version import __version__
 
-WORKS = ("run", "sweep", "study", "clean", "export", "import")  # commands that do more than write to standard output
+# Commands that do more than write to standard output.
+WORKS = ("run", "sweep", "study", "new", "clean", "export", "import")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

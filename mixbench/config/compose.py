@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.config import mixture, own_files, own_groups
 from mixbench.config.assignments import Assignment, Word
-from mixbench.config.compose_errors import UNFIT, has, of_file, unknown_key
+from mixbench.config.compose_errors import UNFIT, has, of_file, unfit_value, unknown_key
 from mixbench.config.folder import given_folder
 from mixbench.config.hydra_globals import separate_hydra_state
 from mixbench.config.options import shipped
@@ -104,7 +104,7 @@ class Composer:
             try:
                 OmegaConf.update(cfg, one.key, one.value, merge=True, force_add=of_part or added)
             except UNFIT as error:
-                raise UserError(f"{line}: {first_line(error)}") from error
+                raise unfit_value(line, one.key, error) from error
         if mixture.is_mixture(cfg.method):
             mixture.fill_in_parts(cfg.method, self.options("method"), self._method, self._stored)
         return cfg
@@ -181,6 +181,10 @@ class Composer:
             self._options[group] = self._names(group)
         return self._options[group]
 
+    def default(self, group: str) -> str:
+        """The option of a group that is chosen where nothing else is said."""
+        return self._choices(())[group]
+
     def _names(self, group: str) -> list[str]:
         """The names that a group offers under the search path as it is."""
         loader = GlobalHydra.instance().config_loader()
@@ -253,6 +257,24 @@ def search_path_override(folders: Sequence[Path]) -> list[str]:
     """Return the override that makes Hydra search these folders after the package's own files."""
     paths = ",".join(quoted(f"file://{folder}") for folder in folders)
     return [f"hydra.searchpath=[{paths}]"] if folders else []
+
+
+def yaml_of(cfg: DictConfig, package: str | None = None, resolve: bool = False) -> str:
+    """A configuration, or a part of it, as YAML.
+
+    package: the part, such as method; None: the whole.
+    resolve: with references such as ${dataset.pad} replaced by their values.
+    Raises UserError where there is no such part, or where a reference leads nowhere.
+    """
+    parts = [group for group in GROUPS if isinstance(cfg.get(group), DictConfig)]
+    if package is not None and package not in parts:
+        raise unknown("package", package, parts)
+    try:
+        if resolve:
+            OmegaConf.resolve(cfg)
+        return OmegaConf.to_yaml(cfg if package is None else cfg[package])
+    except UNFIT as error:
+        raise UserError(f"the configuration cannot be shown ({first_line(error)})") from error
 
 
 def without_paths(text: str) -> str:

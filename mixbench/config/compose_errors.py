@@ -1,6 +1,9 @@
 """One-line messages for errors in a configuration: what is wrong, and the nearest spelling. No torch."""
 
+import dataclasses
 import difflib
+import re
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from hydra.errors import HydraException
@@ -8,7 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mixbench.config import own_groups
+from mixbench.config.options import shipped, yaml_text
 from mixbench.config.overrides import first_line
+from mixbench.config.schema import Config
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS
 
@@ -37,9 +42,40 @@ def has(cfg: DictConfig, key: str) -> bool:
         return False
 
 
+# What the type of a key in config/schema.py is called in words.
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def unfit_value(line: str, key: str, error: BaseException) -> UserError:
+    """The error for a value that does not fit its key's type. line: the override."""
+    wanted = _type_of(key)
+    optional = type(None) in get_args(wanted)
+    (kind, *others) = [one for one in get_args(wanted) if one is not type(None)] if optional else [wanted]
+    if get_origin(kind) is list and not others:
+        texts = get_args(kind)[0] is str
+        needed = f"a list of {'texts' if texts else 'numbers'}, as in {key}={'[a,b]' if texts else '[0.5,0.5]'}"
+    elif kind in KINDS and not others:
+        needed = KINDS[kind]
+    else:
+        return UserError(f"{line}: {first_line(error)}")
+    return UserError(f"{line}: must be {needed}{' or null' if optional else ''}")
+
+
+def _type_of(key: str) -> Any:
+    """The type that the schema gives a key; None where it gives none."""
+    wanted: Any = Config
+    for name in key.split("."):
+        hints = get_type_hints(wanted) if dataclasses.is_dataclass(wanted) else {}
+        wanted = hints.get(name)
+    return wanted
+
+
 def unknown_key(cfg: DictConfig, key: str) -> UserError:
     """Return the error for a key that the configuration does not have, with the nearest known keys."""
     parent, _, last = key.rpartition(".")
+    dotted = None if parent else _with_dot(cfg, key)
+    if dotted is not None:
+        return UserError(f"unknown key {key!r} (did you mean {dotted}?)")
     if not parent and key not in cfg:  # the name can be correct, or nearly, but without its group
         below = {f"{group}.{key}": key for group in GROUPS for key in cfg.get(group) or () if group != "study"}
         near = difflib.get_close_matches(last, [*map(str, cfg), *below.values()], n=1, cutoff=0.75)
@@ -55,6 +91,16 @@ def unknown_key(cfg: DictConfig, key: str) -> UserError:
     prefix = f"{parent}." if parent else ""
     name = f" ({parent}={node.get('name')})" if parent and "name" in node else ""
     return unknown(f"key{name}", key, [f"{prefix}{k}" for k in node])
+
+
+def _with_dot(cfg: DictConfig, key: str) -> str | None:
+    """The key `model.width` where `model_width` was typed; None where that is not what was meant."""
+    group, _, name = key.partition("_")
+    if group not in GROUPS or not name:
+        return None
+    near = difflib.get_close_matches(name, [str(known) for known in cfg.get(group) or ()], n=1, cutoff=0.75)
+    elsewhere = any(re.search(rf"^{re.escape(name)}:", yaml_text(group, option), re.M) for option in shipped(group))
+    return f"{group}.{near[0]}" if near else f"{group}.{name}" if elsewhere else None
 
 
 def of_file(chosen: str, error: BaseException) -> UserError:

@@ -1,12 +1,13 @@
 """Labels of the runs of one call: method, n, seed and the keys in which the runs differ. No torch.
 
-An example is `mixup α=0.2 n=500 seed=0`. The name of a run's folder has a hash in place of most keys.
+An example is `mixup (label-mix) α=0.2 n=500 seed=0`. The name of a run's folder has a hash in place of most keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mixbench.config.identity import Job
+from mixbench.config.method_aliases import with_alias
 from mixbench.config.mixture import PARTS
 
 ALWAYS = ("method", "n", "seed")
@@ -26,7 +27,14 @@ def labels(jobs: Sequence[Job]) -> dict[str, str]:
 
 def _label(job: Job, keys: Iterable[str]) -> str:
     shown = [f"{_short(key)}={_text(job.identity[key])}" for key in keys if job.identity.get(key) is not None]
-    return " ".join([job.called or job.identity["method"], *shown])
+    return " ".join([_method(job), *shown])
+
+
+def _method(job: Job) -> str:
+    """The method as the command named it, with its own name in brackets where that is another."""
+    own = job.identity["method"]
+    called = job.called or own
+    return with_alias(called) if called in (own, job.display_name) else f"{called} ({own})"
 
 
 def distinguishing_keys(rows: Sequence[Mapping[str, Any]], given: Sequence[str], keys: Sequence[str]) -> list[str]:

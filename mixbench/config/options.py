@@ -43,6 +43,12 @@ def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
     return {*shipped(group), *(file.stem for file in own)}
 
 
+def yaml_text(group: str, option: str, config_dir: str | None = None) -> str:
+    """The text of an option's YAML file, the package's or in the user's own folder; empty where there is none."""
+    folder = files("mixbench.configs") / group if option in shipped(group) else Path(config_dir or "") / group
+    return _text(folder / f"{option}.yaml")
+
+
 def _text(file: Traversable) -> str:
     try:
         return file.read_text(encoding="utf-8") if file.is_file() else ""

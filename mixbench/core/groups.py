@@ -58,7 +58,7 @@ GROUPS = {
         batch=("channels", "classes"),
         entry_points="mixbench.models",
     ),
-    "train": Group(),
+    "train": Group(listed="trainings"),
     "loss": Group(
         listed="losses",
         own_keys=("name", "label_smoothing"),

@@ -251,9 +251,9 @@ def test_several_variants_at_one_n_are_told_apart(build, figures):
     (axes,) = figures()["accuracy"].axes
     assert [label.get_text() for label in tick_labels(axes.yaxis)] == [
         "none",
-        "label-mix, alpha=0.2",
-        "label-mix, alpha=1",
-        "label-mix, alpha=4",
+        "mixup (label-mix), alpha=0.2",
+        "mixup (label-mix), alpha=1",
+        "mixup (label-mix), alpha=4",
     ]
     marks = [line for line in axes.lines if isinstance(line.get_marker(), str) and line.get_marker() != "None"]
     assert len({round(float(line.get_ydata()[0]), 3) for line in marks}) == 4
@@ -261,7 +261,7 @@ def test_several_variants_at_one_n_are_told_apart(build, figures):
 
 def test_variants_of_one_method_differ_in_mark_or_line(build, figures):
     build(("none", "label-mix"), (20, 100), [{"method.alpha": alpha} for alpha in (0.2, 0.5, 1, 2, 4)])
-    lines = [line for line in figures()["accuracy"].axes[0].lines if line.get_label().startswith("label-mix")]
+    lines = [line for line in figures()["accuracy"].axes[0].lines if line.get_label().startswith("mixup (label-mix)")]
     looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
     assert len(looks) == len(lines) == 5
 
@@ -326,7 +326,7 @@ def test_a_heat_map_says_of_what_it_is(build, figures):
         figure = figures(*words)["heatmap"]
         seen = [" ".join(text.get_text().split()) for text, _ in texts(figure)]
         assert "All stored runs" in seen
-        assert {"cutmix", "label-mix"} <= set(seen)
+        assert {"cutmix", "mixup (label-mix)"} <= set(seen)
         assert any({"none", "(points)"} <= set(word.split()) for word in seen)  # whose gains, and in what unit
 
 

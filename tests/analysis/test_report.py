@@ -180,10 +180,10 @@ def test_gains_are_those_of_the_runs(report):
     p_values = [ttest_rel(method, none).pvalue for method in (label_mix, data_mix)]
     page, _ = report("demo")
     rows = {row["method"]: row for row in page.table("setting", "method", "gain") if row["setting"] == "n = 20"}
-    assert (rows["label-mix"]["gain"], rows["label-mix"]["pairs"]) == ("+11.00", "3")
-    assert rows["label-mix"]["p (Holm)"] == f"{2 * min(p_values):.2g}"
+    assert (rows["mixup (label-mix)"]["gain"], rows["mixup (label-mix)"]["pairs"]) == ("+11.00", "3")
+    assert rows["mixup (label-mix)"]["p (Holm)"] == f"{2 * min(p_values):.2g}"
     assert rows["data-mix"]["p (Holm)"] == f"{max(p_values):.2g}"
-    assert [rows[name]["shown"] for name in ("data-mix", "label-mix")] == ["no", "better"]
+    assert [rows[name]["shown"] for name in ("data-mix", "mixup (label-mix)")] == ["no", "better"]
 
 
 def test_classes_are_named_and_the_hardest_is_followed(report, results):
@@ -197,12 +197,12 @@ def test_classes_are_named_and_the_hardest_is_followed(report, results):
     page, _ = report("demo", "n=20")
     rows = {row["method"]: row for row in page.table("setting", "method", *names)}
     assert rows["none"]["d"] == "20.0"
-    assert rows["label-mix"]["a"] == "50.0"
+    assert rows["mixup (label-mix)"]["a"] == "50.0"
     worst = {row["method"]: row for row in page.table("setting", "method", "hardest of none")}
-    assert worst["label-mix"]["hardest of none"] == "d"
-    assert worst["label-mix"]["own hardest"] == "h"
+    assert worst["mixup (label-mix)"]["hardest of none"] == "d"
+    assert worst["mixup (label-mix)"]["own hardest"] == "h"
     mean = np.mean([35.0, 38.0, 41.0])
-    assert worst["label-mix"]["against none"] == f"{mean - 20:+.1f}"
+    assert worst["mixup (label-mix)"]["against none"] == f"{mean - 20:+.1f}"
 
 
 def test_of_many_classes_the_hardest_are_shown(report, results):
@@ -234,8 +234,8 @@ def test_calibration_of_older_runs_comes_from_their_predictions(report, results)
     rows = {row["method"]: row for row in page.table("setting", "method", "NLL")}
     assert rows["none"]["T"] == f"{np.mean([run['temperature'] for run in of_runs]):.2f}"
     assert rows["none"]["ECE after"] == f"{100 * np.mean([run['scaled_ece'] for run in of_runs]):.1f}"
-    assert rows["label-mix"]["T"] == "–", "no predictions are kept of these"
-    assert rows["label-mix"]["NLL"] == "1.00"
+    assert rows["mixup (label-mix)"]["T"] == "–", "no predictions are kept of these"
+    assert rows["mixup (label-mix)"]["NLL"] == "1.00"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", None])
@@ -271,8 +271,8 @@ def test_cost_is_beside_the_baselines(report, results):
     page, _ = report("demo", "n=20")
     rows = {row["method"]: row for row in page.table("setting", "method", "runs")}
     assert rows["none"]["ms a step"] == "50.0"
-    assert rows["label-mix"]["against none"] == "+100 %"
-    assert rows["label-mix"]["seconds a run"] == "15"
+    assert rows["mixup (label-mix)"]["against none"] == "+100 %"
+    assert rows["mixup (label-mix)"]["seconds a run"] == "15"
 
 
 @pytest.mark.parametrize("load", [None, 0.4])
@@ -282,7 +282,7 @@ def test_times_beside_other_work_are_left_out(report, results, load):
         change(folder, steps_per_second=10.0 if busy else 20.0, other_load=load if busy else 0.01)
     page, _ = report("demo", "n=20")
     rows = {row["method"]: row for row in page.table("setting", "method", "runs")}
-    assert [rows["label-mix"][key] for key in ("seconds a run", "ms a step", "against none")] == ["–"] * 3
+    assert [rows["mixup (label-mix)"][key] for key in ("seconds a run", "ms a step", "against none")] == ["–"] * 3
     assert rows["none"]["ms a step"] == "50.0"
 
 
@@ -291,7 +291,7 @@ def test_a_method_is_not_timed_against_a_baseline_beside_other_work(report, resu
         change(folder, steps_per_second=20.0, other_load=0.5 if "none" in folder.name else 0.0)
     page, _ = report("demo", "n=20")
     rows = {row["method"]: row for row in page.table("setting", "method", "runs")}
-    assert (rows["label-mix"]["ms a step"], rows["label-mix"]["against none"]) == ("50.0", "–")
+    assert (rows["mixup (label-mix)"]["ms a step"], rows["mixup (label-mix)"]["against none"]) == ("50.0", "–")
 
 
 def test_runs_that_never_said_how_busy_the_machine_was_have_no_times(report, results):

@@ -79,7 +79,7 @@ def test_accuracy_table_of_a_study(select, results):
     ]
     rows = [line.split("|")[1:-1] for line in paths[1].read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row] for row in rows]
-    assert cells[0] == ["n", "none", "data-mix", "label-mix"]
+    assert cells[0] == ["n", "none", "data-mix", "mixup (label-mix)"]
     assert cells[2] == [
         "20",
         "62.00 ± 2.00 (3) [57.0, 67.0]",
@@ -330,7 +330,7 @@ def test_plots_are_drawn_as_png_and_svg(select, results):
             assert path.read_bytes().startswith(b"\x89PNG")
         else:
             text = "".join(ElementTree.parse(path).getroot().itertext())
-            assert "label-mix" in text
+            assert "mixup (label-mix)" in text
             assert "digits" in text or path.name.startswith(("loss", "gains"))
 
 
@@ -345,7 +345,7 @@ def test_accuracy_plot_shows_means_and_intervals(select):
     lines = {line.get_label(): line for line in axes.lines}
     assert list(lines["none"].get_xdata()) == pytest.approx([20, 50], abs=0.5)  # moved sideways by a hair
     assert list(lines["none"].get_ydata()) == [62.0, 87.0]
-    assert to_hex(lines["label-mix"].get_color()) == style.COLOURS["label-mix"].lower()
+    assert to_hex(lines["mixup (label-mix)"].get_color()) == style.COLOURS["label-mix"].lower()
     bars = [path.vertices for path in axes.collections[list(lines).index("none")].get_paths()]
     of_20 = stats.summarise({(0, seed): accuracy for seed, accuracy in enumerate((60.0, 62.0, 64.0))}).interval
     assert tuple(bars[0][:, 1]) == pytest.approx(of_20)

@@ -3,6 +3,7 @@
 import pytest
 
 from mixbench.config.compose import Composer
+from mixbench.config.method_aliases import with_alias
 from mixbench.mixing import METHODS, Mixed, method
 
 
@@ -26,7 +27,30 @@ def test_every_method_of_the_package_is_ok(mixbench):
     call = mixbench("check", "--all")
     assert (call.status, call.err) == (0, "")
     with Composer() as composer:
-        assert call.out.split() == [word for name in composer.options("method") for word in (f"{name}:", "ok")]
+        names = dict.fromkeys(map(with_alias, composer.options("method")))
+    assert call.out.splitlines() == [f"{name}: ok" for name in names]
+    assert "mixup (label-mix)" in names
+
+
+def test_an_alias_is_named_with_its_method(mixbench):
+    assert mixbench("check", "mixup").out == "mixup (label-mix): ok\n"
+
+
+def test_a_draw_that_is_never_used_is_a_warning(mixbench, monkeypatch, tmp_path):
+    @method(draws=("partner", "place"))
+    def idle(images, targets, *, partner, place):
+        return Mixed(images[partner], targets[partner])
+
+    monkeypatch.setitem(METHODS, "idle", idle)
+    (tmp_path / "mine/method").mkdir(parents=True)
+    (tmp_path / "mine/method/idle.yaml").write_text("name: idle\nversion: 1\nper_sample: false\n")
+    call = mixbench("check", "idle", "--config-dir", "mine")
+    assert (call.status, call.err) == (0, "")
+    ok, warning = call.out.splitlines()
+    assert ok == "idle: ok"
+    assert warning.startswith("warning: idle: ")
+    assert "place" in warning
+    assert "partner" not in warning
 
 
 def test_a_mistake_is_told_in_words_and_ends_with_1(own, mixbench):
@@ -61,9 +85,9 @@ def test_a_file_that_cannot_be_composed_hinders_no_other(own, mixbench, tmp_path
     (tmp_path / "mine/method/aimless.yaml").write_text("function: 3\n")
     call = mixbench("check", "--all", "--config-dir", "mine")
     assert call.status == 1, call.err
-    told = [line.partition(": ") for line in call.out.splitlines()]
+    told = [line.partition(": ") for line in call.out.splitlines() if not line.startswith("warning: ")]
     with Composer("mine") as composer:
-        assert {name for name, _, _ in told} == {*composer.options("method")}
+        assert {name for name, _, _ in told} == {*map(with_alias, composer.options("method"))}
     assert {name for name, _, text in told if text != "ok"} == {"aimless", "broken", "leaking", "misspelt"}
     (broken,) = [text for name, _, text in told if name == "broken"]
     assert "broken.yaml" in broken

@@ -27,6 +27,13 @@ SCRIPT = Path(sys.executable).with_name("mixbench")
         ("mixbench table demo ru", {"rule="}, {"rows="}),
         ("mixbench plot ", {"demo", "rows="}, {"run"}),
         ("mixbench list m", {"methods", "models"}, {"datasets"}),
+        ("mixbench new m", {"method", "model"}, {"methods", "study"}),
+        ("mixbench check cut", {"cutmix", "cutout"}, {"fmix"}),
+        ("mixbench report demo ru", {"rule="}, {"rows="}),
+        ("mixbench run method=cutmix method.", {"method.alpha=", "method.correct_lambda="}, {"method.name="}),
+        ("mixbench run method=gridmix method.g", {"method.grid="}, {"method.alpha="}),
+        ("mixbench run mo", {"model=", "model."}, {"method="}),
+        ("mixbench run --no-such-flag me", set(), {"method="}),
     ],
 )
 def test_completion(mixbench, monkeypatch, tmp_path, line, offered, not_offered):
@@ -46,7 +53,7 @@ PRESS_TAB = {
         eval "$(mixbench -sc install=bash)"
         complete -p mixbench >&2
         COMP_LINE="mixbench run method=cutm" COMP_POINT=24 COMP_CWORD=2
-        hydra_bash_completion
+        _mixbench
         echo "${COMPREPLY[@]}"
     """,
     "zsh": """
@@ -60,7 +67,7 @@ PRESS_TAB = {
 }
 
 
-@pytest.mark.parametrize(("shell", "function"), [("bash", "hydra_bash_completion"), ("zsh", "_mixbench")])
+@pytest.mark.parametrize(("shell", "function"), [("bash", "_mixbench"), ("zsh", "_mixbench")])
 def test_a_real_shell_completes(tmp_path, shell, function):
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not on this machine")

@@ -26,6 +26,7 @@ def test_alpha_0_is_none(mixbench, tiny, alpha):
         "run n=4,5 --cfg job method=cutmix,mixup --multirun",
         "run -m n=4,5 method=cutmix,mixup --cfg job",
         "sweep n=4,5 method=cutmix,mixup -p method -c job",
+        "run n=4 method=cutmix --cfg job --package method --resolve",
         "study demo n=4 --cfg job",
     ],
 )
@@ -33,27 +34,25 @@ def test_flags_stand_before_or_after_overrides_and_show_the_first_run(mixbench, 
     call = mixbench(*words.split())
     assert (call.status, call.err) == (0, "")
     shown = OmegaConf.create(call.out)
-    method = shown if "-p" in words else shown["method"]
+    part = "-p" in words
+    method = shown if part else shown["method"]
     assert method["name"] == ("none" if "demo" in words else "cutmix")
-    assert "-p" in words or shown["n"] == 4
+    assert part or shown["n"] == 4
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "run n=4 --info config method=cutmix",
-        "run --info n=4 method=cutmix",
-        "run n=4 method=cutmix --info",
-        "sweep n=4,5 method=cutmix,mixup --info",
-        "run -m -i config n=4,5 method=cutmix,mixup",
-    ],
-)
-def test_info_shows_the_first_run(mixbench, tmp_path, words):
-    call = mixbench(*words.split())
-    assert call.status == 0
-    assert "method/cutmix" in call.out or "correct_lambda" in call.out
-    assert list(tmp_path.iterdir()) == []
+def test_resolve_replaces_references(mixbench):
+    shown, resolved = (mixbench("run", "dataset=digits", "--cfg", "job", *more).out for more in ([], ["--resolve"]))
+    assert "pad: ${dataset.pad}" in shown
+    assert "${" not in resolved
+    assert OmegaConf.create(resolved).augment.pad == 1
+
+
+def test_what_is_shown_of_a_mixture_is_whole(mixbench):
+    shown = OmegaConf.create(
+        mixbench("run", "method=mixup-cutmix", "method.parts.cutmix.alpha=0.5", "--cfg", "job").out
+    )
+    assert (shown.method.parts["label-mix"].alpha, shown.method.parts.cutmix.alpha) == (1, 0.5)
 
 
 def test_run_multirun_and_sweep_are_the_same_and_hydra_writes_nothing(mixbench, tiny, numbers, tmp_path):
@@ -75,5 +74,5 @@ def test_run_multirun_and_sweep_are_the_same_and_hydra_writes_nothing(mixbench, 
         call = mixbench(*words, *tiny, *values)
         assert call.status == 0
         assert numbers(call.out.splitlines()[0]) == [2, 2]  # runs, and those that are finished already
-    mixbench("run", *tiny, "--cfg", "hydra")
+    mixbench("run", *tiny, "--cfg", "job")
     assert {path.name for path in tmp_path.iterdir()} == {"results"}

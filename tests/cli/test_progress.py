@@ -65,7 +65,7 @@ def names(*words):
 
 def test_a_run_is_named_by_method_n_seed_and_what_is_swept():
     assert names("dataset=digits", "method=mixup", "n=50") == ["mixup n=50 seed=0"]
-    assert names("dataset=digits", "method=label-mix", "n=50") == ["label-mix n=50 seed=0"]
+    assert names("dataset=digits", "method=label-mix", "n=50") == ["mixup (label-mix) n=50 seed=0"]
     assert names("dataset=digits", "method=mixup", "method.alpha=0.2,1", "n=50,100", "seed=0,1")[:5] == [
         "mixup α=0.2 n=50 seed=0",
         "mixup α=0.2 n=50 seed=1",

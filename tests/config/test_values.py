@@ -101,7 +101,7 @@ value = st.builds(lambda wrap, a, b: wrap.replace("{{", "{").replace("}}", "}").
 override = st.builds("{}{}{}".format, st.sampled_from(KEYS), st.sampled_from(["=", "=", "=", "=", "", "=="]), value)
 COMMANDS = ["run", "sweep", "table", "report", "gallery", "list", "status", "study", "study demo", "table demo"]
 FLAGS = {
-    "run": ["--dry-run", "--cfg job", "--help", "--multirun --dry-run", "--info", "--cfg hydra --resolve"],
+    "run": ["--dry-run", "--cfg job", "--help", "--multirun --dry-run", "--cfg job --resolve"],
     "sweep": ["--dry-run", "--cfg job", "--help"],
     "study": ["--dry-run", "--cfg job", "--help"],
     "gallery": ["--help"],

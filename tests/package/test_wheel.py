@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from mixbench.config.new_files import KINDS
+
 CHECKOUT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "mixbench", "configs")
 NAMES = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
@@ -67,8 +69,9 @@ def test_the_wheel_holds_the_package_and_its_yaml_and_nothing_else(wheel):
         held = {name for name in opened.namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("mixbench/**/*.py")}
     configs = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("configs/**/*.yaml")}
+    templates = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("mixbench/config/templates/*.yaml")}
     others = {"mixbench/configs/__init__.py", "mixbench/analysis/report/report.html", "mixbench/py.typed"}
-    assert held == modules | {f"mixbench/{name}" for name in configs} | others
+    assert held == modules | {f"mixbench/{name}" for name in configs} | templates | others
 
 
 def test_every_import_is_a_declared_dependency(wheel):
@@ -103,7 +106,8 @@ def test_the_installed_wheel_lists_trains_and_tables(installed, trained):
     assert f"{folder.relative_to(installed.elsewhere)}/\n" in printed
     assert {path.name for path in folder.iterdir()} == NAMES
     assert '"git_commit": null' in (folder / "provenance.json").read_text()
-    methods = {line.split()[0] for line in installed.python("-m", "mixbench", "list", "methods").splitlines()}
+    listed = installed.python("-m", "mixbench", "list", "methods").splitlines()
+    methods = {word.strip("()") for line in listed for word in line.split("  ")[0].split()}
     assert methods == {path.stem for path in (CHECKOUT / "configs/method").glob("*.yaml")}
     assert "cutmix" in installed.python("-m", "mixbench", "table", "dataset=digits")
     assert {path.name for path in installed.elsewhere.iterdir()} == {"results"}
@@ -140,3 +144,11 @@ def test_an_own_method_trains_beside_the_installed_wheel(installed, tiny):
     assert "mine" in there.python("-m", "mixbench", "table", "method=mine")
     (run,) = (folder / "results/runs").glob("digits-n20-mine-s0-*")
     assert {path.name for path in run.iterdir()} == NAMES
+    for kind in KINDS:
+        there.python("-m", "mixbench", "new", kind, "first-try", "--config-dir", "mine")
+    assert there.python("-m", "mixbench", "check", "first-try", "--config-dir", "mine") == "first-try: ok\n"
+    words = [f"{kind}=first-try" for kind in KINDS if kind != "study"]
+    there.python("-m", "mixbench", "run", *words, "n=20", "train.steps=4", "device=cpu", "--config-dir", "mine")
+    assert list((folder / "results/runs").glob("first-try-n20-first-try-s0-*/metrics.json"))
+    there.python("-m", "mixbench", "study", "first-try", "device=cpu", "--config-dir", "mine")
+    assert "cutmix" in (folder / "results/first-try/report.md").read_text()

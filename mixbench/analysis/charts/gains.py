@@ -43,7 +43,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     groups: dict[int, tuple[Setting, list[tuple[Experiment, Difference]]]] = {}
     for setting, method, gain in lines:
         groups.setdefault(id(setting), (setting, []))[1].append((method, gain))
-    names = {id(method): wrapped(method.name, LONGEST, SMALL) for _, method, _ in lines}
+    names = {id(method): wrapped(method.shown_name, LONGEST, SMALL) for _, method, _ in lines}
     widest = max(text_width(part, SMALL) for name in names.values() for part in name.split("\n"))
     left = widest + 0.15 + EDGE
     wide = left + WIDTH + 0.2

@@ -95,7 +95,7 @@ def _panels(table: Table) -> dict[str, dict[tuple[int, float], Any]] | None:
         if keys[1:] == ["n"] and column_key != "n":
             found.setdefault(table.heading(column), {})[row[1], row[0]] = cell
         elif column_key == "n" and keys[0] != "n" and keys[1:] in ([], ["method"]):
-            found.setdefault(label(row[1]) if keys[1:] else "", {})[column, row[0]] = cell
+            found.setdefault(label(row[1], keys[1]) if keys[1:] else "", {})[column, row[0]] = cell
         else:
             return None
     numbers = {value for cells in found.values() for _, value in cells}

@@ -18,6 +18,7 @@ from mixbench.analysis.gallery.samples import Picture, Samples
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, job
 from mixbench.config.jobs import job_of
+from mixbench.config.method_aliases import with_alias
 from mixbench.config.options import describe
 from mixbench.config.overrides import expand, parse
 from mixbench.core import files
@@ -29,6 +30,7 @@ from mixbench.training.validate import check_functions
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+HEADING = 0.2  # inches of a further line of a heading
 ROW = 1.28  # inches of a row of pictures with their captions
 SWEPT = ("method", "augment")  # keys that rows may differ in; all show the same images
 NOT_SHOWN = ("p", "methods")  # settings that a sample sets itself, or a note tells anyway
@@ -112,7 +114,7 @@ def _overview(samples: Sequence[Samples]) -> Figure:
             for k, (axes, lam) in enumerate(zip(row, lambdas, strict=True)):
                 picture = sample.picture(draw=k if lam is None else 0, lam=lam)
                 _show(axes, picture.image, sample.caption(picture))
-            _name_row(row[0], sample.name, sample.note)
+            _name_row(row[0], with_alias(sample.name), sample.note)
     return figure
 
 
@@ -123,17 +125,19 @@ def _at_length(sample: Samples) -> Figure:
     if sample.has_lambda:
         blocks.append(("by λ, the share of the image itself", [[sample.picture(lam=lam) for lam in MORE_LAMBDAS]]))
     drawn = [[sample.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(sample.index) // 2)]
-    blocks.append((f"as a run draws it{_distribution(sample)}", drawn))
-    heights = [1.2, *(0.6 + 2 * ROW * len(rows) for _, rows in blocks)]
+    blocks.append((_of_draws(sample), drawn))
+    heights = [1.2, *(0.6 + HEADING * heading.count("\n") + 2 * ROW * len(rows) for heading, rows in blocks)]
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
     top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     about = describe("method").get(sample.name, "")
-    lines = [sample.name, *textwrap.wrap(sample.note, 62), *textwrap.wrap(about, 62)]
+    lines = [with_alias(sample.name), *textwrap.wrap(sample.note, 62), *textwrap.wrap(about, 62)]
     _originals(top, sample, "\n".join(lines))
     for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
         part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
         headed = sample.has_lambda and i == 0
-        grid = _grid(part, 2 * len(rows), len(columns), left=0.8, top=0.55 if headed else 0.35)
+        grid = _grid(
+            part, 2 * len(rows), len(columns), left=0.8, top=(0.55 if headed else 0.35) + HEADING * heading.count("\n")
+        )
         for j, row in enumerate(rows):
             for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
                 _show(axes, picture.image, sample.caption(picture))
@@ -181,8 +185,9 @@ def _show(axes: Axes, image: np.ndarray, caption: str, **how: Any) -> None:
 
 def _name_row(axes: Axes, name: str, note: str) -> None:
     place = {"transform": axes.transAxes, "ha": "right"}
-    axes.text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", **place)
-    wrapped = textwrap.fill(note, 14, break_long_words=False)
+    named = textwrap.fill(name, 15, break_long_words=False, break_on_hyphens=False)
+    axes.text(-0.08, 0.52, named, va="bottom", fontsize=9, fontweight="bold", **place)
+    wrapped = textwrap.fill(note, 14, break_long_words=False, break_on_hyphens=False)
     axes.text(-0.08, 0.5, wrapped, va="top", fontsize=7, color="#555555", **place)
 
 
@@ -191,7 +196,7 @@ def _note(cfg: DictConfig) -> list[str]:
     singles = build_method(cfg.method).singles().values()
     note = []
     if "parts" in cfg.method:
-        note.append(" or ".join(cfg.method.methods))
+        note.append(" or ".join(map(with_alias, cfg.method.methods)))
     elif any(single.function.layers for single in singles):
         note.append("at the input; features are mixed alike")
     if any(single.function.needs for single in singles):
@@ -227,6 +232,13 @@ def _setting(key: str, value: Any) -> str:
     return f"{key}={str(value).lower() if isinstance(value, bool) else label(value)}"
 
 
-def _distribution(sample: Samples) -> str:
+def _of_draws(sample: Samples) -> str:
+    """What the pictures of training's draws are: mixed images alone, also where a run mixes only some."""
     method = sample.cfg.method
-    return f": λ ~ Beta({method.alpha:g}, {method.beta:g})" if "alpha" in method else ""
+    lines = ["mixed as training draws it, each picture in another batch"]
+    if "alpha" in method:
+        lines[0] += f": λ ~ Beta({method.alpha:g}, {method.beta:g})"
+    if sample.mixed_share < 1:
+        what = "an image" if sample.mixes_apart else "a batch"
+        lines.append(f"a run mixes {what} with probability {sample.mixed_share:g}; what it leaves alone is not shown")
+    return "\n".join(lines)

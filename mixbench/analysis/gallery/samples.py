@@ -67,6 +67,19 @@ class Samples:
         """Whether a λ from the plan is what the method mixes by."""
         return "lam" in self.method.drawn(self.plan, 0, 1)
 
+    @property
+    def mixed_share(self) -> float:
+        """The probability with which a run mixes; every picture shows an image that is mixed."""
+        method = self.cfg.method
+        shares = zip(method.get("probabilities") or [1.0], (method.get("parts") or {"": {}}).values(), strict=True)
+        return method.get("p", 1.0) * sum(share * part.get("p", 1.0) for share, part in shares)
+
+    @property
+    def mixes_apart(self) -> bool:
+        """Whether each image of a batch has its own chance of being mixed."""
+        decided = self.method.drawn(self.plan, 0, 1)
+        return bool(self.cfg.method.get("per_sample")) and not {"chosen", "part"}.isdisjoint(decided)
+
     def originals(self) -> list[Picture]:
         """Both images of the first pair, neither augmented nor mixed."""
         images, targets = self._batch()

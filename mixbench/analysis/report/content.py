@@ -70,7 +70,7 @@ def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setti
 
 
 def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
-    lines = [[s.name, m.name, *_gain(m, gain)] for s in settings for m, gain in s.gains]
+    lines = [[s.name, m.shown_name, *_gain(m, gain)] for s in settings for m, gain in s.gains]
     if not lines:
         return Section("Gains over none", [Text("No method has a run on the same subset and seed as a run of none.")])
     headers = ["setting", "method", "gain", "95 % interval", "pairs", "p (Holm)", "shown"]
@@ -98,7 +98,7 @@ def _equivalents(settings: Sequence[Setting]) -> Section:
         interval = " to ".join(worth.text(end) for end in worth.interval) if worth.interval else "–"
         accuracy, images = f"{method.summary.mean:.2f}", worth.text(worth.images)
         times = f"{worth.images / setting.n:.1f}" if worth.smallest <= worth.images <= worth.largest else "–"
-        lines.append([setting.name, method.name, accuracy, images, times, interval])
+        lines.append([setting.name, method.shown_name, accuracy, images, times, interval])
     meaning = (
         "How many images training without mixing would need for the accuracy that a method has: read off the "
         "baseline's own accuracies against log n (monotone piecewise cubic interpolation). Nothing is extrapolated: > "

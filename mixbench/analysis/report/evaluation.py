@@ -26,7 +26,7 @@ def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
     names = _class_names(selection)
     lines, shades, worst, shown, most = [], [], [], None, 0
     for setting in settings:
-        of_setting = {e.name: _mean_recall(recalls, e) for e in setting.experiments}
+        of_setting = {e.shown_name: _mean_recall(recalls, e) for e in setting.experiments}
         of_setting = {name: recall for name, recall in of_setting.items() if recall is not None}
         if not of_setting:
             continue
@@ -56,15 +56,15 @@ def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
 
 
 def _worst(setting: Setting, recalls: dict[str, list], names: Sequence[str] | None) -> list[list[str]]:
-    if setting.baseline is None or setting.baseline.name not in recalls:
+    if setting.baseline is None or setting.baseline.shown_name not in recalls:
         return []
-    of_none = recalls[setting.baseline.name]
+    of_none = recalls[setting.baseline.shown_name]
     hardest = _lowest(of_none)
     lines = []
     for name, recall in recalls.items():
         own = _lowest(recall)
         change = recall[hardest] - of_none[hardest]
-        told = "" if name == setting.baseline.name else f"{change:+.1f}"
+        told = "" if name == setting.baseline.shown_name else f"{change:+.1f}"
         of_hardest = [_name(names, hardest), f"{recall[hardest]:.1f}", told]
         lines.append([setting.name, name, *of_hardest, _name(names, own), f"{recall[own]:.1f}"])
     return lines
@@ -115,7 +115,7 @@ def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Secti
         ece = [_number(means[key], lambda v: f"{100 * v:.1f}") for key in ("ece", "unscaled_ece", "scaled_ece")]
         nll = [_number(means[key], lambda v: f"{v:.2f}") for key in ("nll", "unscaled_nll", "scaled_nll")]
         temperature = _number(means["temperature"], lambda v: f"{v:.2f}")
-        lines.append([setting.name, experiment.name, nll[0], ece[0], temperature, nll[1], nll[2], ece[1], ece[2]])
+        lines.append([setting.name, experiment.shown_name, nll[0], ece[0], temperature, nll[1], nll[2], ece[1], ece[2]])
     if not lines:
         return []
     meaning = (
@@ -161,7 +161,7 @@ def cost(selection: Selection, settings: Sequence[Setting]) -> Section:
         on = ", ".join(sorted({str(devices[place]) for place in places}))
         largest = f"{np.max(memory[places]) / 2**30:.1f}"
         lines.append(
-            [setting.name, experiment.name, f"{len(places)}", f"{fmean(steps[places]):,.0f}", largest, *times, on]
+            [setting.name, experiment.shown_name, f"{len(places)}", f"{fmean(steps[places]):,.0f}", largest, *times, on]
         )
     headers = ["setting", "method", "runs", "steps", "memory (GiB)", "seconds a run", "ms a step", "against none"]
     told = f"All {len(frame)} runs together took {np.nansum(steps):,.0f} steps."

@@ -36,7 +36,7 @@ def provenance(selection: Selection) -> Section:
     for row in frame.loc[:, ["folder", *settings]].to_dict("records"):
         origin = _origin(row["folder"])
         unread += not origin
-        records.append({key: _text(row[key]) for key in settings} | origin)
+        records.append({key: _text(row[key], key) for key in settings} | origin)
     keys = list(dict.fromkeys(key for record in records for key in record))
     shared = {key: records[0].get(key, "–") for key in keys if len({record.get(key) for record in records}) == 1}
     differing = [key for key in keys if key not in shared]
@@ -75,7 +75,7 @@ def _short(key: str, value: Any) -> Any:
     return value[:DIGITS] if key.endswith("sha256") and isinstance(value, str) else value
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, key: str | None = None) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
-    return label(value)
+    return label(value, key)

@@ -1,5 +1,6 @@
 """The commands by name, each a function from its words to an exit status."""
 
+from mixbench.cli.commands.new import new
 from mixbench.cli.commands.show import check, gallery, list_command, plot, report, status, table
 from mixbench.cli.commands.store import clean, export, import_command
 from mixbench.cli.commands.train import run, study, sweep
@@ -12,6 +13,7 @@ COMMANDS = {
     "plot": plot,
     "report": report,
     "gallery": gallery,
+    "new": new,
     "check": check,
     "list": list_command,
     "status": status,

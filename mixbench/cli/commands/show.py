@@ -82,15 +82,17 @@ def gallery(words: list[str]) -> int:
 
 def check(words: list[str]) -> int:
     """mixbench check: whether methods keep the contract."""
-    from mixbench.cli.flags import read
+    from mixbench.cli.flags import ALL, read
 
-    flags = read(words, known=("--config-dir", "-cd", "--all", "--help", "-h"))
-    every = "--all" in flags.for_hydra
+    flags = read(words, known=("--config-dir", "-cd", ALL, "--help", "-h"))
+    every = flags.every
     if flags.help or every == bool(flags.overrides):
         print(CHECK_HELP, end="")
         return 0 if flags.help else 2
     from mixbench.config.compose import Composer
     from mixbench.config.identity import job
+    from mixbench.config.method_aliases import with_alias
+    from mixbench.mixing.unused_draws import unused_draws
     from mixbench.training.validate import method_problems
 
     for word in flags.overrides:
@@ -107,10 +109,20 @@ def check(words: list[str]) -> int:
                 if name not in known:  # a mistake in what was asked, not in a method
                     raise
                 made[name] = error
+    told = set()  # of --all, an alias and its method are one
     for name, cfg in made.items():
+        shown = with_alias(name)
+        if shown in told:
+            continue
+        told.add(shown)
         found = [str(cfg)] if isinstance(cfg, UserError) else method_problems(cfg)
         failed += bool(found)
-        print("\n".join(f"{name}: {one_line(sentence)}" for sentence in found) or f"{name}: ok", flush=True)
+        for sentence in map(one_line, found or ["ok"]):
+            print(f"{shown}: {sentence}", flush=True)
+        for draw in () if isinstance(cfg, UserError) or found else unused_draws(cfg.method):
+            print(
+                f"warning: {shown}: declares the draw {draw} and never uses it; leave it out of draws=(…)", flush=True
+            )
     return 1 if failed else 0
 
 
@@ -132,10 +144,20 @@ def list_command(words: list[str]) -> int:
 
         for name, reason in unfit(group, config_dir).items():
             described[name] = f"cannot be run: {reason}"
+    if group == "method":
+        described = _named_together(described)
     width = max(map(len, described), default=0)
     for name, text in described.items():
         print(f"{name:{width}}  {text}")
     return 0
+
+
+def _named_together(described: dict[str, str]) -> dict[str, str]:
+    """Methods by both of their names; an alias that is the whole name of a method has no line of its own."""
+    from mixbench.config.method_aliases import aliases, with_alias
+
+    whole = {alias for alias, method in aliases().items() if with_alias(method) == with_alias(alias)}
+    return {with_alias(name): text for name, text in described.items() if name not in whole}
 
 
 def status(words: list[str]) -> int:

@@ -9,7 +9,7 @@ from mixbench.cli.commands.shared import (
     write_report,
     write_table,
 )
-from mixbench.cli.help import STUDY_HELP
+from mixbench.cli.help import RUN_FLAGS, RUN_HELP, STUDY_HELP, SWEEP_HELP
 from mixbench.core.errors import unknown
 
 if TYPE_CHECKING:
@@ -18,24 +18,28 @@ if TYPE_CHECKING:
 
 def run(words: list[str], multirun: bool = False) -> int:
     """mixbench run: one run, or with --multirun several."""
-    from mixbench.cli.flags import read, show
+    from mixbench.cli.flags import read
     from mixbench.config import overrides
     from mixbench.config.combinations import combine
-    from mixbench.config.compose import Composer
+    from mixbench.config.compose import Composer, yaml_of
     from mixbench.runs.planning import plan_runs
     from mixbench.runs.study import words_of_run
 
     flags = read(words)
     if flags.help:
-        return show(flags, flags.overrides)
+        from mixbench.cli.key_help import key_help
+
+        print(key_help(flags, (SWEEP_HELP if multirun else RUN_HELP).format(flags=RUN_FLAGS)), end="")
+        return 0
     with Composer(flags.config_dir) as composer:
         asked = [overrides.readable(flags.overrides)]
         if multirun or flags.multirun:
             asked = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
         combinations = [words_of_run(composer, one) for one in asked]
-        planned = None if flags.shows else plan_runs(composer, combinations)
-    if planned is None:
-        return show(flags, combinations[0])
+        if flags.show_config:
+            print(yaml_of(composer.compose(combinations[0]), flags.package, flags.resolve), end="")
+            return 0
+        planned = plan_runs(composer, combinations)
     jobs, warnings = planned.jobs, planned.warnings
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
@@ -52,23 +56,26 @@ def sweep(words: list[str]) -> int:
 def study(words: list[str]) -> int:
     """mixbench study: a study's runs, then its table, plots and report."""
     from mixbench.analysis import select
-    from mixbench.cli.flags import YES, read, show
+    from mixbench.cli.flags import YES, read
+    from mixbench.cli.key_help import names_in_lines
     from mixbench.cli.words import read_selection
-    from mixbench.config.compose import Composer
+    from mixbench.config.compose import Composer, yaml_of
     from mixbench.config.overrides import quoted
     from mixbench.runs.study import combinations, plan
 
     flags = read(words)
     with Composer(flags.config_dir) as composer:
         if flags.help or not flags.overrides:
-            print(STUDY_HELP.format(studies=", ".join(composer.options("study"))), end="")
+            print(STUDY_HELP.format(studies=names_in_lines(composer.options("study"))), end="")
             return 0 if flags.help else 2
         name, overrides, options = read_selection([*flags.overrides, *[YES] * flags.yes])
         if name is None:
             raise unknown("study", flags.overrides[0], composer.options("study"))
         results_dir = f"results_dir={quoted(options.results_dir)}"
-        if flags.shows:
-            return show(flags, combinations(composer, name, overrides)[0])
+        if flags.show_config:
+            cfg = composer.compose(combinations(composer, name, overrides)[0])
+            print(yaml_of(cfg, flags.package, flags.resolve), end="")
+            return 0
         planned = plan(composer, name, [*overrides, results_dir], options.limit)
         select.check_shown(planned, options)
         made = planned.jobs

@@ -1,0 +1,24 @@
+"""The command that writes templates of a user's own files."""
+
+from mixbench.cli.help import NEW_HELP
+from mixbench.core.errors import UserError
+
+
+def new(words: list[str]) -> int:
+    """mixbench new: a template of a study, a method and so on, and what to type next."""
+    from mixbench.cli.flags import CONFIG_DIR, HELP, read
+    from mixbench.config.new_files import KINDS, new_files
+
+    flags = read(words, known=(*CONFIG_DIR, *HELP), folder_is_there=False)
+    if flags.help or not flags.overrides:
+        width = max(map(len, KINDS))
+        kinds = "\n".join(f"  {kind:{width}}  {one.what}" for kind, one in KINDS.items())
+        print(NEW_HELP.format(kinds=kinds), end="")
+        return 0 if flags.help else 2
+    if len(flags.overrides) != 2:
+        given = " ".join(flags.overrides)
+        raise UserError(f"{given}: give a kind ({', '.join(KINDS)}) and a name, as in mixbench new method my-method")
+    kind, name = flags.overrides
+    written = new_files(kind, name, flags.config_dir)
+    print("\n".join([*map(str, written.paths), "", "Next:", *(f"  {command}" for command in written.commands)]))
+    return 0

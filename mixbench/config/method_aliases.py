@@ -1,0 +1,36 @@
+"""Second names of methods: mixup is label-mix. Whoever knows one of the two finds it beside the other. No torch."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import yaml
+
+from mixbench.config.options import shipped, yaml_text
+
+
+@cache
+def aliases() -> Mapping[str, str]:
+    """Alias -> the method that it stands for: the shipped files of the group that hold nothing but the other's name."""
+    return {name: content["defaults"][0] for name, content in _contents().items() if set(content) == {"defaults"}}
+
+
+def with_alias(name: str) -> str:
+    """A method's name as readers see it: `mixup (label-mix)` of either; of any other name the name itself.
+
+    An alias of a mixture is one choice of its methods, and no name for the others: `mixup-cutmix (mixture)` is shown
+    for the alias alone.
+    """
+    if name in aliases():
+        return f"{name} ({aliases()[name]})"
+    return _whole_names().get(name, name)
+
+
+@cache
+def _whole_names() -> dict[str, str]:
+    contents = _contents()
+    return {method: f"{alias} ({method})" for alias, method in aliases().items() if "parts" not in contents[method]}
+
+
+@cache
+def _contents() -> dict[str, dict]:
+    return {name: yaml.safe_load(yaml_text("method", name)) for name in sorted(shipped("method"))}
