@@ -18,7 +18,7 @@ from mixbench.core.errors import CannotWrite, UserError, printable
 from mixbench.core.version import __version__
 from mixbench.runs.store import predictions, reading, store
 from mixbench.runs.store.predictions import CORRECT
-from mixbench.runs.store.reading import COMPACT, MANIFEST, PREDICTIONS, SCHEMA, SMALL, Archive, Place, look
+from mixbench.runs.store.reading import COMPACT, MANIFEST, PREDICTIONS, SCHEMA, SMALL, UNREADABLE, Archive, Place, look
 
 FILES = ("metrics.json", "provenance.json", "history.csv", "config.yaml", "label_noise.csv")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that the same runs make the same file
@@ -91,7 +91,7 @@ def _fill(file: BinaryIO, places: Sequence[Place], names: Sequence[str], largest
                 runs[place.name] = _add_run(packed, place, names, largest)
             except CannotWrite:
                 raise
-            except (OSError, ValueError) as error:
+            except UNREADABLE as error:
                 reason = getattr(error, "strerror", None) or error
                 raise UserError(f"{place}: cannot be packed ({reason})") from error
         manifest = {"schema": SCHEMA, "mixbench": __version__, "runs": runs}
@@ -102,7 +102,7 @@ def _fill(file: BinaryIO, places: Sequence[Place], names: Sequence[str], largest
 def _add_run(
     packed: zipfile.ZipFile, place: Place, names: Sequence[str], largest: Mapping[str, int]
 ) -> dict[str, dict[str, Any]]:
-    """Pack the run's files; their sizes and checksums. Raises OSError or ValueError where one cannot be read."""
+    """Pack the run's files; their sizes and checksums. Raises one of UNREADABLE where one cannot be read."""
     facts = {}
     texts = {name: reading.read_bytes(place, name) for name in FILES if name in names and reading.has(place, name)}
     texts = {name: text for name, text in texts.items() if len(text) <= largest.get(name, len(text))}
@@ -110,7 +110,7 @@ def _add_run(
         texts["config.yaml"] = portable(texts["config.yaml"])
     if not (PREDICTIONS in names and reading.has(place, PREDICTIONS)):
         texts |= _correct(place)
-    for name in dict.fromkeys([*names, *texts]):
+    for name in sorted({*names, *texts}):
         member = _member(f"{place.name}/{name}")
         if name in texts:
             packed.writestr(member, texts[name], zipfile.ZIP_DEFLATED)

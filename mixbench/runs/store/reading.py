@@ -158,8 +158,11 @@ def read_bytes(place: Place, file: str, most: int = files.LARGEST_TEXT) -> bytes
     """Raises OSError, FileNotFoundError where the run has no such file; ValueError where it is damaged or larger."""
     if not isinstance(place, PackedRun):
         return files.read_bytes(place / file, most)
-    with _damage_as_value_error(file), open_file(place, file, most) as source:
-        data = source.read()
+    member = _member(place, file, most)
+    try:
+        data = place.archive.zip.read(member)  # gives no more than the size that was looked at
+    except UNREADABLE as error:
+        raise ValueError(f"{file} is damaged ({getattr(error, 'strerror', None) or error})") from error
     check_sum(place, file, hashlib.sha256(data).hexdigest())
     return data
 
@@ -175,22 +178,27 @@ def read_json(place: Place, file: str) -> dict[str, Any]:
 
 
 @contextmanager
-def open_file(place: Place, file: str, most: int | None = None) -> Iterator[IO[bytes]]:
+def open_file(place: Place, file: str) -> Iterator[IO[bytes]]:
     """A file of a run, opened; of an archive it has the manifest's size, and its checksum is still to be compared.
 
-    most: bytes; None: any number. Raises OSError or ValueError, and in the body what damaged zip files raise.
+    Raises OSError or ValueError, and in the body one of UNREADABLE.
     """
     if not isinstance(place, PackedRun):
         with files.open_regular(place / file) as source:
             yield source
         return
+    with place.archive.zip.open(_member(place, file)) as source:  # gives no more than the size that was looked at
+        yield source
+
+
+def _member(place: PackedRun, file: str, most: int | None = None) -> zipfile.ZipInfo:
+    """Raises FileNotFoundError where the run has no such file, ValueError where it is not to be read."""
     if not has(place, file):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{place}/{file}")
     member = look(place.archive.zip, f"{place.name}/{file}", file, place.archive.runs[place.name][file])
     if most is not None and member.file_size > most:
         raise ValueError(f"{file} has {member.file_size:,} bytes, more than any such file")
-    with place.archive.zip.open(member) as source:  # gives no more than the size that was looked at
-        yield source
+    return member
 
 
 def read_whole(place: Place, file: str, most: int) -> IO[bytes]:
@@ -209,16 +217,6 @@ def check_sum(place: Place, file: str, digest: str) -> None:
 def modified(place: Place) -> float:
     """When a run was finished, seconds; of an archive when that was written. Raises OSError."""
     return (place.path if isinstance(place, PackedRun) else place / "metrics.json").stat().st_mtime
-
-
-@contextmanager
-def _damage_as_value_error(file: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, ValueError):
-        raise
-    except UNREADABLE as error:
-        raise ValueError(f"{file} is damaged ({getattr(error, 'strerror', None) or error})") from error
 
 
 def look(packed: zipfile.ZipFile, path: str, file: str, facts: Any) -> zipfile.ZipInfo:
