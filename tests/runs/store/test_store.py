@@ -170,7 +170,7 @@ def test_all_litter_at_once_is_fatal_to_nothing(mixbench, results, run_id, tiny,
     assert mixbench("plot", "dataset=digits").status == 0
     assert mixbench("report", "dataset=digits").status == 0
     assert mixbench("status").status == 0
-    assert mixbench("table", "demo").status == 1
+    assert mixbench("table", "small-data").status == 1
     assert contents(results.runs) == before
     assert mixbench("run", *tiny, "seed=1").status == 0
 
