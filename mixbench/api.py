@@ -3,6 +3,7 @@
 Loading, comparing and recommending do not import torch or Hydra.
 """
 
+import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError, unknown
 from mixbench.runs import grids
 from mixbench.runs.observer import Observer
-from mixbench.runs.store import store
+from mixbench.runs.store import predictions, reading, records, store
+from mixbench.runs.store.reading import PREDICTIONS, Place
 
 if TYPE_CHECKING:
     from mixbench.runs.planning import Planned
@@ -36,14 +38,14 @@ class RunFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run in a results folder.
+    """A finished run. For a row of `load_runs` it is Run(row["id"], row["folder"]).
 
     id: name of the run, which is derived from its configuration.
-    folder: folder of its files.
+    folder: folder of its files, or, for a run that was read from an archive, its place in the archive.
     """
 
     id: str
-    folder: Path
+    folder: Place
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -61,7 +63,8 @@ class Run:
         """
         from mixbench.training.metrics import OLDER
 
-        return pd.read_csv(self.folder / "history.csv").rename(columns=OLDER)
+        text = reading.read_text(self.folder, "history.csv")
+        return pd.read_csv(io.StringIO(text)).rename(columns=OLDER)
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the network's predictions for the evaluation images.
@@ -69,12 +72,24 @@ class Run:
         Returns logits float16 [N, K] and labels int32 [N].
         Raises FileNotFoundError if they were not kept, and ValueError if the file is damaged.
         """
-        path = self.folder / "predictions.npz"
-        if not path.exists():
+        path = f"{self.folder}/{PREDICTIONS}"
+        if not reading.has(self.folder, PREDICTIONS):
             raise FileNotFoundError(f"{path}: the predictions of this run were not kept")
-        found = store.read_predictions(self.folder)
+        found = predictions.read_predictions(self.folder)
         if found is None:
             raise ValueError(f"{path}: is damaged, or is not a file of predictions")
+        return found
+
+    def correct(self) -> np.ndarray:
+        """Which evaluation images the run recognises after its last step: bool [N], in the images' order.
+
+        It comes from the logits, which are float16, or for a run whose archive left them out from what that holds in
+        their place. Where two logits are as good as equal, an image may count otherwise than in final_accuracy.
+        Raises FileNotFoundError where neither was kept, ValueError where they are damaged.
+        """
+        found = predictions.read_correct(self.folder)
+        if found is None:
+            raise FileNotFoundError(f"{self.folder}: which images this run recognises was not kept")
         return found
 
 
@@ -154,30 +169,42 @@ def study(
 
 
 def load_runs(results_dir: str | Path = "results", *, study: str | None = None) -> pd.DataFrame:
-    """Load the finished runs of a results folder. Damaged and unfinished runs are left out with a warning.
+    """Load the finished runs of a results folder or of an archive. Damaged runs are left out with a warning.
 
-    results_dir: the results folder.
-    study: name of a study whose published records are loaded from <results_dir>/<study>/runs. None: your own runs, from
-        <results_dir>/runs.
+    results_dir: the results folder, whose runs are in <results_dir>/runs; or a file that `mixbench export` made, or a
+        runs.zip of published records, which is read without unpacking.
+    study: name of a study whose published records are loaded, from <results_dir>/published/<study>/runs.zip or else
+        from the package. None: your own runs.
     Returns one row for each run, with its configuration (n, method, method.alpha, …), measured values (final_accuracy
         in percent, …), id and folder. Dtypes are nullable. A value that is a list is stored as its text.
-    Raises UserError if there is no such folder.
+    Raises UserError if there is no such folder, and for a file that is not an archive of runs.
     """
     root = grids.checked_folder(results_dir)
-    runs = root / "runs" if study is None else root / study / "runs"
-    if not runs.is_dir():
-        if study is not None:
-            stored = sorted(path.parent.name for path in root.glob("*/runs"))
-            problem = unknown("study", study, stored) if stored else f"study={study}: {root} has no records of studies"
+    if study is not None:
+        runs = _records(root, study)
+    elif root.is_file():
+        runs = root
+    else:
+        runs = root / "runs"
+        if not runs.is_dir():
             raise UserError(
-                f"{problem}; these are in the results folder of a checkout; load your own runs with "
-                f"load_runs({str(root)!r})"
+                f"{runs}: no such folder; mixbench.run(..., results_dir=…) creates it and stores runs there"
             )
-        raise UserError(f"{runs}: no such folder; mixbench.run(..., results_dir=…) creates it and stores runs there")
     found, problems = store.scan(runs)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return _nullable(found)
+
+
+def _records(root: Path, study: str) -> Path:
+    """Return the archive of a study's records. Raises UserError if there is none."""
+    if root.is_file():
+        raise UserError(f"results_dir={root}: is a file, which study={study} does not go with; leave study out")
+    runs = records.find(root, study)
+    if not runs.is_file():
+        known = unknown("study with records", study, records.studies(root))
+        raise UserError(f"{known}; load_runs({str(root)!r}) loads your own runs")
+    return runs
 
 
 def compare(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -> pd.DataFrame:

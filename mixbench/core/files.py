@@ -66,12 +66,21 @@ def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object from a file. Raises OSError, and ValueError if the file does not hold a JSON object."""
+    return parse_json(read_text(path, LARGEST_JSON), path.name)
+
+
+def parse_json(text: str, name: str) -> dict[str, Any]:
+    """Parse a text that holds a JSON object.
+
+    name: the name of its file, for messages.
+    Raises ValueError if the text does not hold a JSON object.
+    """
     try:
-        value = json.loads(read_text(path, LARGEST_JSON))
+        value = json.loads(text)
     except RecursionError as error:
-        raise ValueError(f"{path.name} is nested too deeply") from error
+        raise ValueError(f"{name} is nested too deeply") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path.name} is not a JSON object")
+        raise ValueError(f"{name} is not a JSON object")
     return value
 
 
