@@ -178,9 +178,10 @@ def _normalisation(images: np.ndarray, dataset: DictConfig) -> tuple[np.ndarray,
         variance = counts @ values**2 / counts.sum(axis=1) - mean**2
         return mean, np.sqrt(np.maximum(variance, 1 / 255**2))  # a constant channel stays finite
     if len(dataset.mean) != channels or len(dataset.std) != channels:
+        there = "1 channel" if channels == 1 else f"{channels} channels"
         raise UserError(
-            f"dataset.mean={list(dataset.mean)} dataset.std={list(dataset.std)}: must have {channels} values each, one "
-            "for each channel of the images"
+            f"dataset.mean={list(dataset.mean)} dataset.std={list(dataset.std)}: each must have one value per channel; "
+            f"the images have {there}"
         )
     return np.array(dataset.mean), np.array(dataset.std)
 

@@ -37,7 +37,7 @@ def choose_subset(
     if subset == "random":
         return shuffled[:n]
     if n < num_classes:
-        raise UserError(f"subset=balanced n={n}: n must be at least {num_classes}, the number of classes")
+        raise UserError(f"subset=balanced n={n}: needs at least one image for each of the {num_classes} classes")
     rounds = np.empty(len(labels), dtype=np.int64)
     for k in range(num_classes):
         of_class = labels[shuffled] == k

@@ -160,7 +160,7 @@ def _one_after_another(jobs: Sequence[Job], call: _Call) -> Iterator[Result]:
         else:
             yield result
     for job in busy:
-        call.observer.note(f"{job}: waiting for another process that trains it")
+        call.observer.note(f"{job}: another process trains it; waiting")
         images = prepare(job, call.datasets.of(job))
         result = Result(job, "busy")
         while result.status == "busy":

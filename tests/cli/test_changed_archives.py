@@ -70,4 +70,4 @@ def test_an_archive_that_changed_is_refused_also_under_another_evaluation(mixben
     archive("my.npz", train_labels=np.arange(12)[::-1] % 3)
     call = mixbench(*words, "eval=test")
     assert call.status == 2
-    assert "holds other images" in call.err
+    assert "dataset.name=my" in call.err

@@ -169,7 +169,7 @@ MISTAKES = {
     "probability above 1": (f"{DIGITS} method=cutmix method.p=1.5", ["method.p=1.5", "from 0 to 1"]),
     "probability below 0": (f"{DIGITS} method=cutout method.p=-0.5", ["method.p=-0.5"]),
     "per_sample": (f"{DIGITS} method=cutmix method.per_sample=2", ["method.per_sample=2", "true or false"]),
-    "steps and epochs": (f"{DIGITS} train.epochs=3", ["train.steps=2", "train.epochs=3", "give one"]),
+    "steps and epochs": (f"{DIGITS} train.epochs=3", ["train.steps=2", "train.epochs=3"]),
     "steps": (f"{DIGITS} train.steps=0", ["train.steps=0", "at least 1"]),
     "batch size": (f"{DIGITS} train.batch_size=0", ["train.batch_size=0", "at least 1"]),
     "rate": (f"{DIGITS} train.lr=0", ["train.lr=0", "above 0"]),
