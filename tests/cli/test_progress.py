@@ -64,14 +64,14 @@ def names(*words):
 
 
 def test_a_run_is_named_by_method_n_seed_and_what_is_swept():
-    assert names("dataset=digits", "method=mixup", "n=50") == ["mixup n=50 seed=0"]
+    assert names("dataset=digits", "method=mixup", "n=50") == ["mixup (label-mix) n=50 seed=0"]
     assert names("dataset=digits", "method=label-mix", "n=50") == ["mixup (label-mix) n=50 seed=0"]
     assert names("dataset=digits", "method=mixup", "method.alpha=0.2,1", "n=50,100", "seed=0,1")[:5] == [
-        "mixup α=0.2 n=50 seed=0",
-        "mixup α=0.2 n=50 seed=1",
-        "mixup α=0.2 n=100 seed=0",
-        "mixup α=0.2 n=100 seed=1",
-        "mixup α=1 n=50 seed=0",
+        "mixup (label-mix) α=0.2 n=50 seed=0",
+        "mixup (label-mix) α=0.2 n=50 seed=1",
+        "mixup (label-mix) α=0.2 n=100 seed=0",
+        "mixup (label-mix) α=0.2 n=100 seed=1",
+        "mixup (label-mix) α=1 n=50 seed=0",
     ]
 
 
@@ -87,7 +87,7 @@ def test_keys_of_every_group_tell_runs_apart():
 def test_an_alias_that_mixes_nothing_is_none():
     assert names("dataset=digits", "n=50", "method=mixup", "method.alpha=0,1") == [
         "none n=50 seed=0",
-        "mixup n=50 seed=0",
+        "mixup (label-mix) n=50 seed=0",
     ]
 
 
@@ -96,10 +96,10 @@ def test_names_are_printed_and_failures_name_the_folder(mixbench, tiny, tmp_path
     assert call.status == 1
     lines = call.out.splitlines()[1:-1]
     assert [line.partition(":")[0] for line in lines] == [
-        "[1/4] mixup α=0.2 lr=0.1 n=20 seed=0",
-        "[2/4] mixup α=0.2 lr=100000000000000000000 n=20 seed=0",
-        "[3/4] mixup α=0.4 lr=0.1 n=20 seed=0",
-        "[4/4] mixup α=0.4 lr=100000000000000000000 n=20 seed=0",
+        "[1/4] mixup (label-mix) α=0.2 lr=0.1 n=20 seed=0",
+        "[2/4] mixup (label-mix) α=0.2 lr=100000000000000000000 n=20 seed=0",
+        "[3/4] mixup (label-mix) α=0.4 lr=0.1 n=20 seed=0",
+        "[4/4] mixup (label-mix) α=0.4 lr=100000000000000000000 n=20 seed=0",
     ]
     failed = re.findall(r"^failed: (\S+):", call.err, re.M)
     assert len(failed) == 2
@@ -108,7 +108,7 @@ def test_names_are_printed_and_failures_name_the_folder(mixbench, tiny, tmp_path
 
 def test_one_run_is_named_with_its_folder(mixbench, tiny, tmp_path):
     name, folder = mixbench("run", *tiny, "method=mixup").out.splitlines()
-    assert name.startswith("mixup n=20 seed=0: accuracy ")
+    assert name.startswith("mixup (label-mix) n=20 seed=0: accuracy ")
     assert (tmp_path / folder / "metrics.json").exists()
 
 
