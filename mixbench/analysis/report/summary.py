@@ -44,13 +44,14 @@ def _sections(selection: Selection, settings: Sequence[Setting], charts: Sequenc
     first, *others = charts
     what_to_use = recommendation(selection, settings)
     counts = {experiment.summary.count for setting in settings for experiment in setting.experiments}
-    each = f" over {counts.copy().pop()} runs each" if len(counts) == 1 and counts != {1} else ""
+    alike = len(counts) == 1
+    of_runs = f"over {min(counts)} runs each" if alike else "(runs)"
     meaning = (
-        f"Accuracy in percent: mean ± standard deviation{each or ' (runs)'}; "
+        f"Accuracy in percent: mean ± standard deviation {of_runs}; "
         f"{rules.rule(selection.rule, selection.on).meaning}. Gain over none in percentage points with its 95 % "
         "interval; p after Holm's correction over the methods of a setting."
     )
-    blocks = [Text(meaning), *others, _table(settings, with_counts=not each)]
+    blocks = [Text(meaning), *others, _table(settings, with_counts=not alike)]
     blocks += [Text(text) for text in (*table.circumstances(selection), *table.unlike(selection))]
     return [Section(what_to_use.title, [first, *what_to_use.blocks]), Section("Accuracy and gain", blocks)]
 
