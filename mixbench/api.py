@@ -3,6 +3,7 @@
 Loading, comparing and recommending import neither torch nor Hydra.
 """
 
+import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError, unknown
 from mixbench.runs import grids
 from mixbench.runs.observer import Observer
-from mixbench.runs.store import store
+from mixbench.runs.store import predictions, reading, records, store
+from mixbench.runs.store.reading import PREDICTIONS, Place
 
 if TYPE_CHECKING:
     from mixbench.runs.planning import Planned
@@ -36,14 +38,14 @@ class RunFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run in a store.
+    """A finished run; that of a row of `load_runs` is Run(row["id"], row["folder"]).
 
     id: its name, which follows from its configuration.
-    folder: where its files are.
+    folder: where its files are: a folder, or for a run that was read from an archive its place in that.
     """
 
     id: str
-    folder: Path
+    folder: Place
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -54,19 +56,31 @@ class Run:
         """A row for each evaluation: step, epoch, lr, train_loss, eval_loss, eval_accuracy (percent), seconds."""
         from mixbench.training.metrics import OLDER
 
-        return pd.read_csv(self.folder / "history.csv").rename(columns=OLDER)
+        text = reading.read_text(self.folder, "history.csv")
+        return pd.read_csv(io.StringIO(text)).rename(columns=OLDER)
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:
         """Logits float16 [N, K] and labels int32 [N] of the evaluation images.
 
         Raises FileNotFoundError where they were not kept, ValueError where they are damaged.
         """
-        path = self.folder / "predictions.npz"
-        if not path.exists():
+        path = f"{self.folder}/{PREDICTIONS}"
+        if not reading.has(self.folder, PREDICTIONS):
             raise FileNotFoundError(f"{path}: the predictions of this run were not kept")
-        found = store.read_predictions(self.folder)
+        found = predictions.read_predictions(self.folder)
         if found is None:
             raise ValueError(f"{path}: is damaged, or no file of predictions")
+        return found
+
+    def correct(self) -> np.ndarray:
+        """Which evaluation images the run recognises after its last step: bool [N], in the images' order.
+
+        It comes from the logits, or for a run whose archive left them out from what that holds in their place.
+        Raises FileNotFoundError where neither was kept, ValueError where they are damaged.
+        """
+        found = predictions.read_correct(self.folder)
+        if found is None:
+            raise FileNotFoundError(f"{self.folder}: which images this run recognises was not kept")
         return found
 
 
@@ -143,29 +157,41 @@ def study(
 
 
 def load_runs(results_dir: str | Path = "results", *, study: str | None = None) -> pd.DataFrame:
-    """The finished runs of a store.
+    """The finished runs of a store or of an archive.
 
-    results_dir: of the store.
-    study: the records that came with a study, in <results_dir>/<study>/runs; None: your own, in <results_dir>/runs.
+    results_dir: of the store, whose runs are in <results_dir>/runs; or a file that `mixbench export` made, or a
+        runs.zip of records, which is read as it is.
+    study: the records that were published with a study, of <results_dir>/published/<study>/runs.zip or, where there is
+        none, of the package; None: your own runs.
     Returns a row for each run: its configuration (n, method, method.alpha, …), what was measured (final_accuracy in
     percent, …), id and folder. Dtypes are nullable; a value that is a list stands as its text. Damaged and unfinished
     runs are left out with a warning.
-    Raises UserError where there is no such folder.
+    Raises UserError where there is no such folder, and for a file that is no archive of runs.
     """
     root = grids.checked_folder(results_dir)
-    runs = root / "runs" if study is None else root / study / "runs"
-    if not runs.is_dir():
-        if study is not None:
-            stored = sorted(path.parent.name for path in root.glob("*/runs"))
-            kept = unknown("study", study, stored) if stored else f"study={study}: {root} has no records of studies"
-            raise UserError(
-                f"{kept}; they come with a checkout, in its results folder; your own runs: load_runs({str(root)!r})"
-            )
-        raise UserError(f"{runs}: there is no such folder; mixbench.run(..., results_dir=…) stores runs in one")
+    if study is not None:
+        runs = _records(root, study)
+    elif root.is_file():
+        runs = root
+    else:
+        runs = root / "runs"
+        if not runs.is_dir():
+            raise UserError(f"{runs}: there is no such folder; mixbench.run(..., results_dir=…) stores runs in one")
     found, problems = store.scan(runs)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return _nullable(found)
+
+
+def _records(root: Path, study: str) -> Path:
+    """The archive of a study's records. Raises UserError where there is none."""
+    if root.is_file():
+        raise UserError(f"results_dir={root}: is a file, which study={study} does not go with; leave study out")
+    runs = records.find(root, study)
+    if not runs.is_file():
+        known = unknown("study with records", study, records.studies(root))
+        raise UserError(f"{known}; load_runs({str(root)!r}) loads your own runs")
+    return runs
 
 
 def compare(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -> pd.DataFrame:

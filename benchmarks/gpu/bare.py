@@ -12,7 +12,12 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-SOURCES = {"mixbench": "mixbench", "configs": "mixbench/configs", "benchmarks": "benchmarks"}
+SOURCES = {
+    "mixbench": "mixbench",
+    "configs": "mixbench/configs",
+    "results/published": "mixbench/published",
+    "benchmarks": "benchmarks",
+}
 SKIPPED = shutil.ignore_patterns("__pycache__")
 
 

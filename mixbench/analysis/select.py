@@ -19,12 +19,12 @@ from mixbench.config.schema import StudyConfig
 from mixbench.config.validate import SEEDS
 from mixbench.core.errors import unknown
 from mixbench.runs import study
-from mixbench.runs.store import store
+from mixbench.runs.store import records, store
 from mixbench.runs.store.store import Store
 from mixbench.runs.study import Study
 from mixbench.training import rules
 
-OWN, KEPT = "own", "kept"  # runs of whoever uses this checkout; records that came with it
+OWN, KEPT = "own", "kept"  # runs of whoever uses mixbench; records that came with it
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Selection:
 
     frame: a row for each run: the identity's keys, the metrics, `id`, `cell` (equal for repetitions of one experiment)
     and `folder`; of a study whose grids have names also `variant`.
-    study: with the runs that it should have. kept: where its records are.
+    source: the folder, or the archive of records, that they are read from.
+    study: with the runs that it should have. name: of the study with its changes, as its records are called.
     out: where tables and plots go. problems: a line for each folder that was left out.
     class_names: the names of the classes, where the command gives them. why: what to say where there is no run.
     """
@@ -63,7 +64,7 @@ class Selection:
     title: str
     source: Path
     study: Study | None = None
-    kept: Path | None = None
+    name: str = ""
     problems: list[str] = field(default_factory=list)
     class_names: list[str] | None = None
     why: str = ""
@@ -91,7 +92,7 @@ def of_study(
     options: Options,
     sources: Sequence[str] = (OWN, KEPT),
 ) -> Selection:
-    """The runs of a study: those of the user, or where there are none, the records kept in <results_dir>/<study>/runs.
+    """The runs of a study: those of the user, or where there are none, the records (runs.store.records).
 
     A cell also gets the runs of further seeds, unless `overrides` names the seeds.
     sources: where to look, the first that holds any of the runs.
@@ -104,10 +105,10 @@ def of_study(
     by_seed = not given.isdisjoint(SEEDS)
     results = Store(options.results_dir)
     # What is not the whole study has a folder of its own: it must not take the place of the study's tables.
-    name_of_runs = _folder_name(name, chosen.changes)
+    name_of_runs = folder_name(name, chosen.changes)
     said = {*INERT, study.SCALE} if chosen.scale == settings.scale else INERT
-    name_of_part = _folder_name(name, [line_of(o) for o in parsed if o.key_or_group not in said])
-    places = {OWN: results.runs, KEPT: results.root / name_of_runs / "runs"}
+    name_of_part = folder_name(name, [line_of(o) for o in parsed if o.key_or_group not in said])
+    places = {OWN: results.runs, KEPT: records.find(results.root, name_of_runs)}
     chosen = stored_code.completed(chosen, list(places.values()))
     problems: list[str] = []
     for source in (places[which] for which in sources):
@@ -135,7 +136,7 @@ def of_study(
         f"{settings.title} ({name_of_runs})",
         source,
         chosen,
-        places[KEPT],
+        name_of_runs,
         problems,
         class_names(parsed, found),
     )
@@ -176,7 +177,8 @@ def _further(
     return made if made.further else None
 
 
-def _folder_name(name: str, overrides: Sequence[str]) -> str:
+def folder_name(name: str, overrides: Sequence[str]) -> str:
+    """What the folder of a study, or of another selection, is called with these overrides."""
     whole = ",".join([name, *(override.replace("/", "_") for override in overrides)])
     # File systems end at 255 bytes.
     return whole if len(whole.encode()) <= 200 else f"{whole[:60]}…{zlib.crc32(whole.encode()):08x}"
@@ -198,7 +200,7 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
     ids = set(frame["id"])
     filters = [line_of(o) for o in parsed if o.key_or_group != CLASSES]
-    out = Path(options.out or results.root / _folder_name("selection", filters))
+    out = Path(options.out or results.root / folder_name("selection", filters))
     title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
         frame,

@@ -3,9 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mixbench.analysis import select, stored_code
+from mixbench.analysis.filters import of_jobs
 from mixbench.analysis.select import Options
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
@@ -13,7 +15,7 @@ from mixbench.config.overrides import parse
 from mixbench.core.errors import printable
 from mixbench.core.files import read_json
 from mixbench.runs import estimate, study
-from mixbench.runs.store import metrics_schema
+from mixbench.runs.store import metrics_schema, records, store
 from mixbench.runs.store.store import State, Store
 
 # What the name of a run tells (config.identity.run_id), for those whose settings are not stored yet.
@@ -48,6 +50,8 @@ def status(name: str | None, filters: Sequence[str], options: Options, config_di
         steps = {job.id: job.cfg.train.steps for job in jobs}
         todo = [job for job in jobs if states[job.id].name != "finished"]
         head = f"study {name} in {results.runs}/"
+        if not any(state.name == "finished" for state in states.values()):
+            notes = _of_records(records.find(results.root, select.folder_name(name, planned.changes)), jobs)
     counts = Counter(state.name for state in states.values())
     lines = [f"{head}: " + (", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no runs")]
     lines += notes
@@ -59,6 +63,14 @@ def status(name: str | None, filters: Sequence[str], options: Options, config_di
             told = "; ".join(detail for detail in details if detail)
             lines.append(printable(f"  {state.name:12} {run_id}{f'  ({told})' if told else ''}"))
     return lines
+
+
+def _of_records(archive: Path, jobs: Sequence[Job]) -> list[str]:
+    """A line on how many of the runs are published, and where; none where there are none. Raises UserError."""
+    wanted = {job.id for job in jobs}
+    count = sum(found["id"] in wanted for found in store.scan(archive, of_jobs(jobs))[0])
+    what = "table, plot, report and export read them until you have finished runs of your own"
+    return [f"  {count} of {len(wanted)} are among the records in {archive}: {what}"] if count else []
 
 
 def _matching(

@@ -8,20 +8,20 @@ from typing import Any
 from mixbench.analysis.filters import of_jobs
 from mixbench.config.identity import Job, cell_hash, run_id
 from mixbench.config.validate import SEEDS
-from mixbench.runs.store import store
+from mixbench.runs.store import reading, store
 from mixbench.runs.study import Study
 
 
-def completed(chosen: Study, folders: Sequence[Path]) -> Study:
+def completed(chosen: Study, sources: Sequence[Path]) -> Study:
     """The study with each missing checksum taken from the newest stored run of the same settings.
 
-    folders: of stored runs. Returns the study as it is where every file is there.
+    sources: folders or archives of stored runs. Returns the study as it is where every file is there.
     """
     unknown = [job for job in chosen.jobs if _unknown(job.identity)]
     if not unknown:
         return chosen
-    found = [m for folder in folders for m in store.scan(folder, of_jobs(unknown))[0]]
-    found.sort(key=lambda m: (m["folder"] / "metrics.json").stat().st_mtime, reverse=True)
+    found = [m for source in sources for m in store.scan(source, of_jobs(unknown))[0]]
+    found.sort(key=lambda m: reading.modified(m["folder"]), reverse=True)
     jobs = [_completed(job, found) for job in chosen.jobs]
     variants = dict(chosen.variants)
     for before, after in zip(chosen.jobs, jobs, strict=True):

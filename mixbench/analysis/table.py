@@ -195,7 +195,12 @@ def preamble(selection: Selection, table: Table) -> list[str]:
     lines = precisions(selection.frame)
     meaning = rules.rule(selection.rule, selection.on).meaning
     lines.append(f"Percent, {counts}{_of_intervals(table)}; {meaning}.")
-    lines += _of_images(selection.on)
+    return [*lines, *circumstances(selection)]
+
+
+def circumstances(selection: Selection) -> list[str]:
+    """How the runs were made: on which images, by which protocol, at which scale, and what was changed."""
+    lines = _of_images(selection.on)
     if selection.study is not None:
         chosen, settings = selection.study, selection.study.settings
         lines += [text for text in (settings.protocol, settings.note) if text]
@@ -254,6 +259,20 @@ def notes(selection: Selection, table: Table) -> list[str]:
             lines.append("The published numbers follow another rule than ours: the two are not directly comparable.")
     if not len(frame):
         return [*lines, "No run of this selection is stored."]
+    lines += unlike(selection)
+    if any(summary.interval != display_interval(summary) for summary in table.cells.values()):
+        lines.append(
+            "Intervals are cut off at 0 and 100 %: so few runs, so far apart, would give one beyond what can be. "
+            "accuracy.csv has the whole of them."
+        )
+    if len(table.row_keys) > 1:
+        lines.append(f"Rows are told apart by {', '.join(table.row_keys[1:])} too, since the runs differ in it.")
+    return [*lines, f"{count(frame)} from {selection.source}; {made_on(frame)}."]
+
+
+def unlike(selection: Selection) -> list[str]:
+    """Where the best and the final accuracy lie far apart, and where runs are of several versions or devices."""
+    frame, lines = selection.frame, []
     gaps = frame[RULES["best"].key].astype(float) - frame[RULES["final"].key].astype(float)
     if (far := np.count_nonzero(gaps > FAR)) > 0:
         lines.append(
@@ -264,15 +283,14 @@ def notes(selection: Selection, table: Table) -> list[str]:
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
             lines.append(f"These runs mix {what}: {'; '.join(kinds)}.")
-    if any(summary.interval != display_interval(summary) for summary in table.cells.values()):
-        lines.append(
-            "Intervals are cut off at 0 and 100 %: so few runs, so far apart, would give one beyond what can be. "
-            "accuracy.csv has the whole of them."
-        )
-    if len(table.row_keys) > 1:
-        lines.append(f"Rows are told apart by {', '.join(table.row_keys[1:])} too, since the runs differ in it.")
-    first = frame.iloc[0]
-    count = f"{len(frame)} run{'s' * (len(frame) != 1)}"
-    how = f"{first['device']}, {first['resolved_precision']}; mixbench {first['mixbench']}"
-    lines.append(f"{count} from {selection.source}; {how}.")
     return lines
+
+
+def count(frame: pd.DataFrame) -> str:
+    return f"{len(frame)} run{'s' * (len(frame) != 1)}"
+
+
+def made_on(frame: pd.DataFrame) -> str:
+    """Device, precision and version of the first run."""
+    first = frame.iloc[0]
+    return f"{first['device']}, {first['resolved_precision']}; mixbench {first['mixbench']}"

@@ -12,7 +12,8 @@ from mixbench.config.compose import Composer
 from mixbench.config.limits import LIMIT
 from mixbench.config.overrides import home
 from mixbench.core.errors import UserError, unknown
-from mixbench.runs.store.archive import FILES, PREDICTIONS, WEIGHTS
+from mixbench.runs.store.archive import FILES
+from mixbench.runs.store.reading import PREDICTIONS, WEIGHTS
 from mixbench.training.rules import RULES
 
 SHOWN = ("rows", "columns", "rule")  # options that say what a table shows

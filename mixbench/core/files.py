@@ -66,12 +66,17 @@ def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Raises OSError, and ValueError where the file is not a JSON object."""
+    return parse_json(read_text(path, LARGEST_JSON), path.name)
+
+
+def parse_json(text: str, name: str) -> dict[str, Any]:
+    """The JSON object of a text. name: of the file that it is from. Raises ValueError where it is none."""
     try:
-        value = json.loads(read_text(path, LARGEST_JSON))
+        value = json.loads(text)
     except RecursionError as error:
-        raise ValueError(f"{path.name} is nested too deep") from error
+        raise ValueError(f"{name} is nested too deep") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path.name} is not a JSON object")
+        raise ValueError(f"{name} is not a JSON object")
     return value
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "mixbench", "configs")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "mixbench", "configs", "results/published")
 NAMES = {"config.yaml", "provenance.json", "history.csv", "predictions.npz", "metrics.json"}
 
 

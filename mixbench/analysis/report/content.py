@@ -26,7 +26,7 @@ def sections(
     plots: the names of the charts that were drawn of it.
     """
     return [
-        _recommendation(selection, settings),
+        recommendation(selection, settings),
         _accuracy(selection, built, settings, plots),
         _gains(settings, plots),
         _equivalents(settings),
@@ -38,7 +38,8 @@ def sections(
     ]
 
 
-def _recommendation(selection: Selection, settings: Sequence[Setting]) -> Section:
+def recommendation(selection: Selection, settings: Sequence[Setting]) -> Section:
+    """What to use in each setting, and what a gain means."""
     meaning = (
         "A gain is the mean of the differences to the run without mixing on the same images and seed, in points of "
         "percent. It counts as shown where p < 0.05 in a paired t test, after Holm's correction over the methods of "
@@ -53,9 +54,7 @@ def _recommendation(selection: Selection, settings: Sequence[Setting]) -> Sectio
 def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]) -> Section:
     headers, lines = table.grid(built)
     blocks: list = [Text(text) for text in table.preamble(selection, built)]
-    ns = sorted({setting.n for setting in settings})
-    chart = "accuracy-log" if "accuracy-log" in plots and ns[-1] >= LOG_FROM * ns[0] else "accuracy"
-    blocks.append(Picture(chart, "Accuracy with 95 % intervals; the numbers are in the table below."))
+    blocks.append(accuracy_chart(settings, plots))
     if "heatmap" in plots:
         blocks.append(
             Picture(
@@ -74,10 +73,21 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
     if not lines:
         return Section("Gains over none", [Text("No method has a run on the same subset and seed as a run of none.")])
     headers = ["setting", "method", "gain", "95 % interval", "pairs", "p (Holm)", "shown"]
-    picture = Picture("gains", "Every method's gain over none with its interval; the numbers are in the table below.")
     note = "Intervals are of each method by itself; p is corrected for the number of methods, so the two may differ."
-    shown = [picture] if "gains" in plots else []
-    return Section("Gains over none", [*shown, Table(headers, lines, left=2), Text(note)])
+    return Section("Gains over none", [*gains_chart(plots), Table(headers, lines, left=2), Text(note)])
+
+
+def accuracy_chart(settings: Sequence[Setting], plots: Sequence[str]) -> Picture:
+    """The chart of accuracies that fits the range of n. plots: the names of those that were drawn."""
+    ns = sorted({setting.n for setting in settings})
+    chart = "accuracy-log" if "accuracy-log" in plots and ns[-1] >= LOG_FROM * ns[0] else "accuracy"
+    return Picture(chart, "Accuracy with 95 % intervals; the numbers are in the table below.")
+
+
+def gains_chart(plots: Sequence[str]) -> list[Picture]:
+    """The chart of gains, where it was drawn."""
+    text = "Every method's gain over none with its interval; the numbers are in the table below."
+    return [Picture("gains", text)] if "gains" in plots else []
 
 
 def _gain(method: Experiment, gain: Difference) -> list[str]:

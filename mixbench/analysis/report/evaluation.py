@@ -12,7 +12,8 @@ from mixbench.analysis.select import Selection
 from mixbench.core import files
 from mixbench.core.text import duration
 from mixbench.runs.machine_load import IDLE_BELOW
-from mixbench.runs.store.store import read_predictions
+from mixbench.runs.store import reading
+from mixbench.runs.store.predictions import read_predictions
 from mixbench.stats import mean_of
 from mixbench.training import metrics
 
@@ -93,7 +94,7 @@ def _class_names(selection: Selection) -> list[str] | None:
     if selection.class_names is not None:
         return selection.class_names
     try:
-        text = files.read_text(selection.frame["folder"].iloc[0] / "config.yaml", files.LARGEST_YAML)
+        text = reading.read_text(selection.frame["folder"].iloc[0], "config.yaml", files.LARGEST_YAML)
         names = files.parse_yaml(text)["dataset"].get("classes")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -7,7 +7,9 @@ from mixbench.analysis.frame import identity_keys
 from mixbench.analysis.report.blocks import Points, Section, Table, Text
 from mixbench.analysis.select import Selection
 from mixbench.config.validate import SEEDS
-from mixbench.core import files, numerics
+from mixbench.core import numerics
+from mixbench.runs.store import reading
+from mixbench.runs.store.reading import Place
 from mixbench.training.rules import RULES
 
 # Key of provenance.json -> its words in the report.
@@ -57,9 +59,9 @@ def provenance(selection: Selection) -> Section:
     )
 
 
-def _origin(folder: Any) -> dict[str, str]:
+def _origin(place: Place) -> dict[str, str]:
     try:
-        found = files.read_json(folder / "provenance.json")
+        found = reading.read_json(place, "provenance.json")
     except (OSError, ValueError):
         return {}
     if "numerics" in found or "code_sha256" in found:  # an older record has only the second

@@ -57,8 +57,13 @@ def write_report(chosen: "Selection") -> int:
 
 
 def nothing_stored(chosen: "Selection") -> int:
-    say(f"no run of this selection is stored in {chosen.source}/{f': {chosen.why}' if chosen.why else ''}")
+    say(f"no run of this selection is stored in {source_of(chosen)}{f': {chosen.why}' if chosen.why else ''}")
     return 1
+
+
+def source_of(chosen: "Selection") -> str:
+    """Where the runs are from, in words: a folder ends in a slash, an archive of records does not."""
+    return f"{chosen.source}{'' if chosen.source.is_file() else '/'}"
 
 
 def warn(chosen: "Selection") -> None:

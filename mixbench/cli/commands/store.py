@@ -8,6 +8,7 @@ from mixbench.cli.commands.shared import (
     nothing_stored,
     say,
     select_runs,
+    source_of,
     wants_help,
     warn,
 )
@@ -63,7 +64,7 @@ def export(words: list[str]) -> int:
     chosen.problems += packed.left_out
     if packed.runs:
         runs = "run" if packed.runs == 1 else "runs"
-        print(f"{path}: {packed.runs} {runs} from {chosen.source}/, {memory.size(path.stat().st_size)}")
+        print(f"{path}: {packed.runs} {runs} from {source_of(chosen)}, {memory.size(path.stat().st_size)}")
     warn(chosen)
     return 0 if packed.runs else nothing_stored(chosen)
 

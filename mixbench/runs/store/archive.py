@@ -1,21 +1,12 @@
-"""Finished runs in one file, to hand them on: packing them into a zip archive, and opening one. No torch.
+"""Archives of finished runs, to hand them on or to publish them: packing runs, and unpacking them. No torch."""
 
-<id>/metrics.json  <id>/history.csv  …    the files of each run as they are
-manifest.json                             schema, mixbench's version, and bytes and SHA-256 of every file
-
-A zip, since its directory tells what is in it before anything is unpacked, and any tool opens it.
-"""
-
-import contextlib
 import errno
 import hashlib
 import json
 import os
 import shutil
-import stat
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -25,28 +16,12 @@ from mixbench.config.identity import run_id
 from mixbench.core import files, memory
 from mixbench.core.errors import CannotWrite, UserError, printable
 from mixbench.core.version import __version__
-from mixbench.runs.store import store
-from mixbench.runs.store.store import UNREADABLE
+from mixbench.runs.store import predictions, reading, store
+from mixbench.runs.store.predictions import CORRECT
+from mixbench.runs.store.reading import COMPACT, MANIFEST, PREDICTIONS, SCHEMA, SMALL, UNREADABLE, Archive, Place, look
 
-SCHEMA = 1  # of the archives; raised when a reader of today could not read them
-MANIFEST = "manifest.json"
 FILES = ("metrics.json", "provenance.json", "history.csv", "config.yaml", "label_noise.csv")
-PREDICTIONS, WEIGHTS = "predictions.npz", "weights.pt"
-COMPACT = (PREDICTIONS, WEIGHTS)  # zipping makes them no smaller
-TEXT_LIMIT = files.LARGEST_TEXT  # of any other file: these are read whole
-# A few bytes of a zip may promise a thousand times as many. What is larger than SMALL may have RATIO times the bytes
-# that it has in the archive: zipping made no text of our runs more than 5 times smaller, and no predictions or weights.
-RATIO, SMALL = 50, 2**20
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that the same runs make the same file
-
-
-@dataclass(frozen=True)
-class Archive:
-    """An opened archive: its manifest's run id -> file -> {bytes, sha256}, none of it to be trusted yet."""
-
-    path: Path
-    zip: zipfile.ZipFile
-    runs: Mapping[str, Any]
 
 
 # Packing
@@ -56,34 +31,43 @@ class Archive:
 class Packed:
     """What went into an archive.
 
-    runs: how many. left_out: a line for each run that is damaged.
+    runs: how many. correct: of how many it says, with or without logits, which images they recognise.
+    left_out: a line for each run that is damaged.
     """
 
     runs: int
+    correct: int
     left_out: list[str]
 
 
-def pack(folders: Iterable[Path], path: Path, names: Sequence[str]) -> Packed:
+def pack(places: Iterable[Place], path: Path, names: Sequence[str], largest: Mapping[str, int] | None = None) -> Packed:
     """Write runs to the archive `path`, whole or not at all; nothing where all are damaged.
 
-    folders: of the runs.
-    path: of the archive; one that is there is replaced.
+    Where a run's logits stay out, or it has none, correct.json goes in if that can be known.
+    places: where the runs lie: folders, or in other archives.
+    path: of the archive; one that is there is replaced. The same runs make the same bytes, in whatever order they come.
     names: which files of a run go in, where it has them.
+    largest: file -> bytes; a run's file with more stays out.
     Raises UserError where `path` is no place for it, CannotWrite.
     """
-    intact, left_out = [], []
-    for folder in folders:
+    intact, left_out, correct = [], [], 0
+    for place in sorted(places, key=lambda place: place.name):
         try:
-            check(folder)
-            intact.append(folder)
+            check(place)
+            intact.append(place)
         except (OSError, ValueError) as error:
-            left_out.append(printable(f"{folder}: left out ({error})"))
+            left_out.append(printable(f"{place}: left out ({error})"))
     if intact:
         _check_free(path)
         files.check_writable(path.parent, "out")
         with files.folder_for(path):
-            files.write(path, lambda file: _fill(file, intact, names))
-    return Packed(len(intact), left_out)
+
+            def fill(file: BinaryIO) -> None:
+                nonlocal correct
+                correct = _fill(file, intact, names, largest or {})
+
+            files.write(path, fill)
+    return Packed(len(intact), correct, left_out)
 
 
 def _check_free(path: Path) -> None:
@@ -92,46 +76,64 @@ def _check_free(path: Path) -> None:
         raise UserError(f"out={path}: is a folder; name a file in it, as in out={path / 'runs.mixbench.zip'}")
     if path.exists():
         try:
-            with open_archive(path):
+            with reading.open_archive(path):
                 pass
         except UserError as error:
             raise UserError(f"out={path}: is another file, no archive of runs; choose another name") from error
 
 
-def _fill(file: BinaryIO, folders: Sequence[Path], names: Sequence[str]) -> None:
+def _fill(file: BinaryIO, places: Sequence[Place], names: Sequence[str], largest: Mapping[str, int]) -> int:
+    """Returns how many of the runs have logits or correct.json in the archive."""
     runs: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(file, "w") as packed:
-        for folder in folders:
+        for place in places:
             try:
-                runs[folder.name] = _add_run(packed, folder, names)
+                runs[place.name] = _add_run(packed, place, names, largest)
             except CannotWrite:
                 raise
-            except (OSError, ValueError) as error:
+            except UNREADABLE as error:
                 reason = getattr(error, "strerror", None) or error
-                raise UserError(f"{folder}: cannot be packed ({reason})") from error
+                raise UserError(f"{place}: cannot be packed ({reason})") from error
         manifest = {"schema": SCHEMA, "mixbench": __version__, "runs": runs}
         packed.writestr(_member(MANIFEST), json.dumps(manifest, indent=1) + "\n", zipfile.ZIP_DEFLATED)
+    return sum(PREDICTIONS in facts or CORRECT in facts for facts in runs.values())
 
 
-def _add_run(packed: zipfile.ZipFile, folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Pack the run's files; their sizes and checksums. Raises OSError or ValueError where one cannot be read."""
+def _add_run(
+    packed: zipfile.ZipFile, place: Place, names: Sequence[str], largest: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """Pack the run's files; their sizes and checksums. Raises one of UNREADABLE where one cannot be read."""
     facts = {}
-    texts = {name: files.read_bytes(folder / name) for name in FILES if name in names and (folder / name).exists()}
+    texts = {name: reading.read_bytes(place, name) for name in FILES if name in names and reading.has(place, name)}
+    texts = {name: text for name, text in texts.items() if len(text) <= largest.get(name, len(text))}
     if "config.yaml" in texts:
         texts["config.yaml"] = portable(texts["config.yaml"])
-    for name in names:
-        member = _member(f"{folder.name}/{name}")
+    if not (PREDICTIONS in names and reading.has(place, PREDICTIONS)):
+        texts |= _correct(place)
+    for name in sorted({*names, *texts}):
+        member = _member(f"{place.name}/{name}")
         if name in texts:
             packed.writestr(member, texts[name], zipfile.ZIP_DEFLATED)
             facts[name] = {"bytes": len(texts[name]), "sha256": hashlib.sha256(texts[name]).hexdigest()}
-        elif name in COMPACT and (folder / name).exists():
-            with files.open_regular(folder / name) as source:
-                member.file_size = os.fstat(source.fileno()).st_size
+        elif name in COMPACT and reading.has(place, name):
+            with reading.open_file(place, name) as source:
+                member.file_size = source.seek(0, os.SEEK_END)  # tells zipfile whether sizes need 64 bits
+                source.seek(0)
                 with packed.open(member, "w") as target:
                     facts[name] = _copy(source, target)
-    if files.read_bytes(folder / "metrics.json") != texts["metrics.json"]:
+            reading.check_sum(place, name, facts[name]["sha256"])
+    if reading.read_bytes(place, "metrics.json") != texts["metrics.json"]:
         raise ValueError("it was trained again meanwhile")
     return facts
+
+
+def _correct(place: Place) -> dict[str, bytes]:
+    """correct.json with its contents; empty where a run has neither logits nor that, or they are damaged."""
+    try:
+        correct = predictions.read_correct(place)
+    except ValueError:
+        return {}
+    return {} if correct is None else {CORRECT: predictions.encoded(correct)}
 
 
 def portable(config: bytes) -> bytes:
@@ -144,7 +146,7 @@ def portable(config: bytes) -> bytes:
         return config
 
 
-def _copy(source: BinaryIO, target: IO[bytes]) -> dict[str, Any]:
+def _copy(source: IO[bytes], target: IO[bytes]) -> dict[str, Any]:
     digest, count = hashlib.sha256(), 0
     while piece := source.read(2**20):
         digest.update(piece)
@@ -159,42 +161,15 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
-def check(folder: Path) -> dict[str, Any]:
+def check(place: Place) -> dict[str, Any]:
     """The metrics of a run. Raises OSError or ValueError where it is not finished, or damaged."""
-    metrics = store.read_metrics(folder)
+    metrics = store.read_metrics(place)
     if run_id(metrics["identity"]) != metrics["id"]:
         raise ValueError("its name is not that of its settings")
     return metrics
 
 
-# Opening
-
-
-@contextmanager
-def open_archive(path: Path) -> Iterator[Archive]:
-    """Raises UserError where the file is no archive that this version can read."""
-    with contextlib.ExitStack() as stack:
-        try:
-            opened = stack.enter_context(zipfile.ZipFile(stack.enter_context(files.open_regular(path))))
-            if opened.getinfo(MANIFEST).file_size > TEXT_LIMIT:
-                raise ValueError("its manifest is too large")
-            _check_ratio(opened.getinfo(MANIFEST))
-            if sum(member.compress_size for member in opened.infolist()) > path.stat().st_size:
-                raise ValueError("its files lie over one another")
-            manifest = json.loads(opened.read(MANIFEST))
-            schema, runs = manifest["schema"], manifest["runs"]
-            if schema == SCHEMA and not isinstance(runs, dict):
-                raise ValueError("its manifest lists no runs")
-        except FileNotFoundError as error:
-            raise UserError(
-                f"{path}: no such file; import takes archives that mixbench export made, and results_dir=FOLDER"
-            ) from error
-        except (*UNREADABLE, KeyError, TypeError) as error:  # RecursionError is a RuntimeError
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(printable(f"{path}: is no archive that mixbench export made ({reason})")) from error
-        if schema != SCHEMA:
-            raise UserError(printable(f"{path}: is an archive of schema {schema}, this version reads {SCHEMA}"))
-        yield Archive(path, opened, runs)
+# Unpacking
 
 
 def strangers(archive: Archive) -> list[str]:
@@ -209,9 +184,9 @@ def unpack(packed: zipfile.ZipFile, name: str, facts: Any, folder: Path) -> None
     if not isinstance(facts, dict):
         raise ValueError("the manifest lists no files of it")
     for file in facts:
-        if file not in (*FILES, *COMPACT):
+        if file not in (*FILES, *COMPACT, CORRECT):
             raise ValueError(f"{file!r} is no file of a finished run")
-    members = {file: _look(packed, f"{name}/{file}", file, of_file) for file, of_file in facts.items()}
+    members = {file: look(packed, f"{name}/{file}", file, of_file) for file, of_file in facts.items()}
     needed, free = sum(member.file_size for member in members.values()), shutil.disk_usage(folder.parent).free
     if needed > free:
         if free < SMALL:  # nor has it room for any other run
@@ -225,29 +200,3 @@ def unpack(packed: zipfile.ZipFile, name: str, facts: Any, folder: Path) -> None
         with open(folder / file, "rb") as copy:
             if hashlib.file_digest(copy, "sha256").hexdigest() != facts[file]["sha256"]:
                 raise ValueError(f"{file} is damaged: its checksum is not the manifest's")
-
-
-def _look(packed: zipfile.ZipFile, path: str, file: str, facts: Any) -> zipfile.ZipInfo:
-    """The archive's member for a file of a run, before it is unpacked. Raises ValueError where it is not to be."""
-    try:
-        member = packed.getinfo(path)
-        size, _ = facts["bytes"], facts["sha256"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{file} is missing, or its size and checksum are") from error
-    if stat.S_ISLNK(member.external_attr >> 16):
-        raise ValueError(f"{file} is a link")
-    if member.file_size != size:
-        raise ValueError(f"{file} is of {member.file_size} bytes, the manifest says {size}")
-    if file not in COMPACT and size > TEXT_LIMIT:
-        raise ValueError(f"{file} is of {size} bytes, more than any such file has")
-    _check_ratio(member)
-    return member
-
-
-def _check_ratio(member: zipfile.ZipInfo) -> None:
-    """Raises ValueError for a few bytes that unpack to very many."""
-    if member.file_size > max(SMALL, RATIO * member.compress_size):
-        raise ValueError(
-            f"{member.filename.rpartition('/')[2]} is of {member.compress_size:,} bytes that unpack to "
-            f"{member.file_size:,}, as no file of a run does"
-        )

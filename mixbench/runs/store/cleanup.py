@@ -11,6 +11,7 @@ from filelock import Timeout
 
 from mixbench.core import files
 from mixbench.core.errors import CannotWrite
+from mixbench.runs.store import records
 from mixbench.runs.store.store import FORCE, INCOMING, REPLACED, Store
 
 LEFT_OVER = ("checkpoint.pt", "failed.json")  # in a finished run: a crash came between its commit and its clean-up
@@ -83,9 +84,8 @@ def _of_run(results: Store, run_id: str, owner: str) -> Iterator[Drop]:
 def _abandoned(results: Store) -> Iterator[Drop]:
     """The temporary files of killed processes beside the runs, and where tables, plots and archives go."""
     of_results = _folders(results.root)
-    # A study's records lie in <results_dir>/<study>/runs, a folder each; the runs themselves are looked at under locks.
-    records = [place for folder in of_results if folder != results.runs for place in _folders(folder / "runs")]
-    places = [results.root, results.runs, *of_results, *_folders(results.root / "gallery"), *records]
+    deeper = [place for folder in ("gallery", records.PUBLISHED) for place in _folders(results.root / folder)]
+    places = [results.root, results.runs, *of_results, *deeper]
     if os.path.realpath(".") not in map(os.path.realpath, places):
         places.append(Path())  # where `export` puts archives
     for place in dict.fromkeys(places):

@@ -2,31 +2,31 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mixbench.core import files
+from mixbench.runs.store import reading
 from mixbench.runs.store.metrics_schema import LARGEST
+from mixbench.runs.store.reading import Place
 from mixbench.training.metrics import OLDER
 
 COLUMNS = ["step", "train_loss", "eval_loss", "eval_accuracy"]
 
 
-def read(folders: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of every folder's history.csv, and a line for each that cannot be used.
+def read(places: Sequence[Place]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of every run's history.csv, and a line for each that cannot be used.
 
-    Columns: step, train_loss, eval_loss, eval_accuracy (test_loss and test_accuracy in older runs), and `run`, the
-    folder's place in `folders`.
+    Columns: step, train_loss, eval_loss, eval_accuracy (test_loss and test_accuracy in older runs), and `run`, its
+    position in `places`.
     """
     bodies: dict[bytes, list[tuple[int, bytes]]] = {}
     problems = []
-    for i, folder in enumerate(folders):
+    for i, place in enumerate(places):
         try:
-            header, _, body = files.read_bytes(folder / "history.csv").partition(b"\n")
+            header, _, body = reading.read_bytes(place, "history.csv").partition(b"\n")
         except (OSError, ValueError) as error:
-            problems.append(_problem(folder, error))
+            problems.append(_problem(place, error))
             continue
         bodies.setdefault(header, []).append((i, body))
     frames = []
@@ -38,7 +38,7 @@ def read(folders: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
                 try:
                     frames.append(_parse(header, [(i, body)]))
                 except ValueError as error:
-                    problems.append(_problem(folders[i], error))
+                    problems.append(_problem(places[i], error))
     empty = pd.DataFrame(columns=["run", *COLUMNS])
     return (pd.concat(frames, ignore_index=True) if frames else empty), problems
 
@@ -60,5 +60,5 @@ def _parse(header: bytes, of_runs: Sequence[tuple[int, bytes]]) -> pd.DataFrame:
     return frame
 
 
-def _problem(folder: Path, error: Exception) -> str:
-    return f"{folder / 'history.csv'}: left out of the loss curves ({error})"
+def _problem(place: Place, error: Exception) -> str:
+    return f"{place}/history.csv: left out of the loss curves ({error})"

@@ -14,8 +14,10 @@ from filelock import Timeout
 
 from mixbench.core import files, numerics
 from mixbench.core.errors import CannotWrite
-from mixbench.runs.store.archive import Archive, check, open_archive, strangers, unpack
-from mixbench.runs.store.store import CHECKSUMS, INCOMING, UNREADABLE, Store, alike
+from mixbench.runs.store.archive import check, strangers, unpack
+from mixbench.runs.store.predictions import CORRECT
+from mixbench.runs.store.reading import PREDICTIONS, UNREADABLE, Archive, open_archive
+from mixbench.runs.store.store import CHECKSUMS, INCOMING, Store, alike
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run: no path leads out of the store
 TOLD = ("final_accuracy", "code", "device")  # what the report of a conflict between two results shows
@@ -145,6 +147,8 @@ def _complete(here: Path, folder: Path) -> str:
     if differ:
         raise ValueError(f"conflict: the run here has other results, and stays: {'; '.join(told) or ', '.join(differ)}")
     added = sorted(path.name for path in folder.iterdir() if not (here / path.name).exists())
+    if CORRECT in added and (here / PREDICTIONS).exists():  # which say more
+        added.remove(CORRECT)
     for name in added:
         with files.writing(here / name):
             (folder / name).rename(here / name)

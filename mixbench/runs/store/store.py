@@ -12,42 +12,26 @@ import contextlib
 import gc
 import os
 import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import Timeout
 
 from mixbench.core import files
 from mixbench.core.errors import CannotWrite, UserError, printable
 from mixbench.core.files import read_json, write_json
-from mixbench.runs.store import locks, metrics_schema
+from mixbench.runs.store import locks, metrics_schema, reading
+from mixbench.runs.store.reading import Place
 
 SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
 FORCE, REPLACED, LOCKS, INCOMING = ".force", ".replaced", ".locks", ".incoming"
 FILES = ("metrics.json", "provenance.json", "history.csv", "checkpoint.pt", "failed.json")  # one makes a run's folder
 RUN_ID = r".+-n\d+-.+-s\d+-[0-9a-f]{10}"  # config.identity.run_id
-# What a damaged zip file, an .npz or an archive of runs, raises from zipfile.
-UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,  # a compression that this Python does not know
-    RuntimeError,  # encrypted
-    OverflowError,
-    OSError,
-    ValueError,
-)
 LONGEST = 500  # characters of a failure's reason
 NAMED = 3  # folders that a warning names, before "and so many more"
-LARGEST_PREDICTIONS = 2**30  # bytes unpacked: 500,000 images of 1,000 classes
 CHECKSUMS = ("data_sha256", "train_sha256")  # of all images that a run touches, and of those that it may train on
 
 
@@ -202,27 +186,28 @@ def alike(dataset: str, kind: str, evaluated_on: str) -> tuple:
     return (dataset, kind, evaluated_on) if kind == "data_sha256" else (dataset, kind)
 
 
-def read_metrics(folder: Path) -> dict[str, Any]:
+def read_metrics(place: Place) -> dict[str, Any]:
     """metrics.json of a finished run. Raises OSError where there is none, ValueError where it cannot be used."""
-    metrics = read_json(folder / "metrics.json")
+    metrics = reading.read_json(place, "metrics.json")
     if metrics.get("schema") != SCHEMA:
         raise OtherSchema(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
-    if metrics.get("id") != folder.name.removesuffix(FORCE):
+    if metrics.get("id") != place.name.removesuffix(FORCE):
         raise ValueError(f"metrics.json is of {metrics.get('id')}")
     metrics_schema.check(metrics)
     return metrics
 
 
 def scan(runs: Path, concerns: Callable[[str], bool] = lambda name: True) -> tuple[list[dict[str, Any]], list[str]]:
-    """The metrics of the finished runs in a folder, and lines on what had to be left out.
+    """The metrics of the finished runs in a folder or in an archive, and lines on what had to be left out.
 
-    concerns: whether a folder of that name is worth a word where it cannot be used.
+    concerns: whether a run of that name is worth a word where it cannot be used.
 
-    Each returned dict also has `folder`, where the run lies. A damaged run has a line of its own, what is not finished
-    and what is no run share one each.
+    Each returned dict also has `folder`, where the run lies: a folder, or a place in the archive. A damaged run has a
+    line of its own, what is not finished and what is no run share one each. Raises UserError for a file that is no
+    archive of runs.
     """
     with _without_collecting():
-        return _scan(runs, concerns)
+        return _scan_archive(runs, concerns) if os.path.isfile(runs) else _scan_folder(runs, concerns)
 
 
 @contextmanager
@@ -237,7 +222,18 @@ def _without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _scan(runs: Path, concerns: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
+def _scan_archive(path: Path, concerns: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
+    found, problems = [], []
+    for place in reading.attach(path).places():
+        try:
+            found.append(read_metrics(place) | {"folder": place})
+        except (OSError, ValueError) as error:
+            if concerns(place.name):
+                problems.append(printable(f"{place}: left out ({getattr(error, 'strerror', None) or error})"))
+    return found, problems
+
+
+def _scan_folder(runs: Path, concerns: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems, unfinished, foreign = [], [], [], []
     for name in _folders(runs):
         if name.endswith((FORCE, REPLACED)):
@@ -272,19 +268,6 @@ def _folders(runs: Path) -> list[str]:
     except OSError as error:
         raise UserError(f"results_dir={runs.parent}: cannot be read ({error.strerror or error})") from error
     return [name for name in names if not name.startswith(".") and os.path.isdir(runs / name)]
-
-
-def read_predictions(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Logits float16 [N, K] and labels [N] of the evaluation images; None where they were not kept or are damaged."""
-    try:
-        # Opened here, since NumPy leaves a file open that it cannot read.
-        with files.open_regular(folder / "predictions.npz") as file, np.load(file, allow_pickle=False) as stored:
-            if sum(member.file_size for member in stored.zip.infolist()) > LARGEST_PREDICTIONS:
-                return None
-            logits, labels = np.asarray(stored["logits"]), np.asarray(stored["labels"])
-    except (*UNREADABLE, KeyError, TypeError, AttributeError, MemoryError):  # the last where a head claims too much
-        return None
-    return (logits, labels) if logits.ndim == 2 and labels.shape == logits.shape[:1] else None
 
 
 def _failure(folder: Path) -> str:

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from archive_inputs import OTHER, RUN, STORE, members, refused
 
-from mixbench.runs.store import archive
+from mixbench.runs.store import reading
 from mixbench.runs.store.store import INCOMING
 
 
@@ -129,7 +129,7 @@ def test_members_beside_the_manifest_and_links_are_told(bring, elsewhere, packed
 
 def test_a_bomb_is_not_unpacked(mixbench, results, bring, elsewhere, packed, monkeypatch):
     """Neither a text beyond any text's size, nor a member that holds more than the archive's directory says."""
-    monkeypatch.setattr(archive, "TEXT_LIMIT", 2**20)
+    monkeypatch.setattr(reading, "TEXT_LIMIT", 2**20)
     rewrite(packed, honest(f"{RUN}/history.csv", b"0" * 2**21))
     why = refused(bring(), RUN)
     assert "history.csv" in why

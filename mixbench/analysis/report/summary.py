@@ -1,0 +1,117 @@
+"""The page beside the published records of a study: what to use, one picture or two, one table. No torch."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from mixbench.analysis import plot, table
+from mixbench.analysis.compare import Experiment, Setting
+from mixbench.analysis.display import display_gain
+from mixbench.analysis.recommend import p_text, points
+from mixbench.analysis.report.blocks import Picture, Section, Table, Text
+from mixbench.analysis.report.content import accuracy_chart, gains_chart, recommendation
+from mixbench.analysis.report.render import markdown
+from mixbench.analysis.select import Selection
+from mixbench.core import files, memory
+from mixbench.core.errors import UserError
+from mixbench.runs.store import reading
+from mixbench.runs.store.predictions import CORRECT
+from mixbench.stats import Summary
+from mixbench.training import rules
+
+PAGE, NOTES = "README.md", "notes.md"
+
+
+def write(selection: Selection, settings: Sequence[Setting]) -> list[Path]:
+    """Write README.md and the pictures that it shows beside the archive of records; returns their paths.
+
+    selection: of a study's records, at least one run. The text of a notes.md that lies there becomes part of the page.
+    settings: its runs compared, from analysis.compare.
+    Raises UserError for a notes.md that cannot be read, CannotWrite.
+    """
+    folder = selection.source.parent
+    drawn = plot.draw(selection, table.build(selection), settings)
+    there = {path.stem: content for path, content in drawn.items() if path.suffix == ".png"}
+    charts = [accuracy_chart(settings, list(there)), *gains_chart(list(there))]
+    text = markdown(selection.title, _sections(selection, settings, charts))
+    pictures = {folder / f"{chart.name}.png": there[chart.name] for chart in charts}
+    old = [folder / f"{name}.png" for name in plot.FIGURES]
+    page = {folder / PAGE: "\n\n".join([text.rstrip(), *_notes(folder), *_runs(selection)]) + "\n"}
+    return files.write_all(page | pictures, without=[path for path in old if path not in pictures])
+
+
+def _sections(selection: Selection, settings: Sequence[Setting], charts: Sequence[Picture]) -> list[Section]:
+    first, *others = charts
+    what_to_use = recommendation(selection, settings)
+    counts = {experiment.summary.count for setting in settings for experiment in setting.experiments}
+    each = f" over {counts.copy().pop()} runs each" if len(counts) == 1 and counts != {1} else ""
+    meaning = (
+        f"Accuracy in percent: mean ± standard deviation{each or ' (runs)'}; "
+        f"{rules.rule(selection.rule, selection.on).meaning}. Gain over none in percentage points with its 95 % "
+        "interval; p after Holm's correction over the methods of a setting."
+    )
+    blocks = [Text(meaning), *others, _table(settings, with_counts=not each)]
+    blocks += [Text(text) for text in (*table.circumstances(selection), *table.unlike(selection))]
+    return [Section(what_to_use.title, [first, *what_to_use.blocks]), Section("Accuracy and gain", blocks)]
+
+
+def _table(settings: Sequence[Setting], with_counts: bool) -> Table:
+    """A line for each setting and method, narrow enough for 80 columns."""
+    by_n = all(setting.name == f"n = {setting.n}" for setting in settings)
+    lines = [
+        [f"{setting.n}" if by_n else setting.name, e.name, _accuracy(e.summary, with_counts), *_gain(e)]
+        for setting in settings
+        for e in setting.experiments
+    ]
+    return Table(["n" if by_n else "setting", "method", "accuracy", "gain", "interval", "p"], lines, left=2)
+
+
+def _accuracy(summary: Summary, with_counts: bool) -> str:
+    spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
+    return f"{summary.mean:.2f}{spread}{f' ({summary.count})' if with_counts else ''}"
+
+
+def _gain(experiment: Experiment) -> list[str]:
+    gain, p = experiment.gain, experiment.p_holm
+    if gain is None:
+        return [""] * 3
+    ends = display_gain(gain)
+    return [f"{gain.mean:+.2f}", " to ".join(map(points, ends)) if ends else "–", "–" if p is None else p_text(p)]
+
+
+def _notes(folder: Path) -> list[str]:
+    """What somebody wrote by hand, as it is."""
+    try:
+        text = files.read_text(folder / NOTES)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{folder / NOTES}: cannot be read ({reason}); correct it, or move it away") from error
+    return ["## Notes", text.strip()] if text.strip() else []
+
+
+def _runs(selection: Selection) -> list[str]:
+    """What the archive holds and how it is used, in Markdown."""
+    places = selection.frame["folder"].tolist()
+    with_images = sum(reading.has(place, CORRECT) for place in places)
+    known = {
+        0: "It does not say which images a run recognises: the logits of these runs were not kept.",
+        len(places): "`correct.json` of each run says which evaluation images it recognises.",
+    }
+    chosen = selection.study
+    words = shlex.join([chosen.settings.name, *chosen.changes] if chosen else [])
+    size, source = memory.size(selection.source.stat().st_size), selection.source
+    return [
+        "## The runs",
+        f"[{source.name}]({source.name}) ({size}) holds {table.count(selection.frame)} with settings, provenance, "
+        f"history and metrics, and their checksums; made on {table.made_on(selection.frame)}. "
+        + known.get(with_images, f"`correct.json` of {with_images} runs says which evaluation images they recognise."),
+        "\n".join(
+            [
+                f"    mixbench report {words}    # all tables and plots, of your own runs where you have any",
+                f"    mixbench study {words}     # trains these runs anew",
+            ]
+        ),
+        f"This page was written by `scripts/record {words}`; only `{NOTES}` is written by hand.",
+    ]

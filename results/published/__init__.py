@@ -1,0 +1,1 @@
+"""The records of studies, packed: what was measured with mixbench (installed as mixbench.published)."""
