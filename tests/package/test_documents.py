@@ -54,9 +54,8 @@ def dead(page: str, text: str, files: set[str], anchors_of: dict[str, set[str]])
         # In README a backslash keeps Markdown from reading __init__ as bold.
         within = unquote(path.replace("\\", ""))
         resolved = posixpath.normpath(posixpath.join(posixpath.dirname(page), within)) if path else page
-        if resolved not in files and resolved not in folders:
-            missing.append(target)
-        elif anchor and anchor not in anchors_of.get(resolved, ()):
+        there = resolved in files or resolved in folders
+        if not there or (anchor and anchor not in anchors_of.get(resolved, ())):
             missing.append(target)
     return missing
 

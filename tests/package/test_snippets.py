@@ -1,9 +1,9 @@
 """What README and docs/ show as code: commands parse and compose, marked commands and all Python blocks run.
 
-A page is played in a folder of its own, from top to bottom. A line that is nothing but a path in backticks before a block
-makes the block that file. Python blocks share their names. Blocks of commands after `<!-- run -->` are given as they stand,
-but that networks and numbers of steps are tiny; the others are composed and train nothing. What draws pictures is drawn in
-the slow test alone.
+A page is played in a folder of its own, from top to bottom. A line with nothing but a path in backticks makes the block
+after it that file. Python blocks share their names. Commands after `<!-- run -->` are given for real, with tiny networks
+and few steps. Other commands are composed and train nothing. The slow test alone draws pictures and trains every
+repetition.
 """
 
 import re
@@ -171,8 +171,8 @@ def test_pages_are_found_and_have_what_is_run():
 
 
 def test_blocks_are_read_with_their_marks():
-    text = "<!-- run -->\n```sh\nmixbench run a=1 \\\n    b=2 # why\n# alone\n```\n\n`mine/x.py`\n\n```python\nx = 1\n```\n"
-    first, second = blocks(text)
+    commands = "<!-- run -->\n```sh\nmixbench run a=1 \\\n    b=2 # why\n# alone\n```\n"
+    first, second = blocks(f"{commands}\n`mine/x.py`\n\n```python\nx = 1\n```\n")
     assert (first.run, first.commands) == (True, [["mixbench", "run", "a=1", "b=2"]])
     assert (second.run, second.file, second.text) == (False, "mine/x.py", "x = 1\n")
 
