@@ -1,9 +1,9 @@
 """What README and docs/ show as code: commands parse and compose, marked commands and all Python blocks run.
 
 A page is played in a folder of its own, from top to bottom. A line with nothing but a path in backticks makes the block
-after it that file. Python blocks share their names. Commands after `<!-- run -->` are given for real, with tiny networks
-and few steps. Other commands are composed and train nothing. The slow test alone draws pictures and trains every
-repetition.
+after it that file. Python blocks share their names. Commands after `<!-- run -->` are given for real, with a tiny
+network and few steps. Other commands are composed and train nothing. The slow test alone draws pictures and trains
+every repetition.
 """
 
 import re
