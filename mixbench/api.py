@@ -75,7 +75,8 @@ class Run:
     def correct(self) -> np.ndarray:
         """Which evaluation images the run recognises after its last step: bool [N], in the images' order.
 
-        It comes from the logits, or for a run whose archive left them out from what that holds in their place.
+        It comes from the logits, which are float16, or for a run whose archive left them out from what that holds in
+        their place. Where two logits are as good as equal, an image may count otherwise than in final_accuracy.
         Raises FileNotFoundError where neither was kept, ValueError where they are damaged.
         """
         found = predictions.read_correct(self.folder)

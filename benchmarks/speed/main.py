@@ -2,7 +2,8 @@
 
 `scripts/bench [--quick] [--device cpu|cuda] [--widths 16,64]` prints the report and keeps it in results/bench/ as JSON
 and Markdown (--quick only prints). `scripts/bench methods` does so for what each method and augmentation adds to a
-step, `scripts/bench store` for commands that read stored runs. Linux alone: memory is read from /proc.
+step, `scripts/bench store` for commands that read stored runs. `cp results/bench/*.md docs/performance/` publishes the
+reports. Linux alone: memory is read from /proc.
 """
 
 import argparse

@@ -35,6 +35,7 @@ def status(name: str | None, filters: Sequence[str], options: Options, config_di
     steps: dict[str, int] = {}
     todo: list[Job] = []
     notes: list[str] = []
+    published: list[str] = []
     if name is None:
         states = {run_id: results.state(run_id) for run_id in results.ids()}
         head = f"{results.runs}/"
@@ -51,7 +52,7 @@ def status(name: str | None, filters: Sequence[str], options: Options, config_di
         todo = [job for job in jobs if states[job.id].name != "finished"]
         head = f"study {name} in {results.runs}/"
         if not any(state.name == "finished" for state in states.values()):
-            notes = _of_records(records.find(results.root, select.folder_name(name, planned.changes)), jobs)
+            published = _of_records(records.find(results.root, select.folder_name(name, planned.changes)), jobs)
     counts = Counter(state.name for state in states.values())
     lines = [f"{head}: " + (", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no runs")]
     lines += notes
@@ -62,7 +63,7 @@ def status(name: str | None, filters: Sequence[str], options: Options, config_di
             details = [_how_far(run_id, steps, results), state.detail]
             told = "; ".join(detail for detail in details if detail)
             lines.append(printable(f"  {state.name:12} {run_id}{f'  ({told})' if told else ''}"))
-    return lines
+    return lines + published
 
 
 def _of_records(archive: Path, jobs: Sequence[Job]) -> list[str]:

@@ -76,7 +76,8 @@ Options:
 
   dataset.classes=[A,B]   names of the classes, in the order of the labels, for the report
 
-Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs. Runs of other
+Of a study it takes your own runs in results/runs; where there are none, the records that came with mixbench
+(results/published/NAME/runs.zip, or the package's own), which it reads without unpacking them. Runs of other
 methods at the study's settings are shown too, and marked; method=A,B chooses.
 Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in what was asked.
 """
@@ -156,11 +157,12 @@ Examples:
 Options:
   out=FILE                the archive; one that is there is replaced. Unless given, its name follows from the selection,
                           in the current folder
-  predictions=false       without predictions.npz, most of the bytes; tables and plots need none
+  predictions=false       without predictions.npz, most of the bytes; tables and plots need none, and correct.json
+                          then says which evaluation images each run recognises
   weights=true            with weights.pt, of runs with save_model
   results_dir=FOLDER      where the runs are (results)
 
-Of a study it takes your own runs in results/runs; where there are none, the records in results/NAME/runs.
+Of a study it takes your own runs in results/runs; where there are none, the records that came with mixbench.
 Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in what was asked.
 """
 

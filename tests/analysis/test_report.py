@@ -367,7 +367,7 @@ def test_runs_without_a_baseline_have_a_report_too(report):
 def test_without_a_run_nothing_is_written(results, capsys, tmp_path):
     shutil.rmtree(results / "runs")
     before = sorted(tmp_path.rglob("*"))
-    assert main(["report", "demo", f"results_dir={results}"]) == 1
+    assert main(["report", "small-data", f"results_dir={results}"]) == 1
     told = capsys.readouterr().err
     assert str(results / "runs") in told
     assert told.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Tables, plots and records from a small checked-in store of made-up runs (tests/fixtures/store)."""
+"""Tables and plots from a small checked-in store of made-up runs (tests/fixtures/store)."""
 
 import csv
 import json
@@ -13,7 +13,6 @@ from matplotlib.colors import to_hex
 from mixbench import stats
 from mixbench.analysis import plot, table
 from mixbench.analysis.charts import accuracy, losses, style
-from mixbench.cli import record
 from mixbench.cli import words as cli_words
 from mixbench.cli.main import main
 from mixbench.config.compose import Composer
@@ -264,47 +263,6 @@ def test_an_output_that_cannot_be_written_is_a_mistake(command, results, tmp_pat
     (tmp_path / "file").write_text("")
     assert main([command, "demo", f"results_dir={results}", f"out={tmp_path}/file"]) == 2
     assert "cannot be written" in capsys.readouterr().err
-
-
-def test_kept_records_serve_where_there_are_no_own_runs(select, results):
-    (results / "demo").mkdir()
-    shutil.move(results / "runs", results / "demo" / "runs")
-    assert select("demo").source == results / "demo" / "runs"
-    assert len(select("demo").frame) == 15
-    assert len(select("dataset=digits").frame) == 0, "read only by the study's name"
-
-
-def test_own_runs_are_never_mixed_with_kept_records(select, results):
-    (results / "demo").mkdir()
-    shutil.copytree(results / "runs", results / "demo" / "runs")
-    for folder in list((results / "runs").glob("digits-*"))[1:]:
-        shutil.rmtree(folder)
-    assert len(select("demo").frame) == 1
-
-
-def test_record_keeps_runs_and_draws_from_them(results, capsys):
-    for folder in (results / "runs").glob("digits-*"):
-        for name in ("provenance.json", "predictions.npz"):
-            (folder / name).write_text("x")
-        (folder / "config.yaml").write_text("dataset: {name: digits, path: /my/machine.npz, root: /my/data}")
-    record.record(["demo", f"results_dir={results}"])
-    kept = sorted((results / "demo" / "runs").iterdir())
-    assert len(kept) == 15
-    assert sorted(path.name for path in kept[0].iterdir()) == sorted(record.RECORDED)
-    assert "/my/" not in (kept[0] / "config.yaml").read_text()
-    assert str(results / "demo" / "runs") in (results / "demo" / "accuracy.md").read_text()
-
-
-def test_record_keeps_a_list_of_replaced_labels_that_is_small(results, monkeypatch):
-    for i, folder in enumerate(sorted((results / "runs").glob("digits-*"))):
-        for name in ("provenance.json", "predictions.npz"):
-            (folder / name).write_text("x")
-        (folder / "config.yaml").write_text("dataset: {name: digits}")
-        if i < 2:
-            (folder / "label_noise.csv").write_text("index,true,given\n" + "1,2,3\n" * (10, record.SMALL)[i])
-    record.record(["demo", f"results_dir={results}"])
-    kept = sorted((results / "demo" / "runs").iterdir())
-    assert [(folder / "label_noise.csv").exists() for folder in kept] == [True] + [False] * 14
 
 
 def test_runs_of_before_a_key_are_not_told_apart_by_it(select, results):

@@ -213,7 +213,7 @@ def test_loaded_runs_have_columns_that_know_missing_values(tmp_path):
 
 def test_records_of_a_study_are_loaded_by_its_name():
     runs = mb.load_runs(ROOT / "results", study="demo")
-    assert len(runs) == len(list((ROOT / "results/demo/runs").glob("*/metrics.json"))) > 10
+    assert len(runs) == 36
     with pytest.raises(mb.UserError, match="demo"):
         mb.load_runs(ROOT / "results", study="dmo")
     with pytest.raises(mb.UserError):

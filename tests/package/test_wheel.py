@@ -67,8 +67,9 @@ def test_the_wheel_holds_the_package_and_its_yaml_and_nothing_else(wheel):
         held = {name for name in opened.namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("mixbench/**/*.py")}
     configs = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("configs/**/*.yaml")}
-    others = {"mixbench/configs/__init__.py", "mixbench/analysis/report/report.html", "mixbench/py.typed"}
-    assert held == modules | {f"mixbench/{name}" for name in configs} | others
+    records = {f"mixbench/published/{name}/runs.zip" for name in ("cifar10-cpu", "demo", "methods-cpu", "methods-demo")}
+    others = {"configs/__init__.py", "published/__init__.py", "analysis/report/report.html", "py.typed"}
+    assert held == modules | {f"mixbench/{name}" for name in {*configs, *others}} | records
 
 
 def test_every_import_is_a_declared_dependency(wheel):
@@ -107,6 +108,21 @@ def test_the_installed_wheel_lists_trains_and_tables(installed, trained):
     assert methods == {path.stem for path in (CHECKOUT / "configs/method").glob("*.yaml")}
     assert "cutmix" in installed.python("-m", "mixbench", "table", "dataset=digits")
     assert {path.name for path in installed.elsewhere.iterdir()} == {"results"}
+
+
+def test_the_installed_wheel_reports_on_its_records_in_an_empty_folder(installed):
+    folder = installed.elsewhere.parent / f"{installed.elsewhere.name}-empty"
+    folder.mkdir()
+    there = Installed(installed.target, folder)
+    told = there.python("-m", "mixbench", "report", "cifar10-cpu")
+    page = (CHECKOUT / "results/published/cifar10-cpu/README.md").read_text(encoding="utf-8")
+    verdicts = re.findall(r"^- \*\*(n = \d+)\*\*: (.*)$", page, re.M)
+    assert len(verdicts) == 4
+    assert all(f"{setting}: {verdict}" in told for setting, verdict in verdicts)
+    assert f"from {installed.target}" in (folder / "results/cifar10-cpu/report.md").read_text(encoding="utf-8")
+    script = "import mixbench as mb; print(len(mb.load_runs(study='methods-demo')))"
+    assert there.python("-c", script) == "126\n"
+    assert {path.name for path in folder.iterdir()} == {"results"}
 
 
 @pytest.mark.slow

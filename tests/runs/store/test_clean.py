@@ -224,7 +224,7 @@ PLACES = [
     "results/runs/schema.json",
     "results/selection,dataset=digits/accuracy.csv",
     "results/gallery/digits/methods.png",
-    f"results/demo/runs/{RUN}/config.yaml",
+    "results/published/demo/runs.zip",
     "all.mixbench.zip",
     f"results/runs/{RUN}/metrics.json",
 ]

@@ -15,7 +15,8 @@ import pytest
 from mixbench.runs.estimate import last_row
 from mixbench.runs.store import history
 from mixbench.runs.store.metrics_schema import LARGEST
-from mixbench.runs.store.store import Store, read_predictions
+from mixbench.runs.store.predictions import read_predictions
+from mixbench.runs.store.store import Store
 
 STORE = Path(__file__).parents[2] / "fixtures" / "store"
 RUN, OTHER = "digits-n20-none-s0-60107ed3fa", "digits-n20-none-s1-afcd4a2ba1"

@@ -77,10 +77,12 @@ def test_the_words_of_a_table_choose_the_runs(mixbench, results, bring, elsewher
 
 
 def test_a_studys_records_are_packed_where_there_are_no_runs(mixbench, results, bring, elsewhere):
-    results.runs.rename(results.root / "kept")
-    (results.root / "demo").mkdir()
-    (results.root / "kept").rename(results.root / "demo/runs")
-    assert "15 runs" in mixbench("export", "demo").out
+    assert mixbench("export", "demo", "out=results/published/demo/runs.zip").status == 0
+    packed = (results.root / "published/demo/runs.zip").read_bytes()
+    shutil.rmtree(results.runs)
+    call = mixbench("export", "demo")
+    assert "15 runs from results/published/demo/runs.zip, " in call.out
+    assert Path("demo.mixbench.zip").read_bytes() == packed
     assert bring("demo.mixbench.zip").status == 0
     assert len(elsewhere.ids()) == 15
 

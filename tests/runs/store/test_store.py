@@ -170,7 +170,7 @@ def test_all_litter_at_once_is_fatal_to_nothing(mixbench, results, run_id, tiny,
     assert mixbench("plot", "dataset=digits").status == 0
     assert mixbench("report", "dataset=digits").status == 0
     assert mixbench("status").status == 0
-    assert mixbench("table", "demo").status == 1
+    assert mixbench("table", "small-data").status == 1
     assert contents(results.runs) == before
     assert mixbench("run", *tiny, "seed=1").status == 0
 
@@ -291,9 +291,10 @@ def test_status_of_every_kind_of_run(mixbench, results, run_id, other_process, c
 
 def test_status_of_a_study_counts_what_is_missing(mixbench, results, counts, numbers):
     assert counts(mixbench("status", "demo").out.splitlines()[0]) == {"missing": 36}
-    head, left = mixbench("status", "demo", "n=20,50", "seed=0").out.splitlines()
+    head, left, records = mixbench("status", "demo", "n=20,50", "seed=0").out.splitlines()
     assert all(word in head for word in ("demo", "results/runs/"))
     assert counts(head) == {"missing": 6}
+    assert "runs.zip" in records  # of study demo, which are published
     assert numbers(left) == [6, 900]  # runs and steps; no time, which is not known
 
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mixbench.cli.main import main
-from mixbench.runs.store.store import SCHEMA, printable, read_predictions, scan
+from mixbench.runs.store.predictions import read_predictions
+from mixbench.runs.store.store import SCHEMA, printable, scan
 
 STORE = Path(__file__).parents[2] / "fixtures" / "store" / "runs"
 GOOD = ("digits-n20-none-s0-60107ed3fa", "digits-n50-label-mix-s0-9f2a246abb")
