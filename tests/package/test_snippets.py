@@ -2,8 +2,8 @@
 
 A page is played in a folder of its own, from top to bottom. A line with nothing but a path in backticks makes the block
 after it that file. Python blocks share their names. Commands after `<!-- run -->` are given for real, with a tiny
-network and few steps. Other commands are composed and train nothing. The slow test alone draws pictures and trains
-every repetition.
+network and few steps. Other commands are composed and train nothing. The slow test alone draws pictures, and trains all
+repetitions and steps.
 """
 
 import re
@@ -24,15 +24,17 @@ BLOCK = re.compile(
 )
 TRAINS, SHOWS, DRAWS = ("run", "sweep", "study"), ("table", "status", "export", "clean"), ("report", "plot", "gallery")
 OTHERS = ("pip", "source", "eval", "export", "cd", "mkdocs")  # programs that a page may name beside ours
-TINY = (
+SMALL = (
     (r"\bmodel\.width=\d+(?= model\.depth)", "model.width=2"),
     (r"\bmodel\.width=\d+(?! model\.depth)", "model.width=2 model.depth=10"),
-    (r"\btrain\.steps=\d+", "train.steps=4"),
     (r'"model\.width": \d+', '"model.width": 2'),
+)
+SHORT = (
+    (r"\btrain\.steps=\d+", "train.steps=4"),
     (r'"train\.steps": \d+', '"train.steps": 4'),
     (r"(?m)^  steps: \d+$", "  steps: 4"),
 )
-FEW = (  # repetitions, which the slow test has all of
+FEW = (
     (r"\b(n|seed|subset_seed)=(\d+)(?:,\d+)+", r"\1=\2"),
     (r"range\(3\)", "range(1)"),
 )
@@ -102,7 +104,9 @@ class Played:
 
     def play(self, block: Block) -> None:
         executed = block.run or block.language == "python" or block.file
-        text = replaced(block.text, (TINY if executed else ()) + (() if self.slow else FEW))
+        text = replaced(block.text, SMALL) if executed else block.text
+        if not self.slow:
+            text = replaced(text, SHORT + FEW if executed else FEW)
         if block.file:
             path = self.folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
