@@ -83,7 +83,7 @@ def replaced(text: str, replacements: tuple[tuple[str, str], ...]) -> str:
 def composing(words: list[str]) -> list[str]:
     """A command that checks all words of this one and trains and draws nothing."""
     command, *rest = words
-    if {"--help", "--cfg", "--dry-run"} & set(rest) or command in ("list", "check", *SHOWS):
+    if {"--help", "--cfg", "--dry-run"} & set(rest) or command in ("list", "check", "new", *SHOWS):
         return words
     if command in TRAINS:
         return [*words, "--dry-run"] if command == "sweep" else [*words, "--cfg", "job"]
