@@ -323,13 +323,6 @@ def test_the_notebook_of_the_readme_runs_as_it_stands(tmp_path):
     assert "label-mix" in own_process(of_few_steps(script), cwd=tmp_path)
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_page_runs_as_it_stands(number, tmp_path):
-    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
-    script = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[number]
-    own_process(f"import matplotlib\nmatplotlib.use('Agg')\n{of_few_steps(script)}", cwd=tmp_path)
-
-
 def test_a_folder_called_mixbench_does_not_pass_for_the_package(tmp_path):
     """As beside a fresh clone, whose folder has no __init__.py."""
     (tmp_path / "mixbench/docs").mkdir(parents=True)
