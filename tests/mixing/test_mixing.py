@@ -1,7 +1,6 @@
 """Mixing methods: one table of invariants over all of them, and equality with torchvision, timm and brute force."""
 
 import math
-import textwrap
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -431,21 +430,3 @@ def test_cutout_hole_is_16_of_32_and_clipped():
     assert torch.equal(hole((32, 32), (0, 31)), square((32, 32), 0, 8, 23, 32))
     assert torch.equal(hole((32, 32), (16, 16), length=0.25), square((32, 32), 12, 20, 12, 20))
     assert torch.equal(hole((16, 32), (2, 30)), square((16, 32), 0, 6, 26, 32))  # half of the shorter side
-
-
-def test_the_method_that_readme_adds_works():
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    lines = readme[readme.index("       import torch\n       from mixbench") :].split("\n\n   and its name")[0]
-    names = {}
-    exec(textwrap.dedent(lines), names)
-    assert registry.options_of(names["halves"]).keys() == {"left"}
-    images, targets, partner = torch.rand(4, 3, 6, 8), torch.eye(4), torch.tensor([1, 2, 3, 0])
-    applied = torch.tensor([True, True, False, False])
-    mixed, labels = pair(names["halves"](images, targets, partner=partner, applied=applied))
-    assert torch.equal(mixed[:2], torch.cat([images[..., :4], images[partner][..., 4:]], dim=3)[:2])
-    assert torch.equal(mixed[2:], images[2:])
-    assert torch.equal(labels[2:], targets[2:])
-    assert labels[0].tolist() == [0.5, 0.5, 0, 0]
-    mixed = names["halves"](images, targets, partner=partner, applied=applied, left=0.25)
-    assert torch.equal(mixed.images[..., :2], images[..., :2])
-    assert mixed.own[:2].mean() == 0.25

@@ -309,20 +309,6 @@ def test_signatures_are_real_and_what_is_promised_is_there():
         mb.nothing  # noqa: B018
 
 
-def of_few_steps(script):
-    """The script of a page as it stands, but that its runs take 4 steps."""
-    few = script.replace('"train.steps": 50', '"train.steps": 4')
-    assert few != script or "train.steps" not in script
-    return few
-
-
-def test_the_notebook_of_the_readme_runs_as_it_stands(tmp_path):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## In a notebook")[2].partition("\n## ")[0]
-    script = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
-    assert "label-mix" in own_process(of_few_steps(script), cwd=tmp_path)
-
-
 def test_a_folder_called_mixbench_does_not_pass_for_the_package(tmp_path):
     """As beside a fresh clone, whose folder has no __init__.py."""
     (tmp_path / "mixbench/docs").mkdir(parents=True)

@@ -7,7 +7,7 @@ from mixbench.mixing import Mixed, method
 
 # draws: the random decisions that the function gets. mixbench draws them from the seed and the step, so that a killed
 # run resumes exactly and all methods are compared on the same batches. Draw nothing yourself. The draws are: partner,
-# lam, applied, chosen, centre, place, size, coin, attempts, noise and layer (docs/own-methods.md says what each is).
+# lam, applied, chosen, centre, place, size, coin, attempts, noise and layer (docs/extending.md says what each is).
 @method(draws=("partner", "place"))
 def my_method(images, targets, *, partner, place, height: float = 0.5):
     """Paste a stripe of the partner over each image.
