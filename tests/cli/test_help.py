@@ -97,7 +97,8 @@ def test_help_of_a_choice_that_there_is_not(mixbench):
     assert "did you mean cutmix?" in call.err
 
 
-def test_help_shows_the_keys_of_own_files(mixbench, tmp_path):
+def test_help_shows_the_keys_of_own_files(mixbench, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # no line is wrapped
     assert mixbench("new", "method", "mine").status == 0
     folder = tmp_path / "my_configs/method"
     (folder / "mine.yaml").write_text("# Mine: mine\nfunction: mine.py:mine\n")

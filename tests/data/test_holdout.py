@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import zipfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mixbench.config.validate import SUBSETS
 from mixbench.core.errors import UserError
 from mixbench.data import Dataset, split
 from mixbench.data.holdout import stratified
-from mixbench.runs.store import history
+from mixbench.runs.store import history, reading
 from mixbench.training import metrics
 
 CHECKOUT = Path(__file__).parents[2]
@@ -288,13 +289,16 @@ def test_histories_of_both_names_are_read_together(tmp_path):
 
 
 def test_the_histories_of_all_stored_runs_are_read():
-    folders = sorted(path.parent for path in (CHECKOUT / "results").glob("*/runs/*/history.csv"))
-    assert folders
-    rows, problems = history.read(folders)
+    archives = sorted((CHECKOUT / "results/published").glob("*/runs.zip"))
+    places = [place for archive in archives for place in reading.attach(archive).places()]
+    assert places
+    rows, problems = history.read(places)
     assert problems == []
-    assert rows["run"].nunique() == len(folders)
-    for i in range(0, len(folders), 40):
-        alone = pd.read_csv(folders[i] / "history.csv").rename(columns=lambda key: key.replace("test_", "eval_"))
+    assert rows["run"].nunique() == len(places)
+    for i in range(0, len(places), 40):
+        with zipfile.ZipFile(places[i].archive.path) as opened:
+            (name,) = [name for name in opened.namelist() if name.endswith(f"{places[i].name}/history.csv")]
+            alone = pd.read_csv(opened.open(name)).rename(columns=lambda key: key.replace("test_", "eval_"))
         assert rows[rows["run"] == i]["eval_loss"].tolist() == alone["eval_loss"].tolist()
 
 

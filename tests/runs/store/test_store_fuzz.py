@@ -306,6 +306,8 @@ import matplotlib
 from mixbench.analysis import plot, table
 from mixbench.runs.store import cleanup
 from mixbench.cli.main import main
+from mixbench.config import method_aliases
+method_aliases.aliases()  # what it imports may be unreadable to nobody
 if os.getuid() == 0:
     os.setgid(65534), os.setuid(65534)
 if not os.access(matplotlib.matplotlib_fname(), os.R_OK):
