@@ -1,4 +1,4 @@
-"""Repeat the campaigns of hostile use: python benchmarks/hostile.py [CAMPAIGN …] (docs/reliability.md)."""
+"""Runs campaigns of hostile use: python benchmarks/hostile.py [CAMPAIGN …] (see docs/reliability.md)."""
 
 import os
 import sys

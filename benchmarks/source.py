@@ -1,4 +1,4 @@
-"""Which source a measurement is of. A change anywhere in the package may change its speed."""
+"""The checksum of the source code that was measured. Any change in the package can change its speed."""
 
 import hashlib
 from functools import cache
@@ -9,7 +9,7 @@ import mixbench
 
 @cache
 def code_sha256() -> str:
-    """Twelve hexadecimal digits of the SHA-256 of the package's Python files."""
+    """Return the first twelve hexadecimal digits of the SHA-256 of the package's Python files."""
     package = Path(mixbench.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(package.rglob("*.py")):

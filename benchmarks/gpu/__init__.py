@@ -1,1 +1,1 @@
-"""Mixbench on a borrowed GPU: packing, running in short commands, and bringing the results back. See docs/gpu.md."""
+"""mixbench on a borrowed GPU: pack, run in short commands, and bring the results back. See docs/gpu.md."""

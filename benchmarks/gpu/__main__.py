@@ -1,4 +1,4 @@
-"""python -m benchmarks.gpu: what scripts/gpu calls."""
+"""The entry point python -m benchmarks.gpu, which scripts/gpu calls."""
 
 import sys
 

@@ -1,7 +1,8 @@
-"""A folder from which Python imports all that a bare machine lacks: mixbench as its wheel has it, and packed wheels.
+"""Makes a folder from which Python imports mixbench, and packages that the machine does not have.
 
-The checkout alone will not do there: mixbench.configs lies in configs/, which only an installation puts in its place.
-A copy also keeps a long study on the code that it began with. Standard library alone: this runs before anything else.
+The checkout alone is not enough: mixbench.configs is in configs/, and only an installation moves it to its place. The
+copy also ensures that a long study continues with the code that it began with. This module uses only the standard
+library, because it runs before everything else.
 """
 
 import os
@@ -22,6 +23,7 @@ SKIPPED = shutil.ignore_patterns("__pycache__")
 
 
 def installed(distribution: str) -> bool:
+    """Whether a distribution is installed."""
     try:
         version(distribution)
     except PackageNotFoundError:
@@ -29,10 +31,14 @@ def installed(distribution: str) -> bool:
     return True
 
 
-def prepare(site: Path, checkout: Path, wheels: Path, there: Callable[[str], bool] = installed) -> list[str]:
-    """Make the folder anew; returns the packed distributions that went in, those that the machine lacks.
+def prepare(site: Path, checkout: Path, wheels: Path, has: Callable[[str], bool] = installed) -> list[str]:
+    """Make the folder again.
 
-    there: whether a distribution is installed.
+    site: path of the folder.
+    checkout: the checkout of mixbench.
+    wheels: folder of packed wheels.
+    has: name of a distribution -> whether it is installed.
+    Returns the names of the packed distributions that were added, because they are not installed.
     """
     shutil.rmtree(site, ignore_errors=True)
     for source, place in SOURCES.items():
@@ -40,7 +46,7 @@ def prepare(site: Path, checkout: Path, wheels: Path, there: Callable[[str], boo
     added = []
     for wheel in sorted(wheels.glob("*.whl")):
         name = distribution(wheel)
-        if not there(name):
+        if not has(name):
             with zipfile.ZipFile(wheel) as opened:
                 opened.extractall(site)
             added.append(name)
@@ -48,15 +54,19 @@ def prepare(site: Path, checkout: Path, wheels: Path, there: Callable[[str], boo
 
 
 def distribution(wheel: Path) -> str:
-    """The name of what a wheel installs, such as `hydra-core`."""
+    """Return the name of a wheel's distribution, such as `hydra-core`."""
     return re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
 
 
 def environment(site: Path, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Environment variables under which Python imports from the folder first, and nothing from where it runs."""
+    """Return environment variables with which Python imports from the folder first, and not from the current folder.
+
+    site: path of the folder.
+    base: environment variables to extend.
+    """
     others = [path for path in base.get("PYTHONPATH", "").split(os.pathsep) if path]
     here = Path(__file__).resolve().parents[2]
-    kept = [path for path in others if Path(path).resolve() != here]  # the checkout: scripts/gpu put it there
+    kept = [path for path in others if Path(path).resolve() != here]  # scripts/gpu adds the checkout, which is not used
     return {
         **base,
         "PYTHONPATH": os.pathsep.join([str(site), *kept]),

@@ -1,10 +1,10 @@
-"""Packing here, running on a machine with a GPU in short commands, and bringing the results back.
+"""Packs files here, runs on a machine with a GPU in short commands, and unpacks the results here.
 
-scripts/gpu pack --tiles FOLDER     what travels beside the checkout, into gpu/pack (at most 64 MB together)
-scripts/gpu [--minutes 8.5]         there: what is next, until the minutes are over; call it again for the rest
-scripts/gpu smoke | bench | study   there: these steps alone
-scripts/gpu unpack FILE...          here: the returned archive of runs and steps.json, for the next pack
-scripts/gpu --device cpu --quick    a rehearsal in minutes, on this machine and stand-in images
+scripts/gpu pack --tiles FOLDER     here: pack what the machine needs into gpu/pack (at most 64 MB with the checkout)
+scripts/gpu [--minutes 8.5]         there: run the next steps until the time is over; call it again for the rest
+scripts/gpu smoke | bench | study   there: run only these steps
+scripts/gpu unpack FILE...          here: keep the returned archive of runs and steps.json for the next pack
+scripts/gpu --device cpu --quick    a rehearsal in minutes on this machine, with synthetic images
 """
 
 import argparse
@@ -21,37 +21,35 @@ from benchmarks.gpu import bare, page, plan
 from benchmarks.gpu.steps import FAILED, Deadline, Launcher, Records, run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-RESERVE = 40  # seconds at the end of a call for the archive and the page
+RESERVE = 40  # seconds at the end of a call, for the archive and the page
 RUNS, STEPS, PAGE = "runs.mixbench.zip", "steps.json", "page.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, 1 where something failed, 2 for a mistake in what was asked."""
+    """Run the command and return its exit status: 0, 1 if something failed, 2 for a mistake in the command."""
     parser = argparse.ArgumentParser(
         prog="scripts/gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "what", nargs="?", choices=("next", "smoke", "bench", "study", "pack", "unpack"), default="next"
     )
-    parser.add_argument("files", nargs="*", type=Path, help="of unpack: what came back")
+    parser.add_argument("files", nargs="*", type=Path, help="the returned files, for unpack")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1 or cpu")
-    parser.add_argument("--minutes", type=float, default=8.5, help="that this call may take")
-    parser.add_argument("--quick", action="store_true", help="a rehearsal: few steps, small networks, stand-in images")
-    parser.add_argument("--again", action="store_true", help="do the steps again that are done")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings of the study at the same time")
-    parser.add_argument("--tiles", type=Path, default=_folder("MIXBENCH_TILES"), help="a folder of CIFAR-10 as tiles")
+    parser.add_argument("--minutes", type=float, default=8.5, help="most minutes of this call")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal: few steps, small networks, synthetic images")
+    parser.add_argument("--again", action="store_true", help="run finished steps again")
+    parser.add_argument("--jobs", type=int, default=1, help="number of runs of the study at the same time")
+    parser.add_argument("--tiles", type=Path, default=_folder("MIXBENCH_TILES"), help="folder with CIFAR-10 as tiles")
     parser.add_argument(
-        "--npz", type=Path, help="or an archive of training images 0-19,999 and, as test, 40,000-49,999"
+        "--npz", type=Path, help="or an archive with training images 0-19,999 and test images 40,000-49,999"
     )
-    parser.add_argument(
-        "--cifar10", type=Path, help="or the folder of torchvision's CIFAR-10: the test images are used"
-    )
-    parser.add_argument("--folder", type=Path, default=CHECKOUT / "gpu", help="where all this is kept; gpu/ is ignored")
+    parser.add_argument("--cifar10", type=Path, help="or the folder of torchvision's CIFAR-10, with its test images")
+    parser.add_argument("--folder", type=Path, default=CHECKOUT / "gpu", help="folder of all files; git ignores gpu/")
     options = parser.parse_args(argv)
     if options.files and options.what != "unpack":
         parser.error(f"{options.what} takes no files")
     if not 0 < options.minutes < 60 or options.jobs < 1:
-        parser.error("--minutes is above 0 and below 60, --jobs at least 1")
+        parser.error("--minutes must be above 0 and below 60, --jobs at least 1")
     options.folder = options.folder.resolve()
     try:
         if options.what == "pack":
@@ -65,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class Mistake(Exception):
-    """What was asked for cannot be done."""
+    """A mistake in the command."""
 
 
 def _folder(variable: str) -> Path | None:
@@ -80,7 +78,7 @@ def _say(text: str) -> None:
 
 
 class Call:
-    """One call there: the steps until the deadline, then the archive and the page."""
+    """One call on the machine with the GPU: the steps until the deadline, then the archive and the page."""
 
     def __init__(self, options: argparse.Namespace):
         self.options = options
@@ -96,11 +94,11 @@ class Call:
         deadline = Deadline(60 * options.minutes - RESERVE)
         added = bare.prepare(self.site, CHECKOUT, self.pack / "wheels")
         self.environment = bare.environment(self.site)
-        _say(f"packed wheels in use: {', '.join(added) or 'none, this machine has all of them'}")
+        _say(f"packed wheels in use: {', '.join(added) or 'none, because all packages are installed'}")
         machine = self._machine()
         records = Records(self.work / "steps", machine)
         _say(f"{machine['device']}, torch {machine['torch']}, Python {machine['python']}, {machine['cores']} cores")
-        self._take_over()
+        self._restore()
         study = self._study()
         steps = plan.steps(options.device, options.quick, study)
         chosen = [step for step in steps if options.what in ("next", step.name.partition("-")[0])]
@@ -109,7 +107,7 @@ class Call:
                 (records.folder / f"{step.name}.json").unlink(missing_ok=True)
         before = len(page.runs_of(self.results))
         if before or any(records.read(step.name) for step in steps):
-            _say(f"resuming: {before} runs of the study are finished, and what is done is not repeated")
+            _say(f"resuming: {before} runs of the study are finished; finished steps are not repeated")
         launcher = Launcher(self.work / "logs", self.environment)
         run(chosen, records, deadline, launcher, _say)
         for step in chosen:
@@ -117,13 +115,13 @@ class Call:
             if record is not None and figures is not None:
                 records.write(step.name, record | {"figures": figures})
         now = len(page.runs_of(self.results))
-        _say(f"{now - before} runs trained in this call, {now} finished altogether")
+        _say(f"{now - before} runs were trained in this call; {now} are finished in all")
         todo = [step.name for step in steps if not records.ended(step.name)]
         self._write(machine, [found for step in steps if (found := records.read(step.name))], study, todo)
-        _say(f"left: {', '.join(todo)}; the same command goes on" if todo else "left: nothing")
+        _say(f"steps left: {', '.join(todo)}; the same command continues" if todo else "all steps are done")
         failed = [step.name for step in chosen if (records.read(step.name) or {}).get("status") == FAILED]
         if failed:
-            _say(f"failed: {', '.join(failed)} (--again repeats them)")
+            _say(f"failed: {', '.join(failed)}; --again repeats them")
         return 1 if failed else 0
 
     def _python(self, *words: str | Path, quiet: bool = True) -> subprocess.CompletedProcess:
@@ -144,8 +142,8 @@ class Call:
             raise Mistake(f"{asked.stderr.strip().splitlines()[-1]} (a rehearsal: --device cpu --quick)")
         return json.loads(asked.stdout)
 
-    def _take_over(self) -> None:
-        """The runs and steps that travelled with the pack, once."""
+    def _restore(self) -> None:
+        """Copy the packed runs and steps of earlier calls, if that was not done yet."""
         if self.options.quick:
             return
         for source in sorted((self.pack / "steps").glob("*.json")):
@@ -159,23 +157,23 @@ class Call:
                 if self._python(
                     "-m", "mixbench", "import", archive, f"results_dir={self.results}", quiet=False
                 ).returncode:
-                    raise Mistake(f"{archive}: was not imported whole")
+                    raise Mistake(f"{archive}: was not imported completely")
                 taken.touch()
 
     def _study(self) -> plan.Study:
-        """The study on the images that there are: given ones, else packed tiles, else with --quick a stand-in."""
+        """Return the study with its images: those given, otherwise packed tiles, with --quick synthetic ones."""
         options = self.options
         if options.cifar10:
             name, data = "small-data", (f"dataset.root={_there(options.cifar10)}",)
         elif options.npz:
             name, data = "small-data-tiles", (f"dataset.path={_there(options.npz)}",)
         else:
-            told, archive = self._decoded()
-            name, data = "small-data-tiles", (f"dataset.path={archive}", f"dataset.name={told['name']}")
+            manifest, archive = self._decoded()
+            name, data = "small-data-tiles", (f"dataset.path={archive}", f"dataset.name={manifest['name']}")
         return plan.study(data, name, self.results, options.device, options.quick, options.jobs)
 
     def _decoded(self) -> tuple[dict[str, Any], Path]:
-        """What tiles.json says, and the archive made of the tiles."""
+        """Return the content of tiles.json, and the archive made from the tiles."""
         tiles = self.work / "tiles" if self.options.quick else self.pack / "tiles"
         if self.options.quick and not (tiles / "tiles.json").exists():
             made = self._python(
@@ -188,20 +186,20 @@ class Call:
                 raise Mistake(made.stderr.strip().splitlines()[-1])
         if not (tiles / "tiles.json").exists():
             raise Mistake(
-                f"no images: {tiles} has none (scripts/gpu pack --tiles FOLDER), and neither --npz FILE nor "
-                "--cifar10 FOLDER was given"
+                f"{tiles}: has no images; pack them with scripts/gpu pack --tiles FOLDER, or give --npz FILE or "
+                "--cifar10 FOLDER"
             )
-        told = json.loads((tiles / "tiles.json").read_text())
-        archive = self.work / "data" / f"{told['name']}.npz"
+        manifest = json.loads((tiles / "tiles.json").read_text())
+        archive = self.work / "data" / f"{manifest['name']}.npz"
         if not archive.exists():
             made = self._python("-m", "benchmarks.gpu.tiles", tiles, archive)
             if made.returncode:
                 raise Mistake(made.stderr.strip().splitlines()[-1])
             _say(made.stdout.strip())
-        return told, archive
+        return manifest, archive
 
     def _write(self, machine: dict, records: Sequence[dict], study: plan.Study, todo: Sequence[str]) -> None:
-        """The archive of runs, the records, the page and its pictures, into the output folder."""
+        """Write the archive of runs, the records, the page and its pictures into the output folder."""
         from benchmarks.gpu.pack import RETURN_LIMIT
 
         self.out.mkdir(parents=True, exist_ok=True)
@@ -241,7 +239,7 @@ def _there(path: Path) -> Path:
 
 
 def pack(options: argparse.Namespace) -> int:
-    """Fill gpu/pack anew: tiles, wheels, and what came back earlier."""
+    """Fill gpu/pack again: tiles, wheels, and results that were returned earlier. Returns the exit status."""
     from benchmarks.gpu import pack
 
     folder, kept = options.folder / "pack", options.folder / "wheels"
@@ -256,21 +254,22 @@ def pack(options: argparse.Namespace) -> int:
                 shutil.copyfile(wheel, folder / "wheels" / wheel.name)
         _say(f"wheels: {', '.join(sorted(path.name for path in (folder / 'wheels').iterdir()))}")
         if options.tiles:
-            told = pack.copy_tiles(options.tiles, folder / "tiles")
-            _say(f"tiles: {told['name']}, SHA-256 of the pixels as expected")
+            manifest = pack.copy_tiles(options.tiles, folder / "tiles")
+            _say(f"tiles: {manifest['name']}; the SHA-256 of the pixels is correct")
         else:
-            _say("tiles: none (--tiles FOLDER, or MIXBENCH_TILES); there it takes --npz FILE or --cifar10 FOLDER")
+            _say("tiles: none; give --tiles FOLDER, or later, on the other machine, --npz FILE or --cifar10 FOLDER")
         _pack_results(options.folder / "results", folder)
         parts = {"checkout": pack.travelling(CHECKOUT), **pack.sizes(folder)}
         _say(pack.check_size(parts))
-        _say(f"carry {folder.relative_to(CHECKOUT) if folder.is_relative_to(CHECKOUT) else folder} beside the checkout")
+        shown = folder.relative_to(CHECKOUT) if folder.is_relative_to(CHECKOUT) else folder
+        _say(f"copy {shown} to the other machine with the checkout")
     except pack.PackError as error:
         raise Mistake(str(error)) from error
     return 0
 
 
 def _pack_results(results: Path, folder: Path) -> None:
-    """The runs that came back, without their logits, and the steps that were done."""
+    """Pack the returned runs, without their logits, and the records of the steps."""
     if (results / "runs").is_dir():
         (folder / "runs").mkdir()
         words = ["export", f"results_dir={results}", f"out={folder / 'runs' / RUNS}", "predictions=false"]
@@ -280,10 +279,10 @@ def _pack_results(results: Path, folder: Path) -> None:
 
 
 def unpack(options: argparse.Namespace) -> int:
-    """Merge what came back into gpu/results, from where the next pack takes it."""
+    """Copy returned files into gpu/results, from which the next pack takes them. Returns the exit status."""
     results = options.folder / "results"
     if not options.files:
-        raise Mistake(f"unpack takes the files that came back, such as {RUNS} and {STEPS}")
+        raise Mistake(f"unpack needs the returned files, such as {RUNS} and {STEPS}")
     status = 0
     for file in map(_there, options.files):
         if file.suffix == ".zip":
@@ -292,9 +291,9 @@ def unpack(options: argparse.Namespace) -> int:
             for record in json.loads(file.read_text()):
                 records = Records(results / "steps", record["machine"])
                 records.write(record["step"], {k: v for k, v in record.items() if k not in ("step", "machine")})
-            _say(f"{file}: kept in {results / 'steps'}")
+            _say(f"{file}: stored in {results / 'steps'}")
         else:
-            _say(f"{file}: to be read, not merged")
+            _say(f"{file}: not imported; it is for reading")
     return status
 
 

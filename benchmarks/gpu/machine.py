@@ -1,4 +1,4 @@
-"""python -m benchmarks.gpu.machine DEVICE: what this machine is, as JSON; exit status 2 where it has no such device."""
+"""python -m benchmarks.gpu.machine DEVICE prints this machine as JSON; exit status 2 if there is no such device."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from mixbench.training.device import choose_device, choose_precision, device_nam
 
 
 def machine(requested: str) -> dict:
+    """Return device, cores, versions and checksum of the code. requested: auto, cpu, cuda or cuda:NUMBER."""
     device = choose_device(requested)
     return {
         "device": device_name(device),

@@ -1,4 +1,4 @@
-"""What each method and augmentation adds to a step, by mixbench.bench, with as many rounds as fit one command."""
+"""Measures how long each method and augmentation takes per step, with as many rounds as fit into one command."""
 
 import argparse
 import json
@@ -14,11 +14,12 @@ from mixbench.training.device import choose_device
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print the table. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.methods", description=__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--effort", type=int, nargs=3, default=(4, 10, 50), metavar=("ROUNDS", "WARM", "STEPS"))
-    parser.add_argument("--out", type=Path, help="a file for the figures, as JSON")
+    parser.add_argument("--out", type=Path, help="file for the figures as JSON")
     options = parser.parse_args(argv)
     device, started = choose_device(options.device), time.perf_counter()
     measured = {"machine": bench.machine(device)}

@@ -1,4 +1,4 @@
-"""What travels beside the checkout: data tiles, the wheels that the machine lacks, the runs so far; and its size."""
+"""Packs what the other machine needs besides the checkout: data tiles, missing wheels and the runs so far."""
 
 import json
 import re
@@ -12,20 +12,24 @@ from pathlib import Path
 
 from benchmarks.gpu.bare import distribution
 
-LIMIT = 64_000_000  # bytes, of the checkout and what is packed together; results return in files of RETURN_LIMIT
-RETURN_LIMIT, RETURN_FILES = 16_000_000, 8
-# What the machine has, with all that these need.
+LIMIT = 64_000_000  # most bytes of the checkout and the packed files together
+RETURN_LIMIT, RETURN_FILES = 16_000_000, 8  # most bytes of a returned file, and most returned files
+# Packages that the machine has, together with their requirements.
 BASE = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "scikit-learn", "tqdm", "pip", "setuptools")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 PYTHON = "3.12"
 
 
 class PackError(Exception):
-    """What is to travel is not there, or is too much."""
+    """A file to pack is missing or too large."""
 
 
 def lacking(checkout: Path, needs: Callable[[str], Iterable[str]] | None = None) -> list[str]:
-    """The distributions that mixbench needs and the machine lacks, by the metadata of what is installed here."""
+    """Return the distributions that mixbench needs but the machine does not have.
+
+    checkout: the checkout of mixbench.
+    needs: name of a distribution -> names of its requirements; None: from the packages installed here.
+    """
     needs = needs or _needs
     declared = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["dependencies"]
     return sorted(_closure(map(_name, declared), needs) - _closure(BASE, needs))
@@ -36,7 +40,7 @@ def _name(requirement: str) -> str:
 
 
 def _needs(name: str) -> list[str]:
-    """What a distribution requires here; without what only an extra or another platform asks for."""
+    """Return the requirements of a distribution, without those of extras and other platforms."""
     from packaging.requirements import Requirement
 
     found = [Requirement(text) for text in requires(name) or ()]
@@ -55,7 +59,13 @@ def _closure(names: Iterable[str], needs: Callable[[str], Iterable[str]]) -> set
 
 
 def fetch(names: Sequence[str], folder: Path, pip: Sequence[str]) -> None:
-    """Put a wheel of each into the folder, of the version installed here; what has none for that platform is built."""
+    """Put a wheel of each distribution into a folder, in the version installed here.
+
+    names: names of the distributions.
+    folder: folder of the wheels.
+    pip: command of pip.
+    Raises PackError if there is no suitable wheel and none can be built.
+    """
     for name in names:
         if any(distribution(wheel) == name for wheel in folder.glob("*.whl")):
             continue
@@ -69,14 +79,19 @@ def fetch(names: Sequence[str], folder: Path, pip: Sequence[str]) -> None:
                 [*pip, "wheel", *common, "--wheel-dir", folder, wanted], capture_output=True, text=True
             )
         if got.returncode:
-            raise PackError(f"{wanted}: no wheel to be had ({got.stderr.strip().splitlines()[-1:]})")
+            raise PackError(f"{wanted}: no wheel can be downloaded or built ({got.stderr.strip().splitlines()[-1:]})")
         (made,) = [wheel for wheel in folder.glob("*.whl") if distribution(wheel) == name]
         if not re.search(r"-(py3-none-any|(cp312|abi3)-.*x86_64)\.whl$|-cp312-abi3-", made.name):
-            raise PackError(f"{made.name}: does not fit Python {PYTHON} on x86-64")
+            raise PackError(f"{made.name}: is not for Python {PYTHON} on x86-64")
 
 
 def copy_tiles(source: Path, folder: Path) -> dict:
-    """Copy the sheets of tiles.CIFAR10 with their labels, checked to be CIFAR-10's pixels; returns tiles.json."""
+    """Copy the sheets of tiles.CIFAR10 with their labels, after checking the pixels.
+
+    source: folder of all sheets.
+    folder: folder to copy to.
+    Returns the content of tiles.json. Raises PackError if a file is missing or the pixels are not those of CIFAR-10.
+    """
     from benchmarks.gpu import tiles
 
     names = [tiles.sheet_name(k) for part in ("train", "test") for k in tiles.CIFAR10[part]]
@@ -84,18 +99,18 @@ def copy_tiles(source: Path, folder: Path) -> dict:
     if missing:
         raise PackError(f"{source}: no {missing[0]}" + f" and {len(missing) - 1} more" * (len(missing) > 1))
     try:
-        told = tiles.describe(source, tiles.CIFAR10)
+        manifest = tiles.describe(source, tiles.CIFAR10)
     except tiles.Damaged as error:
         raise PackError(str(error)) from error
     folder.mkdir(parents=True)
     for name in (*names, tiles.LABELS):
         shutil.copyfile(source / name, folder / name)
-    (folder / tiles.MANIFEST).write_text(json.dumps(told, indent=1) + "\n")
-    return told
+    (folder / tiles.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
 
 
 def travelling(checkout: Path) -> int:
-    """Bytes of the files that git tracks or does not ignore: the working tree that travels."""
+    """Return the size of the working tree in bytes: files that git tracks or does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=checkout,
@@ -107,7 +122,7 @@ def travelling(checkout: Path) -> int:
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """Bytes of what is in the folder, by the first part of the path."""
+    """Return the size of each file and subfolder of a folder in bytes."""
     found: dict[str, int] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -117,15 +132,19 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def check_size(parts: dict[str, int], limit: int = LIMIT) -> str:
-    """A line that says what travels. Raises PackError where it is more than the limit."""
+    """Return a line with the sizes. Raises PackError if they exceed the limit.
+
+    parts: name -> size in bytes.
+    limit: most bytes together.
+    """
     total = sum(parts.values())
-    told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in parts.items())
-    line = f"{total / 1e6:.1f} MB of at most {limit / 1e6:.0f} MB travel: {told}"
+    each = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in parts.items())
+    line = f"{total / 1e6:.1f} MB of at most {limit / 1e6:.0f} MB: {each}"
     if total > limit:
         raise PackError(f"too large: {line}")
     return line
 
 
 def pip() -> list[str]:
-    """A pip that belongs to this Python."""
+    """Return the command of this Python's pip."""
     return [sys.executable, "-m", "pip"]

@@ -1,4 +1,4 @@
-"""One page of what was measured: correctness, the benchmark's figures, the study beside the published numbers."""
+"""One page with all results: correctness, the benchmark, and the study beside the published numbers."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,11 @@ COLUMNS = (
 
 
 def runs_of(results: Path, order: Sequence[int] = ()) -> list[dict[str, Any]]:
-    """The metrics of the finished runs of a store, in the order of n that is given."""
+    """Return the metrics of the finished runs in a store.
+
+    results: folder of the results.
+    order: values of n in the wanted order.
+    """
     found = []
     for path in sorted((results / "runs").glob("[!.]*/metrics.json")):
         try:
@@ -29,7 +33,7 @@ def runs_of(results: Path, order: Sequence[int] = ()) -> list[dict[str, Any]]:
 
 
 def row(run: Mapping[str, Any]) -> list[str]:
-    """A run's cells: COLUMNS, milliseconds a step, precision and device."""
+    """Return the cells of a run: COLUMNS, milliseconds per step, precision and device."""
     flat = {**run["identity"], **run}
     cells = []
     for _, key in COLUMNS:
@@ -41,6 +45,7 @@ def row(run: Mapping[str, Any]) -> list[str]:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -54,13 +59,19 @@ def markdown(
     pictures: Sequence[str],
     at_once: int,
 ) -> str:
-    """records: of the steps, in order. study_table: as `mixbench table` prints it. left: what is still to do.
+    """Return the page as Markdown.
 
-    at_once: trainings that shared the device, which decides what their seconds mean.
+    machine: from benchmarks.gpu.machine.
+    records: records of the steps, in order.
+    runs: metrics of the study's finished runs.
+    study_table: the table from `mixbench table`.
+    left: names of the steps that are not done yet.
+    pictures: names of the picture files.
+    at_once: number of runs that shared the device.
     """
-    told = "; ".join(f"{key} {value}" for key, value in machine.items() if value is not None)
-    state = "All steps are done." if not left else f"Still to do: {', '.join(left)}."
-    parts = [f"# mixbench on {machine.get('device', 'an unknown device')}", told, state]
+    about = "; ".join(f"{key} {value}" for key, value in machine.items() if value is not None)
+    state = "All steps are done." if not left else f"Steps that are not done yet: {', '.join(left)}."
+    parts = [f"# mixbench on {machine.get('device', 'an unknown device')}", about, state]
     steps = [[one["step"], one["status"], f"{one['seconds']:.0f}", f"{one['attempts']}"] for one in records]
     if steps:
         parts += ["## Steps", table(["step", "status", "seconds", "calls"], steps)]
@@ -68,21 +79,21 @@ def markdown(
         if one["step"] == "study":
             continue
         text = one["text"].strip() if one["status"] == "finished" or one["step"] == "smoke" else ""
-        parts += [f"## {one['step']}", _deeper(text) or f"It {one['status']}; exit status {one['code']}."]
+        parts += [f"## {one['step']}", _deeper(text) or f"This step {one['status']} with exit status {one['code']}."]
     parts.append("## Study")
     parts.append(_deeper(study_table.strip()) or "No run is finished yet.")
     if runs:
         shared = (
-            f"Seconds include evaluations; {at_once} trainings shared the device."
+            f"Seconds include evaluations; {at_once} runs shared the device."
             if at_once > 1
-            else ("Seconds include evaluations; one training at a time.")
+            else "Seconds include evaluations; one run at a time used the device."
         )
         headers = [name for name, _ in COLUMNS]
-        parts += [shared, table([*headers, "ms a step", "precision", "device"], map(row, runs))]
+        parts += [shared, table([*headers, "ms per step", "precision", "device"], map(row, runs))]
     parts += [f"![{name}]({name})" for name in pictures]
     return "\n\n".join(parts) + "\n"
 
 
 def _deeper(text: str) -> str:
-    """Headings two levels down, below those of the page."""
+    """Return the text with its headings two levels lower."""
     return "\n".join(f"##{line}" if line.startswith("#") else line for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""What there is to do on the machine, in order, and with which words."""
+"""The steps on the machine with the GPU, in order, with their commands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.gpu.steps import Step
 
 CONFIGS = Path(__file__).parent / "configs"  # --config-dir of study=small-data-tiles
-# The cells that few steps fill first; the long ones, 40,000 and 117,000 steps a run, last.
+# Cells with few steps come first; those with 40,000 and 117,000 steps per run come last.
 ORDER = (1_000, 5_000, 10_000, 20_000, 100, 250, 500)
 METHODS = ("none", "data-mix", "label-mix")
 QUICK_ORDER, QUICK_METHODS = (100, 200, 50), ("none", "label-mix")
@@ -16,7 +16,14 @@ QUICK_NETWORK = ("model.depth=10", "model.width=4", "train.batch_size=16", "trai
 
 @dataclass(frozen=True)
 class Study:
-    """The study's runs: `name` in mixbench, `words` that choose data and cells, and those that say where and how."""
+    """The runs of the study.
+
+    name: name of the study in mixbench.
+    words: KEY=VALUE texts that select data and cells.
+    results: folder of the results.
+    device: device of the runs.
+    copies: number of processes that train at the same time.
+    """
 
     name: str
     words: tuple[str, ...]
@@ -26,28 +33,42 @@ class Study:
 
     @property
     def config_dir(self) -> tuple[str, ...]:
+        """The flag --config-dir and its folder."""
         return ("--config-dir", str(CONFIGS))
 
     def train(self) -> list[str]:
-        """The words of Python that train what is missing; n first, so that its order is the order of the runs."""
+        """Return Python's arguments that train the missing runs. n comes first, so that it decides their order."""
         how = (f"device={self.device}", "progress=off", f"results_dir={self.results}")
         return ["-m", "mixbench", "sweep", f"study={self.name}", *self.words, *how, *self.config_dir]
 
     def show(self, command: str, out: Path) -> list[str]:
-        """The words that write its table, or its plots."""
+        """Return Python's arguments that write tables or plots. command: table or plot; out: folder to write to."""
         paths = (f"results_dir={self.results}", f"out={out}")
         return ["-m", "mixbench", command, self.name, *self.words, *paths, *self.config_dir]
 
 
 def study(data: Sequence[str], name: str, results: Path, device: str, quick: bool, copies: int = 1) -> Study:
-    """data: words that say where the images are. quick: a few small runs that take seconds."""
+    """Return the study.
+
+    data: KEY=VALUE texts that select the images.
+    name: name of the study in mixbench.
+    results: folder of the results.
+    device: device of the runs.
+    quick: whether to train only a few small runs, which take seconds.
+    copies: number of processes that train at the same time.
+    """
     order, methods = (QUICK_ORDER, QUICK_METHODS) if quick else (ORDER, METHODS)
     cells = (f"n={','.join(map(str, order))}", f"method={','.join(methods)}")
     return Study(name, (*cells, *data, *(QUICK_NETWORK if quick else ())), results, device, copies)
 
 
 def steps(device: str, quick: bool, runs: Study) -> list[Step]:
-    """Correctness, the benchmark in parts that each fit one command, and the study."""
+    """Return the steps: correctness, the benchmark in parts that each fit into one command, and the study.
+
+    device: device to use.
+    quick: whether to make a rehearsal.
+    runs: the study.
+    """
     smoke = ["-m", "benchmarks.gpu.smoke", "--device", device, "--out", "figures.json"]
     methods = ["-m", "benchmarks.gpu.methods", "--device", device, "--out", "figures.json"]
     bench = ["-m", "benchmarks.speed", "--device", device]

@@ -1,11 +1,12 @@
-"""Correctness on this machine in a minute: two executions of the same training, side by side in float64.
+"""Tests correctness on this machine in a minute: it compares two executions of the same training in float64.
 
-With CUDA the first is the CPU's and the second the GPU's. With --device cpu they are two different executions on the
-CPU, so that they do not agree trivially: tensors in channels_last, and contiguous ones, whose sums have another order.
+With CUDA, the first execution is on the CPU and the second on the GPU. With --device cpu both are on the CPU but
+differ, so that they do not agree trivially: one uses channels_last, the other contiguous tensors, which are summed in
+another order.
 
-Every method and every augmentation trains for 50 steps from the same weights under the same plan. Three things are
-compared: the pixels that an augmentation makes, the loss of every step, and the logits after the last step. Both sides
-train on the pixels of the first, so that a loss differs by what comes after them alone.
+Every method and every augmentation trains for 50 steps from the same weights with the same plan. Three things are
+compared: the pixels after augmentation, the loss of every step, and the logits after the last step. Both executions
+train on the pixels of the first, so that differences in augmentation do not change the losses.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may sum in another order each time
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS can sum in another order each time
 
 import numpy as np
 import torch
@@ -36,15 +37,16 @@ from mixbench.training.engine import Engine
 from mixbench.training.schedule import learning_rate
 
 STEPS = 50
-BOUND = 1e-6  # of |a - b| / max(1, |a|), for every loss and every logit
-# At this rate 50 steps enlarge rounding 1e4 to 1e6 times: float64's stays far below the bound, and float32's, a wrong
-# decision or another weight far above it. At 0.1 they would enlarge it another 1,000 times (docs/gpu.md).
+BOUND = 1e-6  # largest |a - b| / max(1, |a|) for every loss and logit
+# At this learning rate, 50 steps amplify rounding errors by 1e4 to 1e6. Those of float64 stay far below the bound.
+# Those of float32, a wrong decision or another weight exceed it by far. At 0.1 the factor is 1,000 times as large (see
+# docs/gpu.md).
 LR = 0.02
-# These only move pixels, so none may differ. The other augmentations compute in float32 and cut fractions off: where a
-# value is a whole number but for its last bit, two devices may cut it to neighbouring numbers.
+# These only move pixels, so no pixel may differ. The others compute in float32 and truncate: if a value is almost a
+# whole number, two devices can get neighbouring numbers.
 MOVING = ("none", "flip", "vertical-flip", "standard")
-PIXELS = 1e-3  # the share of pixel values that may differ with these others
-TOGETHER = 0.1  # nats that losses of fp32 and bf16 may be apart from float64's, on average over the steps
+PIXELS = 1e-3  # largest share of pixel values that may differ with the other augmentations
+TOGETHER = 0.1  # largest mean difference between losses in fp32 or bf16 and in float64, in nats
 SIDE, CLASSES, N, HELD_OUT = 32, 10, 64, 34  # of the photographs' 98 crops
 SMALL = (
     f"n={N}",
@@ -59,7 +61,7 @@ SMALL = (
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two executions."""
+    """One of the two executions: its name, device and memory format."""
 
     name: str
     device: torch.device
@@ -67,7 +69,7 @@ class Side:
 
 
 def sides(device: torch.device) -> tuple[Side, Side]:
-    """The reference, and the execution that is compared with it."""
+    """Return the reference and the execution that is compared with it."""
     cpu = torch.device("cpu")
     if device.type == "cuda":
         return Side("CPU", cpu), Side("CUDA", device)
@@ -75,7 +77,7 @@ def sides(device: torch.device) -> tuple[Side, Side]:
 
 
 def photographs() -> data.Dataset:
-    """32x32 crops of scikit-learn's photographs, with labels of ten classes that mean nothing: no accuracy is read."""
+    """Return 32x32 crops of scikit-learn's photographs with arbitrary labels of ten classes."""
     photos = data.load("photos", "", None, say=print)
     images = np.concatenate([photos.train_images, photos.test_images])
     first = (images.shape[1] - SIDE) // 2
@@ -85,7 +87,13 @@ def photographs() -> data.Dataset:
 
 
 class Execution:
-    """An engine on one side, whose batches can be made from pixels that the other side augmented."""
+    """An engine whose batches can use pixels that the other execution augmented.
+
+    words: KEY=VALUE texts of the run.
+    images: the images.
+    side: the execution.
+    dtype: precision.
+    """
 
     def __init__(self, words: Sequence[str], images: data.Dataset, side: Side, dtype: torch.dtype):
         with Composer() as composer:
@@ -96,29 +104,36 @@ class Execution:
         self.chunk = self.engine.plans(0, STEPS)
 
     def decided(self, k: int) -> dict[str, Tensor]:
+        """Return the random draws of step k."""
         return {name: values[k] for name, values in self.chunk.items()}
 
     def pixels(self, k: int) -> Tensor:
-        """What the augmentation makes of the batch of step k: uint8 [B, C, H, W] on the host."""
+        """Return the augmented batch of step k: uint8 [B, C, H, W] on the CPU."""
         decided = self.decided(k)
         images = self.engine.images[decided["index"]].permute(0, 3, 1, 2)
         return self.augment(images, decided=decided).cpu()
 
     def step(self, k: int, pixels: Tensor | None = None) -> float:
-        """The loss of step k; pixels: what to train on in place of what the augmentation makes."""
+        """Train step k and return its loss. pixels: batch to use instead of the augmented one."""
         if pixels is not None:
             given = pixels.to(self.side.device, memory_format=self.side.layout)
             self.engine.augment = lambda images, decided: given
         return self.engine.step(self.decided(k), learning_rate(self.engine.cfg.train, k)).item()
 
     def logits(self) -> Tensor:
+        """Return the logits of the evaluation images."""
         return self.engine.logits(self.engine.eval_images)
 
 
 def compare(words: Sequence[str], images: data.Dataset, both: tuple[Side, Side], steps: int = STEPS) -> dict[str, Any]:
-    """The largest differences between two trainings in float64: of `loss`, of `logits`, and of pixels the share.
+    """Compare two executions of a training in float64.
 
-    `pixels_by`: the largest difference of a pixel value, of 255. `reference_loss`: of the last step.
+    words: KEY=VALUE texts of the run.
+    images: the images.
+    both: the two executions.
+    steps: number of steps.
+    Returns `loss` and `logits`, the largest differences; `pixels`, the share of different pixel values; `pixels_by`,
+        the largest difference of a pixel value (0 to 255); `reference_loss`, the reference's loss of the last step.
     """
     first, second = (Execution(words, images, side, torch.float64) for side in both)
     differ, largest, losses = 0, 0, []
@@ -138,28 +153,32 @@ def compare(words: Sequence[str], images: data.Dataset, both: tuple[Side, Side],
 
 
 def apart_by(reference: Tensor, other: Tensor) -> float:
-    """The largest |a - b| / max(1, |a|): absolute below 1, relative above. Not a number counts as infinite."""
+    """Return the largest |a - b| / max(1, |a|): absolute below 1, relative above. NaN counts as infinite."""
     apart = ((reference - other).abs() / reference.abs().clamp(min=1)).max().item()
     return apart if np.isfinite(apart) else float("inf")
 
 
 def variants() -> dict[str, list[str]]:
-    """What is compared, by name: every method with the standard augmentation, every augmentation without mixing."""
+    """Return name -> KEY=VALUE texts: every method with standard augmentation, every augmentation without mixing."""
     methods = {f"method={name}": [f"method={name}"] for name in METHOD_NAMES}
     return methods | {f"augment={name}": ["method=none", f"augment={name}"] for name in names("augment")}
 
 
 def judged(name: str, row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its `name` and whether it is within the bounds: `ok`."""
+    """Return a row with its `name`, and `ok`: whether it is within the bounds."""
     exact = not name.startswith("augment=") or name.removeprefix("augment=") in MOVING
     pixels = row["pixels"] <= (0 if exact else PIXELS)
     return {"name": name, **row, "ok": row["loss"] <= BOUND and row["logits"] <= BOUND and pixels}
 
 
 def sanity(images: data.Dataset, device: torch.device, steps: int) -> list[dict[str, Any]]:
-    """Label-mix at the precisions that runs use, beside float64 on the CPU: a row each with how far losses are apart.
+    """Compare the losses of label-mix in fp32 and bf16 with those in float64 on the CPU.
 
-    ok: all are finite, the first is that of float64 but for rounding, and they stay together on average.
+    images: the images.
+    device: device of fp32 and bf16.
+    steps: number of steps.
+    Returns a row for each precision. `ok`: all losses are finite, the first differs only by rounding, and the mean
+        difference is small.
     """
     words = ["method=label-mix", "model.width=16"]
     exact = _losses(words, images, Side("float64", torch.device("cpu")), torch.float64, steps)
@@ -178,8 +197,13 @@ def _losses(words: Sequence[str], images: data.Dataset, side: Side, dtype: torch
 
 
 def measure(device: torch.device, steps: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """All that `markdown` shows."""
-    torch.set_num_threads(1)  # so small a network is no faster on more
+    """Return the results that `markdown` shows.
+
+    device: device to test.
+    steps: number of steps of each training.
+    say: called with a line for each result.
+    """
+    torch.set_num_threads(1)  # more threads do not help with so small a network
     torch.use_deterministic_algorithms(True, warn_only=True)
     started = time.perf_counter()
     images, both, rows = photographs(), sides(device), []
@@ -193,12 +217,13 @@ def measure(device: torch.device, steps: int, say: Callable[[str], None]) -> dic
 
 
 def line(row: dict[str, Any]) -> str:
+    """Return a result as one line."""
     verdict = "ok" if row["ok"] else "OVER THE BOUND"
     return f"{row['name']:28} loss {row['loss']:.1e}  logits {row['logits']:.1e}  pixels {row['pixels']:.1e}  {verdict}"
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """The tables of `measure`."""
+    """Return the results of `measure` as Markdown tables."""
     first, second = found["sides"]
     rows = [
         [
@@ -227,15 +252,15 @@ def markdown(found: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            f"{first} against {second} in float64: the same weights and plan, {found['steps']} steps. Largest "
-            "|a - b| / max(1, |a|) over the losses of all steps, and over the logits of 34 images after the last. "
-            f"{found['seconds']:.0f} s.",
+            f"{first} compared with {second} in float64, with the same weights and plan, for {found['steps']} steps. "
+            "Differences are the largest |a - b| / max(1, |a|) of the losses of all steps, and of the logits of 34 "
+            f"images after the last step. It took {found['seconds']:.0f} s.",
             tabulate(rows, headers, tablefmt="github", disable_numparse=True),
-            "Label-mix on the device at the precisions of runs: how far its losses are from float64's on the CPU, "
-            "in nats. Training enlarges rounding, so only the first can be close.",
+            "Label-mix on the device in the precisions of runs: the differences of its losses to float64 on the CPU, "
+            "in nats. Training amplifies rounding errors, so only the first step can be close.",
             tabulate(
                 checks,
-                ["precision", "first step", "mean", "largest", "as it should be"],
+                ["precision", "first step", "mean", "largest", "within the bounds"],
                 tablefmt="github",
                 disable_numparse=True,
             ),
@@ -244,11 +269,11 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, 1 where something is over its bound, 2 where there is no such device."""
+    """Test and print. Returns the exit status: 0, 1 if a bound is exceeded, 2 if there is no such device."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.smoke", description=__doc__)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"of each training, up to {STEPS}")
-    parser.add_argument("--out", type=Path, help="a file for the figures, as JSON")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"steps of each training, up to {STEPS}")
+    parser.add_argument("--out", type=Path, help="file for the figures as JSON")
     options = parser.parse_args(argv)
     try:
         device = choose_device(options.device)

@@ -1,6 +1,7 @@
-"""Steps that run one after another within a deadline, each a process of its own, and what is kept of each.
+"""Runs steps one after another within a deadline, each in its own process, and records their results.
 
-A step that the deadline stops runs again in the next call; the study goes on from its checkpoints. Standard library.
+A step that the deadline stops is repeated in the next call; the study resumes from its checkpoints. This module uses
+only the standard library.
 """
 
 import json
@@ -16,18 +17,21 @@ from pathlib import Path
 from typing import Any
 
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
-GRACE = 20  # seconds from asking a process to stop until it is killed: a checkpoint takes one or two
-ATTEMPTS = 2  # calls that may each run out of time over one step, before it counts as failed
-INTERRUPTED = 130  # mixbench's exit status where it was asked to stop
+GRACE = 20  # seconds between asking a process to stop and killing it; a checkpoint takes one or two
+ATTEMPTS = 2  # a step fails if so many calls ran out of time during it
+INTERRUPTED = 130  # exit status of mixbench after a request to stop
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do.
+    """A step.
 
-    words: of the Python that runs it. needs: minutes, about; it does not start where less is left, unless it is the
-    first of the call. resumes: whether it goes on where it was stopped. figures: the file in its folder that holds
-    them. copies: processes that do it together.
+    name: its name.
+    words: Python's arguments.
+    needs: minutes that it takes, approximately. It starts only if as much is left, or if it is the first of the call.
+    resumes: whether it continues where it was stopped.
+    figures: name of the file in its folder to which it writes its figures; None: no such file.
+    copies: number of processes that work on it together.
     """
 
     name: str
@@ -40,35 +44,52 @@ class Step:
 
 @dataclass
 class Ended:
-    """How a step's processes ended: `code` the worst exit status, `text` what the first printed."""
+    """The end of a step.
+
+    code: the worst exit status of its processes.
+    text: output of the first process.
+    seconds: time that it took.
+    late: whether the deadline stopped it.
+    asked: whether a signal stopped it.
+    """
 
     code: int
     text: str
     seconds: float
-    late: bool = False  # the deadline stopped it
-    asked: bool = False  # a signal did
+    late: bool = False
+    asked: bool = False
 
 
 class Deadline:
-    """Seconds that are left of a call. clock: as time.monotonic."""
+    """The time left for a call.
+
+    seconds: length of the call.
+    clock: returns seconds, such as time.monotonic.
+    """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic):
         self.clock, self.end = clock, clock() + seconds
 
     def left(self) -> float:
+        """Return the seconds left."""
         return self.end - self.clock()
 
 
 @dataclass
 class Records:
-    """What is kept of the steps, a JSON file each, and whether it holds for this machine and this code."""
+    """Records of the steps, one JSON file for each.
+
+    folder: their folder.
+    machine: this machine, from benchmarks.gpu.machine.
+    keys: keys of the machine; a record counts only if all of them agree.
+    """
 
     folder: Path
     machine: Mapping[str, Any] = field(default_factory=dict)
     keys: Sequence[str] = ("device", "torch", "code_sha256")
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """The step's record; None where there is none of this machine and code."""
+        """Return a step's record; None if there is none for this machine and this code."""
         try:
             found = json.loads((self.folder / f"{name}.json").read_text())
             same = all(found["machine"].get(key) == self.machine.get(key) for key in self.keys)
@@ -77,13 +98,14 @@ class Records:
         return found if same else None
 
     def write(self, name: str, record: dict[str, Any]) -> None:
+        """Store a step's record."""
         self.folder.mkdir(parents=True, exist_ok=True)
         half = self.folder / f".{name}.json"
         half.write_text(json.dumps({"step": name, **record, "machine": dict(self.machine)}, indent=1) + "\n")
         half.replace(self.folder / f"{name}.json")
 
     def ended(self, name: str) -> bool:
-        """Whether the step is behind us, for better or worse."""
+        """Whether a step finished or failed."""
         found = self.read(name)
         return found is not None and found["status"] in (FINISHED, FAILED)
 
@@ -95,14 +117,19 @@ def run(
     launch: Callable[[Step, float], Ended],
     say: Callable[[str], None] = print,
 ) -> list[Step]:
-    """Run what is not behind us until the deadline; returns what is left.
+    """Run the steps that have not ended, until the deadline.
 
-    launch(step, seconds) runs a step, for that long at most.
+    steps: the steps in order.
+    records: their records.
+    deadline: the time left.
+    launch: (step, seconds) -> its end; it runs a step for at most so many seconds.
+    say: called with lines on the progress.
+    Returns the steps that are left.
     """
     left, begun = [], False
     for step in steps:
         if records.ended(step.name):
-            say(f"{step.name}: {records.read(step.name)['status']} before")
+            say(f"{step.name}: {records.read(step.name)['status']} earlier")
             continue
         seconds = deadline.left()
         enough = seconds > 0 and (not begun or step.resumes or seconds >= 60 * step.needs)
@@ -121,7 +148,12 @@ def run(
 
 
 def judged(step: Step, ended: Ended, before: dict[str, Any] | None) -> dict[str, Any]:
-    """The record of a step that has just ended. before: the one of an earlier attempt."""
+    """Return the record of a step that has ended.
+
+    step: the step.
+    ended: its end.
+    before: record of an earlier attempt; None: there was none.
+    """
     attempts = (before or {}).get("attempts", 0) + (not ended.asked)
     seconds = ended.seconds + (before or {}).get("seconds", 0) * step.resumes
     stopped = ended.late or ended.asked or (step.resumes and ended.code == INTERRUPTED)
@@ -133,7 +165,11 @@ def judged(step: Step, ended: Ended, before: dict[str, Any] | None) -> dict[str,
 
 
 class Launcher:
-    """Runs a step's processes in a folder of their own and reads their figures."""
+    """Runs the processes of a step in the step's folder and reads their figures.
+
+    work: folder of all steps.
+    environment: environment variables of the processes.
+    """
 
     def __init__(self, work: Path, environment: Mapping[str, str]):
         self.work, self.environment = work, dict(environment)
@@ -142,7 +178,7 @@ class Launcher:
         folder = self.work / step.name
         folder.mkdir(parents=True, exist_ok=True)
         if step.figures:
-            (folder / step.figures).unlink(missing_ok=True)  # of an earlier attempt
+            (folder / step.figures).unlink(missing_ok=True)  # from an earlier attempt
         start = time.monotonic()
         processes = [self._start(step, folder) for _ in range(step.copies)]
         texts: list[list[str]] = [[] for _ in processes]
@@ -157,7 +193,7 @@ class Launcher:
             if late:
                 _stop(processes)
         for reader in readers:
-            reader.join(5)  # a worker that outlives its process may hold the pipe open
+            reader.join(5)  # a worker that outlives its process can keep the pipe open
         for process, reader in zip(processes, readers, strict=True):
             if not reader.is_alive():
                 process.stdout.close()
@@ -165,7 +201,7 @@ class Launcher:
         return Ended(max(codes, key=abs), "".join(texts[0]), time.monotonic() - start, late, bool(got))
 
     def figures(self, step: Step) -> Any:
-        """What the step wrote; None where it wrote nothing."""
+        """Return the figures that a step wrote; None if there are none."""
         try:
             return json.loads((self.work / step.name / step.figures).read_text()) if step.figures else None
         except (OSError, ValueError):
@@ -193,7 +229,7 @@ def _ended(processes: Sequence[subprocess.Popen], until: float) -> bool:
 
 
 def _stop(processes: Sequence[subprocess.Popen]) -> None:
-    """Ask them to stop, wait a little, then kill."""
+    """Ask processes to stop, wait for a short time, then kill them."""
     for process in processes:
         if process.poll() is None:
             process.terminate()
@@ -206,9 +242,12 @@ def _stop(processes: Sequence[subprocess.Popen]) -> None:
 
 @contextmanager
 def signals_passed_on(processes: Sequence[subprocess.Popen]) -> Iterator[list[int]]:
-    """While the processes run, a signal that should end this program stops them first; yields those that came.
+    """Within the body, pass SIGTERM on to the processes instead of ending this program.
 
-    Ctrl-C on a terminal reaches them without help, and a second signal would cost the study its checkpoint.
+    Ctrl-C on a terminal reaches them anyway; a second signal would prevent the study's checkpoint.
+
+    processes: the processes.
+    Yields a list of the signals that came.
     """
     got: list[int] = []
 

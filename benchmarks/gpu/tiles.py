@@ -1,6 +1,6 @@
-"""Sheets of 1,000 images each (40 x 25 tiles of 32x32, lossless WebP) that travel, and the archive made of them.
+"""Sheets of 1,000 images each (40 x 25 tiles of 32x32 pixels, lossless WebP), and the archive made from them.
 
-python -m benchmarks.gpu.tiles FOLDER OUT.npz decodes what the folder's tiles.json names and checks the pixels' SHA-256.
+python -m benchmarks.gpu.tiles FOLDER OUT.npz decodes the sheets in the folder's tiles.json and checks their SHA-256.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from PIL import Image
 MANIFEST, LABELS = "tiles.json", "labels.npz"
 SIDE, ACROSS, DOWN = 32, 40, 25
 SHEET = ACROSS * DOWN
-CIFAR10 = {"name": "cifar10-20k", "train": [*range(20)], "test": [*range(40, 50)]}  # by number of the training sheet
-# Of the bytes of CIFAR-10's own training images 0-19,999 and 40,000-49,999, uint8 [N, 32, 32, 3].
+CIFAR10 = {"name": "cifar10-20k", "train": [*range(20)], "test": [*range(40, 50)]}  # numbers of training sheets
+# SHA-256 of CIFAR-10's training images 0-19,999 and 40,000-49,999, uint8 [N, 32, 32, 3].
 CIFAR10_SHA256 = {
     "train_images": "74493c77aca7915c5811a5d387566a9b045abbdd45f6636b12a6590eb540193c",
     "test_images": "d05b7d66d216d6df882cc760cdc0ff2f1f0437abf699ed16005c021ef0add9cb",
@@ -24,24 +24,31 @@ CIFAR10_SHA256 = {
 
 
 class Damaged(Exception):
-    """The tiles are not what they should be."""
+    """The tiles are damaged."""
 
 
 def sheet_name(number: int) -> str:
+    """Return the file name of a sheet."""
     return f"train-{number:02d}.webp"
 
 
 def split_sheet(path: Path) -> np.ndarray:
-    """The images of one sheet, uint8 [1000, 32, 32, 3]."""
+    """Return the images of a sheet: uint8 [1000, 32, 32, 3]. Raises Damaged if it has another size."""
     with Image.open(path) as opened:
         sheet = np.asarray(opened.convert("RGB"))
     if sheet.shape != (DOWN * SIDE, ACROSS * SIDE, 3):
-        raise Damaged(f"{path}: is of {sheet.shape}, a sheet has {DOWN} x {ACROSS} tiles of {SIDE} pixels a side")
+        raise Damaged(
+            f"{path}: has shape {sheet.shape}, but a sheet has {DOWN} x {ACROSS} tiles of {SIDE}x{SIDE} pixels"
+        )
     return sheet.reshape(DOWN, SIDE, ACROSS, SIDE, 3).swapaxes(1, 2).reshape(SHEET, SIDE, SIDE, 3)
 
 
 def decode(folder: Path, train: Sequence[int], test: Sequence[int]) -> dict[str, np.ndarray]:
-    """The arrays of an .npz archive as mixbench reads it; `train`, `test`: numbers of the sheets."""
+    """Return the arrays of an .npz archive for mixbench.
+
+    folder: folder of the sheets.
+    train, test: numbers of the sheets.
+    """
     labels = np.load(folder / LABELS)["train_labels"]
     arrays = {}
     for part, numbers in (("train", train), ("test", test)):
@@ -51,12 +58,17 @@ def decode(folder: Path, train: Sequence[int], test: Sequence[int]) -> dict[str,
 
 
 def checksums(arrays: dict[str, np.ndarray]) -> dict[str, str]:
-    """SHA-256 of each array's bytes."""
+    """Return the SHA-256 of each array's bytes."""
     return {key: hashlib.sha256(np.ascontiguousarray(array)).hexdigest() for key, array in arrays.items()}
 
 
 def describe(folder: Path, which: dict) -> dict:
-    """What tiles.json says of these sheets. Raises Damaged where CIFAR-10's are not CIFAR-10's."""
+    """Return the content of tiles.json for sheets.
+
+    folder: folder of the sheets.
+    which: name and numbers of the sheets. For CIFAR10 their pixels are checked.
+    Raises Damaged if the sheets of CIFAR-10 have other pixels.
+    """
     found = checksums(decode(folder, which["train"], which["test"]))
     if which == CIFAR10:
         for key, expected in CIFAR10_SHA256.items():
@@ -66,23 +78,32 @@ def describe(folder: Path, which: dict) -> dict:
 
 
 def unpack(folder: Path, out: Path) -> dict:
-    """Write the archive that tiles.json describes, whole or not at all; returns what tiles.json says."""
-    told = json.loads((folder / MANIFEST).read_text())
-    arrays = decode(folder, told["train"], told["test"])
+    """Write the archive that tiles.json describes, completely or not at all.
+
+    folder: folder of the sheets.
+    out: path of the archive.
+    Returns the content of tiles.json. Raises Damaged if the pixels differ from it.
+    """
+    manifest = json.loads((folder / MANIFEST).read_text())
+    arrays = decode(folder, manifest["train"], manifest["test"])
     found = checksums(arrays)
-    wrong = [key for key, expected in told["sha256"].items() if found[key] != expected]
+    wrong = [key for key, expected in manifest["sha256"].items() if found[key] != expected]
     if wrong:
-        raise Damaged(f"{folder}: damaged, or decoded otherwise here: {', '.join(wrong)}")
+        raise Damaged(f"{folder}: is damaged, or is decoded differently here: {', '.join(wrong)}")
     out.parent.mkdir(parents=True, exist_ok=True)
     half = out.with_name(f".{out.name}")
     with open(half, "wb") as file:
         np.savez(file, **arrays)
     half.replace(out)
-    return told
+    return manifest
 
 
 def stand_in(folder: Path) -> dict:
-    """Two sheets of synthetic images, for a rehearsal without CIFAR-10: each class has a colour, under noise."""
+    """Write two sheets of synthetic images for a rehearsal: each class has its own colour, with noise.
+
+    folder: folder of the sheets.
+    Returns the content of tiles.json.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
     colours = draw.integers(60, 196, (10, 1, 1, 3))
@@ -94,9 +115,9 @@ def stand_in(folder: Path) -> dict:
             folder / sheet_name(k), lossless=True, quality=0, method=0
         )
     np.savez(folder / LABELS, train_labels=labels)
-    told = describe(folder, {"name": "stand-in", "train": [0], "test": [1]})
-    (folder / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")
-    return told
+    manifest = describe(folder, {"name": "stand-in", "train": [0], "test": [1]})
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
 
 
 if __name__ == "__main__":
@@ -105,4 +126,5 @@ if __name__ == "__main__":
         made = unpack(source, target)
     except (Damaged, OSError, ValueError, KeyError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
-    print(f"{target}: {made['name']}, {SHEET * len(made['train'])} + {SHEET * len(made['test'])} images, as packed")
+    counts = f"{SHEET * len(made['train']):,} training and {SHEET * len(made['test']):,} test images"
+    print(f"{target}: {made['name']}, {counts}; the checksums are correct")

@@ -1,9 +1,10 @@
-"""Hostile use of the command line, repeated by a script: kills, file-system events, odd words, archives, pipes.
+"""Hostile use of the command line: kills, file-system events, random words, damaged archives, closed streams.
 
-Each module but these has one campaign: a function `campaign(settings) -> Report`. Linux only: the campaigns fork.
+Each module has one campaign, a function `campaign(settings) -> Report`, except those below. The campaigns fork, so they
+need Linux.
 
-calls.py     one command line in a forked child, with its streams, limits and signals
-stores.py    the tiny runs that the campaigns work on, and what two folders differ in
-findings.py  what was found wrong, the figures, and how they are printed and stored
-lanes.py     several cases at a time
+calls.py     calls the command line in a forked child, with streams, limits and signals
+stores.py    makes the tiny runs of the campaigns, and compares folders
+findings.py  records, prints and stores what was wrong, and the figures
+lanes.py     runs several cases at the same time
 """

@@ -1,7 +1,7 @@
-"""Hostile archives, of runs for `import` and of images for `run dataset=npz`.
+"""Damaged and malicious archives: of runs for `import`, and of images for `run dataset=npz`.
 
-Each has to be refused with exit status 1 or 2 and, for images, in one line, without taking much memory and without
-writing anything outside of the results folder; the few that are sound have to be taken.
+Each must be refused with exit status 1 or 2 and, for images, in one line, without much memory and without writing
+anything outside of the results folder. The few correct archives must be accepted.
 """
 
 import hashlib
@@ -28,17 +28,25 @@ from hostile.findings import Finding, Report, error_lines, judge
 from hostile.lanes import Settings, each
 from hostile.stores import TINY, succeed
 
-MEMORY = 3 * 2**29  # 1.5 GB over the start
-BLOCK = 2**20  # bytes of zeros that a bomb repeats
-BOMB = 11 * 2**30  # bytes that it unpacks to
+MEMORY = 3 * 2**29  # most memory in addition to that at the start, 1.5 GB
+BLOCK = 2**20  # bytes of zeros that a zip bomb repeats
+BOMB = 11 * 2**30  # size of a zip bomb after unpacking, in bytes
 KINDS = ("traceback", "crash", "hang", "memory", "status", "lines", "written")
 RUN = ("run", *TINY[1:], "dataset=npz", "train.steps=2")
-GARBLED = 40  # archives with random bytes changed
+GARBLED = 40  # number of archives with random changed bytes
 
 
 @dataclass(frozen=True)
 class Case:
-    """An archive: `make` puts it into a folder. allowed: the exit statuses; words: the command's, after the program."""
+    """An archive and a command that reads it.
+
+    name: description of the archive.
+    make: makes the archive in a folder.
+    words: words of the command.
+    allowed: expected exit statuses.
+    owner: part of the program to look at.
+    memory: most bytes in addition to the memory at the start.
+    """
 
     name: str
     make: Callable[[Path, Path], Any]
@@ -49,6 +57,7 @@ class Case:
 
 
 def campaign(settings: Settings) -> Report:
+    """Try all archives, or `count` random ones."""
     report = Report("archives")
     prepared = settings.scratch / "prepared"
     prepared.mkdir()
@@ -72,6 +81,7 @@ def campaign(settings: Settings) -> Report:
 
 
 def cases() -> list[Case]:
+    """Return all cases except those with random changes."""
     return [*_of_runs(), *_of_images()]
 
 
@@ -111,7 +121,7 @@ def _try(scratch: Path, name: str) -> tuple[int, list[Finding]]:
 
 
 def _cheap(folder: Path) -> dict[str, Any]:
-    """Path -> what tells a change, without reading gigabytes."""
+    """Return path -> a value that shows changes, without reading the files."""
     return {
         str(path.relative_to(folder)): "folder" if path.is_dir() and not path.is_symlink() else path.lstat().st_mtime_ns
         for path in folder.rglob("*")
@@ -216,7 +226,7 @@ def _of_runs() -> list[Case]:
 
 
 def _edited(change: Callable, zipping: dict[str, Any], folder: Path, prepared: Path) -> None:
-    """Pack the runs anew after change(files, manifest); `{run}` in a member's name is the first run's."""
+    """Pack the runs again after change(files, manifest). `{run}` in a member's name means the first run."""
     with zipfile.ZipFile(prepared / "runs.zip") as opened:
         files = {info.filename: opened.read(info) for info in opened.infolist()}
     manifest = json.loads(files["manifest.json"])
@@ -250,7 +260,7 @@ def _each_file(change: Callable) -> Callable:
 
 
 def _honest(name: str, content: bytes) -> Callable:
-    """Add or change a file, and what the manifest says of it."""
+    """Add or change a file together with its size and checksum in the manifest."""
 
     def change(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
         run = next(iter(manifest["runs"]))
@@ -301,7 +311,7 @@ def _prefixed(before: bytes, folder: Path, prepared: Path) -> None:
 
 
 def _flagged(flag: int, folder: Path, prepared: Path) -> None:
-    """Set a flag of every member, in both places where a zip has it."""
+    """Set a flag of every member, in both places of a zip file."""
     _patched(folder, prepared, {b"PK\x03\x04": 6, b"PK\x01\x02": 8}, flag)
 
 
@@ -332,7 +342,7 @@ def _garble(data: bytes, seed: int) -> bytes:
 
 
 def _bomb_of_runs(file: str, size: int, folder: Path, prepared: Path) -> None:
-    """One member unpacks to `size` bytes of zeros, which the manifest says truly."""
+    """Make an archive with a member that unpacks to `size` bytes of zeros, as the manifest states."""
     content, checksum = zeros(size), hashlib.sha256()
     for _ in range(size // BLOCK):
         checksum.update(bytes(BLOCK))
@@ -436,7 +446,7 @@ def _of_images() -> list[Case]:
 
 
 class _Evil:
-    """Unpickling one makes a folder named evil."""
+    """An object that makes a folder named evil when it is unpickled."""
 
     def __reduce__(self):
         return (os.mkdir, ("evil",))
@@ -487,7 +497,7 @@ def _with_length(header: bytes) -> bytes:
 
 
 def _member(content: bytes, folder: Path, prepared: Path) -> None:
-    """A sound archive whose training images are these bytes."""
+    """Make an archive that is correct except for the bytes of its training images."""
     others = {key: value for key, value in _sound().items() if key != "train_images"}
     members = [(f"{key}.npy", _bytes(value), None) for key, value in others.items()]
     write_zip(folder / "x.npz", [("train_images.npy", content, None), *members])
@@ -538,11 +548,11 @@ def _bomb(folder: Path, key: str, header: bytes, size: int) -> None:
     write_zip(folder / "x.npz", [(f"{key}.npy", zeros(size, header), facts), *others])
 
 
-# Zip files by hand: what is in them need not be made first
+# Zip files written directly, so that their content need not be made first
 
 
 def zeros(size: int, before: bytes = b"") -> bytes:
-    """`before` and `size` bytes of zeros, deflated, without making them: one compressed block is repeated."""
+    """Return `before` and `size` bytes of zeros, compressed, by repeating one compressed block."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     found = [packer.compress(before) + packer.flush(zlib.Z_FULL_FLUSH)]
     block = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -553,9 +563,9 @@ def zeros(size: int, before: bytes = b"") -> bytes:
 
 
 def zeros_crc(before: bytes, size: int) -> int:
-    """CRC-32 of `before` and `size` bytes of zeros, by squaring the step that one zero bit is."""
+    """Return the CRC-32 of `before` and `size` bytes of zeros, by repeated squaring of the step for one zero bit."""
     value = zlib.crc32(before) ^ 0xFFFFFFFF
-    step = [0xEDB88320, *(1 << k for k in range(31))]  # column k: what bit k becomes after one zero bit
+    step = [0xEDB88320, *(1 << k for k in range(31))]  # column k: the value of bit k after one zero bit
     bits = 8 * size
     while bits:
         if bits & 1:
@@ -574,7 +584,11 @@ def _times(columns: Sequence[int], value: int) -> int:
 
 
 def write_zip(path: Path, members: Sequence[tuple[str, bytes, tuple[int, int] | None]]) -> None:
-    """Members are name, content and None; or name, deflated content, and the size and CRC-32 of what it unpacks to."""
+    """Write a zip file.
+
+    path: its path.
+    members: (name, content, None), or (name, compressed content, (size, CRC-32) after unpacking).
+    """
     directory, body = [], io.BytesIO()
     for name, content, facts in members:
         data, (size, crc) = content, facts or (len(content), zlib.crc32(content))

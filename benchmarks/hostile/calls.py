@@ -1,7 +1,7 @@
-"""One call of the command line in a forked child: its folder, streams, limits and signals, and how it ended.
+"""Calls the command line in a forked child, with a folder, streams, limits and signals, and reports how it ended.
 
-Importing torch takes seconds, a fork of a process that has imported it takes milliseconds. Forking is safe here because
-this process has one thread: the thread counts are set before NumPy and torch are imported, and `load` checks it.
+Importing torch takes seconds; forking a process that has imported it takes milliseconds. Forking is safe because this
+process has only one thread: the thread counts are set before NumPy and torch are imported, and `load` checks this.
 """
 
 import atexit
@@ -29,12 +29,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-LIMIT = 60  # seconds a call may take before it counts as hanging
-MEMORY = 3 * 2**30  # bytes a call may take over what it starts with
-HARD = 3 * 2**30  # bytes beyond MEMORY at which the system refuses more
-LOOK_EVERY = 0.05  # seconds between looks at a child's memory
+LIMIT = 60  # seconds after which a call counts as hanging
+MEMORY = 3 * 2**30  # most bytes of a call in addition to its memory at the start
+HARD = 3 * 2**30  # bytes beyond MEMORY from which the system refuses more memory
+LOOK_EVERY = 0.05  # seconds between two checks of a child's memory
 KEPT = 200_000  # bytes of each stream that are kept
-CLOSED = "closed"  # in place of a stream: the descriptor is not open at all
+CLOSED = "closed"  # instead of a stream: the descriptor is not open
 ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Program = Callable[[Sequence[str]], int]
@@ -42,10 +42,16 @@ Program = Callable[[Sequence[str]], int]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a call ended.
+    """The end of a call.
 
-    status: the exit status, as a shell tells it (128 + the signal's number where one ended it). hung, greedy: it was
-    killed for the time or the memory that it took. peak: bytes over what it started with. stack: of a crash or a hang.
+    words: words of the command.
+    status: exit status, as in a shell (128 + the number of the signal that ended it).
+    out, err: output.
+    seconds: time that it took.
+    peak: most bytes in addition to its memory at the start.
+    hung: whether it was killed because it took too long.
+    greedy: whether it was killed because it needed too much memory.
+    stack: stack of a crash or a hang.
     """
 
     words: tuple[str, ...]
@@ -65,7 +71,7 @@ class Ended:
 
 @dataclass
 class Child:
-    """A call that may still be running."""
+    """A call that can still be running."""
 
     words: tuple[str, ...]
     pid: int
@@ -74,31 +80,31 @@ class Child:
     memory: int
     files: dict[str, Any]
     watch: int
-    begin: mmap.mmap  # where the child puts how many bytes it has just after the fork
+    begin: mmap.mmap  # the child writes its memory after the fork here, in bytes
 
     def signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def running(self, wait: float = 0) -> bool:
-        """Whether it is, after waiting so many seconds for its end."""
+        """Whether it is still running. wait: seconds to wait for its end."""
         return not select.select([self.watch], [], [], wait)[0]
 
     def resident(self) -> int:
-        """Bytes over what it started with; pages of libraries that it touches count too."""
+        """Return its bytes in addition to its memory at the start; these include pages of libraries that it uses."""
         try:
             return _pages(self.pid, 1) - self.start
         except (OSError, IndexError):
             return 0
 
     def finish(self) -> Ended:
-        """Wait for its end; a child that takes too long, or too much memory, is killed."""
+        """Wait for its end. A child that takes too long or needs too much memory is killed."""
         hung = greedy = False
         while self.running(LOOK_EVERY):
             hung = time.monotonic() - self.begun > self.limit
             greedy = self.resident() > self.memory
             if hung or greedy:
-                self.signal(signal.SIGABRT)  # faulthandler tells where it was
+                self.signal(signal.SIGABRT)  # faulthandler writes the stack
                 if self.running(2):
                     self.signal(signal.SIGKILL)
                 break
@@ -111,7 +117,7 @@ class Child:
     def reap(self, hung: bool = False, greedy: bool = False) -> Ended:
         _, status, usage = os.wait4(self.pid, 0)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)  # what it may have started
+            os.killpg(self.pid, signal.SIGKILL)  # processes that it started
         os.close(self.watch)
         code = os.waitstatus_to_exitcode(status)
         out, err, stack = (_text(self.files.get(name)) for name in ("out", "err", "stack"))
@@ -121,7 +127,7 @@ class Child:
 
 
 def load() -> None:
-    """Import all of mixbench, so that forked children need not. Raises RuntimeError where a fork would not be safe."""
+    """Import all of mixbench for the forked children. Raises RuntimeError if forking would not be safe."""
     import torch
 
     import mixbench
@@ -133,13 +139,13 @@ def load() -> None:
     for name in ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "sklearn.datasets", "tabulate"):
         importlib.import_module(name)
     if (count := len(os.listdir("/proc/self/task"))) != 1:
-        raise RuntimeError(f"{count} threads: forking is safe from one alone; set {', '.join(ONE_THREAD)} to 1")
+        raise RuntimeError(f"{count} threads: forking is safe only with one; set {', '.join(ONE_THREAD)} to 1")
     gc.collect()
-    gc.freeze()  # the collector of a child leaves the parent's pages alone
+    gc.freeze()  # so that a child's garbage collector does not copy the parent's pages
 
 
 def main(words: Sequence[str]) -> int:
-    """The command line as a program has it: with words of its own it would leave the caller's streams as they are."""
+    """Call the command line as a program: with words as an argument it would not protect the streams."""
     from mixbench.cli.main import main
 
     sys.argv = ["mixbench", *words]
@@ -147,7 +153,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def call(words: Sequence[str], folder: Path, **options: Any) -> Ended:
-    """Call `mixbench WORDS` in a folder and wait for its end; the options are those of `start`."""
+    """Call `mixbench WORDS` in a folder and wait for its end. The options are those of `start`."""
     return start(words, folder, **options).finish()
 
 
@@ -161,10 +167,16 @@ def start(
     limit: float = LIMIT,
     memory: int = MEMORY,
 ) -> Child:
-    """Begin a call of `mixbench WORDS` in a folder.
+    """Start a call of `mixbench WORDS` in a folder.
 
-    program: what is called in the child, in place of the command line. streams: descriptor 0, 1 or 2 -> a file, a
-    descriptor, or CLOSED; else nothing comes in, and what goes out is kept.
+    words: words of the command.
+    folder: folder of the call.
+    program: function to call in the child instead of the command line.
+    streams: descriptor 0, 1 or 2 -> a file, a descriptor or CLOSED. The default is an empty input and output that is
+        kept.
+    environment: additional environment variables.
+    limit: most seconds.
+    memory: most bytes in addition to the memory at the start.
     """
     streams = dict(streams or {})
     files = {"stack": tempfile.TemporaryFile()}  # noqa: SIM115 (reap closes them)
@@ -193,7 +205,7 @@ def _run(
     memory: int,
     begin: mmap.mmap,
 ) -> NoReturn:
-    """The child's life. It ends as a Python process would, but without taking the interpreter apart, which is slow."""
+    """Run the call in the child. It ends like a Python process, but skips the slow shutdown of the interpreter."""
     try:
         begin[:8] = _pages("self", 1).to_bytes(8, "little")
         os.setsid()
@@ -205,7 +217,7 @@ def _run(
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable(stack)
         set_streams(streams)
-        for number in ASKED:  # the defaults of a process that a shell starts
+        for number in ASKED:  # the defaults of a process started by a shell
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED)
     except BaseException:
@@ -215,7 +227,7 @@ def _run(
 
 
 def run_to_end(program: Program, words: Sequence[str]) -> int:
-    """The exit status with which Python would end after the call, and what it does at its end, done."""
+    """Call a program, do what Python does at its end, and return the exit status."""
     code = 1
     try:
         code = program(words) or 0
@@ -230,12 +242,12 @@ def run_to_end(program: Program, words: Sequence[str]) -> int:
 
 
 def _passed_through_mixbench(error: BaseException) -> bool:
-    """Whether a KeyboardInterrupt came while mixbench's own code ran, not before or after it."""
+    """Whether a KeyboardInterrupt came while mixbench's own code was running."""
     return any("/mixbench/" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _end(code: int) -> int:
-    """What Python does at its end: wait for threads, run what was registered, flush; 120 where that fails."""
+    """Do what Python does at its end: wait for threads, run registered functions, flush (120 if it fails)."""
     for number in ASKED:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(Exception):
@@ -256,7 +268,7 @@ def _end(code: int) -> int:
 
 
 def set_streams(streams: Mapping[int, Any]) -> None:
-    """Put files in place of descriptors 0, 1 and 2, and make Python's streams of them as it does at its start."""
+    """Replace the descriptors 0, 1 and 2 by files, and make Python's streams from them as at its start."""
     with open(os.devnull, "rb") as nothing:
         wanted = {0: nothing, **streams}
         for number in (0, 1, 2):
@@ -280,12 +292,12 @@ def set_streams(streams: Mapping[int, Any]) -> None:
 
 
 def _pages(pid: int | str, column: int) -> int:
-    """A column of /proc/PID/statm in bytes: 1 is what is resident, 5 what is data and stack."""
+    """Return a column of /proc/PID/statm in bytes: 1 is resident memory, 5 is data and stack."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[column]) * resource.getpagesize()
 
 
 def _no_network() -> None:
-    """No campaign reaches out, whatever its words ask for."""
+    """Prevent all access to the network."""
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise socket.gaierror("no network in this campaign")

@@ -1,11 +1,11 @@
-"""A kill at every file-system event of every command that writes; then the same command must finish the work.
+"""Kills every command that writes at every file-system event; then the same command must finish the work.
 
-An event is a call that changes files below the working folder: opening one to write, a write, fsync, rename, remove,
-making or removing a folder, a link. A command is killed before each, which is just after the one before it, and in the
-middle of a write. Of the many writes to one file the 1st, 2nd, 4th, 8th … count. After each kill the readers have to
-work, the same command has to end well, and after `clean --yes` the folder has to be that of a command nobody killed.
+An event is a call that changes files below the working folder: opening a file for writing, a write, fsync, rename,
+remove, making or removing a folder, a link. A command is killed before each event, and in the middle of a write. Of the
+writes to one file, the 1st, 2nd, 4th, 8th … count. After each kill, the commands that read must work, the same command
+must succeed, and after `clean --yes` the folder must be the same as after a command that was not killed.
 
-Many kills leave the same files. What follows a kill depends on the files alone, so it is tried once for each state.
+Many kills leave the same files. What happens then depends only on the files, so each state is tried once.
 """
 
 import builtins
@@ -36,19 +36,27 @@ KINDS = ("lost", "differs", "left over", "traceback", "crash", "hang", "status")
 
 @dataclass(frozen=True)
 class Command:
-    """A command that writes. prepared: the folder that it is called in. loose: paths whose contents show times."""
+    """A command that writes.
+
+    name: its name.
+    words: its words.
+    prepared: name of the prepared folder in which it is called.
+    loose: pattern of paths whose contents depend on times.
+    record: whether it is python -m mixbench.cli.record.
+    changes_runs: whether it changes runs, so that the report is tried after a kill too.
+    """
 
     name: str
     words: tuple[str, ...]
     prepared: str
     loose: str | None = None
-    record: bool = False  # python -m mixbench.cli.record
-    changes_runs: bool = False  # so that the report has to be tried after a kill
+    record: bool = False
+    changes_runs: bool = False
 
 
 SHORT = (*TINY, "train.steps=8")
-STUDY = ("demo", "scale=smoke", "model.width=16", "precision=fp32")  # a variant: width 2 is below what torch 2.14 bears
-REPORT_EVERY = 5  # of the states, since drawing takes longest
+STUDY = ("demo", "scale=smoke", "model.width=16", "precision=fp32")  # torch 2.14 fails with the study's width 2
+REPORT_EVERY = 5  # the report, which takes longest, is tried for every fifth event
 STUDY_SHOWS_TIMES = r"(report|accuracy)\.(md|html|svg|png)$|\.(svg|png)$|report\.html$"
 COMMANDS = (
     Command("run", ("run", *SHORT, "seed=7", "save_model=true", "dataset.label_noise=0.2"), "runs", changes_runs=True),
@@ -69,14 +77,19 @@ COMMANDS = (
 
 @dataclass
 class Events:
-    """Counts events below `root`, and kills this process at event `at` (an index from 0; None: never)."""
+    """Counts the events below a folder and kills this process at one of them.
+
+    root: the folder.
+    at: number of the event, from 0; None: never.
+    seen: names of the events so far.
+    """
 
     root: str
     at: int | None = None
     seen: list[str] = field(default_factory=list)
 
     def event(self, name: str, half: Callable[[], Any] | None = None) -> None:
-        """half: does half of what the event is about, before the kill."""
+        """Count an event. half: does half of the work before the kill."""
         self.seen.append(name)
         if len(self.seen) - 1 == self.at:
             if half is not None:
@@ -96,7 +109,7 @@ class Events:
         return os.path.abspath(full).startswith(self.root)
 
     def install(self) -> None:
-        """Put this in place of the functions that change files, in this process."""
+        """Replace the functions of this process that change files."""
         for name in CALLS:
             setattr(os, name, self._wrapped(name, getattr(os, name)))
         for name in ON_DESCRIPTORS:
@@ -162,7 +175,7 @@ class Events:
 
 
 def campaign(settings: Settings) -> Report:
-    """Every event, or `count` of them drawn at random."""
+    """Try every event, or `count` random ones."""
     report = Report("events")
     prepare(settings.scratch)
     points = []
@@ -179,7 +192,7 @@ def campaign(settings: Settings) -> Report:
     order = random.Random(settings.seed)
     if settings.count is not None and settings.count < len(points):
         points = order.sample(points, settings.count)
-    order.shuffle(points)  # long commands beside short ones
+    order.shuffle(points)  # so that long and short commands alternate
     tried = states = 0
     for result in each(partial(_try, settings.scratch), points, settings):
         if result is not None:
@@ -193,7 +206,7 @@ def campaign(settings: Settings) -> Report:
 
 
 def prepare(scratch: Path) -> None:
-    """The folders that the commands are called in, below scratch/prepared."""
+    """Make the folders in which commands are called, below scratch/prepared."""
     prepared = scratch / "prepared"
     for name in ("empty", "runs", "study", "more"):
         (prepared / name).mkdir(parents=True)
@@ -207,7 +220,7 @@ def prepare(scratch: Path) -> None:
 
 
 def _share_runs(runs: Path, more: Path) -> None:
-    """The archive holds one run that is there already: the same one, with the same times."""
+    """Replace a run by the one in the archive, so that the archive has one run that is already stored."""
     for folder in (more / "results" / "runs").glob("*-s1-*"):
         shutil.rmtree(runs / "results" / "runs" / folder.name)
         shutil.copytree(folder, runs / "results" / "runs" / folder.name)
@@ -215,7 +228,7 @@ def _share_runs(runs: Path, more: Path) -> None:
 
 
 def litter(runs: Path) -> None:
-    """What kills and failures leave: an interrupted and a failed run, files left over, a run that is replaced."""
+    """Add what kills and failures leave: an interrupted and a failed run, left-over files, a half replaced run."""
     one, two = sorted(runs.glob("digits-*"))[:2]
     for name, file in (("0123456789", "checkpoint.pt"), ("1123456789", "failed.json")):
         folder = runs / f"digits-n20-none-s90-{name}"
@@ -230,7 +243,7 @@ def litter(runs: Path) -> None:
 
 
 def _program(command: Command, at: int | None, told: Path | None, words: Sequence[str]) -> int:
-    """In the child: the command with its events counted, and their names written to `told` at its end."""
+    """In the child: run the command and count its events. told: file for their names; None: no file."""
     events = Events(os.getcwd() + os.sep, at)
     run = _record if command.record else main
     real = open
@@ -251,7 +264,7 @@ def _call(command: Command, folder: Path, at: int | None = None, told: Path | No
 
 
 def make_reference(scratch: Path, command: Command) -> str:
-    """The command undisturbed, and undisturbed once more: what it writes, and which events it has."""
+    """Run a command without a kill, and store what it writes and which events it has. Returns its name."""
     folder = copy(scratch / "prepared" / command.prepared, scratch / "reference" / command.name)
     told = scratch / "reference" / f"{command.name}.events"
     ended = _call(command, folder, told=told)
@@ -265,12 +278,12 @@ def make_reference(scratch: Path, command: Command) -> str:
 
 
 def reference(scratch: Path, command: Command) -> dict[str, str]:
-    """What the command leaves when nobody disturbs it."""
+    """Return the files that a command leaves without a kill."""
     return json.loads((scratch / "reference" / f"{command.name}.json").read_text())["contents"]
 
 
 def _try(scratch: Path, point: tuple[Command, int]) -> tuple[int, int, list[Finding]]:
-    """Kill the command at one event. Returns whether it was killed, whether the state was new, and what was found."""
+    """Kill a command at one event. Returns whether it was killed, whether the state was new, and the findings."""
     command, at = point
     known = json.loads((scratch / "reference" / f"{command.name}.json").read_text())
     folder = copy(scratch / "prepared" / command.prepared, scratch / f"killed-{os.getpid()}")
@@ -293,7 +306,7 @@ def _try(scratch: Path, point: tuple[Command, int]) -> tuple[int, int, list[Find
 
 
 def _new(scratch: Path, command: Command, state: dict[str, str]) -> bool:
-    """Whether no lane has tried this state yet."""
+    """Whether this state was not tried yet."""
     name = hashlib.sha256(f"{command.name} {sorted(state.items())}".encode()).hexdigest()
     (scratch / "states").mkdir(exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""What a campaign found wrong, its figures, and how both are printed, stored and shown in the documentation."""
+"""The findings and figures of a campaign, and how they are printed, stored and shown in the documentation."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from hostile.calls import Ended
 
 TRACEBACK = "Traceback (most recent call last)"
 WARNING = re.compile(r"^(warning: |.*: \w*Warning: )")
-TOLD = 25  # findings that are printed
-# The part of the program that a traceback's last frame lies in -> whose it is; the first that fits.
+PRINTED = 25  # most findings that are printed
+# Part of the program -> pattern of the path of a traceback's last frame; the first match counts.
 OWNERS = (
     ("pictures", r"mixbench/(charts|report|gallery|plot|sample)"),
     ("store", r"mixbench/(store|files|locks|merge|archive|cleanup|status|record|checkpoint)"),
@@ -25,9 +25,12 @@ OWNERS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong. kind: traceback, crash, hang, memory, status, lines, written, lost, differs or left over.
+    """Something that was wrong.
 
-    owner: the part of the program that should look at it. command: what shows it. detail: what was seen.
+    kind: traceback, crash, hang, memory, status, lines, written, lost, differs or left over.
+    owner: the part of the program to look at.
+    command: command that shows it.
+    detail: what was seen.
     """
 
     kind: str
@@ -37,13 +40,18 @@ class Finding:
 
     @property
     def signature(self) -> tuple[str, str]:
-        """Equal for findings that look like one bug."""
+        """A key that is the same for findings that look like one bug."""
         return self.kind, re.sub(r"\d+", "0", self.detail.strip().splitlines()[-1] if self.detail.strip() else "")[:80]
 
 
 @dataclass
 class Report:
-    """A campaign's figures, in the order in which they are shown, and its findings."""
+    """The result of a campaign.
+
+    campaign: its name.
+    figures: name -> figure, in the order in which they are shown.
+    findings: everything that was wrong.
+    """
 
     campaign: str
     figures: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +61,7 @@ class Report:
         self.findings += findings
 
     def count_kinds(self, *kinds: str) -> None:
-        """Put the number of findings of each kind among the figures; those of other kinds are `other`."""
+        """Add the number of findings of each kind to the figures; those of other kinds count as `other`."""
         found = Counter(finding.kind for finding in self.findings)
         self.figures |= {kind: found.pop(kind, 0) for kind in kinds}
         self.figures["other"] = found.total()
@@ -62,17 +70,17 @@ class Report:
         return f"{self.campaign}: " + ", ".join(f"{name} {_shown(value)}" for name, value in self.figures.items())
 
     def details(self) -> list[str]:
-        """One of each signature, grouped by owner."""
+        """Return lines on one finding of each signature, grouped by owner."""
         first: dict[tuple, Finding] = {}
         for finding in self.findings:
             first.setdefault((finding.owner, *finding.signature), finding)
         counts = Counter((finding.owner, *finding.signature) for finding in self.findings)
         lines = []
-        for key in sorted(first)[:TOLD]:
+        for key in sorted(first)[:PRINTED]:
             one = first[key]
             last = one.detail.strip().splitlines()[-1:] or [""]
             lines += [f"  [{one.owner}] {one.kind} ({counts[key]}): {_cut(one.command)}", f"      {_cut(last[0])}"]
-        return [*lines, f"  and {len(first) - TOLD} more"] if len(first) > TOLD else lines
+        return [*lines, f"  and {len(first) - PRINTED} more"] if len(first) > PRINTED else lines
 
     def write(self, folder: Path, about: dict[str, Any]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +94,13 @@ class Report:
 def judge(
     ended: Ended, owner: str, allowed: Sequence[int] = (0, 1, 2, 130), command: str | None = None
 ) -> list[Finding]:
-    """What is wrong with any call, whatever was asked: a hang, a crash, a traceback, an unknown exit status."""
+    """Return what is wrong with a call of any command: a hang, a crash, a traceback, or an unexpected exit status.
+
+    ended: the end of the call.
+    owner: part of the program to look at, if the stack does not show it.
+    allowed: expected exit statuses.
+    command: text for the findings; None: the command itself.
+    """
     command = command or ended.command
     told = f"{ended.out[-2000:]}\n{ended.err[-4000:]}"
     if ended.hung:
@@ -106,19 +120,19 @@ def judge(
 
 
 def owner_of(stack: str, default: str) -> str:
-    """Whose code the innermost frame of a stack lies in that is mixbench's."""
+    """Return the part of mixbench that has the innermost frame of a stack; default if there is none."""
     frames = re.findall(r'File "([^"]*/mixbench/[^"]*)"', stack)
     if not frames:
         return default
     # faulthandler prints the innermost frame first, a traceback last
     frame = frames[0] if "most recent call first" in stack else frames[-1]
-    if default in ("output", "store"):  # the campaign knows better than the frame what was wrong
+    if default in ("output", "store"):  # here the campaign knows the part better than the stack
         return default
     return next((owner for owner, pattern in OWNERS if re.search(pattern, frame)), default)
 
 
 def error_lines(err: str) -> list[str]:
-    """The lines of stderr that are no warnings; Python's own warnings quote the line of code below."""
+    """Return the lines of stderr that are not warnings. Python's warnings are followed by a line of code."""
     lines, quoted = [], False
     for line in err.splitlines():
         if WARNING.match(line):
@@ -130,7 +144,7 @@ def error_lines(err: str) -> list[str]:
 
 
 def table(stored: Sequence[dict[str, Any]]) -> str:
-    """The figures of campaigns as a Markdown table, for the documentation."""
+    """Return the figures of campaigns as a Markdown table for the documentation."""
     rows = ["| campaign | figures | machine |", "|---|---|---|"]
     for one in stored:
         figures = ", ".join(f"{name} {_shown(value)}" for name, value in one["figures"].items())

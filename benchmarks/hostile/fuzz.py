@@ -1,8 +1,8 @@
-"""Random command lines: none may crash, hang or end in a traceback, and a refused one is one line and writes nothing.
+"""Random command lines: none may crash, hang or end in a traceback; a refused one prints one line and writes nothing.
 
-The words come from grammar.py. Each is called in a copy of a small folder: a store with two runs, an archive of images,
-an archive of runs, a folder of one's own configurations. Where a line fails, words are left out while it still fails,
-so that the shortest one is told.
+The words come from grammar.py. Each line is called in a copy of a small folder with a store of two runs, an archive of
+images, an archive of runs and a folder of own configurations. If a line fails, words are removed as long as it still
+fails, so that the shortest line is reported.
 """
 
 import random
@@ -20,12 +20,13 @@ from hostile.lanes import Settings, each
 from hostile.stores import TINY, contents, copy, succeed
 
 LINES = 1000
-LONGEST = 2000  # characters of an error's line: a value of 10,000 is cut, a list of all keys is not
-SHRINKS = 40  # calls at most to find the shortest line that fails
+LONGEST = 2000  # most characters of an error's line: a value of 10,000 is cut, a list of all keys is not
+SHRINKS = 40  # most calls to find the shortest line that fails
 KINDS = ("traceback", "crash", "hang", "memory", "status", "lines", "control", "long", "written")
 
 
 def campaign(settings: Settings) -> Report:
+    """Call random command lines."""
     report = Report("fuzz")
     prepared = settings.scratch / "prepared"
     prepare(prepared)
@@ -50,7 +51,7 @@ def campaign(settings: Settings) -> Report:
 
 
 def prepare(folder: Path) -> None:
-    """What the command lines find: a store, archives, a folder of configurations, some places that are odd."""
+    """Make the folder of the command lines: a store, archives, configurations, and some unusual files."""
     folder.mkdir(parents=True)
     succeed("sweep", *TINY, "method=none,mixup", folder=folder, limit=300)
     succeed("export", folder=folder)
@@ -85,7 +86,12 @@ def _try(scratch: Path, words: tuple[str, ...]) -> tuple[int, list[Finding]]:
 
 
 def check(ended: Ended, before: dict[str, str], folder: Path) -> list[Finding]:
-    """What is wrong with how a command line ended; before: the folder's contents before it."""
+    """Return what is wrong with a command line.
+
+    ended: its end.
+    before: contents of the folder before it.
+    folder: the folder.
+    """
     found = judge(ended, "input")
     if found:
         return found
@@ -94,7 +100,7 @@ def check(ended: Ended, before: dict[str, str], folder: Path) -> list[Finding]:
     shown = ended.err + ended.out
     if any(not c.isprintable() and c not in "\n\t\r" for c in shown):
         odd = next(repr(c) for c in shown if not c.isprintable() and c not in "\n\t\r")
-        told.append(("control", f"{odd} is printed as it is"))
+        told.append(("control", f"{odd} is printed unescaped"))
     if ended.status == 2 and any(len(text) > LONGEST for text in error_lines(ended.err)):
         told.append(("long", f"a line of {max(map(len, error_lines(ended.err)))} characters"))
     if ended.status == 2 and (after := contents(folder)) != before:
@@ -105,7 +111,7 @@ def check(ended: Ended, before: dict[str, str], folder: Path) -> list[Finding]:
 
 
 def _too_many(ended: Ended) -> list[str]:
-    """The lines of stderr where a refusal is not exactly one; help on stdout is a refusal too."""
+    """Return the lines of stderr if a refusal does not have exactly one; help on stdout is allowed too."""
     lines = error_lines(ended.err)
     if ended.status != 2 or len(lines) == 1 or (not lines and ended.out.strip()):
         return []
@@ -113,7 +119,7 @@ def _too_many(ended: Ended) -> list[str]:
 
 
 def _shortest(scratch: Path, finding: Finding) -> Finding:
-    """The same finding from as few words as will show it."""
+    """Return the same finding with as few words as possible."""
     words, calls, best, place = tuple(shlex.split(finding.command)[1:]), 0, finding, 0
     if finding.kind == "hang":
         return finding
@@ -130,6 +136,6 @@ def _shortest(scratch: Path, finding: Finding) -> Finding:
 
 
 def _like(finding: Finding, seen: dict[tuple, Finding]) -> Finding:
-    """Findings of one signature are told by their shortest command; the others keep their own."""
+    """Return the finding with the shortest command for the first of each signature; the others are unchanged."""
     first = seen.pop(finding.signature, None)
     return first or finding

@@ -1,7 +1,7 @@
-"""Random command lines: commands, keys and values that are legal, absurd or hostile. Nothing that trains for long.
+"""Random command lines with legal, absurd and hostile commands, keys and values, none of which trains for long.
 
-A line that would train gets small settings as its last words, which win. What could keep it busy for hours and is legal
-(a million steps) is asked for with --dry-run alone; what has to be refused (infinitely many) also without.
+A line that would train gets small settings as its last words, which override others. Legal values that could take hours
+(a million steps) are used only with --dry-run; values that must be refused (infinitely many steps) also without it.
 """
 
 import random
@@ -131,9 +131,9 @@ KEYS = [
     "study.grids",
     "study.rule",
 ]
-# Keys whose legal values may be more work than a campaign can wait for.
+# Keys whose legal values can take too long for a campaign.
 WORK = ("n", "model", "train", "method.parts", "augment.magnitude", "dataset", "study", "device", "precision", "eval")
-# Values that fit, so that more than the first check is met.
+# Valid values, so that later checks are reached too.
 FITTING = {
     "n": ("5", "20", "50"),
     "subset": ("head", "random", "balanced", "disjoint"),
@@ -169,7 +169,7 @@ FITTING = {
     "train.warmup": ("0", "1"),
     "loss.label_smoothing": ("0", "0.1", "1"),
 }
-# Those of a part or a method come with one that takes them.
+# Options of a method are used together with a method that has them.
 WITH = {"method.alpha": "mixup", "method.beta": "mixup", "method.p": "cutmix", "method.per_sample": "mixup"}
 WITH |= {"method.layers": "manifold", "method.methods": "mixture", "method.probabilities": "mixture"}
 LEGAL = (
@@ -310,7 +310,7 @@ HOSTILE = (
     "~n",
     "+n",
 )
-WRITES_ANYWHERE = ("results_dir", "dataset.root", "out")  # keys that name a place: never one outside of the folder
+WRITES_ANYWHERE = ("results_dir", "dataset.root", "out")  # keys with paths, which must stay inside the folder
 PLACES = ("results", "elsewhere", "file.txt", "empty", "a/b", "file.txt/below", "", "é", "a b", ".", "x" * 300, "new")
 FLAGS = [
     "--help",
@@ -354,7 +354,7 @@ FLAGS = [
 WORDS = ("methods", "datasets", "models", "augments", "losses", "studies", "demo", "small-data", "mine", "scalar")
 WORDS += ("binary", "none", "alpha-sweep", "nothing", "mixbench", "results", "my.npz", "runs.mixbench.zip", "file.txt")
 OPTIONS = ("rows", "columns", "rule", "results_dir", "out", "predictions", "weights", "scale")
-# These have to be refused at once, so they may be asked for without --dry-run.
+# These must be refused at once, so they are also used without --dry-run.
 REFUSED = [
     "train.epochs=inf",
     "train.epochs=nan",
@@ -400,7 +400,7 @@ WIDE = ("seed=range(0,100000)", "n=range(1,1001) seed=range(0,1000)", "method=gl
 
 
 def line(rng: random.Random) -> tuple[str, ...]:
-    """One command line, without the program's name."""
+    """Return a random command line without the program's name."""
     command = (
         rng.choices(COMMANDS, WEIGHTS)[0]
         if rng.random() < 0.97
@@ -419,7 +419,7 @@ def line(rng: random.Random) -> tuple[str, ...]:
         words += [word for _ in range(rng.choice((0, 0, 1))) for word in _fitting(rng)]
         words += [f"{rng.choice(OPTIONS)}={_of_option(rng)}" for _ in range(rng.choice((0, 0, 0, 1, 2)))]
         words += _some(rng, FLAGS, 0.15)
-        if command == "gallery":  # one method: all of them take ten seconds
+        if command == "gallery":  # only one method, because all methods take ten seconds
             words += [f"method={rng.choice(METHODS)}", f"dataset={rng.choice(('digits', 'photos'))}"]
     return tuple(text.replace("\0", "") for text in (command, *map(_kept_inside, words)))
 
@@ -436,7 +436,7 @@ def _training(rng: random.Random, command: str) -> list[str]:
     rng.shuffle(words)
     how = rng.random()
     if command == "study" or how < 0.4:
-        return [*words, "--dry-run", "--dry-run"]  # twice: a flag that takes a value may take the first
+        return [*words, "--dry-run", "--dry-run"]  # twice, because a flag with a value can take the first
     if how < 0.55:
         return [*words, "--cfg", "job"]
     if how < 0.7:
@@ -451,7 +451,7 @@ def _works_long(word: str) -> bool:
 
 
 def _fitting(rng: random.Random) -> list[str]:
-    """A key with a value that fits it; it may still not fit the method, or the other words."""
+    """Return a key with a valid value, which can still conflict with the method or other words."""
     if rng.random() < 0.4:
         group = rng.choice(("method", "augment", "model", "loss", "train"))
         return [f"{group}={rng.choice(GROUPS[group])}"]
@@ -460,7 +460,7 @@ def _fitting(rng: random.Random) -> list[str]:
 
 
 def _word(rng: random.Random) -> str:
-    """A key with a value, mostly; at times something else."""
+    """Return a word, mostly a key with a value."""
     kind = rng.random()
     if kind < 0.2:
         group = rng.choice(list(GROUPS))
@@ -502,7 +502,7 @@ def _some(rng: random.Random, words: Sequence[str], chance: float) -> list[str]:
 
 
 def _kept_inside(word: str) -> str:
-    """No place outside of the folder is written to, whoever runs the campaign."""
+    """Return the word, with paths outside of the folder replaced."""
     key, equals, value = word.partition("=")
     if (
         equals

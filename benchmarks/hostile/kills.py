@@ -1,8 +1,8 @@
-"""Random kills of eight processes that work on one store; what they leave is compared with an undisturbed sweep.
+"""Kills eight processes that work on one store at random; the result is compared with an undisturbed sweep.
 
-Six processes sweep, two do anything else: tables, exports, imports, clean. Each lives for a random time and is then
-killed, mostly by SIGKILL, at times by SIGTERM or Ctrl-C, which it has to obey with a checkpoint and exit status 130. A
-new one takes its place until the kills are used up; a last sweep that nobody disturbs then finishes what is left.
+Six processes sweep, two do other things: tables, exports, imports, clean. Each runs for a random time and is then
+killed, mostly by SIGKILL, sometimes by SIGTERM or Ctrl-C, after which it must write a checkpoint and end with exit
+status 130. A new process replaces it until all kills are used. A last undisturbed sweep then finishes the work.
 """
 
 import os
@@ -24,9 +24,9 @@ from hostile.stores import TINY, contents, differences, succeed
 KILLS = 600
 PROCESSES, SWEEPING = 8, 6
 LIVES = (0.2, 15.0)  # seconds, log-uniform
-ASKED = 0.1  # of the kills each by SIGTERM and by SIGINT, in place of SIGKILL
-OBEYS = 30.0  # seconds within which they have to end
-STEPS = "train.steps=40"  # a run long enough to be killed in
+ASKED = 0.1  # share of the kills by SIGTERM, and the same by SIGINT, instead of SIGKILL
+OBEYS = 30.0  # seconds within which a process must end after SIGTERM or SIGINT
+STEPS = "train.steps=40"  # long enough to be killed during training
 SWEEP = ("sweep", *TINY, STEPS, "method=none,label-mix,cutmix,manifold", "n=20,50", "seed=0,1,2")
 OTHERS = (
     ("table",),
@@ -36,14 +36,20 @@ OTHERS = (
     ("import", "some.mixbench.zip"),
     ("plot",),
 )
-ENDS = {"sweep": (0, 130), "import": (0, 1, 130)}  # an import tells of runs that were trained here meanwhile
+ENDS = {"sweep": (0, 130), "import": (0, 1, 130)}  # 1: an import reports runs that were trained in the meantime
 FINISHED = "finished.log"
 KINDS = ("lost", "differs", "left over", "traceback", "crash", "hang", "status")
 
 
 @dataclass
 class Life:
-    """A process, and when which signal ends it. asked: since when it has been asked to end by SIGTERM or SIGINT."""
+    """A process that will be killed.
+
+    child: the process.
+    until: time of the kill.
+    by: number of the signal.
+    asked: time at which it got SIGTERM or SIGINT; None: it did not.
+    """
 
     child: Child
     until: float
@@ -52,6 +58,7 @@ class Life:
 
 
 def campaign(settings: Settings) -> Report:
+    """Kill processes until `count` kills are used."""
     wanted, rng = settings.count or KILLS, random.Random(settings.seed)
     report, kills, rounds, twice, clutter = Report("kills"), Counter(), 0, 0, 0
     reference = settings.scratch / "reference"
@@ -81,7 +88,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _round(folder: Path, kills: Counter, wanted: int, rng: random.Random, settings: Settings) -> list[Finding]:
-    """Processes come and go until the sweep is finished, or the kills are used up."""
+    """Start and kill processes until the sweep is finished or all kills are used."""
     lives: list[Life | None] = [None] * PROCESSES
     findings: list[Finding] = []
     done = False
@@ -113,7 +120,7 @@ def _born(folder: Path, place: int, rng: random.Random) -> Life:
 
 
 def _look(life: Life, kills: Counter) -> Ended | None:
-    """Send the signal when its time has come; what is left once the process has ended."""
+    """Send the signal when it is due. Returns the end of the process, or None if it is still running."""
     now = time.monotonic()
     if not life.child.running():
         return life.child.reap()
@@ -136,14 +143,14 @@ def _judged(life: Life, ended: Ended) -> list[Finding]:
     if life.until <= time.monotonic() and life.by == signal.SIGKILL:
         allowed.add(128 + signal.SIGKILL)
     if life.asked is not None and life.by == signal.SIGTERM:
-        allowed.add(128 + signal.SIGTERM)  # it came before, or after, the command listened
+        allowed.add(128 + signal.SIGTERM)  # it came before or after mixbench handles the signal
     owner = "output" if life.asked is not None else "store"
     how = f"{' '.join(ended.words[:1])} among {PROCESSES} processes, {signal.Signals(life.by).name} after its time"
     return judge(ended, owner, tuple(allowed), how)
 
 
 def _counting(words: Sequence[str]) -> int:
-    """In the child: the command, with a line in a file beside the store for each run that it finished training."""
+    """In the child: run the command, and write a line to a file for each run that it finishes."""
     if words[0] == "sweep":
         for name in ("replace", "rename"):
             setattr(os, name, partial(_moved, getattr(os, name), Path.cwd() / FINISHED))
@@ -158,7 +165,10 @@ def _moved(real, log: Path, source, target, **options) -> None:
 
 
 def _finish(folder: Path, wanted: dict[str, dict[str, str]]) -> tuple[list[Finding], int, int]:
-    """The last sweep, and its findings; how many runs were trained twice, and how many files clean had to drop."""
+    """Run the last sweep and compare.
+
+    Returns the findings, the number of runs that were trained twice, and the number of files that clean deleted.
+    """
     told = "the sweep that finishes what the kills left"
     child = start(SWEEP, folder, program=_counting, limit=600)
     findings = judge(child.finish(), "store", (0,), told)

@@ -1,4 +1,4 @@
-"""Several cases at a time: each lane is a forked process that makes one case after another."""
+"""Runs several cases at the same time: each lane is a forked process that runs one case after another."""
 
 import contextlib
 import multiprocessing
@@ -12,7 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """What a campaign is given. count: of cases or kills, None for its default. deadline: on time.monotonic's clock."""
+    """The settings of a campaign.
+
+    scratch: folder for temporary files.
+    seed: seed of all random choices.
+    count: number of cases or kills; None: the campaign's default.
+    deadline: end of the campaign as a value of time.monotonic; None: no end.
+    jobs: number of lanes.
+    """
 
     scratch: Path
     seed: int = 0
@@ -26,7 +33,7 @@ class Settings:
 
 
 def each(function: Callable[[Any], Any], cases: Sequence[Any], settings: Settings) -> Iterator[Any]:
-    """function(case) of every case, in any order, until the time is over."""
+    """Yield function(case) for every case, in any order, until the deadline. Results that are None are left out."""
     with contextlib.ExitStack() as stack:
         if settings.jobs == 1:
             results = map(_Guarded(function, settings), cases)
@@ -42,18 +49,18 @@ def each(function: Callable[[Any], Any], cases: Sequence[Any], settings: Setting
 
 @dataclass(frozen=True)
 class Broken:
-    """A case that the campaign itself could not make."""
+    """A case in which the campaign itself failed."""
 
     case: str
     traceback: str
 
 
-BROKEN: list[Broken] = []  # of this process; the script tells them
+BROKEN: list[Broken] = []  # the broken cases of this process, which the script reports
 
 
 @dataclass(frozen=True)
 class _Guarded:
-    """A lane makes no case after the time is over, and goes on after one that the campaign could not make."""
+    """Calls the function for a case, but not after the deadline; an exception becomes a Broken."""
 
     function: Callable[[Any], Any]
     settings: Settings

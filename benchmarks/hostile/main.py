@@ -22,7 +22,7 @@ BEGIN, END = "<!-- figures: benchmarks/hostile.py all --write -->", "<!-- end of
 
 
 def main(argv: Sequence[str]) -> int:
-    """Returns 1 where anything was lost, differed, crashed, hung or ended in a traceback, else 0."""
+    """Run campaigns. Returns 1 if anything was lost, differed, crashed, hung or ended in a traceback, otherwise 0."""
     options = _options(argv)
     chosen = CAMPAIGNS if "all" in options.campaigns else tuple(dict.fromkeys(options.campaigns))
     began = time.monotonic()
@@ -44,14 +44,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="hostile.py", description="Hostile use of mixbench, repeated.")
+    parser = argparse.ArgumentParser(prog="hostile.py", description="Test mixbench under hostile use.")
     parser.add_argument("campaigns", nargs="*", default=["all"], choices=[*CAMPAIGNS, "all"], metavar="CAMPAIGN")
-    parser.add_argument("--count", type=int, help="kills, events, command lines or cases; else each campaign's own")
+    parser.add_argument("--count", type=int, help="number of kills, events, command lines or cases per campaign")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, help="end each campaign after so many minutes")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at a time (the number of cores)")
+    parser.add_argument("--minutes", type=float, help="most minutes of each campaign")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at the same time (default: cores)")
     parser.add_argument("--out", default="results/hostile", help="folder of the JSON files")
-    parser.add_argument("--write", metavar="FILE", help="put the figures into this page, between its two marks")
+    parser.add_argument("--write", metavar="FILE", help="write the figures into this page, between its two marks")
     return parser.parse_args(argv)
 
 
@@ -90,11 +90,15 @@ def _about(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
 
 
 def write(page: Path, folder: Path) -> None:
-    """Put the figures of the campaigns whose JSON files lie in `folder` into the page, between its marks."""
+    """Write the figures of campaigns into a page, between its marks.
+
+    page: path of the page.
+    folder: folder of the campaigns' JSON files.
+    """
     files = [folder / f"{name}.json" for name in CAMPAIGNS]
     stored = [json.loads(file.read_text()) for file in files if file.exists()]
     before, mark, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not mark or not end:
-        raise SystemExit(f"{page}: has no place for figures; it needs the lines {BEGIN} and {END}")
+        raise SystemExit(f"{page}: has no marks for the figures; add the lines {BEGIN} and {END}")
     page.write_text(f"{before}{BEGIN}\n\n{table(stored)}\n\n{END}{after}")

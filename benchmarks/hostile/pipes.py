@@ -1,8 +1,8 @@
-"""Streams that go away, signals, full and read-only disks: output that cannot be written is no training that failed.
+"""Closed streams, signals, full and read-only disks: output that cannot be written must not stop training.
 
-What has to hold: a command that trains finishes all its runs, whatever becomes of its output, and says so by its exit
-status; one that is asked to stop leaves a checkpoint, and the same command then ends with the same bits; no command
-ends in a traceback. Odd places in the store are in places.py.
+The rules: a command that trains finishes all its runs, whatever happens to its output, and its exit status shows it. A
+command that is asked to stop leaves a checkpoint, and the same command then ends with the same bits. No command ends in
+a traceback. Wrong files in the store are tested in places.py.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ SHORT = (*TINY, "train.steps=4")
 RUN = ("run", *SHORT, "seed=5")
 SWEEP = ("sweep", *SHORT, "method=none,mixup", "seed=5,6")
 STUDY = ("study", *events.STUDY, "device=cpu")
-LONG = ("sweep", *TINY, "train.steps=40", "method=none,mixup", "seed=5")  # to be stopped in
-TRAINING = {RUN: 1, (*RUN, "progress=on"): 1, SWEEP: 4, STUDY: 1}  # command -> the runs that it makes
+LONG = ("sweep", *TINY, "train.steps=40", "method=none,mixup", "seed=5")  # long enough to be stopped during training
+TRAINING = {RUN: 1, (*RUN, "progress=on"): 1, SWEEP: 4, STUDY: 1}  # command -> number of its runs
 READING = (
     (),
     ("--help",),
@@ -51,17 +51,22 @@ READING = (
     ("-sc", "install=bash"),
 )
 GONE_AFTER = (0, 1, 20, 300)  # bytes
-GONE, PIPE = 128 + signal.SIGPIPE, "a reader that goes away"
-SIGNALS = 40  # at random moments
-PLACES = 400  # of the 1,098 pairs of an odd place and a command, drawn by the seed
-FREE = (0, 4096, 32_768, 131_072, 262_144)  # bytes that are left on a full disk
+GONE, PIPE = 128 + signal.SIGPIPE, "a reader that ends"
+SIGNALS = 40  # number of signals at random moments
+PLACES = 400  # number of random cases from the 1,098 of places.py
+FREE = (0, 4096, 32_768, 131_072, 262_144)  # free bytes on a full disk
 DISK = 16 * 2**20
 KINDS = ("lost", "differs", "left over", "traceback", "crash", "hang", "memory", "status")
 
 
 @dataclass(frozen=True)
 class Case:
-    """kind: a function of this module by name. told: how the case is named. arguments: the function's."""
+    """A case.
+
+    kind: name of a function of this module.
+    told: description of the case.
+    arguments: further arguments of the function.
+    """
 
     kind: str
     told: str
@@ -69,6 +74,7 @@ class Case:
 
 
 def campaign(settings: Settings) -> Report:
+    """Try all cases, or `count` random ones."""
     report = Report("pipes")
     events.prepare(settings.scratch)
     _prepare_signals(settings.scratch)
@@ -92,7 +98,7 @@ def campaign(settings: Settings) -> Report:
 
 
 def cases(seed: int, disks: bool) -> list[Case]:
-    """All of them; those of disks where file systems can be mounted."""
+    """Return all cases. disks: whether file systems can be mounted, for cases with full disks."""
     rng = random.Random(seed)
     commands = [*TRAINING, *READING]
     found = [
@@ -143,7 +149,7 @@ def _try(scratch: Path, case: Case) -> list[Finding]:
 
 
 def gone(scratch: Path, told: str, words: tuple[str, ...], which: tuple[int, ...], after: int) -> list[Finding]:
-    """The reader of the streams `which` reads so many bytes and closes its end."""
+    """The reader of the streams `which` reads `after` bytes and closes its end."""
     with _folder(scratch) as folder:
         reading, writing = os.pipe()
         child = start(words, folder, streams=dict.fromkeys(which, writing))
@@ -156,14 +162,14 @@ def gone(scratch: Path, told: str, words: tuple[str, ...], which: tuple[int, ...
 
 
 def closed(scratch: Path, told: str, words: tuple[str, ...], which: tuple[int, ...]) -> list[Finding]:
-    """The streams `which` are not open at all, as after >&-."""
+    """The streams `which` are not open, as after >&-."""
     with _folder(scratch) as folder:
         ended = call(words, folder, streams=dict.fromkeys(which, CLOSED))
         return _output_lost(ended, words, folder, told, (0,))
 
 
 def full_stream(scratch: Path, told: str, words: tuple[str, ...], which: tuple[int, ...]) -> list[Finding]:
-    """Every write to the streams `which` fails, as where a log fills the disk."""
+    """Every write to the streams `which` fails, as on a full disk."""
     with _folder(scratch) as folder, open("/dev/full", "wb") as full:
         ended = call(words, folder, streams=dict.fromkeys(which, full))
         return _output_lost(ended, words, folder, told, (0, 1))
@@ -180,7 +186,7 @@ def _output_lost(
     ended: Ended, words: tuple[str, ...], folder: Path, told: str, allowed: tuple[int, ...]
 ) -> list[Finding]:
     command = f"{ended.command} ({told})"
-    if words == ("run", "n=0"):  # a user's mistake stays one
+    if words == ("run", "n=0"):  # a user's mistake always has status 2
         allowed = (2, *allowed[1:])
     findings = judge(ended, "output", (0,) if words in TRAINING and 1 not in allowed else allowed, command)
     if words in TRAINING:
@@ -197,7 +203,7 @@ def _all_trained(folder: Path, runs: int, command: str) -> list[Finding]:
     return []
 
 
-# The same by a shell and a process of its own: the fork above must not hide anything
+# The same with a shell and separate processes, to test that the fork hides nothing
 
 SHELL = (
     (f"mixbench {' '.join(RUN)} progress=on 2>&1 | head -c 20", 1),
@@ -230,7 +236,7 @@ def shell(scratch: Path, told: str, line: str, runs: int) -> list[Finding]:
 
 
 def _prepare_signals(scratch: Path) -> None:
-    """The store that an undisturbed LONG leaves, and how long that takes."""
+    """Make the store that LONG leaves without a signal, and measure how long it takes."""
     folder = scratch / "undisturbed"
     folder.mkdir()
     began = time.monotonic()
@@ -241,7 +247,7 @@ def _prepare_signals(scratch: Path) -> None:
 def signalled(
     scratch: Path, told: str, number: int, moment: float, twice: bool, streams: str, case: int
 ) -> list[Finding]:
-    """The signal comes after that share of the time that the command takes; then the same command again."""
+    """Send a signal after a share of the command's time (`moment`), then call the same command again."""
     seconds = float((scratch / "undisturbed.seconds").read_text())
     with tempfile.TemporaryDirectory(dir=scratch, prefix="signal-") as name:
         folder = Path(name)
@@ -272,7 +278,7 @@ def _send(child: Child, number: int, after: float, twice: bool) -> None:
 
 
 def _checkpoint_left(folder: Path, command: str) -> list[Finding]:
-    """A run that was begun is finished, or has a checkpoint to be resumed from."""
+    """Return findings on runs that were started but are neither finished nor have a checkpoint."""
     begun = [path.parent for path in folder.glob("results/runs/*/provenance.json")]
     without = [run.name for run in begun if not any((run / f).exists() for f in ("metrics.json", "checkpoint.pt"))]
     return [Finding("lost", "output", command, f"no checkpoint in {run}") for run in without]
@@ -295,7 +301,7 @@ def can_mount(scratch: Path) -> bool:
 
 @contextlib.contextmanager
 def _disk(scratch: Path, prepared: str) -> Iterator[Path]:
-    """A small file system with a copy of a prepared folder."""
+    """Mount a small file system with a copy of a prepared folder."""
     with tempfile.TemporaryDirectory(dir=scratch, prefix="disk-") as name:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", name], check=True)
         try:
@@ -305,7 +311,7 @@ def _disk(scratch: Path, prepared: str) -> Iterator[Path]:
 
 
 def full_disk(scratch: Path, told: str, command: events.Command, free: int) -> list[Finding]:
-    """The command on a full disk, then again on one with space: it must end as where the disk was never full."""
+    """Call a command on a full disk, then again with space: the result must be as if the disk was never full."""
     with _disk(scratch, command.prepared) as folder:
         filler = folder.parent / "filler"
         with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -332,6 +338,6 @@ def read_only(scratch: Path, told: str, words: tuple[str, ...]) -> list[Finding]
 
 @contextlib.contextmanager
 def _folder(scratch: Path) -> Iterator[Path]:
-    """A copy of the prepared store."""
+    """Make a copy of the prepared store."""
     with tempfile.TemporaryDirectory(dir=scratch, prefix="pipe-") as name:
         yield copy(scratch / "prepared" / "runs", Path(name) / "folder")

@@ -1,4 +1,4 @@
-"""Places in the store that are not what they should be: each is told, and none keeps the other runs from their work."""
+"""Wrong files in the store: each must be reported, and none may stop the other runs."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from hostile.calls import call
 from hostile.findings import Finding, judge
 from hostile.stores import TINY
 
-LIMIT = 30  # seconds until a call hangs: these take one or two
-# {run} is the folder of a finished run; {open}, with a checkpoint, and {new} those of runs that SWEEP makes.
+LIMIT = 30  # seconds after which a call counts as hanging; these calls take one or two
+# {run} is the folder of a finished run, {open} that of a run with a checkpoint, {new} that of a run of SWEEP.
 STORE = ("results", "results/runs", "results/runs/schema.json", "results/runs/.locks", "results/selection")
 OF_RUN = (
     "{run}",
@@ -83,7 +83,7 @@ ANYWHERE = tuple(KINDS)[:8]
 
 
 def cases() -> list[tuple[str, str, str]]:
-    """What is put where, and which command then meets it."""
+    """Return (kind of file, path, command) for each case."""
     found = []
     for where in (*STORE, *OF_RUN):
         kinds = list(ANYWHERE)
@@ -96,7 +96,13 @@ def cases() -> list[tuple[str, str, str]]:
 
 
 def check(folder: Path, what: str, where: str, command: str) -> list[Finding]:
-    """Put `what` in place of `where` in a copy of the prepared store, and call the command."""
+    """Replace a file by another kind of file and call a command.
+
+    folder: a copy of the prepared store.
+    what: kind of the new file, a key of KINDS.
+    where: path to replace.
+    command: the command.
+    """
     runs = folder / "results/runs"
     finished = next(path for path in sorted(runs.glob("digits-*-none-s0-*")))
     names = _names(folder)
@@ -117,7 +123,7 @@ def check(folder: Path, what: str, where: str, command: str) -> list[Finding]:
 
 
 def _names(folder: Path) -> list[str]:
-    """The ids of the sweep's runs of seeds 21 and 22."""
+    """Return the ids of the sweep's runs with seeds 21 and 22."""
     from mixbench.config.compose import Composer
     from mixbench.config.identity import job
 
@@ -127,7 +133,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _others_trained(runs: Path, names: list[str], status: int, told: str) -> list[Finding]:
-    """At most the run at the bad place is missing, and then the exit status says so."""
+    """Return a finding if other runs than the damaged one are missing, or if the exit status does not show it."""
     trained = [name for name in names if _is_file(runs / name / "metrics.json")]
     if status == 2 or len(trained) < len(names) - 1 or (status == 0 and len(trained) < len(names)):
         detail = f"exit status {status}, {len(trained)} of {len(names)} runs are finished"

@@ -1,4 +1,4 @@
-"""The tiny runs that the campaigns work on, and what two folders differ in beside times."""
+"""The tiny runs of the campaigns, and comparison of folders without times."""
 
 import csv
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from hostile.calls import Ended, call
 
-# A run of 14 steps of 8 digits, with a checkpoint every third step and an evaluation every fourth.
+# A run of 14 steps with 8 digits each, with a checkpoint every third step and an evaluation every fourth step.
 TINY = (
     "dataset=digits",
     "n=20",
@@ -32,14 +32,14 @@ CLOCK = (
     "steps_per_second",
     "peak_memory_bytes",
     "other_load",
-)  # what differs from one training to its repetition
-# .history.csv.4711.3e8aa12f.mixbench, written by process 4711; older ones end with the process
+)  # values that differ when a training is repeated
+# Such as .history.csv.4711.3e8aa12f.mixbench, written by process 4711; names of older versions end with the process.
 TEMPORARY = re.compile(r"^(\..+)\.\d+(?:\.[0-9a-f]{8}\.mixbench)?$")
-LONG_AGO = 3600  # seconds: `clean` leaves a temporary file alone that another machine may just have written
+LONG_AGO = 3600  # seconds; `clean` keeps new temporary files, because another machine may be writing them
 
 
 def succeed(*words: str, folder: Path, **options: Any) -> Ended:
-    """Call the command line where it has to work. Raises RuntimeError where it does not."""
+    """Call the command line. Raises RuntimeError if it fails."""
     ended = call(words, folder, **options)
     if ended.status != 0:
         raise RuntimeError(f"{ended.command}: exit status {ended.status}\n{ended.err}\n{ended.stack}")
@@ -52,7 +52,7 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def age(root: Path) -> None:
-    """Let the temporary files below a folder seem to be of an hour ago."""
+    """Make the temporary files below a folder look one hour old."""
     for path in root.rglob(".*"):
         if TEMPORARY.fullmatch(path.name):
             then = path.lstat().st_mtime - LONG_AGO
@@ -60,9 +60,11 @@ def age(root: Path) -> None:
 
 
 def contents(root: Path, skip: tuple[str, ...] = (".locks",), loose: str | None = None) -> dict[str, str]:
-    """Every path below a folder -> what is there, times left out. Lock files, which say nothing, are left out.
+    """Return path -> content of everything below a folder, without times.
 
-    loose: a pattern of paths whose contents may differ, since times are among what they show.
+    root: the folder.
+    skip: names of files and folders to leave out, such as locks.
+    loose: pattern of paths whose contents depend on times, so that they are not compared.
     """
     found = {}
     for path in sorted(root.rglob("*")):
@@ -84,13 +86,13 @@ def contents(root: Path, skip: tuple[str, ...] = (".locks",), loose: str | None 
 
 
 def differences(wanted: Mapping[str, str], found: Mapping[str, str]) -> tuple[list[str], list[str], list[str]]:
-    """Paths that are missing, that are left over, and whose contents differ."""
+    """Return the paths that are missing, that are left over, and whose contents differ."""
     missing, more = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     return missing, more, sorted(path for path in wanted.keys() & found.keys() if wanted[path] != found[path])
 
 
 def digest(path: Path) -> str:
-    """Of a file's contents without times; of a damaged file, of its bytes."""
+    """Return a checksum of a file's content without times; for a damaged file, of its bytes."""
     data = path.read_bytes()
     readers = {"metrics.json": _json, "provenance.json": _json, "history.csv": _csv, "runs.csv": _csv}
     try:
@@ -98,7 +100,7 @@ def digest(path: Path) -> str:
             data = repr(_tensors(path)).encode()
         elif path.name in readers:
             data = readers[path.name](data.decode())
-    except Exception:  # cut off in the middle, as a kill leaves it
+    except Exception:  # the file was cut off by a kill
         pass
     return hashlib.sha256(data).hexdigest()[:20]
 
@@ -120,7 +122,7 @@ def _tensors(path: Path) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Tensors by their bytes, without times."""
+    """Return nested values with tensors replaced by checksums, without times."""
     if hasattr(value, "numpy"):
         return hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()
     if isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""The benchmark, `scripts/bench`: training speed, what methods cost, commands on stored runs."""
+"""The benchmark `scripts/bench`: training speed, the time of each method, and commands on stored runs."""

@@ -1,4 +1,4 @@
-"""python -m mixbench.bench: the benchmark's command line."""
+"""The entry point python -m benchmarks.speed, which scripts/bench calls."""
 
 import sys
 

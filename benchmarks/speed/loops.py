@@ -1,4 +1,4 @@
-"""The benchmark's loops: a plain one, as most repositories have it, and mixbench's; their speed, parts and memory."""
+"""The training loops of the benchmark: a plain one, as in most repositories, and mixbench's; their speed and memory."""
 
 import multiprocessing
 import os
@@ -26,14 +26,14 @@ from mixbench.training.device import PRECISION_NAMES, choose_precision
 from mixbench.training.engine import PLAN_STEPS, Engine
 from mixbench.training.schedule import learning_rate
 
-N, HELD_OUT, SEED = 5000, 500, 0  # images of the subset, images beside it, of the synthetic data set
-METHOD = "method=label-mix"  # what the plain loop does too
-WORKERS = (0, os.cpu_count())  # of the plain loop's DataLoader: none, or one for each core
-WINDOW = 50  # steps at either end over which memory is compared
+N, HELD_OUT, SEED = 5000, 500, 0  # synthetic data set: images of the subset, other images, seed
+METHOD = "method=label-mix"  # the method of both loops
+WORKERS = (0, os.cpu_count())  # workers of the plain loop's DataLoader: none, or one for each core
+WINDOW = 50  # number of first and of last steps whose memory is compared
 
 
 class Effort(NamedTuple):
-    """Rounds, and in each the steps that warm up and the steps that are timed."""
+    """The length of a measurement: number of rounds and, in each round, of warm-up steps and of timed steps."""
 
     rounds: int
     warm: int
@@ -42,7 +42,7 @@ class Effort(NamedTuple):
 
 @cache
 def images() -> data.Dataset:
-    """Synthetic images, uint8 32x32x3 in 10 classes: no step's time depends on what they show."""
+    """Return synthetic images, uint8 32x32x3 in 10 classes. The time of a step does not depend on their content."""
     generator = np.random.default_rng(SEED)
     pixels = generator.integers(0, 256, (N + HELD_OUT, 32, 32, 3), dtype=np.uint8)
     labels = generator.integers(0, 10, N + HELD_OUT)
@@ -50,7 +50,12 @@ def images() -> data.Dataset:
 
 
 def validated(width: int, overrides: Sequence[str] = (METHOD,), precision: str = "auto") -> DictConfig:
-    """The configuration of a run as mixbench has it but for the overrides, on the synthetic images."""
+    """Return the configuration of a run on the synthetic images.
+
+    width: width of the network.
+    overrides: KEY=VALUE texts; the other keys have their defaults.
+    precision: precision of the run.
+    """
     held_out = ["eval=holdout", f"dataset.holdout={HELD_OUT}"]
     with Composer() as composer:
         words = [f"n={N}", f"model.width={width}", f"precision={precision}", *held_out, *overrides]
@@ -58,7 +63,11 @@ def validated(width: int, overrides: Sequence[str] = (METHOD,), precision: str =
 
 
 class PilImages:
-    """The subset as torchvision's data sets hand it out: a PIL image, transformed, and its label."""
+    """The subset as a data set of torchvision: transformed PIL images and their labels.
+
+    split: the images.
+    pad: pixels of padding before the random crop.
+    """
 
     def __init__(self, split: data.Split, pad: int):
         self.images, self.labels = split.train_images, split.train_labels
@@ -79,12 +88,17 @@ class PilImages:
 
 
 class PlainLoop:
-    """Mixup as most repositories train it (after mixup-cifar10's train.py, Zhang et al. 2018), with the same network.
+    """Mixup as in most repositories (after mixup-cifar10's train.py, Zhang et al. 2018), with the same network.
 
-    DataLoader over PIL images, float32, default memory format, λ from NumPy, two cross-entropies, loss read each step.
+    It uses a DataLoader of PIL images, float32, the default memory format, λ from NumPy and two cross-entropies, and
+    reads the loss in each step.
+
+    width: width of the network.
+    device: device to train on.
+    workers: number of workers of the DataLoader.
     """
 
-    tf32 = True  # torch's default for convolutions on CUDA, which such code leaves as it is
+    tf32 = True  # torch's default for convolutions on CUDA, which such code does not change
 
     def __init__(self, width: int, device: torch.device, workers: int):
         cfg = validated(width)
@@ -98,7 +112,7 @@ class PlainLoop:
         )
 
     def steps(self, warm: int, count: int) -> Iterator[None]:
-        """Yields after each of `warm` + `count` steps."""
+        """Train `warm` + `count` steps, and yield after each."""
         sampler = RandomSampler(self.dataset, num_samples=self.batch_size * (warm + count))
         pin = self.device.type == "cuda"
         loader = DataLoader(
@@ -120,22 +134,28 @@ class PlainLoop:
 
 
 class MixbenchLoop:
-    """The steps of train.train, without evaluations and checkpoints."""
+    """The training steps of mixbench, without evaluations and checkpoints.
+
+    width: width of the network.
+    device: device to train on.
+    precision: precision of the run.
+    overrides: KEY=VALUE texts of the run.
+    """
 
     def __init__(self, width: int, device: torch.device, precision: str, overrides: Sequence[str] = (METHOD,)):
         cfg = validated(width, overrides, precision)
         dtype = choose_precision(precision, device)
         self.precision = PRECISION_NAMES[dtype]
-        self.tf32 = dtype != torch.float32  # as in run.py
+        self.tf32 = dtype != torch.float32  # as in mixbench's runs
         self.engine = Engine(cfg, data.split(images(), cfg), device, dtype)
         self.model = self.engine.model
         self.k = 0
 
     def steps(self, warm: int, count: int) -> Iterator[None]:
-        """Yields after each of `warm` + `count` steps.
+        """Train `warm` + `count` steps, and yield after each.
 
-        Plans are drawn for `warm` steps at a time, fewer than train.train draws together, so that the steps after the
-        warm-up pay for their own.
+        Plans are drawn for `warm` steps at a time, so that the time of the timed steps includes their own plans. A run
+        draws more steps together.
         """
         for first in range(0, warm + count, warm):
             for decided, lr in self.decided(min(warm, warm + count - first)):
@@ -143,7 +163,7 @@ class MixbenchLoop:
                 yield
 
     def decided(self, count: int) -> Iterator[tuple[dict[str, Tensor], float]]:
-        """The plan and the learning rate of each of the next `count` steps."""
+        """Yield the plan and the learning rate of each of the next `count` steps."""
         chunk = self.engine.plans(self.k, count)
         for i in range(count):
             yield {name: values[i] for name, values in chunk.items()}, learning_rate(self.engine.cfg.train, self.k)
@@ -154,14 +174,14 @@ Loop = PlainLoop | MixbenchLoop
 
 
 def now(device: torch.device) -> float:
-    """Seconds, once the device has done all that it was given."""
+    """Return the time in seconds after the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def timed(loop: Loop, work: Effort, device: torch.device) -> float:
-    """Seconds a step, after a warm-up: another loop had the caches before."""
+    """Return the seconds per step of a loop, after a warm-up, because another loop used the caches before."""
     torch.backends.cudnn.allow_tf32 = loop.tf32
     steps = loop.steps(work.warm, work.steps)
     for _ in range(work.warm):
@@ -175,13 +195,24 @@ def timed(loop: Loop, work: Effort, device: torch.device) -> float:
 
 
 def interleaved(loops: dict[str, Loop], work: Effort, device: torch.device) -> dict[str, list[float]]:
-    """Seconds a step of each loop, round by round: what slows the machine for a while slows all loops of a round."""
+    """Return the seconds per step of each loop in each round. A slow phase of the machine affects all loops of a round.
+
+    loops: name -> loop.
+    work: length of the measurement.
+    device: device of the loops.
+    """
     rounds = [{name: timed(loop, work, device) for name, loop in loops.items()} for _ in range(work.rounds)]
     return {name: [seconds[name] for seconds in rounds] for name in loops}
 
 
 def relative(seconds: dict[str, list[float]], baseline: str) -> list[dict[str, Any]]:
-    """For each loop steps per second, and speed relative to `baseline` in the same round: medians over the rounds."""
+    """Return the speeds of loops.
+
+    seconds: name -> seconds per step in each round.
+    baseline: name of the loop to compare with.
+    Returns for each loop its steps per second, and its speed relative to the baseline in the same round; both are
+        medians of the rounds.
+    """
     return [
         {
             "name": name,
@@ -200,7 +231,15 @@ def beside_plain(
     workers: tuple[int, ...] = WORKERS,
     precisions: Sequence[str] = tuple(PRECISION_NAMES.values()),
 ) -> list[dict[str, Any]]:
-    """Rows of the plain loop, first the one with the best number of workers, then of mixbench in each precision."""
+    """Compare mixbench in each precision with the plain loop.
+
+    width: width of the network.
+    device: device to train on.
+    work: length of the measurement.
+    workers: numbers of workers of the plain loop.
+    precisions: precisions of mixbench.
+    Returns the rows of `relative`: first the plain loop with the best number of workers, then the others.
+    """
     plain = {f"plain, {count} workers": PlainLoop(width, device, count) for count in workers}
     own = {precision: MixbenchLoop(width, device, precision) for precision in precisions}
     seconds = interleaved(plain | own, work, device)
@@ -210,11 +249,16 @@ def beside_plain(
 
 
 def parts(width: int, device: torch.device, work: Effort, precision: str) -> dict[str, Any]:
-    """Where a step's milliseconds go, and `rest`, the share that is not forward, loss, backward and optimizer.
+    """Measure the parts of a step.
 
-    `plan`: drawing decisions and copying them to the device, for as many steps as train.train draws together.
-    `look_up`: taking one step's out of them, and its learning rate. `batch`: gathering, augmenting and mixing, timed
-    apart just before the step does the same, with the caches as the step before left them. `update`: the rest of it.
+    width: width of the network.
+    device: device to train on.
+    work: length of the measurement.
+    precision: precision of the run.
+    Returns `milliseconds` of the parts, and `rest`, the share of a step that is not `update`. `plan`: drawing the
+        random decisions and copying them to the device. `look_up`: selecting those of one step, and its learning rate.
+        `batch`: gathering, augmenting and mixing, timed separately just before the step. `update`: forward, loss,
+        backward and optimizer.
     """
     loop = MixbenchLoop(width, device, precision)
     torch.backends.cudnn.allow_tf32 = loop.tf32
@@ -241,13 +285,17 @@ def parts(width: int, device: torch.device, work: Effort, precision: str) -> dic
 
 
 def memory(kind: str, width: int, device: torch.device, steps: int) -> dict[str, Any]:
-    """MB of the memory that a process of its own takes: `before` there is a loop, and at its `peak` in so many steps.
+    """Measure the memory of a training loop in a separate process, in MB (2²⁰ bytes).
 
-    kind: `plain` (without workers), or the precision of a mixbench loop. `early` and `late`: medians of the resident
-    memory after each of the first and the last WINDOW steps; a single step's goes up and down by 20 MB as the allocator
-    keeps or returns what was freed. With CUDA also `device_peak`, `device_early` and `device_late`.
+    kind: `plain` (without workers), or the precision of a mixbench loop.
+    width: width of the network.
+    device: device to train on.
+    steps: number of steps.
+    Returns `before`, the memory before the loop is made; `peak`; `early` and `late`, the medians of the resident memory
+        after the first and the last WINDOW steps (single steps vary by 20 MB, because the allocator keeps or returns
+        freed memory). With CUDA also `device_peak`, `device_early` and `device_late`.
     """
-    # Spawned, as a forked process would start with this one's memory.
+    # The process is spawned, because a forked one would start with the memory of this process.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_memory, kind, width, device, steps).result()
 
@@ -272,8 +320,10 @@ def _ends(mb: list[float]) -> dict[str, float]:
 
 
 def process_mb(key: str) -> float:
-    """MB (2²⁰ bytes) of this process now (VmRSS) or at most since it started (VmHWM).
+    """Return the memory of this process in MB (2²⁰ bytes).
 
-    Not getrusage, whose maximum a new process inherits from the one that started it.
+    getrusage is not used, because a new process inherits its maximum from the parent process.
+
+    key: VmRSS (now) or VmHWM (maximum since the start).
     """
     return int(re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024

@@ -1,9 +1,9 @@
-"""The benchmark: training speed, the parts of a step and memory, measured side by side on this machine.
+"""The benchmark: training speed, the parts of a step and memory, measured on this machine.
 
-`scripts/bench [--quick] [--device cpu|cuda] [--widths 16,64]` prints the report and keeps it in results/bench/ as JSON
-and Markdown (--quick only prints). `scripts/bench methods` does so for what each method and augmentation adds to a
-step, `scripts/bench store` for commands that read stored runs. `cp results/bench/*.md docs/performance/` publishes the
-reports. Linux alone: memory is read from /proc.
+`scripts/bench [--quick] [--device cpu|cuda] [--widths 16,64]` prints the report and stores it in results/bench/ as JSON
+and Markdown; with --quick it only prints. `scripts/bench methods` measures how much time each method and augmentation
+adds to a step, `scripts/bench store` measures commands on stored runs. `cp results/bench/*.md docs/performance/`
+publishes the reports. It needs Linux, because memory is read from /proc.
 """
 
 import argparse
@@ -28,18 +28,18 @@ from mixbench.core.version import __version__
 from mixbench.training.device import PRECISION_NAMES, choose_device, choose_precision
 
 OUT = Path("results/bench")
-TARGET_WIDTH = 16  # of the network whose memory is watched over many steps
+TARGET_WIDTH = 16  # width of the network whose memory is measured over many steps
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print and keep; returns the exit status."""
+    """Measure, print and store the report. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=("speed", "methods", "store"), default="speed", help="speed unless given"
+        "what", nargs="?", choices=("speed", "methods", "store"), default="speed", help="the default is speed"
     )
-    parser.add_argument("--quick", action="store_true", help="few steps, in a minute; prints and keeps nothing")
+    parser.add_argument("--quick", action="store_true", help="few steps, in a minute; only prints")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--widths", type=numbers, help="of the network, such as 16,64 (with --quick 16)")
+    parser.add_argument("--widths", type=numbers, help="widths of the network (default: 16,64; with --quick 16)")
     options = parser.parse_args(argv)
     try:
         device = choose_device(options.device)
@@ -65,13 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure_methods(device: torch.device, widths: Sequence[int], quick: bool) -> dict[str, Any]:
-    """What methods.markdown shows, as plain JSON values."""
+    """Return the measurements that methods.markdown shows, as JSON values."""
     measured: dict[str, Any] = {"machine": machine(device), "methods": {}}
     started = time.perf_counter()
     for width in widths:
         _say(f"width {width}: every method and augmentation")
         work = effort(device, width, quick)
-        if not quick:  # a few percent are looked for
+        if not quick:  # differences of a few percent must be visible
             work = work._replace(rounds=2 * work.rounds)
         measured["methods"][str(width)] = methods.measure(width, device, work)
     measured["minutes"] = (time.perf_counter() - started) / 60
@@ -79,14 +79,14 @@ def measure_methods(device: torch.device, widths: Sequence[int], quick: bool) ->
 
 
 def measure_store(quick: bool) -> dict[str, Any]:
-    """What stored.markdown shows."""
+    """Return the measurements that stored.markdown shows."""
     started = time.perf_counter()
     measured = {"machine": machine(torch.device("cpu")), "commands": stored.measure(1 if quick else 5)}
     return measured | {"minutes": (time.perf_counter() - started) / 60}
 
 
 def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[str, Any]:
-    """All that the report shows, as plain JSON values; says on stderr what it is doing."""
+    """Return the measurements that report.markdown shows, as JSON values. Progress is printed to standard error."""
     measured: dict[str, Any] = {"machine": machine(device)}
     started = time.perf_counter()
     for kind in ("plain", "gflop", "parts", "memory"):
@@ -111,7 +111,7 @@ def measure(device: torch.device, widths: Sequence[int], quick: bool) -> dict[st
 
 
 def effort(device: torch.device, width: int, quick: bool) -> Effort:
-    """A wide network's steps take longer and vary less: fewer do."""
+    """Return the length of a measurement. Steps of wide networks take longer and vary less, so fewer are measured."""
     if device.type == "cuda":
         return Effort(2, 10, 20) if quick else Effort(7, 20, 200)
     if quick:
@@ -120,7 +120,7 @@ def effort(device: torch.device, width: int, quick: bool) -> Effort:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What was measured, where and when."""
+    """Return the machine, the versions and the date of a measurement."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
         "device_type": device.type,
@@ -136,6 +136,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def numbers(text: str) -> list[int]:
+    """Return the whole numbers in a text such as 16,64."""
     return [int(width) for width in text.split(",")]
 
 

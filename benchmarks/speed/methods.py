@@ -1,4 +1,4 @@
-"""The benchmark of methods and augmentations: what each adds to a training step, side by side in one run."""
+"""The benchmark of methods and augmentations: how much time each adds to a training step."""
 
 import statistics
 from typing import Any
@@ -10,17 +10,18 @@ from benchmarks.speed.report import table, where
 from mixbench.config.options import names
 from mixbench.mixing.runner import METHOD_NAMES
 
-BATCHES = 30  # of which gathering, augmenting and mixing are timed apart
+BATCHES = 30  # batches whose gathering, augmenting and mixing are timed separately
 BASELINES = {"method": "method=none", "augment": "augment=none"}
-# Above its baseline a step may take so much more (fraction of it), on 2 cores at TARGET_WIDTH; 5 % unless it is here.
+# Largest additional time of a step as a fraction of the baseline, on 2 cores at TARGET_WIDTH; the default is 5 %.
 TARGETS = {"saliencymix": 0.10}
 USUAL_TARGET, TARGET_WIDTH = 0.05, 64
 
 
 def variants() -> dict[str, dict[str, list[str]]]:
-    """group -> what the table calls it -> the overrides: every method and augmentation, the baseline first.
+    """Return group -> name in the table -> KEY=VALUE texts. The baseline comes first.
 
-    Then each method's other scope (per_sample) and what else makes it another computation.
+    There is every method and augmentation, and other settings of methods that change the computation, such as
+    per_sample.
     """
     methods = {f"method={name}": [f"method={name}"] for name in METHOD_NAMES}
     for name in METHOD_NAMES:
@@ -34,7 +35,12 @@ def variants() -> dict[str, dict[str, list[str]]]:
 
 
 def measure(width: int, device: torch.device, work: Effort) -> dict[str, list[dict[str, Any]]]:
-    """For each group a row for each variant: loops.relative beside the group's baseline, and `batch_ms`."""
+    """Return the rows of loops.relative for each group, with `batch_ms` added.
+
+    width: width of the network.
+    device: device to train on.
+    work: length of the measurement.
+    """
     rows = {}
     for group, of_group in variants().items():
         loops = {name: MixbenchLoop(width, device, "auto", overrides) for name, overrides in of_group.items()}
@@ -45,7 +51,7 @@ def measure(width: int, device: torch.device, work: Effort) -> dict[str, list[di
 
 
 def batch_ms(loop: MixbenchLoop, device: torch.device) -> float:
-    """Milliseconds of making a batch: gather, augment, normalise, mix; the median over some, one after another."""
+    """Return the milliseconds to make a batch (gather, augment, normalise, mix), as a median of BATCHES batches."""
     taken = []
     for decided, _ in loop.decided(BATCHES):
         start = now(device)
@@ -55,13 +61,14 @@ def batch_ms(loop: MixbenchLoop, device: torch.device) -> float:
 
 
 def markdown(measured: dict[str, Any]) -> str:
-    """The report on {"machine", "minutes", "methods": {width: measure(…)}}."""
+    """Return the report as Markdown. measured: {"machine", "minutes", "methods": {width: measure(…)}}."""
     what = (
-        "Milliseconds of a training step of pre-act ResNet-18 with batches of 128 synthetic colour images of 32x32, at "
-        f"default precision ({measured['machine']['default_precision']}), and how much longer it is than with "
-        "method=none (augment=standard) or with augment=none (method=none). In a round each takes some steps in turn; "
-        "`above` is the median of the rounds' ratios, and two medians of the same thing differ by 1 to 3 %. `batch`: "
-        "making the batch alone (gather, augment, normalise, mix), timed apart."
+        "Milliseconds of a training step of pre-act ResNet-18 with batches of 128 synthetic colour images of 32x32, in "
+        f"the default precision ({measured['machine']['default_precision']}), and how much longer it takes than with "
+        "method=none (for methods, with augment=standard) or augment=none (for augmentations, with method=none). In "
+        "each round, all are measured one after another; `above` is the median of the rounds' ratios. Two medians of "
+        "the same thing differ by 1 to 3 %. `batch` is the time to make the batch (gather, augment, normalise, mix), "
+        "measured separately."
     )
     sections = [f"# Methods and augmentations on {measured['machine']['device']}\n\n{where(measured)}\n\n{what}"]
     for width, groups in measured["methods"].items():
@@ -82,7 +89,7 @@ def markdown(measured: dict[str, Any]) -> str:
 
 
 def above(row: dict[str, Any]) -> float:
-    """By what fraction a step is longer than the baseline's."""
+    """Return how much longer a step takes than the baseline's, as a fraction."""
     return 1 / row["relative_speed"] - 1
 
 

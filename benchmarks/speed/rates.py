@@ -1,4 +1,4 @@
-"""How much arithmetic a training step is, and how much the machine does at most: its rate of matrix products."""
+"""The number of operations of a training step, and the machine's largest rate, measured with matrix products."""
 
 import time
 
@@ -8,25 +8,24 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.speed.loops import MixbenchLoop, now
 from mixbench.training.device import PRECISION_NAMES, use_precision
 
-SIDE = {"cpu": 2048, "cuda": 8192}  # of the square matrices
-FEWEST, SECONDS = 3, 2.0  # products, and how long they go on at least
-HOPELESS = 0.25  # of the default precision's rate
+SIDE = {"cpu": 2048, "cuda": 8192}  # rows and columns of the matrices
+FEWEST, SECONDS = 3, 2.0  # fewest products, and shortest measurement in seconds
+HOPELESS = 0.25  # a precision with a smaller share of the default precision's rate is not trained in
 
 
 def matrix_rates(device: torch.device) -> dict[str, float]:
-    """GFLOP/s of products of square matrices in fp32 and in bf16, the best of several: the limit of any step.
+    """Return the best rate of products of square matrices in fp32 and bf16, in GFLOP/s. No step can be faster.
 
-    A product of side N counts 2N³ operations. Where a precision is so slow that products of full size would take long,
-    they are smaller.
+    A product of N x N matrices counts as 2N³ operations. If a precision is very slow, the matrices are smaller.
     """
     return {name: _rate(dtype, device) for dtype, name in PRECISION_NAMES.items()}
 
 
 def worth_timing(rates: dict[str, float], default: str) -> list[str]:
-    """The precisions to train in: fp32, the default, and the other one unless it is hopeless.
+    """Return the precisions to train in: fp32, the default, and the other one unless it is very slow.
 
-    With AVX2 alone its products reached less than a tenth of fp32's rate: training in it would take most of the
-    benchmark's time to show what is known from that.
+    With only AVX2, bf16 reached less than a tenth of fp32's rate. Training in it would take most of the benchmark's
+    time and show nothing new.
     """
     return [name for name in rates if name in ("fp32", default) or rates[name] >= HOPELESS * rates[default]]
 
@@ -45,7 +44,7 @@ def _rate(dtype: torch.dtype, device: torch.device) -> float:
 
 
 def _seconds(side: int, dtype: torch.dtype, device: torch.device) -> float:
-    """Of one product, after another one as a warm-up."""
+    """Return the seconds of one product, after another one as warm-up."""
     left, right = (torch.ones(side, side, dtype=dtype, device=device) for _ in range(2))
     left @ right
     start = now(device)
@@ -54,7 +53,7 @@ def _seconds(side: int, dtype: torch.dtype, device: torch.device) -> float:
 
 
 def step_gflop(width: int, device: torch.device) -> float:
-    """10⁹ operations of the convolutions and the classifier in a step's forward and backward pass (FlopCounterMode)."""
+    """Return the operations (10⁹) of convolutions and classifier in a forward and backward pass (FlopCounterMode)."""
     loop = MixbenchLoop(width, device, "fp32")
     decided, lr = next(loop.decided(1))
     with FlopCounterMode(display=False) as counter:

@@ -1,4 +1,4 @@
-"""The benchmark's report: Markdown tables, and which targets were reached."""
+"""The report of the benchmark: Markdown tables, and the targets that were reached."""
 
 import statistics
 from typing import Any
@@ -9,29 +9,29 @@ from benchmarks.speed.loops import METHOD, WINDOW, N
 from mixbench.training.device import PRECISION_NAMES
 
 NOISE = 0.03  # two medians of the same loop differ by 1 to 3 %
-GROWTH_AT_MOST = 10  # MB, the noise of the measurement; keeping the images of each of 300 steps would take 450
+GROWTH_AT_MOST = 10  # MB, the noise of the measurement; keeping the images of 300 steps would need 450 MB
 
 
 def markdown(measured: dict[str, Any]) -> str:
-    """The report on what bench.measure gave."""
+    """Return the report as Markdown. measured: from benchmarks.speed.main.measure."""
     what = (
-        f"Pre-act ResNet-18, batches of 128, {METHOD}, crop and flip, n = {N:,} "
-        "synthetic colour images of 32x32: no step's time depends on what they show. In a round each loop runs in turn "
-        "for some steps; a speed is the median over the rounds, a ratio of speeds the median of the rounds' ratios."
+        f"Pre-act ResNet-18, batches of 128, {METHOD}, crop and flip, n = {N:,} synthetic colour images of 32x32; the "
+        "time of a step does not depend on their content. In each round, all loops run some steps one after another. "
+        "A speed is the median of the rounds, a ratio of speeds the median of the rounds' ratios."
     )
     sections = [
         f"# Benchmark on {measured['machine']['device']}\n\n{where(measured)}\n\n{what}",
         f"## Targets\n\n{_targets(measured)}",
-        f"## Beside a plain loop\n\n{_beside_plain(measured)}",
-        f"## Beside the machine's limit\n\n{_limit(measured)}",
-        f"## Where a step's time goes\n\n{_parts(measured)}",
+        f"## Compared with a plain loop\n\n{_beside_plain(measured)}",
+        f"## Compared with the machine's limit\n\n{_limit(measured)}",
+        f"## The parts of a step\n\n{_parts(measured)}",
         f"## Memory\n\n{_memory(measured)}",
     ]
     return "\n\n".join(sections) + "\n"
 
 
 def where(measured: dict[str, Any]) -> str:
-    """The machine, the versions and the day."""
+    """Return a sentence on the machine, the versions and the date."""
     machine = measured["machine"]
     return (
         f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}, "
@@ -41,7 +41,7 @@ def where(measured: dict[str, Any]) -> str:
 
 
 def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each target that was measured: `target`, `measured` and whether it is `reached`. They are set for 2 CPU cores."""
+    """Return for each target, set for 2 CPU cores, its `target`, `measured` value and whether it is `reached`."""
     found = []
 
     def check(target: str, value: str, reached: bool) -> None:
@@ -74,14 +74,14 @@ def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _default_beside_other(rows: list[dict[str, Any]], default: str) -> list[float]:
-    """In each round the speed at default precision relative to the other one; none where that was not timed."""
+    """Return the speed in default precision relative to the other one in each round; empty if that was not measured."""
     seconds = {row["name"]: row["seconds_per_step"] for row in rows}
     (other,) = set(PRECISION_NAMES.values()) - {default}
     return [b / a for a, b in zip(seconds[default], seconds[other], strict=True)] if other in seconds else []
 
 
 def growth(measured: dict[str, Any]) -> float:
-    """MB by which memory grew: of the process, or of the device where that is more."""
+    """Return by how many MB the memory grew: of the process or of the device, whichever is more."""
     watched = measured["growth"]
     return max(
         watched[f"{where}late"] - watched[f"{where}early"] for where in ("", "device_") if f"{where}late" in watched
@@ -89,13 +89,13 @@ def growth(measured: dict[str, Any]) -> float:
 
 
 def table(headers: list[str], rows: list[list[str]], left: int) -> str:
-    """A Markdown table whose first `left` columns are text and the others numbers."""
+    """Return a Markdown table. left: number of columns at the left that are texts; the others are numbers."""
     align = ["left"] * left + ["right"] * (len(headers) - left)
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
 
 
 def _names(measured: dict[str, Any]) -> dict[str, str]:
-    """How the tables call the loops; the plain ones name their workers themselves."""
+    """Return the names of the loops in tables."""
     default = measured["machine"]["default_precision"]
     own = {name: f"mixbench, {name}{' (its default)' * (name == default)}" for name in PRECISION_NAMES.values()}
     return {"plain": "plain"} | own
@@ -103,14 +103,14 @@ def _names(measured: dict[str, Any]) -> dict[str, str]:
 
 def _targets(measured: dict[str, Any]) -> str:
     rows = [[one["target"], one["measured"], "reached" if one["reached"] else "missed"] for one in targets(measured)]
-    return f"Set for 2 CPU cores.\n\n{table(['target', 'measured', 'result'], rows, left=1)}"
+    return f"The targets are set for 2 CPU cores.\n\n{table(['target', 'measured', 'result'], rows, left=1)}"
 
 
 def _beside_plain(measured: dict[str, Any]) -> str:
     note = (
-        "The plain loop is mixup as most repositories train it: DataLoader over PIL images with torchvision's "
-        "transforms, float32, default memory format, λ from NumPy, two cross-entropies, the loss read at each step; "
-        "the same network. Speeds are relative to it with the better number of workers."
+        "The plain loop trains mixup as most repositories do, with the same network: a DataLoader of PIL images with "
+        "torchvision's transforms, float32, the default memory format, λ from NumPy, two cross-entropies, and the loss "
+        "read in each step. Speeds are relative to the plain loop with the better number of workers."
     )
     names = _names(measured)
     rows = [
@@ -124,10 +124,10 @@ def _beside_plain(measured: dict[str, Any]) -> str:
 def _limit(measured: dict[str, Any]) -> str:
     limits = ", ".join(f"{name} {rate:.0f} GFLOP/s" for name, rate in measured["matrix_rates"].items())
     note = (
-        "GFLOP: 10⁹ operations of the convolutions and the classifier, forward and backward, as torch counts them; "
-        "nothing else of a step is counted. The limit is the best rate of products of large square matrices that was "
-        f"measured on this machine at the same precision: {limits}. A precision whose limit is below a quarter of the "
-        "default's is not trained in."
+        "GFLOP: 10⁹ operations of convolutions and classifier, forward and backward, as torch counts them; other "
+        "operations of a step are not counted. The limit is the best rate of products of large square matrices on this "
+        f"machine in the same precision: {limits}. A precision whose limit is below a quarter of the default's is not "
+        "measured."
     )
     rows = []
     for width, loops in measured["plain"].items():
@@ -138,15 +138,15 @@ def _limit(measured: dict[str, Any]) -> str:
                 rate = gflop * row["steps_per_second"]
                 name = _names(measured)[row["name"]]
                 rows.append([width, name, f"{gflop:.1f}", f"{rate:.0f}", f"{limit:.0f}", f"{100 * rate / limit:.0f} %"])
-    headers = ["width", "loop", "GFLOP a step", "GFLOP/s", "limit, GFLOP/s", "of the limit"]
+    headers = ["width", "loop", "GFLOP per step", "GFLOP/s", "limit, GFLOP/s", "of the limit"]
     return f"{note}\n\n{table(headers, rows, left=2)}"
 
 
 def _parts(measured: dict[str, Any]) -> str:
     note = (
-        "Milliseconds of a mixbench step. Plan: drawing its random decisions and copying them to the device. Look-up: "
-        "taking them out of those drawn together, and the learning rate. Batch: gather, augment, normalise, mix. "
-        "Update: forward, loss, backward, optimizer. Rest: the share of the step that is not update."
+        "Milliseconds of a mixbench step. Plan: drawing the random decisions and copying them to the device. Look-up: "
+        "selecting those of one step, and the learning rate. Batch: gather, augment, normalise, mix. Update: forward, "
+        "loss, backward, optimizer. Rest: the share of the step that is not update."
     )
     rows = [
         [width, row["precision"], *(f"{ms:.2f}" for ms in row["milliseconds"].values()), f"{100 * row['rest']:.1f} %"]
@@ -158,8 +158,8 @@ def _parts(measured: dict[str, Any]) -> str:
 
 def _memory(measured: dict[str, Any]) -> str:
     note = (
-        "MB (2²⁰ bytes) of a process of its own for each loop: with its libraries and no network yet, and at its peak "
-        "in 5 steps. The plain loop has no workers here; each would be one more process."
+        "MB (2²⁰ bytes) of a separate process for each loop: before the network is made, and the peak in 5 steps. The "
+        "plain loop has no workers here; each worker would be another process."
     )
     names = _names(measured)
     on_device = measured["machine"]["device_type"] == "cuda"
@@ -171,7 +171,7 @@ def _memory(measured: dict[str, Any]) -> str:
     ]
     watched = measured["growth"]
     grown = (
-        f"mixbench at default precision, width {watched['width']}, resident in {watched['steps']} steps: "
+        f"Resident memory of mixbench in default precision, width {watched['width']}, in {watched['steps']} steps: "
         f"{watched['early']:.1f} MB in the first {WINDOW}, {watched['late']:.1f} MB in the last {WINDOW} (medians)."
     )
     return f"{note}\n\n{table(headers, rows, left=2)}\n\n{grown}"

@@ -1,4 +1,4 @@
-"""The benchmark of the commands that read stored runs: whole processes, over stores of 1,000 and 10,000 runs."""
+"""The benchmark of commands that read stored runs: whole processes, with 1,000 and 10,000 stored runs."""
 
 import shutil
 import statistics
@@ -20,15 +20,20 @@ from mixbench.mixing.runner import METHOD_NAMES
 from mixbench.runs import run
 from mixbench.runs.store import store
 
-STORES = (1_000, 10_000)  # runs
+STORES = (1_000, 10_000)  # numbers of runs
 SIZES = (100, 250, 500, 1000)  # n of the stored runs
-# Wall seconds at most, Python's own start included: command -> (of the small store, of the large one).
+# Most seconds, including the start of Python: command -> (for the small store, for the large store).
 TARGETS = {"table": (2.0, 5.0), "plot": (None, 5.0), "report": (None, 20.0)}
 HELP, HELP_TARGET = "--help", 0.3
 
 
 def measure(repetitions: int, stores: tuple[int, ...] = STORES) -> list[dict[str, Any]]:
-    """A row for each command: its `name`, median `seconds` of so many calls, `all` of them, and its `target`."""
+    """Measure the commands.
+
+    repetitions: calls of each command.
+    stores: numbers of stored runs.
+    Returns for each command its `name`, the median `seconds`, `all` times and its `target`.
+    """
     commands = {HELP: ([HELP], HELP_TARGET)}
     with tempfile.TemporaryDirectory() as folder:
         for place, runs in enumerate(stores):
@@ -50,9 +55,12 @@ def measure(repetitions: int, stores: tuple[int, ...] = STORES) -> list[dict[str
 
 
 def synthetic_store(results_dir: Path, runs: int) -> None:
-    """A store of `runs` finished runs of every method and several n: one real run, copied under other names.
+    """Make a store with finished runs of every method and several n, as copies of one real run with other names.
 
-    Their accuracies are drawn at random; folder, files and schema are those of any run.
+    Their accuracies are random; folders, files and schema are real.
+
+    results_dir: folder of the results.
+    runs: number of runs.
     """
     results = store.Store(results_dir)
     results.open()
@@ -74,15 +82,14 @@ def synthetic_store(results_dir: Path, runs: int) -> None:
 
 
 def markdown(measured: dict[str, Any]) -> str:
-    """The report on {"machine", "minutes", "commands": measure(…)}."""
+    """Return the report as Markdown. measured: {"machine", "minutes", "commands": measure(…)}."""
     rows = []
     for row in measured["commands"]:
         between = f"{min(row['all']):.2f} to {max(row['all']):.2f}"
         rows.append([f"mixbench {row['name']}", f"{row['seconds']:.2f}", between, _verdict(row)])
     what = (
-        "Wall seconds of a command, Python's own start included: median, lowest and highest. The stored runs are one "
-        f"real run under other names: {len(METHOD_NAMES)} methods at {len(SIZES)} n, each of many seeds, with 20 "
-        "history rows each."
+        "Seconds of a command, including the start of Python: median, lowest and highest. The stored runs are copies "
+        f"of one real run: {len(METHOD_NAMES)} methods at {len(SIZES)} n with many seeds, and 20 rows of history each."
     )
     head = f"# Commands on stored runs, on {measured['machine']['device']}\n\n{where(measured)}\n\n{what}"
     return f"{head}\n\n{table(['command', 'seconds', 'range', 'target'], rows, left=1)}\n"

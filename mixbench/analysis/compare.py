@@ -1,6 +1,6 @@
-"""Every method beside the baseline in the same setting: gains, what they are worth in images, and a recommendation.
+"""Compares every method with the baseline of its setting: gains, equivalent data and the method to recommend.
 
-A setting is everything but the method: data, n, subset, augmentation, network, loss, training. No torch.
+A setting is every choice except the method: data, n, subset, augmentation, network, loss and training. No torch.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,19 +18,25 @@ from mixbench.stats import ALPHA, Difference, Runs, Summary, holm, paired_differ
 from mixbench.stats.equivalents import Equivalent, equivalent_data
 from mixbench.training.rules import RULES
 
-# Keys of an identity that are the method's: what the others say is the setting.
+# Keys of an identity that belong to the method, besides those with the prefix `method.`. All others are the setting.
 METHOD_KEYS = ("method", "protect", "variant")
-# A study's protocol may give each n its own: still the same curve against n.
-OF_N = ("n", "train.steps", "train.eval_every", "train.warmup")
+# Keys that may differ along one curve of accuracy against n: a protocol can choose the steps from n.
+KEYS_ALONG_CURVE = ("n", "train.steps", "train.eval_every", "train.warmup")
 
 
 @dataclass
 class Experiment:
-    """A method in a setting, over its subsets and seeds.
+    """A method in a setting, with the runs of all subsets and seeds.
 
-    places: of its runs in the selection's frame. gain: over the baseline; p_holm: its p-value after Holm's correction
-    over the setting's methods. equivalent: what its accuracy is worth in images of the baseline. ahead: of the
-    recommended method, its lead over each other one.
+    name: the method, and the keys that distinguish it from other experiments of the setting.
+    method: name of the method.
+    places: positions of its runs in the frame.
+    runs: (subset seed, seed) -> accuracy in percent.
+    summary: mean, standard deviation and interval of the accuracies.
+    gain: difference to the baseline in percentage points; None if no runs could be paired.
+    p_holm: p-value of the gain after Holm's correction for the methods of the setting.
+    equivalent: number of images with which the baseline reaches the same accuracy.
+    ahead: only for the recommended method: name of another method -> lead over it in percentage points.
     """
 
     name: str
@@ -45,18 +51,24 @@ class Experiment:
 
     @property
     def shown_name(self) -> str:
-        """The name as readers see it: `mixup (label-mix), alpha=0.2`."""
+        """The name as readers see it, such as `mixup (label-mix), alpha=0.2`."""
         return shown_experiment(self.name)
 
     @property
     def significant(self) -> bool:
-        """Whether the difference to the baseline, better or worse, is statistically significant."""
+        """Whether the difference to the baseline is statistically significant, better or worse."""
         return self.p_holm is not None and self.p_holm < ALPHA
 
 
 @dataclass
 class Setting:
-    """What the methods of one setting gave. name: such as `n = 500`. baseline: None where it has no run."""
+    """The experiments of one setting.
+
+    name: such as `n = 500`.
+    n: number of training images.
+    baseline: the baseline's experiment; None if it has no runs.
+    methods: the experiments of all other methods.
+    """
 
     name: str
     n: int
@@ -74,12 +86,12 @@ class Setting:
 
     @property
     def best(self) -> Experiment | None:
-        """The method with the largest gain over the baseline; None without one to compare."""
+        """The method with the largest gain over the baseline; None if no method can be compared."""
         return _largest(self.gains)
 
     @property
     def recommended(self) -> Experiment | None:
-        """The largest gain of those that are significant; None without any."""
+        """The method with the largest significant gain; None if there is none."""
         return _largest([(method, gain) for method, gain in self.gains if method.significant and gain.mean > 0])
 
 
@@ -88,12 +100,12 @@ def _largest(gains: Sequence[tuple[Experiment, Difference]]) -> Experiment | Non
 
 
 def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE,)) -> list[Setting]:
-    """Compare every method with the baseline, setting by setting.
+    """Compare every method with the baseline of its setting.
 
-    runs: a row a run, as analysis.frame makes them.
-    rule: which accuracy, a name of RULES.
-    baseline: methods of which the first that a setting has is its baseline.
-    Returns the settings, small n first, each with its methods as the table orders them.
+    runs: one row for each run, from analysis.frame.
+    rule: name of the accuracy rule, a key of RULES.
+    baseline: names of methods; the first one found in a setting is its baseline.
+    Returns the settings, smallest n first; methods are in the order of the table.
     """
     frame = runs.reset_index(drop=True)
     if not len(frame):
@@ -118,7 +130,8 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
     made = []
     for of_one in settings.values():
         row = frame.iloc[of_one[0].places[0]]
-        name = ", ".join(f"{key} = {label(row[key])}" for key in named_by if row[key] is not None)
+        given = [(key, row[key]) for key in named_by if row[key] is not None]
+        name = ", ".join(f"{key} = {label(value, 'n' if key == 'n' else None)}" for key, value in given)
         baselines = [experiment for experiment in of_one if experiment.method in baseline]
         methods = sorted(
             (e for e in of_one if e not in baselines[:1]),
@@ -132,8 +145,8 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
 
 
 def _name(row: pd.Series, first: str, keys: Sequence[str]) -> str:
-    told = [f"{key.removeprefix('method.')}={label(row[key])}" for key in keys if row[key] is not None]
-    return ", ".join([str(row[first] if row[first] is not None else row["method"]), *told])
+    options = [f"{key.removeprefix('method.')}={label(row[key])}" for key in keys if row[key] is not None]
+    return ", ".join([str(row[first] if row[first] is not None else row["method"]), *options])
 
 
 def _compare_with_baseline(setting: Setting) -> None:
@@ -151,8 +164,12 @@ def _compare_with_baseline(setting: Setting) -> None:
 
 
 def _find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_setting: Sequence[str]) -> None:
-    """Settings that differ in n alone share a baseline's curve; what comes with n may differ, where that is unique."""
-    rest = [key for key in of_setting if key not in OF_N]
+    """Set the equivalent data of every method.
+
+    Settings that differ only in n share one curve of the baseline. Keys that a protocol chooses from n may differ too,
+    if each n then has only one setting.
+    """
+    rest = [key for key in of_setting if key not in KEYS_ALONG_CURVE]
     exact = [key for key in of_setting if key != "n"]
     curves: dict[tuple, list[Setting]] = {}
     for setting in settings:
@@ -171,12 +188,13 @@ def _find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_setti
                     method.equivalent = None
 
 
-def _contradicts(worth: Equivalent, n: int, gain: Difference) -> bool:
-    """Whether a gain is worth fewer than n images, or a loss more.
+def _contradicts(equivalent: Equivalent, n: int, gain: Difference) -> bool:
+    """Whether a gain is equivalent to fewer than n images, or a loss to more.
 
-    It comes of a baseline whose accuracy falls with n somewhere: the curve, which may not fall, is then not its mean.
+    This happens if the baseline's accuracy falls somewhere as n grows. The curve is monotone and then differs from the
+    mean accuracy at n.
     """
-    return (worth.images - n) * gain.mean < 0
+    return (equivalent.images - n) * gain.mean < 0
 
 
 def _values(setting: Setting, frame: pd.DataFrame, keys: Sequence[str]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Stored runs as one tidy table, a row for each run. Neither torch nor Hydra."""
+"""Stored runs as one tidy table with one row for each run. Neither torch nor Hydra."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,23 +12,24 @@ from mixbench.core import numerics
 from mixbench.runs.study_file import VARIANT
 from mixbench.training import measured
 
-METRICS = (*measured.SCALARS, "device", "mixbench", "numerics")  # what a row holds beside its settings
+METRICS = (*measured.SCALARS, "device", "mixbench", "numerics")  # columns of a row besides its settings
 OF_EACH_CLASS = tuple(name for name in measured.MEASURES if name not in measured.SCALARS)
 NOT_KEYS = ("cell", "folder", *OF_EACH_CLASS)
 
 
 def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity as a row of a frame has it: complete, and a list as its text."""
+    """Return an identity as a row of the frame: with all keys, and lists as texts."""
     return {key: cell_value(value) for key, value in completed(identity).items()}
 
 
 def identity_keys(frame: pd.DataFrame) -> list[str]:
-    """The columns of a frame that say what was run, the seeds left out."""
+    """Return the columns of a frame that belong to the runs' identities, without the seeds."""
     whole = {*WHOLE_KEYS, VARIANT} - {*SEEDS}
     return [key for key in frame.columns if "." in key or key in whole]
 
 
 def cell_value(value: Any) -> Any:
+    """Return a value as the frame has it: a list as its text."""
     return str(value) if isinstance(value, list) else value
 
 
@@ -37,17 +38,17 @@ def run_frame(
     variants: Mapping[str, str] | None = None,
     shown: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """One tidy row for each run; a key that a run does not have is None.
+    """Return one row for each run; a key that a run does not have is None.
 
-    found: the runs' metrics.
-    variants: cell -> the name of the study's grid that the run is of.
-    shown: cell -> what tables call its method, where that is not what the run itself says.
+    found: metrics of the runs.
+    variants: cell -> name of the study's grid that has the run.
+    shown: cell -> name of its method in tables, if it differs from the name in the run.
     """
     records, rows = [], {}
     cells = [cell_hash(m["identity"]) for m in found]
     names = method_names.of_runs(found, cells) | dict(shown or {})
     for m, cell in zip(found, cells, strict=True):
-        if cell not in rows:  # repetitions differ in the seeds alone
+        if cell not in rows:  # repetitions differ only in their seeds
             rows[cell] = method_names.renamed(identity_row(m["identity"]), names.get(cell))
         record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
         record |= {"variant": variants.get(cell)} if variants else {}
@@ -57,6 +58,6 @@ def run_frame(
         record |= {"cell": cell, "folder": m.get("folder")}
         records.append(record)
     columns = list(dict.fromkeys(key for record in records for key in record)) or ["id", *NOT_KEYS]
-    # As objects: pandas would make 0 and None 0.0 and NaN, and NaN is unequal to itself.
+    # Columns with None are objects: pandas would turn 0 and None into 0.0 and NaN, and NaN is unequal to itself.
     made = {key: [record.get(key) for record in records] for key in columns}
     return pd.DataFrame({key: pd.Series(v, dtype=object if None in v else None) for key, v in made.items()})

@@ -1,4 +1,4 @@
-"""Names of methods in tables: the method's own, or that of a user's file with other settings. No torch."""
+"""Names of methods in tables: the method's own name, or that of a user's file with other settings. No torch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,16 @@ BASE = "method.base"  # key of a row that shows a method under another name: the
 
 
 def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
-    """Cell -> the name of its method in tables."""
+    """Return cell -> name of its method in tables."""
     return {cell_hash(job.identity): job.display_name for job in jobs}
 
 
 def of_runs(found: Sequence[Mapping[str, Any]], cells: Sequence[str]) -> dict[str, str]:
-    """Cell -> the name that its stored runs give their method, if they give only one. cells: of the runs."""
+    """Return cell -> name of its method in the stored runs, for cells whose runs have only one name.
+
+    found: metrics of the runs.
+    cells: cell of each run.
+    """
     names: dict[str, set[str]] = {}
     for m, cell in zip(found, cells, strict=True):
         if m.get("called"):
@@ -28,15 +32,21 @@ def of_runs(found: Sequence[Mapping[str, Any]], cells: Sequence[str]) -> dict[st
 
 
 def renamed(row: dict[str, Any], name: str | None) -> dict[str, Any]:
-    """The row with its method renamed; its own name is kept under BASE. name: None or the same changes nothing."""
+    """Return the row with another name of its method. The method's own name is kept under BASE.
+
+    row: row of a frame.
+    name: the new name; None, or the same name, changes nothing.
+    """
     base = row["method"]
     return row if name in (None, base) else row | {"method": name, BASE: base}
 
 
-def meant(composer: "Composer", frame: pd.DataFrame, names: Iterable[Any]) -> list[Any]:
-    """The method names in `frame` that a filter's names select.
+def matching_names(composer: "Composer", frame: pd.DataFrame, names: Iterable[Any]) -> list[Any]:
+    """Return the method names in a frame that a filter selects.
 
-    names: as tables show them, or of methods: then all names of rows of that method are selected.
+    composer: resolves aliases of methods.
+    frame: rows of runs.
+    names: names as tables show them, or names of methods. A method's name selects all rows of that method.
     """
     found: list[Any] = []
     for name in names:

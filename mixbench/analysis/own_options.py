@@ -13,11 +13,11 @@ from mixbench.training.validate import check_functions
 
 
 def unfit(group: str, config_dir: str | None) -> dict[str, str]:
-    """The options of a user's own folder, or of an installed package, that cannot be run.
+    """Return the options of a user's own folder, or of an installed package, that cannot be run.
 
-    group: of the configuration, such as method.
+    group: config group, such as method.
     config_dir: the user's folder.
-    Returns option -> why it cannot be run.
+    Returns option -> reason.
     """
     own = sorted(file.stem for file in (Path(config_dir) / group).glob("*.yaml")) if config_dir else []
     own += sorted(own_functions.offered(group).keys() - shipped(group) - {*own})
@@ -29,7 +29,7 @@ def unfit(group: str, config_dir: str | None) -> dict[str, str]:
             try:
                 if group == "study":
                     check_shown(study.plan(composer, name), Options())
-                elif group == "dataset":  # its images are looked at when they are used
+                elif group == "dataset":  # its images are checked when they are used
                     composer.compose([f"dataset={name}"])
                 else:
                     check_functions(job(composer.compose([f"{group}={name}"])).cfg)

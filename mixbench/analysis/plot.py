@@ -1,4 +1,4 @@
-"""Plots of stored runs: which charts a selection allows, as PNG and SVG. No torch."""
+"""Plots of stored runs as PNG and SVG files. No torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,27 +15,33 @@ from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table, build
 from mixbench.core import files
 
-SMALL = 10_000  # the small-data report shows n up to here in a figure of its own
+SMALL = 10_000  # the small-data report has a separate figure for n up to this number
 FIGURES = ("accuracy", "accuracy-log", f"accuracy-to-{SMALL}", "gains", "heatmap", "loss")
 
 
 def write(selection: Selection) -> list[Path]:
-    """Draw what the selection allows into its folder; returns the files. It must hold at least one run."""
+    """Draw all plots of a selection into its folder.
+
+    selection: at least one run.
+    Returns the paths of the files. Raises CannotWrite.
+    """
     files.check_writable(selection.out, "out")
     drawn = draw(selection, build(selection), compare(selection.frame, selection.rule))
     return files.write_all(drawn, without=outdated(selection, drawn))
 
 
 def outdated(selection: Selection, drawn: Mapping[Path, bytes]) -> list[Path]:
-    """Plots of an earlier, larger selection, which would not fit the others."""
+    """Return old plots in the selection's folder that were not drawn again; they belong to another selection."""
     return [path for name in FIGURES for path in paths(selection.out / name) if path not in drawn]
 
 
 def draw(selection: Selection, table: Table, settings: Sequence[Setting]) -> dict[Path, bytes]:
-    """The contents of the files of every plot that the selection allows; nothing is written.
+    """Draw all plots that make sense for a selection. Nothing is written.
 
-    table: of the selection.
-    settings: its runs compared, from analysis.compare.
+    selection: at least one run.
+    table: the selection's table.
+    settings: the selection's settings, from analysis.compare.
+    Returns path -> content of the file.
     """
     with mpl.rc_context(STYLE):
         figures = {"accuracy": accuracy(selection, table)}

@@ -1,4 +1,4 @@
-"""Which stored runs a table or plot shows: those of a study, or those whose keys have given values. No torch."""
+"""Selects the stored runs that a table or plot shows: those of a study, or those with given values. No torch."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -24,16 +24,19 @@ from mixbench.runs.store.store import Store
 from mixbench.runs.study import Study
 from mixbench.training import rules
 
-OWN, KEPT = "own", "kept"  # runs of whoever uses mixbench; records that came with it
+OWN, RECORDS = "own", "records"  # the user's own runs; published records
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller may set beside the runs themselves.
+    """How to show the selected runs, and where files are.
 
-    rows, columns: keys of runs that a table shows. rule: which accuracy. None: what the study says, or the default.
-    results_dir: where the runs are. out: where tables and plots go; None: a folder in results_dir.
-    limit: the most runs that a study may have; None: any number.
+    rows: key of the table's rows; None: the study's, or n.
+    columns: key of the table's columns; None: the study's, or method.
+    rule: name of the accuracy rule; None: the study's, or the default.
+    results_dir: folder of the results, which has the runs.
+    out: folder for tables and plots; None: a folder in results_dir.
+    limit: largest number of runs of a study; None: no limit.
     """
 
     rows: str | None = None
@@ -48,12 +51,19 @@ class Options:
 class Selection:
     """Stored runs and how to show them.
 
-    frame: a row for each run: the identity's keys, the metrics, `id`, `cell` (equal for repetitions of one experiment)
-    and `folder`; of a study whose grids have names also `variant`.
-    source: the folder, or the archive of records, that they are read from.
-    study: with the runs that it should have. name: of the study with its changes, as its records are called.
-    out: where tables and plots go. problems: a line for each folder that was left out.
-    class_names: the names of the classes, where the command gives them. why: what to say where there is no run.
+    frame: one row for each run: the keys of its identity, its metrics, `id`, `cell` (equal for repetitions of one
+        experiment) and `folder`; if the study's grids have names, also `variant`.
+    rows: key of the table's rows.
+    columns: key of the table's columns.
+    rule: name of the accuracy rule.
+    out: folder for tables and plots.
+    title: title of tables and plots.
+    source: folder of runs or archive of records that the runs were read from.
+    study: the study with all its planned runs; None if runs were selected by their keys.
+    name: name of the study with its changes, which is also the name of its records.
+    problems: one line for each folder that was left out.
+    class_names: names of the classes, if the command gives them.
+    why: why no run was selected, if there is a reason.
     """
 
     frame: pd.DataFrame
@@ -75,13 +85,13 @@ class Selection:
 
     @property
     def on(self) -> str:
-        """What the images are called that its runs are evaluated on: test, held-out or, where both, evaluation."""
+        """Name of the evaluation images: `test`, `held-out` or, if runs use both, `evaluation`."""
         frame = self.frame if len(self.frame) else self.wanted()
         evals = frame.get("eval")
         return rules.images([] if evals is None else evals)
 
     def wanted(self) -> pd.DataFrame:
-        """A row for each run that the study should have: the identity's keys and `cell`, as in `frame`."""
+        """Return one row for each planned run of the study: the keys of its identity and `cell`, as in `frame`."""
         return _wanted(self.study) if self.study else run_frame([])
 
 
@@ -90,12 +100,18 @@ def of_study(
     name: str,
     overrides: Sequence[str],
     options: Options,
-    sources: Sequence[str] = (OWN, KEPT),
+    sources: Sequence[str] = (OWN, RECORDS),
 ) -> Selection:
-    """The runs of a study: those of the user, or where there are none, the records (runs.store.records).
+    """Select the runs of a study: the user's own or, if there are none, the published records.
 
-    A cell also gets the runs of further seeds, unless `overrides` names the seeds.
-    sources: where to look, the first that holds any of the runs.
+    Runs with other seeds than the study's are included, unless the overrides name seeds.
+
+    composer: composes the study.
+    name: name of the study.
+    overrides: KEY=VALUE texts.
+    options: how to show the runs, and where files are.
+    sources: where to look, OWN or RECORDS; the first that has any of the runs is used.
+    Raises UserError for a mistake in the overrides or options.
     """
     chosen = study.plan(composer, name, overrides, options.limit)
     check_shown(chosen, options)
@@ -104,11 +120,11 @@ def of_study(
     given = {override.key_or_group for override in parsed}
     by_seed = not given.isdisjoint(SEEDS)
     results = Store(options.results_dir)
-    # What is not the whole study has a folder of its own: it must not take the place of the study's tables.
+    # A part of a study, or a changed study, has its own folder, so that it does not replace the study's tables.
     name_of_runs = folder_name(name, chosen.changes)
-    said = {*INERT, study.SCALE} if chosen.scale == settings.scale else INERT
-    name_of_part = folder_name(name, [line_of(o) for o in parsed if o.key_or_group not in said])
-    places = {OWN: results.runs, KEPT: records.find(results.root, name_of_runs)}
+    not_named = {*INERT, study.SCALE} if chosen.scale == settings.scale else INERT
+    name_of_part = folder_name(name, [line_of(o) for o in parsed if o.key_or_group not in not_named])
+    places = {OWN: results.runs, RECORDS: records.find(results.root, name_of_runs)}
     chosen = stored_code.completed(chosen, list(places.values()))
     problems: list[str] = []
     for source in (places[which] for which in sources):
@@ -120,7 +136,7 @@ def of_study(
     else:
         source = places[sources[0]]
     if found and "method" not in given:
-        more = _further(composer, name, overrides, chosen, every)
+        more = _with_other_methods(composer, name, overrides, chosen, every)
         others = [] if more is None else list(filter(_belongs(more.jobs, by_seed), every))
         if more is not None and others:
             further = sorted({m["identity"]["method"] for m in others} - {m["identity"]["method"] for m in found})
@@ -143,7 +159,7 @@ def of_study(
 
 
 def check_shown(chosen: Study, options: Options) -> None:
-    """Raises UserError where the rows or columns that a study's tables are to show are keys of none of its runs."""
+    """Raise UserError if no run of a study has the key of its table's rows or columns."""
     keys = set(_wanted(chosen).columns) - {*NOT_KEYS, "id"}
     for what in ("rows", "columns"):
         key = getattr(options, what) or getattr(chosen.settings, what)
@@ -152,15 +168,15 @@ def check_shown(chosen: Study, options: Options) -> None:
 
 
 def _belongs(jobs: Sequence[Job], by_seed: bool) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a stored run is one of these, or where no seeds are named a further seed of one."""
+    """Return a function: whether a stored run is one of these jobs or, unless by_seed, has other seeds than one."""
     wanted = {job.id if by_seed else cell_hash(job.identity) for job in jobs}
     return lambda found: (found["id"] if by_seed else cell_hash(found["identity"])) in wanted
 
 
-def _further(
+def _with_other_methods(
     composer: Composer, name: str, overrides: Sequence[str], chosen: Study, stored: Sequence[Mapping[str, Any]]
 ) -> Study | None:
-    """The study with the methods beside its own of which runs at its settings are stored; None where there are none."""
+    """Return the study with the other methods that have stored runs at its settings; None if there are none."""
 
     def rest(identity: Mapping[str, Any]) -> str:
         return cell_hash({key: value for key, value in identity.items() if key.split(".")[0] != "method"})
@@ -178,24 +194,31 @@ def _further(
 
 
 def folder_name(name: str, overrides: Sequence[str]) -> str:
-    """What the folder of a study, or of another selection, is called with these overrides."""
+    """Return the folder name of a study, or of another selection, with these overrides."""
     whole = ",".join([name, *(override.replace("/", "_") for override in overrides)])
-    # File systems end at 255 bytes.
+    # Most file systems allow at most 255 bytes.
     return whole if len(whole.encode()) <= 200 else f"{whole[:60]}…{zlib.crc32(whole.encode()):08x}"
 
 
 def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> Selection:
+    """Select the stored runs whose keys have given values.
+
+    composer: resolves names of methods.
+    filters: KEY=VALUE texts, with one or several values.
+    options: how to show the runs, and where files are.
+    Raises UserError for a key that no stored run has.
+    """
     results = Store(options.results_dir)
     wanted = _wanted_values(composer, parsed := parse(filters))
     found, problems = store.scan(results.runs, of_values(wanted))
     frame = run_frame(found)
     if "method" in wanted:
         named = [values(o) for o in parsed if o.key_or_group == "method"][-1]
-        wanted["method"] = method_names.meant(composer, frame, named)
+        wanted["method"] = method_names.matching_names(composer, frame, named)
     _check_known(frame, wanted)
     why = what_there_is(frame, wanted)
     frame = _matching(frame, wanted)
-    if len(frame):  # without the columns that only other runs have
+    if len(frame):  # drop the columns that only other runs have
         always = (*METRICS, *SEEDS, *NOT_KEYS)
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
     ids = set(frame["id"])
@@ -216,8 +239,14 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
     )
 
 
-def having(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filters: Sequence[str]) -> set[str]:
-    """The names of those identities whose keys have the given values. Raises UserError for a key that none has."""
+def matching_runs(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filters: Sequence[str]) -> set[str]:
+    """Return the names of the identities whose keys have given values.
+
+    composer: resolves names of methods.
+    identities: name -> identity.
+    filters: KEY=VALUE texts.
+    Raises UserError for a key that no identity has.
+    """
     frame = run_frame([{"id": name, "identity": identity} for name, identity in identities.items()])
     wanted = _wanted_values(composer, parse(filters))
     _check_known(frame, wanted)
@@ -225,7 +254,7 @@ def having(composer: Composer, identities: Mapping[str, Mapping[str, Any]], filt
 
 
 def _wanted_values(composer: Composer, parsed: Sequence[Any]) -> dict[str, list[Any]]:
-    """Key -> the values that it may have; an alias of a method as the method."""
+    """Return key -> the values that it may have. Aliases of methods are replaced by the methods."""
     wanted = {o.key_or_group: [cell_value(value) for value in values(o)] for o in parsed if o.key_or_group != CLASSES}
     if "method" in wanted:
         wanted["method"] = [composer.method_name(name) if isinstance(name, str) else name for name in wanted["method"]]
@@ -233,14 +262,14 @@ def _wanted_values(composer: Composer, parsed: Sequence[Any]) -> dict[str, list[
 
 
 def _check_known(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> None:
-    """Raises UserError for a key that no row has."""
+    """Raise UserError for a key that no row has."""
     for key in wanted:
         if len(frame) and (key not in frame.columns or key in NOT_KEYS):
             raise unknown("key", key, set(frame.columns) - set(NOT_KEYS))
 
 
 def _matching(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """The rows whose keys have the given values."""
+    """Return the rows whose keys have the wanted values."""
     for key, its_values in wanted.items():
         if len(frame):
             frame = frame.loc[frame[key].isin(its_values)]

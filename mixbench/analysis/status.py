@@ -1,4 +1,4 @@
-"""How the runs of a store stand: finished, running, interrupted, failed or missing, and how far they are. No torch."""
+"""The states of stored runs (finished, running, interrupted, failed or missing), and their progress. No torch."""
 
 import re
 from collections import Counter
@@ -18,18 +18,18 @@ from mixbench.runs import estimate, study
 from mixbench.runs.store import metrics_schema, records, store
 from mixbench.runs.store.store import State, Store
 
-# What the name of a run tells (config.identity.run_id), for those whose settings are not stored yet.
+# The settings in the name of a run (config.identity.run_id), for runs whose settings are not stored yet.
 NAME = re.compile(r"(?P<dataset>.+)-n(?P<n>\d{1,18})-(?P<method>.+)-s(?P<seed>\d{1,18})-[0-9a-f]{10}")
 
 
 def status(name: str | None, filters: Sequence[str], options: Options, config_dir: str | None = None) -> list[str]:
-    """Lines that say how runs stand.
+    """Return lines on the states of runs.
 
-    name: of a study, whose runs are meant; None: all stored runs.
-    filters: KEY=VALUE, overrides of the study or keys that stored runs must have.
-    options: where the runs are, and how many a study may have.
-    config_dir: a user's own configuration folder.
-    Raises UserError for a word that fits nothing.
+    name: name of a study; None: all stored runs.
+    filters: KEY=VALUE texts: overrides of the study, or values that the keys of stored runs must have.
+    options: results_dir and limit are used.
+    config_dir: the user's own configuration folder.
+    Raises UserError for an unknown study, key or value.
     """
     results = Store(options.results_dir)
     steps: dict[str, int] = {}
@@ -52,43 +52,43 @@ def status(name: str | None, filters: Sequence[str], options: Options, config_di
         todo = [job for job in jobs if states[job.id].name != "finished"]
         head = f"study {name} in {results.runs}/"
         if not any(state.name == "finished" for state in states.values()):
-            published = _of_records(records.find(results.root, select.folder_name(name, planned.changes)), jobs)
+            published = _published(records.find(results.root, select.folder_name(name, planned.changes)), jobs)
     counts = Counter(state.name for state in states.values())
-    lines = [f"{head}: " + (", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no runs")]
+    lines = [f"{head}: " + (", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())) or "no runs")]
     lines += notes
     if todo:
         lines.append(estimate.time_left(todo, results))
     for run_id, state in states.items():
         if state.name not in ("finished", "missing"):
-            details = [_how_far(run_id, steps, results), state.detail]
-            told = "; ".join(detail for detail in details if detail)
-            lines.append(printable(f"  {state.name:12} {run_id}{f'  ({told})' if told else ''}"))
+            details = [_progress(run_id, steps, results), state.detail]
+            detail = "; ".join(filter(None, details))
+            lines.append(printable(f"  {state.name:12} {run_id}{f'  ({detail})' if detail else ''}"))
     return lines + published
 
 
-def _of_records(archive: Path, jobs: Sequence[Job]) -> list[str]:
-    """A line on how many of the runs are published, and where; none where there are none. Raises UserError."""
+def _published(archive: Path, jobs: Sequence[Job]) -> list[str]:
+    """Return a line on the published runs of a study if there are any. Raises UserError for a damaged archive."""
     wanted = {job.id for job in jobs}
     count = sum(found["id"] in wanted for found in store.scan(archive, of_jobs(jobs))[0])
-    what = "table, plot, report and export read them until you have finished runs of your own"
-    return [f"  {count} of {len(wanted)} are among the records in {archive}: {what}"] if count else []
+    until = "table, plot, report and export use these until you have a finished run of your own"
+    return [f"  {count:,} of {len(wanted):,} are published in {archive}; {until}"] if count else []
 
 
 def _matching(
     composer: Composer, results: Store, states: Mapping[str, State], filters: Sequence[str]
 ) -> tuple[dict[str, State], list[str]]:
-    """The states of the runs that the filters choose, and a line where it is not known of some whether they do."""
+    """Return the states of the runs that match the filters, and a note if the settings of some runs are unknown."""
     known = {run_id: settings for run_id in states if (settings := _settings(results, run_id))}
-    chosen = select.having(composer, known, filters)
-    of_names = {*NAME.groupindex}
+    chosen = select.matching_runs(composer, known, filters)
+    in_names = {*NAME.groupindex}
     asked = {override.key_or_group for override in parse(filters)}
-    unsure = [] if asked <= of_names else [run_id for run_id, settings in known.items() if settings.keys() <= of_names]
-    note = f"  {len(unsure)} that did not finish are left out: only what their names tell is known of them"
-    return {run_id: state for run_id, state in states.items() if run_id in chosen}, [note] if unsure else []
+    unknown = [] if asked <= in_names else [run_id for run_id, settings in known.items() if settings.keys() <= in_names]
+    note = f"  {len(unknown)} unfinished runs are left out, because only the settings in their names are known"
+    return {run_id: state for run_id, state in states.items() if run_id in chosen}, [note] if unknown else []
 
 
 def _settings(results: Store, run_id: str) -> dict[str, Any]:
-    """A run's identity; of one that an older version began only what its name tells; empty where that is nothing."""
+    """Return a run's identity, or only the settings in its name if its files have none. It is empty if unknown."""
     for file in ("metrics.json", "provenance.json"):
         try:
             identity = read_json(results.folder(run_id) / file)["identity"]
@@ -106,8 +106,8 @@ def _from_name(run_id: str) -> dict[str, Any]:
     return {key: int(value) if key in ("n", "seed") else value for key, value in named.groupdict().items()}
 
 
-def _how_far(run_id: str, steps: dict[str, int], results: Store) -> str:
-    """Such as `step 500 of 1,000`, by the last evaluation; of how many is known of a study's runs."""
+def _progress(run_id: str, steps: dict[str, int], results: Store) -> str:
+    """Return such as `step 500 of 1,000`, from the last evaluation. The total is known for runs of a study."""
     done = estimate.steps_done(run_id, results)
-    of_all = f" of {steps[run_id]:,}" if run_id in steps else ""
-    return f"step {done:,}{of_all}" if done else ""
+    total = f" of {steps[run_id]:,}" if run_id in steps else ""
+    return f"step {done:,}{total}" if done else ""

@@ -1,4 +1,4 @@
-"""A study whose own function's file is gone: the checksum of its code is taken from stored runs."""
+"""Finds the checksums of the user's own functions in stored runs, for studies whose function file no longer exists."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +13,11 @@ from mixbench.runs.study import Study
 
 
 def completed(chosen: Study, sources: Sequence[Path]) -> Study:
-    """The study with each missing checksum taken from the newest stored run of the same settings.
+    """Return the study with each missing checksum taken from the newest stored run with the same settings.
 
-    sources: folders or archives of stored runs. Returns the study as it is where every file is there.
+    chosen: the study.
+    sources: folders or archives of stored runs.
+    Returns the study unchanged if no checksum is missing.
     """
     unknown = [job for job in chosen.jobs if _unknown(job.identity)]
     if not unknown:
@@ -32,24 +34,24 @@ def completed(chosen: Study, sources: Sequence[Path]) -> Study:
 
 
 def _unknown(identity: Mapping[str, Any]) -> list[str]:
-    """Prefixes of the keys of own functions whose checksum is not known, such as `method.`."""
+    """Return the key prefixes of own functions whose checksum is unknown, such as `method.`."""
     return [key.removesuffix("code") for key, value in identity.items() if key.endswith(".code") and value is None]
 
 
 def _completed(job: Job, found: Sequence[Mapping[str, Any]]) -> Job:
-    places = _unknown(job.identity)
-    for m in found if places else ():
-        if _known(m["identity"], job.identity, places) == _known(job.identity, job.identity, places):
+    prefixes = _unknown(job.identity)
+    for m in found if prefixes else ():
+        if _known(m["identity"], job.identity, prefixes) == _known(job.identity, job.identity, prefixes):
             identity = {**m["identity"], **{key: job.identity[key] for key in SEEDS}}
             return replace(job, identity=identity, id=run_id(identity))
     return job
 
 
-def _known(identity: Mapping[str, Any], wanted: Mapping[str, Any], places: Sequence[str]) -> str:
-    """A hash of the keys that can be compared: without seeds, checksum and options that the YAML file leaves out."""
+def _known(identity: Mapping[str, Any], wanted: Mapping[str, Any], prefixes: Sequence[str]) -> str:
+    """Return a hash of the keys that can be compared: without seeds, checksums, and options not in the YAML file."""
 
     def compared(key: str) -> bool:
-        place = next((place for place in places if key.startswith(place)), None)
-        return place is None or (key in wanted and key != f"{place}code")
+        prefix = next((prefix for prefix in prefixes if key.startswith(prefix)), None)
+        return prefix is None or (key in wanted and key != f"{prefix}code")
 
     return cell_hash({key: value for key, value in identity.items() if compared(key)})

@@ -1,4 +1,4 @@
-"""Tables of stored runs: accuracy by any two keys as CSV and Markdown, and one tidy row for each run. No torch."""
+"""Tables of stored runs: accuracy by any two keys as CSV and Markdown, and all runs as CSV. No torch."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -22,16 +22,21 @@ from mixbench.stats import Summary, summarise
 from mixbench.training import rules
 from mixbench.training.rules import RULES
 
-FAR = 2.0  # points between the best and the final accuracy that a reader must know of
+LARGE_GAP = 2.0  # percentage points between best and final accuracy that are worth a note
 
 
 @dataclass
 class Table:
-    """A cell for each pair of row and column.
+    """A table with one cell for each pair of row and column.
 
-    row_keys: the first is the one asked for; the others tell experiments apart that would share a cell.
-    rows, columns: the labels in order. cells: (row, column) -> summary. expected: how many runs a cell should have,
-    where a study says so. published: (row, column) -> the source's number. places: (row, column) of each run.
+    row_keys: keys of the rows. The first was asked for; the others separate experiments that would share a cell.
+    column_key: key of the columns.
+    rows: the values of row_keys, in order.
+    columns: the values of column_key, in order.
+    cells: (row, column) -> summary of the runs' accuracies.
+    expected: (row, column) -> number of runs that a study should have.
+    published: (row, column) -> the number that the study's source prints.
+    places: (row, column) of each run.
     """
 
     row_keys: list[str]
@@ -44,27 +49,28 @@ class Table:
     places: list[tuple]
 
     def cell(self, row: tuple, column: Any) -> Summary:
+        """Return the summary of a cell; it has no runs if the cell is empty."""
         return self.cells.get((row, column), summarise({}))
 
     def heading(self, column: Any) -> str:
-        """The column's name as readers see it; a number says what it is one of."""
+        """Return a column's name as readers see it; a number has its key, such as n=20."""
         return label(column, self.column_key) if isinstance(column, str) else self.csv_name(column)
 
     def csv_name(self, column: Any) -> str:
-        """The column's name in a CSV file, where a method has its own name alone."""
+        """Return a column's name in the CSV file, where a method has only its own name."""
         return label(column) if isinstance(column, str) else f"{self.column_key}={label(column)}"
 
     @property
     def over(self) -> set[str]:
-        """What the intervals of the cells are over: subsets, seeds, or nothing where there is none."""
+        """Units of the cells' intervals: `subsets`, `seeds` or both; empty if no cell has an interval."""
         return {summary.over for summary in self.cells.values() if summary.interval}
 
 
 def build(selection: Selection) -> Table:
-    """Group the runs by the two keys. Raises UserError where a key is none of the runs'."""
+    """Return the table of a selection. Raises UserError if no run has a key of its rows or columns."""
     stored, wanted = selection.frame, selection.wanted()
     everything = pd.concat([f.astype(object) for f in (stored, wanted) if len(f)] or [stored], ignore_index=True)
-    everything = everything.where(everything.notna(), None)  # what only stored runs have, or only wanted ones
+    everything = everything.where(everything.notna(), None)  # columns that only stored or only wanted runs have
     for key in (selection.rows, selection.columns):
         if key not in everything.columns or key in NOT_KEYS:
             raise unknown("key", key, set(everything.columns) - {*NOT_KEYS, "id"})
@@ -100,7 +106,7 @@ def build(selection: Selection) -> Table:
 
 
 def markdown(selection: Selection, table: Table) -> str:
-    """The table with all that a reader needs to judge it."""
+    """Return the table as Markdown, with the notes that a reader needs to interpret it."""
     headers, lines = grid(table)
     above, below = preamble(selection, table), notes(selection, table)
     parts = [
@@ -113,7 +119,7 @@ def markdown(selection: Selection, table: Table) -> str:
 
 
 def grid(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Headers and lines of texts, the published numbers in columns of their own."""
+    """Return the headers and the lines of the table as texts. Published numbers have their own columns."""
     headers, lines = list(table.row_keys), []
     beside = {column for column in table.columns if any((row, column) in table.published for row in table.rows)}
     for column in table.columns:
@@ -129,10 +135,11 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> str:
-    """Such as `57.43 ± 0.61 (3) [55.9, 58.9]`: mean, standard deviation, runs, interval; `–` for a cell without runs.
+    """Return a cell such as `57.43 ± 0.61 (3) [55.9, 58.9]`: mean, standard deviation, number of runs and interval.
 
-    expected: how many runs a study wants there.
-    mixed: mark an interval over seeds, since others are over subsets.
+    summary: summary of the cell's runs; without runs the text is a dash.
+    expected: number of runs that a study should have.
+    mixed: whether to mark an interval over seeds, because other cells have intervals over subsets.
     """
     count = f"{summary.count}" if expected is None or summary.count >= expected else f"{summary.count} of {expected}"
     if summary.count == 0:
@@ -146,7 +153,7 @@ def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> st
 
 
 def write(selection: Selection) -> list[Path]:
-    """Write accuracy.csv, accuracy.md and runs.csv into the selection's folder; returns their paths."""
+    """Write accuracy.csv, accuracy.md and runs.csv into the selection's folder. Returns their paths."""
     table = build(selection)
     runs = selection.frame
     texts = {
@@ -158,8 +165,8 @@ def write(selection: Selection) -> list[Path]:
     return files.write_all({selection.out / name: text for name, text in texts.items()})
 
 
-def as_stored(selection: Selection) -> str | None:
-    """The accuracies that the selection's folder holds, of an earlier call; None without any."""
+def stored_accuracies(selection: Selection) -> str | None:
+    """Return the accuracy.csv that an earlier call wrote into the selection's folder; None if there is none."""
     try:
         return files.read_text(selection.out / "accuracy.csv")
     except (OSError, ValueError):
@@ -167,14 +174,14 @@ def as_stored(selection: Selection) -> str | None:
 
 
 def outdated(selection: Selection, before: str | None) -> list[str]:
-    """A line where pictures or a report of an older table lie beside the new one. before: as_stored, then.
+    """Return a warning if plots or a report in the selection's folder belong to an older table. They are kept.
 
-    They stay: they may be what somebody keeps, and to draw them anew takes a call.
+    before: what stored_accuracies returned before the new table was written.
     """
     old = sorted(path.name for kind in ("*.png", "report.html") for path in selection.out.glob(kind))
-    if not old or before is None or before == as_stored(selection):
+    if not old or before is None or before == stored_accuracies(selection):
         return []
-    return [f"{selection.out}: {', '.join(old)} show an older table; mixbench report draws them anew"]
+    return [f"{selection.out}: {', '.join(old)} belong to an older table; mixbench report updates them"]
 
 
 def _accuracy_frame(table: Table) -> pd.DataFrame:
@@ -195,107 +202,110 @@ def _accuracy_frame(table: Table) -> pd.DataFrame:
 
 
 def preamble(selection: Selection, table: Table) -> list[str]:
-    """What the numbers are and how the runs were made, above the table."""
-    counts = "mean ± standard deviation (runs)"
+    """Return the paragraphs above the table: what the numbers mean and how the runs were made."""
     lines = precisions(selection.frame)
     meaning = rules.rule(selection.rule, selection.on).meaning
-    lines.append(f"Percent, {counts}{_of_intervals(table)}; {meaning}.")
+    lines.append(f"Accuracy in percent: mean ± standard deviation (number of runs){_interval_note(table)}; {meaning}.")
     return [*lines, *circumstances(selection)]
 
 
 def circumstances(selection: Selection) -> list[str]:
-    """How the runs were made: on which images, by which protocol, at which scale, and what was changed."""
-    lines = _of_images(selection.on)
+    """Return paragraphs on how the runs were made: evaluation images, protocol, scale and changes."""
+    lines = _evaluation_note(selection.on)
     if selection.study is not None:
         chosen, settings = selection.study, selection.study.settings
         lines += [text for text in (settings.protocol, settings.note) if text]
         if chosen.scale == settings.scale != study.SCALES[0]:
             lines.append(f"Scale {chosen.scale}: a smaller network and fewer steps than in published studies.")
         if chosen.changes:
-            absent = " Published numbers are not shown: they are of the study itself." * bool(settings.published)
-            lines.append(f"Changed from that: {_changes(chosen)}.{absent}")
+            lines.append(f"Settings that differ from the study: {_changes(chosen)}.")
+            if settings.published:
+                lines[-1] += " Published numbers are not shown, because they belong to the unchanged study."
         if chosen.further:
             whose = "source" if settings.source else "study"
-            lines.append(f"Not in the {whose}, run at its settings: {', '.join(map(with_alias, chosen.further))}.")
+            names = ", ".join(map(with_alias, chosen.further))
+            lines.append(f"Methods that are not in the {whose}, trained with its settings: {names}.")
         if settings.published and not chosen.changes:
             rule = published_rule(settings, selection.rule)
-            lines.append(f"Published: {settings.source}{f'; {RULES[rule].meaning}' if rule else ''}.")
+            lines.append(f"Published numbers: {settings.source}{f'; {RULES[rule].meaning}' if rule else ''}.")
     return [" ".join(line.split()) for line in lines]
 
 
 def precisions(frame: pd.DataFrame) -> list[str]:
-    """A line that stands first where runs computed in different precisions; none where they did not."""
+    """Return a warning if the runs were computed in different precisions, otherwise nothing."""
     counts = Counter(frame["resolved_precision"].dropna()) if len(frame) else Counter()
     if len(counts) < 2:
         return []
     parts = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
-    return [f"These runs computed in different precisions ({parts}): some of their differences may come from that."]
+    return [f"These runs were computed in different precisions ({parts}). This may cause some of their differences."]
 
 
-def _of_images(on: str) -> list[str]:
-    """A line on what images the accuracies are on, where these are not simply the test images."""
-    held_out = "Accuracies are on held-out images: a part of the training list that no run trains on."
+def _evaluation_note(on: str) -> list[str]:
+    """Return a sentence on the evaluation images if they are not simply the test images."""
+    held_out = "Accuracies are measured on held-out images: a part of the training list that no run trains on."
     mixed = "Some runs are evaluated on test images, others on held-out images of the training list."
     return {rules.HELD_OUT: [held_out], rules.MIXED: [mixed]}.get(on, [])
 
 
-def _of_intervals(table: Table) -> str:
+def _interval_note(table: Table) -> str:
     over = {
         frozenset(): "",
-        frozenset({"subsets"}): " [95 % t interval over the subsets' means]",
-        frozenset({"seeds"}): " [95 % t interval over the seeds: this subset only]",
+        frozenset({"subsets"}): " [95 % t interval over the means of the subsets]",
+        frozenset({"seeds"}): " [95 % t interval over the seeds of one subset]",
     }
-    mixed = " [95 % t interval over the subsets' means; with † over the seeds: this subset only]"
+    mixed = " [95 % t interval over the means of the subsets; with † over the seeds of one subset]"
     return over.get(frozenset(table.over), mixed)
 
 
 def _changes(chosen: study.Study) -> str:
-    """The changes in words; a scale with all that it sets."""
+    """Return the changes to a study as text; a scale is followed by the keys that it sets."""
     scale = f"{study.SCALE}={chosen.scale}"
     return ", ".join(f"{c} ({', '.join(chosen.scaled)})" if c == scale else c for c in chosen.changes)
 
 
 def notes(selection: Selection, table: Table) -> list[str]:
-    """What a reader must know of how the runs were made, below the table."""
+    """Return the paragraphs below the table: limits of the numbers, and where the runs come from."""
     frame, lines = selection.frame, []
     if table.published and selection.study is not None:
         settings = selection.study.settings
         if selection.rule != published_rule(settings, selection.rule):
-            lines.append("The published numbers follow another rule than ours: the two are not directly comparable.")
+            lines.append("The published numbers use another accuracy rule than ours, so do not compare them directly.")
     if not len(frame):
         return [*lines, "No run of this selection is stored."]
-    lines += unlike(selection)
+    lines += caveats(selection)
     if any(summary.interval != display_interval(summary) for summary in table.cells.values()):
         lines.append(
-            "Intervals are cut off at 0 and 100 %: so few runs, so far apart, would give one beyond what can be. "
-            "accuracy.csv has the whole of them."
+            "Intervals are limited to 0 to 100 %: with so few and so different runs a t interval can exceed these "
+            "limits. accuracy.csv has the intervals without limits."
         )
     if len(table.row_keys) > 1:
-        lines.append(f"Rows are told apart by {', '.join(table.row_keys[1:])} too, since the runs differ in it.")
+        lines.append(f"Rows also show {', '.join(table.row_keys[1:])}, because the runs differ in it.")
     return [*lines, f"{count(frame)} from {selection.source}; {made_on(frame)}."]
 
 
-def unlike(selection: Selection) -> list[str]:
-    """Where the best and the final accuracy lie far apart, and where runs are of several versions or devices."""
+def caveats(selection: Selection) -> list[str]:
+    """Return notes on large gaps between best and final accuracy, and on runs from several versions or devices."""
     frame, lines = selection.frame, []
     gaps = frame[RULES["best"].key].astype(float) - frame[RULES["final"].key].astype(float)
-    if (far := np.count_nonzero(gaps > FAR)) > 0:
+    if (large := np.count_nonzero(gaps > LARGE_GAP)) > 0:
         lines.append(
-            f"In {far} of {len(frame)} runs the best accuracy on the {selection.on} images is more than {FAR:g} points "
-            f"above the final one (by up to {gaps.max():.1f}): a rule that takes the best would flatter them."
+            f"In {large:,} of {len(frame):,} runs the best accuracy on the {selection.on} images is more than "
+            f"{LARGE_GAP:g} percentage points above the final one (up to {gaps.max():.1f}). A rule that takes the best "
+            "accuracy makes these runs look better than they are."
         )
     for key, what in (("numerics", "versions of the code"), ("device", "devices")):
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
-            lines.append(f"These runs mix {what}: {'; '.join(kinds)}.")
+            lines.append(f"These runs come from different {what}: {'; '.join(kinds)}.")
     return lines
 
 
 def count(frame: pd.DataFrame) -> str:
-    return f"{len(frame)} run{'s' * (len(frame) != 1)}"
+    """Return such as `1 run` or `1,200 runs`."""
+    return f"{len(frame):,} run{'s' * (len(frame) != 1)}"
 
 
 def made_on(frame: pd.DataFrame) -> str:
-    """Device, precision and version of the first run."""
+    """Return device, precision and mixbench version of the first run."""
     first = frame.iloc[0]
     return f"{first['device']}, {first['resolved_precision']}; mixbench {first['mixbench']}"

@@ -8,7 +8,7 @@ from mixbench.config.options import names
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
-# The `=` of method=cutmix must not part words in bash; zsh needs a way of its own, since it splits no unquoted words.
+# In bash, `=` must not separate words, as in method=cutmix. In zsh, ${=…} splits the words.
 BASH_SCRIPT = """\
 _mixbench() {
     COMPREPLY=($(COMP_LINE="${COMP_LINE:0:COMP_POINT}" mixbench -sc query=bash 2>/dev/null))
@@ -32,7 +32,12 @@ TABLE_OPTIONS = ("rows=", "columns=", "rule=", "results_dir=", "out=")
 
 
 def complete(words: Sequence[str], commands: Sequence[str]) -> int:
-    """`-sc install=bash` or `=zsh` prints the script to evaluate; `-sc query=bash` completes the line in COMP_LINE."""
+    """Print the completion script of a shell, or the completions of the line in COMP_LINE.
+
+    words: -sc, and install=bash, install=zsh, query=bash or query=zsh.
+    commands: names of the commands.
+    Returns the exit status 0. Raises UserError for another word.
+    """
     asked = " ".join(words[1:])
     if asked in SCRIPTS:
         print(SCRIPTS[asked], end="")
@@ -42,13 +47,13 @@ def complete(words: Sequence[str], commands: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "mixbench ")
     current = line.split()[-1] if line and not line[-1].isspace() else ""
     typed = line.removesuffix(current).split()[1:]
-    found = list(commands) if not typed else _found(typed[0], typed[1:], current)
+    found = list(commands) if not typed else _completions(typed[0], typed[1:], current)
     print(" ".join(word for word in dict.fromkeys(found) if word.startswith(current)))
     return 0
 
 
-def _found(command: str, rest: Sequence[str], current: str) -> list[str]:
-    """All that may stand in the current word of a command, whatever it begins with."""
+def _completions(command: str, rest: Sequence[str], current: str) -> list[str]:
+    """Return everything that the current word of a command can be, whatever it begins with."""
     if command == "list":
         return [group.listed for group in GROUPS.values() if group.listed]
     if command == "new":
@@ -63,13 +68,13 @@ def _found(command: str, rest: Sequence[str], current: str) -> list[str]:
     if command in ("table", "plot", "report"):
         found += TABLE_OPTIONS
     if command in TAKES_KEYS:
-        with contextlib.suppress(UserError):  # while it is typed, a line may be wrong in any way
+        with contextlib.suppress(UserError):  # an unfinished line can have any mistake
             found += _keys(rest, current)
     return found
 
 
 def _keys(rest: Sequence[str], current: str) -> list[str]:
-    """Groups with an equals sign, keys, or where an equals sign is typed the options of its group."""
+    """Return groups and keys with an equals sign or, if one has been typed, the options of the group."""
     from mixbench.cli.flags import read
     from mixbench.config.compose import Composer
     from mixbench.config.keys import keys_of_group, keys_of_run

@@ -1,4 +1,4 @@
-"""What `run`, `sweep` and `study` print while they train, and the exit status that they end with."""
+"""The output of `run`, `sweep` and `study` while they train, and their exit status."""
 
 import sys
 from collections.abc import Sequence
@@ -17,26 +17,29 @@ from mixbench.training import rules
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
-def run_and_tell(jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = ()) -> int:
-    """Make every run that is not finished, and print how it goes.
+def run_and_report(jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = ()) -> int:
+    """Train every run that is not finished, and print its progress.
 
-    Returns 0, 1 where a run failed, 130 after Ctrl-C. Raises as runs.sweep.run_jobs.
+    jobs: the runs.
+    results_dir: folder of the results.
+    warnings: lines to print before training.
+    Returns the exit status: 0, 1 if a run failed, 130 after Ctrl-C. Raises as runs.sweep.run_jobs.
     """
     sweep = run_jobs(jobs, results_dir, warnings, Console(Store(results_dir)))
-    return _tell_end(sweep)
+    return _report_end(sweep)
 
 
-def _tell_end(sweep: Sweep) -> int:
+def _report_end(sweep: Sweep) -> int:
     total = len(sweep.jobs)
     if sweep.interrupted:
         print(
-            f"interrupted: {sweep.finished} of {total} runs are finished and kept, the current one resumes from its "
-            "checkpoint when the same command is given again",
+            f"interrupted: {sweep.finished:,} of {total:,} runs are finished and stored; to resume the current run "
+            "from its checkpoint, give the same command again",
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
     if total > 1:
-        print(f"{sweep.finished} of {total} runs are finished; they are kept in {sweep.store.runs}/")
+        print(f"{sweep.finished:,} of {total:,} runs are finished; they are stored in {sweep.store.runs}/")
     for result in sweep.failed:
         see = f" (see {result.record})" if result.record else ""
         print(f"failed: {result.job}: {result.note}{see}", file=sys.stderr)
@@ -44,10 +47,13 @@ def _tell_end(sweep: Sweep) -> int:
 
 
 class Console(Observer):
-    """Prints results to standard output, and everything else to standard error."""
+    """Prints results to standard output, and everything else to standard error.
+
+    results: the store of the runs.
+    to_stderr: whether results are printed to standard error too.
+    """
 
     def __init__(self, results: Store, to_stderr: bool = False):
-        """results: where the runs go. to_stderr: print results to standard error too."""
         self._results, self._to_stderr = results, to_stderr
         self._names: dict[str, str] = {}
 
@@ -63,8 +69,8 @@ class Console(Observer):
             self._print(self._line(finished[0], 1, 1))
         elif len(jobs) > 1:
             others = sum(bool(result.note) for result in finished)
-            by_others = f" ({others} by other code)" if others else ""
-            self._print(f"{len(jobs)} runs, {len(finished)} of them finished already{by_others}")
+            by_others = f" ({others:,} of these by other code)" if others else ""
+            self._print(f"{len(jobs):,} runs; {len(finished):,} are already finished{by_others}")
 
     def run(self, label: str, job: Job, advice: str | None, left: TimeLeft | None) -> RunProgress:
         return RunProgress(label, job.cfg.train.steps, job.cfg.progress, advice, left)
@@ -76,7 +82,7 @@ class Console(Observer):
         self._print(line)
 
     def stopping(self) -> None:
-        streams.tell_at_once("stopping after this step; again to stop at once")
+        streams.write_from_signal("stopping after this step; press Ctrl-C again to stop at once")
 
     def _print(self, line: str) -> None:
         print(line, file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
@@ -89,8 +95,8 @@ class Console(Observer):
             return f"{label}: failed"
         best = rules.rule("best", rules.images([result.job.identity["eval"]]))
         line = (
-            f"{label}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} median "
-            f"of last 10, {found['best_accuracy']:.2f} {best.short}; {found['seconds']:.0f} s"
+            f"{label}: accuracy {found['final_accuracy']:.2f} % final, {found['median10_accuracy']:.2f} % median "
+            f"of last 10, {found['best_accuracy']:.2f} % {best.short}; {found['seconds']:.0f} s"
         )
         if result.status == "finished":
             line += f" (finished before{f'; {result.note}' if result.note else ''})"

@@ -1,4 +1,4 @@
-"""The flags of commands, told apart from overrides wherever they stand."""
+"""The flags of commands, which can be anywhere among the overrides."""
 
 import difflib
 import os
@@ -12,21 +12,28 @@ CFG, PACKAGE, CONFIG_DIR = ("--cfg", "-c"), ("--package", "-p"), ("--config-dir"
 TAKES_VALUE = (*CFG, *PACKAGE, *CONFIG_DIR)
 HELP, MULTIRUN = ("--help", "-h"), ("--multirun", "-m")
 SHOWS = (*CFG, *HELP)  # flags that show something and train nothing
-DRY_RUN = "--dry-run"  # what would be trained, and what it would cost
-YES = "--yes"  # go on where a command asks for more runs than config.limits.LIMIT
+DRY_RUN = "--dry-run"  # show what would be trained and how long it would take
+YES = "--yes"  # continue if there are more runs than config.limits.LIMIT
 ALL = "--all"
 RESOLVE = "--resolve"
 KNOWN = (*TAKES_VALUE, *HELP, *MULTIRUN, DRY_RUN, YES, RESOLVE)
-CFG_JOB = "job"  # all that --cfg shows
+CFG_JOB = "job"  # the only value of --cfg
 
 
 @dataclass
 class Flags:
     """A command's words.
 
-    overrides: all that are no flags. config_dir: the user's own folder; None without one.
-    show_config: whether --cfg job is given; package: the part of the configuration that it shows; resolve: with
-    references such as ${dataset.pad} replaced by their values.
+    overrides: all words that are not flags.
+    config_dir: the user's own configuration folder; None: no such folder.
+    show_config: --cfg job.
+    package: the part of the configuration that --cfg shows; None: all of it.
+    resolve: --resolve: show references such as ${dataset.pad} as their values.
+    multirun: --multirun.
+    help: --help.
+    dry_run: --dry-run.
+    yes: --yes.
+    every: --all.
     """
 
     overrides: list[str] = field(default_factory=list)
@@ -42,11 +49,12 @@ class Flags:
 
 
 def read(words: Sequence[str], known: Sequence[str] = KNOWN, folder_is_there: bool = True) -> Flags:
-    """Tell flags from overrides.
+    """Separate flags and overrides.
 
-    known: the flags that the command has.
-    folder_is_there: whether the folder of --config-dir, or else MIXBENCH_CONFIG_DIR, must exist.
-    Raises UserError for an unknown flag, a missing or unknown value, and a folder that is not there.
+    words: words of the command.
+    known: flags that the command has.
+    folder_is_there: whether the folder of --config-dir or MIXBENCH_CONFIG_DIR must exist.
+    Raises UserError for an unknown flag, a missing or unknown value, and a folder that does not exist.
     """
     flags, rest = Flags(), list(words)
     while rest:
@@ -60,7 +68,7 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN, folder_is_there: bo
             raise UserError(f"unknown flag {name!r}{f' (did you mean {near[0]}?)' if near else ''}")
         if name in TAKES_VALUE and not equals:
             if not rest:
-                raise UserError(f"{name} needs a value")
+                raise UserError(f"{name}: needs a value; write {name} VALUE")
             value = rest.pop(0)
         if name in CFG and value != CFG_JOB:
             raise unknown(name, value, [CFG_JOB])
@@ -76,7 +84,7 @@ def read(words: Sequence[str], known: Sequence[str] = KNOWN, folder_is_there: bo
         flags.yes |= name == YES
         flags.every |= name == ALL
     if (flags.package is not None or flags.resolve) and not (flags.show_config or flags.help):
-        raise UserError(f"{PACKAGE[0]} and {RESOLVE} say how to show a configuration; add --cfg {CFG_JOB}")
+        raise UserError(f"{PACKAGE[0]} and {RESOLVE} need --cfg {CFG_JOB}, which shows the configuration; add it")
     if CONFIG_DIR[0] in known and folder_is_there:
         flags.config_dir = config_folder(flags.config_dir)
     return flags

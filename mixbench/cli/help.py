@@ -1,44 +1,44 @@
-"""What `mixbench --help` and `mixbench COMMAND --help` say; the keys of run and sweep are key_help's."""
+"""The texts of `mixbench --help` and `mixbench COMMAND --help`. The keys of run and sweep come from key_help."""
 
 HELP = """\
-mixbench trains networks on n labelled images with and without mixing augmentation (mixup, CutMix and others), and
-keeps every run. From the runs it says which method helps, by how much, and how sure that is.
+mixbench trains networks on n labelled images with and without mixing augmentation (mixup, CutMix and others) and
+stores every run. From the runs it tells you which method helps, by how much, and how certain that is.
 
 Train:
-  mixbench run KEY=VALUE …          train one run, or find it finished
+  mixbench run KEY=VALUE …          train one run
   mixbench sweep KEY=A,B …          train one run for each combination of values
   mixbench study NAME …             train all runs of a study, then write its table, plots and report
 
 Look:
-  mixbench list WHAT                what there is: methods, datasets, models, augments, losses, trainings or studies
+  mixbench list WHAT                list methods, datasets, models, augments, losses, trainings or studies
   mixbench gallery [KEY=VALUE …]    draw what the methods do to images
   mixbench status [NAME] …          show which runs are finished, running, interrupted, failed or missing
   mixbench table NAME | KEY=A,B …   write tables of stored runs
   mixbench plot NAME | KEY=A,B …    draw plots of stored runs
 
 Decide:
-  mixbench report NAME | KEY=A,B …  say what to use and why, in one page (HTML and Markdown)
+  mixbench report NAME | KEY=A,B …  write one page on which method to use and why (HTML and Markdown)
 
-Own files:
-  mixbench new KIND NAME            write a template of your own method, study, training and so on, which works at once
-  mixbench check METHOD | --all     test whether a method does what every method must do
+Your own files:
+  mixbench new KIND NAME            write a working template of your own method, study, training and so on
+  mixbench check METHOD | --all     test whether a method follows the rules for methods
 
-Keep:
+Store:
   mixbench export [NAME] …          pack finished runs into one file
-  mixbench import FILE …            take the runs of such files into your results
-  mixbench clean                    drop failed runs and left-over checkpoints, after showing them
+  mixbench import FILE …            copy the runs from such files into your results
+  mixbench clean                    delete failed runs and left-over checkpoints, after asking
 
 Examples:
   mixbench study demo
   mixbench run method=mixup dataset=digits n=50 model.width=16 train.steps=150
   mixbench report demo
 
-mixbench COMMAND --help tells more about a command. mixbench --version prints the version.
+mixbench COMMAND --help explains a command. mixbench --version prints the version.
 Shell completion: eval "$(mixbench -sc install=bash)" or, in zsh after compinit, eval "$(mixbench -sc install=zsh)".
 """
 
 RUN_HELP = """\
-Train one run, or find it finished.
+Train one run. A run that is already finished is not trained again.
 
   mixbench run KEY=VALUE …
 
@@ -46,11 +46,11 @@ Examples:
   mixbench run method=mixup dataset=digits n=50 model.width=16 train.steps=150
   mixbench run method=data-mix method.alpha=2 method.beta=1 n=250 seed=3 device=cpu
   mixbench run dataset=npz dataset.path=my.npz n=200 subset=balanced model.width=16 train.steps=2000
-  mixbench run method=cutmix --dry-run           # what would be trained, and how long that takes here
+  mixbench run method=cutmix --dry-run           # show what would be trained and how long it would take here
   mixbench run method=cutmix --cfg job           # show the configuration, train nothing
-  mixbench run --help method=cutmix              # the keys of one method; model=wrn: of one network
+  mixbench run --help method=cutmix              # show the keys of one method; model=wrn: of one network
 
-A finished run is skipped and an interrupted one resumes; force=true trains it again.
+A finished run is skipped. An interrupted run resumes from its checkpoint. force=true trains a run again.
 {flags}"""
 
 SWEEP_HELP = """\
@@ -63,27 +63,27 @@ Examples:
   mixbench sweep method=mixup method.alpha=0.2,0.4,1,2 n=100,250,500,1000 seed=0,1,2
   mixbench sweep method=none,cutmix 'seed=range(0,5)' --dry-run
 
-All combinations are checked before the first one trains. A key that only some of the methods have, such as
-method.alpha, applies to those alone.
+All combinations are checked before the first one is trained. A key that only some of the methods have, such as
+method.alpha, applies only to these methods.
 {flags}"""
 
 RUN_FLAGS = """\
-A path may hold blanks and = as it stands; a comma parts several paths, unless there is a file of the whole name.
+A path can contain spaces and =. Commas separate several paths, unless there is a file with the whole name.
 
 Flags:
-  --dry-run            show what would be trained and what it would cost
-  --multirun, -m       take several values of a key, as mixbench sweep does
-  --yes                go on where these are more than 10,000 runs
-  --config-dir FOLDER  a folder with files of your own (mixbench new); MIXBENCH_CONFIG_DIR remembers it
-  --cfg job            show the first run's configuration as YAML; --package GROUP: a part of it; --resolve: with
-                       references such as ${dataset.pad} replaced by their values
-  --help [GROUP=NAME]  this page, or the keys of GROUP=NAME alone
+  --dry-run            show what would be trained and how long it would take
+  --multirun, -m       allow several values of a key, as mixbench sweep does
+  --yes                continue if there are more than 10,000 runs
+  --config-dir FOLDER  a folder with your own files (see mixbench new); the default is $MIXBENCH_CONFIG_DIR
+  --cfg job            show the first run's configuration as YAML; with --package GROUP only a part of it; with
+                       --resolve references such as ${dataset.pad} are replaced by their values
+  --help [GROUP=NAME]  show this page, or only the keys of GROUP=NAME
 
-Exit status: 0 all finished, 1 a run failed, 2 a mistake in what was asked, 130 interrupted.
+Exit status: 0 all runs finished, 1 a run failed, 2 a mistake in the command, 130 interrupted.
 """
 
 NEW_HELP = """\
-Write a template with comments into a folder of your own. It works as it stands; change it to what you need.
+Write a template with comments into a folder of your own. It works without changes; change it to what you need.
 
   mixbench new KIND NAME [--config-dir FOLDER]
 
@@ -95,15 +95,15 @@ Examples:
   mixbench new study my-study
   mixbench new train my-training --config-dir mine
 
-The folder is FOLDER, else the one that MIXBENCH_CONFIG_DIR names, else my_configs. It is made where it is not there.
-No file is replaced. NAME: letters, digits, _ and -, a letter first.
+The folder is FOLDER, otherwise the folder that MIXBENCH_CONFIG_DIR names, otherwise my_configs. It is created if it
+does not exist. No file is replaced. NAME: letters, digits, _ and -, and the first character is a letter.
 
-Exit status: 0 written, 1 the disk cannot be written, 2 a mistake in what was asked: nothing is written.
+Exit status: 0 written, 1 the disk cannot be written, 2 a mistake in the command; then nothing is written.
 """
 
 CHECK_HELP = """\
-Call methods on small batches and say in words what they do wrong: wrong shapes, targets that do not sum to 1, images
-changed in place, randomness of their own, and so on.
+Test methods on small batches and report mistakes: wrong shapes, targets that do not sum to 1, images changed in place,
+random numbers of their own, and so on.
 
   mixbench check METHOD … | --all
 
@@ -112,32 +112,32 @@ Examples:
   mixbench check my-method --config-dir my_configs    # my_configs/method/my-method.yaml
   mixbench check --all
 
-A line that begins with "warning" is no mistake, such as a declared draw that the method never uses.
-Exit status: 0 nothing wrong, 1 something is, 2 a mistake in what was asked.
+Lines that begin with "warning" are not mistakes, for example a declared draw that the method never uses.
+Exit status: 0 no mistakes found, 1 mistakes found, 2 a mistake in the command.
 """
 
 STUDY_HELP = """\
 Train all runs of a study that are not finished. Then write its tables, plots and report to results/NAME, and print the
-table and what the report recommends.
+table and the recommendations.
 
   mixbench study NAME [KEY=VALUE …]
 
 Examples:
   mixbench study demo
   mixbench study demo scale=smoke                        # one cell in seconds, to see that it works
-  mixbench study small-data --dry-run                    # what would be trained and what it would cost
+  mixbench study small-data --dry-run                    # show what would be trained and how long it would take
   mixbench study small-data scale=cpu                    # a smaller network and fewer steps
-  mixbench study small-data n=100,250,500 seed=0,1,2     # other values in place of the study's
-  mixbench study small-data method=none,mixup,cutmix     # other methods at its settings; tables mark them
-  mixbench study cifar10-cpu model.width=32              # another key, for all runs: kept and tabled by itself
+  mixbench study small-data n=100,250,500 seed=0,1,2     # other values instead of the study's
+  mixbench study small-data method=none,mixup,cutmix     # other methods with its settings; tables mark them
+  mixbench study cifar10-cpu model.width=32              # another value for all runs; tables are separate
   mixbench study my-study --config-dir my_configs        # my_configs/study/my-study.yaml
   mixbench study demo --cfg job                          # show the first run's configuration, train nothing
 
-Studies (mixbench list studies says what they are):
+Studies (mixbench list studies explains them):
 {studies}
 
-Flags are those of mixbench run.
-Exit status: 0 all finished, 1 a run failed, 2 a mistake in what was asked, 130 interrupted.
+The flags are those of mixbench run.
+Exit status: 0 all runs finished, 1 a run failed, 2 a mistake in the command, 130 interrupted.
 """
 
 TABLE_HELP = """\
@@ -152,21 +152,21 @@ Examples:
   mixbench {command} method=mixup rows=method.alpha columns=n
 
 Options:
-  rows=KEY, columns=KEY   any two keys of a run (n and method)
+  rows=KEY, columns=KEY   any two keys of a run (default: n and method)
   rule=final|median10|best   which accuracy: after the last step, median of the last 10 evaluations, best evaluation
-  results_dir=FOLDER      where the runs are (results)
-  out=FOLDER              where to write (results/NAME for a study, else results/selection,KEY=VALUE…)
-  dataset.classes=[A,B]   names of the classes, in the order of the labels, for the report
+  results_dir=FOLDER      folder of the runs (default: results)
+  out=FOLDER              folder to write to (default: results/NAME for a study, else results/selection,KEY=VALUE…)
+  dataset.classes=[A,B]   names of the classes for the report, in the order of the labels
 
-For a study, your own runs in results/runs are shown. If there are none, the records that came with mixbench are
-read (results/published/NAME/runs.zip, or the package's own). Runs of other
-methods at the study's settings are shown too, and marked; method=A,B chooses.
-Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in what was asked.
+For a study, your own runs in results/runs are shown. If there are none, published records are shown: those in
+results/published/NAME/runs.zip, otherwise those that came with mixbench. Runs of other methods with the study's
+settings are shown too, and marked; method=A,B selects methods.
+Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in the command.
 """
 
 REPORT_HELP = """\
-Write one page on stored runs: what to use for each n and why. It shows accuracies, gains over none with intervals,
-equivalent data, loss curves, classes, calibration, cost, and where each run comes from. Nothing is trained.
+Write one page on stored runs: which method to use for each n, and why. It shows accuracies, gains over no mixing with
+intervals, equivalent data, loss curves, classes, calibration, cost and the origin of each run. Nothing is trained.
 
   mixbench report NAME | KEY=A,B …
 
@@ -175,42 +175,42 @@ Examples:
   mixbench report small-data n=100,500 rule=final
   mixbench report dataset=my subset=balanced
 
-Writes report.html, one file that needs no other and no network, report.md with the same, and the plots.
-Options and exit status are those of mixbench table.
+It writes report.html (one file that needs no other file and no network), report.md with the same content, and the
+plots. Options and exit status are those of mixbench table.
 """
 
 GALLERY_HELP = """\
-Draw what the methods do to images of a data set: PNG and SVG, one row for each method with the label weights under each
-picture, or one method at length with its masks. Nothing is trained.
+Draw what the methods do to images of a data set, as PNG and SVG: one row for each method with the label weights below
+each picture, or one method in detail with its masks. Nothing is trained.
 
   mixbench gallery [KEY=VALUE …]
 
 Examples:
   mixbench gallery                                   # all methods, on two photographs that come with scikit-learn
-  mixbench gallery method=fmix                       # one at length
+  mixbench gallery method=fmix                       # one method in detail
   mixbench gallery method=cutmix,resizemix dataset=cifar10
   mixbench gallery dataset=npz dataset.path=my.npz method=mixup seed=3
   mixbench gallery method=none augment=three-augment # what an augmentation does
 
 Options:
-  any key of a run: mixbench run --help; unless given: dataset=photos augment=none n=32 subset=random
-  out=FOLDER              where to write (results/gallery/<dataset>)
+  any key of a run (see mixbench run --help); the defaults are dataset=photos augment=none n=32 subset=random
+  out=FOLDER              folder to write to (default: results/gallery/<dataset>)
 """
 
 LIST_HELP = """\
-List what there is, a line each; your own files and those of installed packages are among it.
+List the options of a group with one line for each, including your own files and those of installed packages.
 
   mixbench list methods|datasets|models|augments|losses|trainings|studies [--config-dir FOLDER]
 
 Example:
   mixbench list methods
 
-mixbench run --help method=NAME shows the keys of one.
+mixbench run --help method=NAME shows the keys of one method.
 """
 
 STATUS_HELP = """\
-Show which runs are finished, running, interrupted, failed or (of a study) missing. Of a study it also says how long
-the rest will take, at the speed of stored runs that are like them.
+Show which runs are finished, running, interrupted, failed or (for a study) missing. For a study it also shows how long
+the remaining runs will take, estimated from similar stored runs.
 
   mixbench status [NAME | KEY=A,B …]
 
@@ -220,13 +220,14 @@ Examples:
   mixbench status dataset=digits method=mixup,none       # stored runs whose keys have these values
   mixbench status results_dir=elsewhere
 
-Of a run that an older version began and did not finish only dataset, n, method and seed are known.
+For unfinished runs of older versions only dataset, n, method and seed are known.
 """
 
 CLEAN_HELP = """\
-Drop failed runs, interrupted runs with their checkpoints, and files that a crash left: in finished runs, beside tables,
-plots and reports, and in the current folder. Finished runs stay, and so does what another process trains or writes now.
-Where a run's folder is a link, only the link is dropped. It shows what it would drop and asks; --yes does not ask.
+Delete failed runs, interrupted runs with their checkpoints, and files that a crash left in finished runs, beside
+tables, plots and reports, and in the current folder. Finished runs are kept, and so are runs and files that another
+process is using. If a run's folder is a link, only the link is deleted. The command shows what it will delete and asks
+before it does so; with --yes it does not ask.
 
   mixbench clean [--yes] [results_dir=FOLDER]
 
@@ -234,12 +235,12 @@ Examples:
   mixbench clean
   mixbench clean --yes results_dir=elsewhere
 
-Exit status: 0 done, 1 something could not be dropped, 2 a mistake in what was asked.
+Exit status: 0 done, 1 something could not be deleted, 2 a mistake in the command.
 """
 
 EXPORT_HELP = """\
-Pack finished runs into one zip archive: those of a study, those whose keys have the given values, or all. The runs stay
-as they are. `mixbench import` takes them into another results folder.
+Pack finished runs into one zip archive: those of a study, those whose keys have the given values, or all. The runs are
+not changed. `mixbench import` copies them into another results folder.
 
   mixbench export [NAME | KEY=A,B …]
 
@@ -251,21 +252,21 @@ Examples:
   mixbench export                                        # all finished runs: runs.mixbench.zip
 
 Options:
-  out=FILE                the archive; one that is there is replaced. Unless given, its name follows from the selection,
-                          in the current folder
-  predictions=false       without predictions.npz, most of the bytes; tables and plots need none, and correct.json
-                          then says which evaluation images each run recognises
-  weights=true            with weights.pt, of runs with save_model
-  results_dir=FOLDER      where the runs are (results)
+  out=FILE                the archive, which is replaced if it exists (default: a name that follows from the selection,
+                          in the current folder)
+  predictions=false       leave out predictions.npz, which is most of the size; tables and plots do not need it, and
+                          correct.json then shows which evaluation images each run classifies correctly
+  weights=true            include weights.pt of runs with save_model=true
+  results_dir=FOLDER      folder of the runs (default: results)
 
-Of a study it takes your own runs in results/runs; where there are none, the records that came with mixbench.
-Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in what was asked.
+For a study, your own runs in results/runs are packed; if there are none, its published records.
+Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mistake in the command.
 """
 
 IMPORT_HELP = """\
-Put the runs of archives that `mixbench export` made into results/runs, after checking each. A finished run that is
-there is never replaced: equal results are skipped, different results are reported. An unfinished run is replaced.
-A run that is too large for the disk, or that unpacks to an absurd size, is reported and left out.
+Copy the runs of archives from `mixbench export` into results/runs, after checking each run. Finished runs in your
+results are never replaced: a run with the same results is skipped, and a run with different results is reported.
+Unfinished runs are replaced. Runs that are too large, for the disk or for a run, are reported and left out.
 
   mixbench import FILE … [results_dir=FOLDER]
 
@@ -275,7 +276,7 @@ Examples:
   mixbench import small-data.mixbench.zip results_dir=elsewhere
 
 Options:
-  results_dir=FOLDER      where the runs go, to FOLDER/runs (results)
+  results_dir=FOLDER      the runs are copied into FOLDER/runs (default: results)
 
-Exit status: 0 all runs are there, 1 some could not be imported (each is reported), 2 a mistake in what was asked.
+Exit status: 0 all runs are stored, 1 some could not be imported (each is reported), 2 a mistake in the command.
 """

@@ -1,4 +1,4 @@
-"""`mixbench run --help`: usage, then every key of a run with its default and one line on what it is."""
+"""`mixbench run --help`: usage, then every key of a run with its default and a one-line explanation."""
 
 import shutil
 import textwrap
@@ -20,17 +20,16 @@ TITLES = {
     "train": "Training",
     "loss": "Loss",
 }
-NARROWEST, WIDEST = 60, 120  # columns that help is wrapped to
-LONGEST = 30  # characters of KEY=DEFAULT before the default is cut
+NARROWEST, WIDEST = 60, 120  # limits of the width to which help is wrapped, in characters
+LONGEST = 30  # characters of KEY=DEFAULT; longer defaults are shortened
 
 
 def key_help(flags: Flags, usage: str) -> str:
-    """The help of run or sweep.
+    """Return the help of run or sweep.
 
-    flags: with the words beside --help. A group, such as method, or a choice of it, such as method=cutmix, asks for
-    the keys of that alone.
-    usage: what stands before the keys, where all are shown.
-    Raises UserError for a choice that there is not.
+    flags: the words beside --help. A group, such as method, or an option, such as method=cutmix, selects its keys.
+    usage: text before the keys if all keys are shown.
+    Raises UserError for an unknown option.
     """
     with Composer(flags.config_dir) as composer:
         chosen = _chosen(composer, flags.overrides)
@@ -38,7 +37,7 @@ def key_help(flags: Flags, usage: str) -> str:
         parts = [] if chosen else [usage, _section("Keys of a run, with their defaults:", keys_of_run(composer))]
         for group, option in asked.items():
             keys = keys_of_group(composer, group, option, flags.config_dir)
-            parts.append(_of_group(composer, group, option, keys, flags.config_dir))
+            parts.append(_group_section(composer, group, option, keys, flags.config_dir))
     if chosen:
         example = {"dataset": "digits", **chosen}
         words = " ".join(f"{group}={option}" for group, option in example.items())
@@ -47,7 +46,7 @@ def key_help(flags: Flags, usage: str) -> str:
 
 
 def _chosen(composer: Composer, words: Sequence[str]) -> dict[str, str]:
-    """Group -> the option whose keys the words ask for. Help helps whoever got another word wrong."""
+    """Return group -> the option whose keys are asked for. Mistakes in other words are ignored: the user needs help."""
     found: dict[str, str] = {}
     for word in words:
         if word in TITLES:
@@ -65,29 +64,29 @@ def _chosen(composer: Composer, words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _of_group(composer: Composer, group: str, option: str, keys: Sequence[Key], config_dir: str | None) -> str:
+def _group_section(composer: Composer, group: str, option: str, keys: Sequence[Key], config_dir: str | None) -> str:
     options = composer.options(group)
     names = list(dict.fromkeys(map(with_alias, options) if group == "method" else options))
     what = describe(group, config_dir).get(option, "")
-    heading = f"{TITLES[group]}:\n{names_in_lines(names, f'{group}=NAME chooses one of ')}"
+    heading = f"{TITLES[group]}:\n{names_in_lines(names, f'{group}=NAME, where NAME is one of: ')}"
     return _section(heading, [Key(group, option, what), *keys])
 
 
 def names_in_lines(names: Sequence[str], begin: str = "") -> str:
-    """The names in indented lines that fit the terminal. begin: what stands before the first."""
+    """Return names in indented lines that fit the terminal. begin: text before the first name."""
     lines = textwrap.wrap(f"{begin}{', '.join(names)}", _width() - 2, break_on_hyphens=False, break_long_words=False)
     return textwrap.indent("\n".join(lines), "  ")
 
 
 def _section(heading: str, keys: Iterable[Key]) -> str:
-    """A heading, and a line for each key; a text goes on below itself where the terminal is narrow."""
-    lines = [(_assigned(key), key.text) for key in keys]
-    left = max(len(assigned) for assigned, _ in lines) + 4
-    told = [heading]
-    for assigned, text in lines:
+    """Return a heading with a line for each key. Long explanations are wrapped in their column."""
+    rows = [(_assigned(key), key.text) for key in keys]
+    left = max(len(assigned) for assigned, _ in rows) + 4
+    lines = [heading]
+    for assigned, text in rows:
         first, *more = textwrap.wrap(text, max(_width() - left, 20), break_on_hyphens=False) or [""]
-        told += [f"  {assigned}".ljust(left) + first, *(" " * left + line for line in more)]
-    return "\n".join(line.rstrip() for line in told) + "\n"
+        lines += [f"  {assigned}".ljust(left) + first, *(" " * left + line for line in more)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _assigned(key: Key) -> str:

@@ -1,4 +1,4 @@
-"""The command line: argv -> command and its words; one-line errors."""
+"""The entry point of the command line: it calls the command and prints errors in one line."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -10,16 +10,17 @@ from mixbench.cli.help import HELP
 from mixbench.core.errors import CannotWrite, UserError, one_line, unknown
 from mixbench.core.version import __version__
 
-# Commands that do more than write to standard output.
+# Commands that do more than print.
 WORKS = ("run", "sweep", "study", "new", "clean", "export", "import")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 1 (a run failed), 2 (a user's mistake) or 130 (Ctrl-C).
+    """Run the command line.
 
-    argv: the words after the program's name; None for those of this process, whose output is then made safe: what
-    cannot be written ends nothing. It is a failure (1) of commands that only show something, where the device is
-    full, say, but not where the reader went away.
+    argv: words after the program's name. None: the words of this process; its output is then protected, so that output
+        that cannot be written does not stop the work.
+    Returns the exit status: 0, 1 (a run failed, or a command that only prints could not print, for example because the
+        disk is full), 2 (a user's mistake) or 130 (Ctrl-C).
     """
     if argv is not None:
         return status_of(lambda: _dispatch(list(argv)))
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def status_of(work: Callable[[], int]) -> int:
-    """The exit status of a command; what ends it early is reported in one line: a mistake, the disk, Ctrl-C."""
+    """Call a command and return its exit status. A mistake, a full disk and Ctrl-C are printed in one line."""
     try:
         return work()
     except UserError as error:
@@ -51,7 +52,7 @@ def status_of(work: Callable[[], int]) -> int:
 
 
 def _interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C is behind the error: it may hit OmegaConf where its clean-up then fails for another reason."""
+    """Whether Ctrl-C caused the error. If it interrupts OmegaConf, the clean-up there can raise another error."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, KeyboardInterrupt):
         seen = seen.__cause__ or seen.__context__
@@ -81,7 +82,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _command_first(words: list[str]) -> list[str]:
-    """`--config-dir X run …` as `run --config-dir X …`: where a flag stands does not matter."""
+    """Return `--config-dir X run …` as `run --config-dir X …`."""
     name, equals, _ = words[0].partition("=")
     length = 1 if equals else 2
     if name in ("--config-dir", "-cd") and len(words) > length:

@@ -1,4 +1,4 @@
-"""What a person sees while runs train: a bar on a terminal, plain lines elsewhere. No torch."""
+"""The progress of a run: a bar on a terminal, otherwise plain lines. No torch."""
 
 import math
 import sys
@@ -11,21 +11,27 @@ from mixbench.runs.observer import RunObserver
 from mixbench.runs.time_left import TimeLeft
 
 LINE_EVERY = 30  # seconds between plain lines
-TEXT_EVERY = 0.1  # seconds between changes of the bar's text: a GPU makes a step in less time than it takes to write
-SLOW = 3600  # seconds of a run on a CPU that are worth a warning
-WARM = 10  # steps before the speed is believed: the first ones allocate memory and choose kernels
+TEXT_EVERY = 0.1  # seconds between changes of the bar's text: on a GPU a step is faster than writing it
+SLOW = 3600  # seconds left of a run from which advice is given
+WARM = 10  # steps before the speed is used: the first steps allocate memory and choose kernels
 
 
 def wants_bar(setting: str) -> bool:
-    """Whether `progress=auto|on|off` means a bar here."""
+    """Whether to show a bar. setting: value of the key progress: auto, on or off."""
     return setting == "on" or (setting == "auto" and sys.stderr.isatty())
 
 
 class RunProgress(RunObserver):
-    """Shows one run: loss, accuracy, speed, and the time left of it and of all; `advise` is said once if it is slow."""
+    """Shows the progress of one run: loss, accuracy, speed, and the time left for it and for all runs.
+
+    label: name of the run.
+    steps: number of its steps.
+    setting: value of the key progress: auto, on or off.
+    advise: advice that is printed once if the run is slow.
+    left: time left for all runs of this call, if there are several.
+    """
 
     def __init__(self, label: str, steps: int, setting: str, advise: str | None = None, left: TimeLeft | None = None):
-        """left: of the runs of this call, where there are several."""
         self.label, self.steps, self.setting, self.advise = label, steps, setting, advise
         self.several, self.left = left is not None, left or TimeLeft(steps)
         self.left.begin(steps)
@@ -38,7 +44,7 @@ class RunProgress(RunObserver):
         self.last_text = 0.0
 
     def step(self, k: int, loss: float | None) -> None:
-        """Step k is done; loss: of its batch where it costs nothing to know."""
+        """Show that step k is done. loss: loss of its batch, if it is known without extra cost."""
         now = time.monotonic()
         if loss is not None:
             self.loss = loss
@@ -46,7 +52,7 @@ class RunProgress(RunObserver):
         if self.first_step is None:
             self.first_step = k
             if self.bar is not None:
-                self.bar.update(k - 1)  # a resumed run starts in the middle
+                self.bar.update(k - 1)  # a resumed run does not start at step 1
         if self.bar is not None:
             self.bar.update(1)
             if now - self.last_text >= TEXT_EVERY:
@@ -56,36 +62,37 @@ class RunProgress(RunObserver):
             self.last_line = now
             rate, left = self.left.rate(), self.left.of_run()
             speed = [] if rate is None or left is None else [f"{rate:.2f} steps/s, {duration(left)} left"]
-            self.say(", ".join([f"step {k}/{self.steps}", *self._known(speed)]))
+            self.say(", ".join([f"step {k:,} of {self.steps:,}", *self._known(speed)]))
         if self.advise and k == self.first_step + WARM:
             left = self.left.of_run()
             if left is not None and left > SLOW:
-                self.say(f"about {duration(left)} to go at this speed; {self.advise}")
+                self.say(f"about {duration(left)} left at this speed; {self.advise}")
 
     def row(self, row: dict[str, float]) -> None:
-        """The run was evaluated."""
+        """Show an evaluation. row: a row of history.csv."""
         self.loss, self.accuracy = row["train_loss"], row["eval_accuracy"]
 
     def close(self) -> None:
-        """The run has ended, in whatever way."""
+        """End the display of the run."""
         self.left.end()
         if self.bar is not None:
             self.bar.close()
 
     def warn(self, line: str) -> None:
+        """Print a warning about this run."""
         self.say(f"warning: {line}")
 
     def say(self, line: str) -> None:
-        """A line about this run."""
+        """Print a line about this run."""
         if self.bar is not None:
             self.bar.write(f"{self.label}: {line}", file=sys.stderr)
         else:
             print(f"{self.label}: {line}", file=sys.stderr, flush=True)
 
     def _known(self, speed: list[str] | None = None) -> list[str]:
-        """What is known of the run by now: there is no accuracy before the first evaluation."""
+        """Return the known values as texts; there is no accuracy before the first evaluation."""
         known = [f"loss {self.loss:.3f}"] if not math.isnan(self.loss) else []
-        known += [f"acc {self.accuracy:.2f}"] if not math.isnan(self.accuracy) else []
+        known += [f"accuracy {self.accuracy:.2f} %"] if not math.isnan(self.accuracy) else []
         known += speed or []
         left = self.left.of_all() if self.several else None
-        return known + ([] if left is None else [f"{duration(left)} for all runs"])
+        return known + ([] if left is None else [f"{duration(left)} left for all runs"])

@@ -1,4 +1,4 @@
-"""Publish finished runs of a study as its records: python -m mixbench.cli.record STUDY [KEY=VALUE …]. No torch."""
+"""Publishes the finished runs of a study as its records: python -m mixbench.cli.record [--page] STUDY. No torch."""
 
 import sys
 from collections.abc import Sequence
@@ -7,41 +7,48 @@ from pathlib import Path
 from mixbench.analysis import select
 from mixbench.analysis.compare import compare
 from mixbench.analysis.report import summary
-from mixbench.analysis.select import KEPT, OWN, Selection
+from mixbench.analysis.select import OWN, RECORDS, Selection
 from mixbench.cli.main import status_of
 from mixbench.cli.words import read_selection
 from mixbench.config.compose import Composer
 from mixbench.core.errors import UserError
 from mixbench.runs.store import archive, reading, records
 
-# The rest of a run's folder, logits and weights, is too large to keep under version control.
+PAGE_FLAG = "--page"  # only write the page again, from the records
+# Logits and weights are too large for version control.
 RECORDED = ("config.yaml", "provenance.json", "history.csv", "metrics.json")
-# So is the list of replaced labels, from about 8,000 on; provenance.json has its counts and the checksum in any case.
+# A list of more than about 8,000 replaced labels is too large too. provenance.json always has its counts and checksum.
 RECORDED_IF_SMALL, SMALL = "label_noise.csv", 100_000  # bytes
 
 
 def record(words: Sequence[str]) -> int:
-    """Pack the runs into <results_dir>/published/<study>/runs.zip, and write the page beside it from that. Returns 0.
+    """Pack a study's runs into <results_dir>/published/<study>/runs.zip, and write the page beside it from the archive.
 
-    Raises UserError where a run lacks a file, and where records would be lost that are not among the runs.
+    words: name of a study, KEY=VALUE texts, and --page to write only the page, from an archive that exists.
+    Returns the exit status 0. Raises UserError if a run lacks a file, if records would be lost that are not among the
+    runs, and, with --page, if there are no records.
     """
-    name, overrides, options = read_selection(words)
+    name, overrides, options = read_selection([word for word in words if word != PAGE_FLAG])
     if name is None:
-        raise UserError("name a study")
+        raise UserError("no study is named; name one, as in scripts/record demo")
     with Composer() as composer:
-        own = select.of_study(composer, name, overrides, options, sources=(OWN,))
-        path = records.path(Path(options.results_dir), own.name)
-        _check(own, path)
-        packed = archive.pack(own.frame["folder"], path, [*RECORDED, RECORDED_IF_SMALL], {RECORDED_IF_SMALL: SMALL})
-        kept = select.of_study(composer, name, overrides, options, sources=(KEPT,))
-    print(f"{path}: {packed.runs} runs, {packed.correct} of them with which images they recognise")
-    for written in summary.write(kept, compare(kept.frame, kept.rule)):
+        if PAGE_FLAG not in words:
+            own = select.of_study(composer, name, overrides, options, sources=(OWN,))
+            path = records.path(Path(options.results_dir), own.name)
+            _check(own, path)
+            packed = archive.pack(own.frame["folder"], path, [*RECORDED, RECORDED_IF_SMALL], {RECORDED_IF_SMALL: SMALL})
+            print(f"{path}: {packed.runs:,} runs; {packed.correct:,} of them have logits or correct.json")
+        published = select.of_study(composer, name, overrides, options, sources=(RECORDS,))
+    path = records.path(Path(options.results_dir), published.name)
+    if published.source != path or not len(published.frame):
+        raise UserError(f"{path}: has no records of this study; scripts/record {published.name} makes them from runs")
+    for written in summary.write(published, compare(published.frame, published.rule)):
         print(written)
     return 0
 
 
 def _check(own: Selection, path: Path) -> None:
-    """Raises UserError where the runs cannot take the place of the records at `path`."""
+    """Raise UserError if the runs cannot replace the records at `path`."""
     places = own.frame["folder"].tolist()
     if not places:
         raise UserError(f"no run of study {own.name} is stored in {own.source}/; mixbench study {own.name} trains them")
@@ -59,13 +66,13 @@ def _check(own: Selection, path: Path) -> None:
         if lost:
             more = f" and {len(lost) - 1} more" * (len(lost) > 1)
             raise UserError(
-                f"{path}: holds {lost[0]}{more}, which {own.source}/ has not; to keep them, mixbench import {path} "
-                "first; else remove that file"
+                f"{path}: has {lost[0]}{more}, which {own.source}/ does not have; to keep them, run mixbench import "
+                f"{path} first; otherwise remove that file"
             )
 
 
 def main(words: Sequence[str]) -> int:
-    """Record what the words name. Returns the exit status, as the commands do."""
+    """Run the command and return its exit status. words: as for record."""
     return status_of(lambda: record(words))
 
 

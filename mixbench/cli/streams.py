@@ -1,7 +1,7 @@
-"""The program's standard streams, made safe: output that cannot be written never ends the work that it tells of.
+"""Protects the standard streams: output that cannot be written does not stop the work.
 
-A reader may go away (head), the disk under a log may be full, a terminal may be closed or show ASCII alone. Whatever is
-printed passes through here: print, warnings, tqdm's bar and Hydra's own messages.
+A reader can end (head), the disk of a log can be full, a terminal can be closed or show only ASCII. All output uses
+these streams: print, warnings, tqdm's bar and Hydra's messages.
 """
 
 import codecs
@@ -14,8 +14,8 @@ import sys
 import unicodedata
 from typing import Any, Literal
 
-# How the signs of our texts are written where the output cannot show them.
-SPELT = {
+# Replacements for the signs of our texts if the output cannot show them.
+REPLACEMENTS = {
     "…": "...",
     "–": "-",
     "−": "-",
@@ -31,13 +31,16 @@ SPELT = {
     "π": "pi",
     "σ": "sigma",
 }
-REPLACING = "mixbench.replacing"  # the name of the codec error handler
+REPLACING = "mixbench.replacing"  # name of the codec error handler
 
 
 class _Descriptor(io.RawIOBase):
-    """A file descriptor that takes everything: what cannot be written is dropped, and the first reason is kept.
+    """A file descriptor whose writes never fail: output that cannot be written is lost, and the first error is kept.
 
-    The next write tries again: a log goes on where the disk has room again.
+    The next write tries again, so a log continues when the disk has room again.
+
+    number: the file descriptor.
+    name: name of the stream.
     """
 
     def __init__(self, number: int, name: str):
@@ -53,7 +56,7 @@ class _Descriptor(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self.number)
 
-    def write(self, data: Any, /) -> int:  # a buffer: that has a type from Python 3.12 on
+    def write(self, data: Any, /) -> int:  # data: a buffer; Python has a type for it only from 3.12
         whole = memoryview(data).cast("B")
         left = whole
         while left:
@@ -68,7 +71,7 @@ class _Descriptor(io.RawIOBase):
 
 
 def protect() -> None:
-    """Make the standard streams of this process safe. For programs; a caller of functions keeps its own streams."""
+    """Protect the standard streams of this process. Only the program calls this, not the library."""
     codecs.register_error(REPLACING, _replaced)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
@@ -79,24 +82,24 @@ def protect() -> None:
 
 
 def lost() -> OSError | None:
-    """Why standard output, or a part of it, could not be written. None where it was, or where its reader went away."""
+    """Return the error if some standard output could not be written; None also if its reader ended."""
     sys.stdout.flush()
     failure = getattr(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), "failure", None)
     return None if failure is None or failure.errno == errno.EPIPE else failure
 
 
-def tell_at_once(line: str) -> None:
-    """Write a line to standard error from a signal handler, where print could meet a print that it interrupts."""
+def write_from_signal(line: str) -> None:
+    """Write a line to standard error from a signal handler, where print is not safe: it can interrupt another print."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.write(sys.stderr.fileno(), f"\n{line}\n".encode("ascii"))
 
 
 def _safe(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The same stream with its encoding and buffering, but safe."""
+    """Return a protected stream with the same encoding and buffering."""
     with contextlib.suppress(OSError):
         stream.flush()
     raw = _Descriptor(stream.fileno(), stream.name)
-    buffered = isinstance(stream.buffer, io.BufferedWriter)  # not so under python -u
+    buffered = isinstance(stream.buffer, io.BufferedWriter)  # false with python -u
     return io.TextIOWrapper(
         io.BufferedWriter(raw) if buffered else raw,
         encoding=stream.encoding,
@@ -107,7 +110,7 @@ def _safe(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def _nowhere(number: int, mode: Literal["r", "w"]) -> io.TextIOWrapper:
-    """A stream that leads nowhere, under the number that was closed: the next file would get it, and C's messages."""
+    """Return a stream to /dev/null with the closed descriptor's number; otherwise the next opened file would get it."""
     try:
         os.fstat(number)
         return open(os.devnull, mode)
@@ -121,14 +124,14 @@ def _nowhere(number: int, mode: Literal["r", "w"]) -> io.TextIOWrapper:
 
 
 def _replaced(error: UnicodeError) -> tuple[bytes, int]:
-    """A codec error handler: signs are spelt out, accents dropped, bytes of a file's name kept, all else is `?`."""
+    """Handle a codec error: replace known signs, drop accents, keep bytes of file names, write `?` for the rest."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return b"".join(map(_ascii, error.object[error.start : error.end])), error.end
 
 
 def _ascii(character: str) -> bytes:
-    if "\udc80" <= character <= "\udcff":  # os.fsdecode's stand-in for a byte that is no text
+    if "\udc80" <= character <= "\udcff":  # os.fsdecode uses these for bytes that are not text
         return os.fsencode(character)
-    spelt = SPELT.get(character) or unicodedata.normalize("NFKD", character)
-    return spelt.encode("ascii", "ignore") or b"?"
+    replacement = REPLACEMENTS.get(character) or unicodedata.normalize("NFKD", character)
+    return replacement.encode("ascii", "ignore") or b"?"

@@ -1,4 +1,4 @@
-"""The words of the commands that read stored runs: a study's name, KEY=VALUE filters, and options of the command."""
+"""Reads the words of commands on stored runs: a study's name, KEY=VALUE filters, and options of the command."""
 
 import re
 import zlib
@@ -16,19 +16,20 @@ from mixbench.runs.store.archive import FILES
 from mixbench.runs.store.reading import PREDICTIONS, WEIGHTS
 from mixbench.training.rules import RULES
 
-SHOWN = ("rows", "columns", "rule")  # options that say what a table shows
-PLACES = ("results_dir", "out")
-LONGEST_NAME = 100  # characters of an archive's name that follow from the selection
+SHOWN = ("rows", "columns", "rule")  # options of tables
+PLACES = ("results_dir", "out")  # options that are paths
+LONGEST_NAME = 100  # characters of an archive's default name
 
 
 def read_selection(words: Sequence[str]) -> tuple[str | None, list[str], Options]:
-    """Tell apart a study's name, filters or overrides, and options.
+    """Separate a study's name, filters or overrides, and options.
 
-    Raises UserError for a second name and for an unknown rule.
+    words: words of the command.
+    Returns the name, or None, the filters and the options. Raises UserError for a second name and an unknown rule.
     """
     names = [word for word in words if "=" not in word and word != YES]
     if len(names) > 1:
-        raise UserError(f"{' '.join(names)}: one study at a time")
+        raise UserError(f"{' '.join(names)}: names several studies; name one")
     options, filters = Options(limit=None if YES in words else LIMIT), []
     for word in words:
         key, equals, value = word.partition("=")
@@ -42,14 +43,16 @@ def read_selection(words: Sequence[str]) -> tuple[str | None, list[str], Options
 
 
 def select(composer: Composer, words: Sequence[str]) -> Selection:
-    """The runs that a command's words ask for. Raises UserError for a word that fits nothing."""
+    """Return the stored runs that the words select. Raises UserError for an unknown word."""
     name, filters, options = read_selection(words)
     return of_study(composer, name, filters, options) if name else of_filters(composer, filters, options)
 
 
 def read_export(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
-    """Tell apart the words that choose runs, the archive's name where it is given, and the files that go in.
+    """Separate the words that select runs from the options of export.
 
+    words: words of the command.
+    Returns the words that select runs, the archive's path, or None, and the files of a run to pack.
     Raises UserError for an option of tables, and for a value that is neither true nor false.
     """
     options: dict[str, str | None] = {"out": None, "predictions": "true", "weights": "false"}
@@ -57,7 +60,7 @@ def read_export(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]
     for word in words:
         key, equals, value = word.partition("=")
         if key in SHOWN:
-            raise UserError(f"{word}: is of tables; export takes {', '.join(options)} and results_dir")
+            raise UserError(f"{word}: is an option of tables; export takes {', '.join(options)} and results_dir")
         if equals and key in options:
             options[key] = value
         else:
@@ -74,7 +77,7 @@ def read_export(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]
 
 
 def archive_name(selection: Selection) -> str:
-    """The archive's name unless it is given: another selection has another, of characters that any shell takes."""
+    """Return the default name of an archive. It follows from the selection and is safe in every shell."""
     of_filters = selection.out.name.removeprefix("selection")
     name = selection.out.name if selection.study else f"runs{of_filters}"
     if selection.out.parent != Path(Options.results_dir):
@@ -86,9 +89,9 @@ def archive_name(selection: Selection) -> str:
 
 
 def read_import(words: Sequence[str]) -> tuple[list[Path], str]:
-    """The archives and the results_dir that `import` is given; a file's name may hold an equals sign."""
+    """Return the archives and the results_dir in the words of import. The name of a file can have an equals sign."""
     paths = [Path(word) for word in words if not word.startswith("results_dir=")]
     folders = [word.removeprefix("results_dir=") for word in words if word.startswith("results_dir=")]
     if not paths:
-        raise UserError("import takes at least one archive, as in mixbench import demo.mixbench.zip")
+        raise UserError("import needs at least one archive, as in mixbench import demo.mixbench.zip")
     return paths, (folders or [Options.results_dir])[-1]

@@ -1,4 +1,4 @@
-"""The numbers that a study's source prints, beside which ours are shown."""
+"""The published numbers of a study's source, which tables show beside ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,11 @@ from mixbench.runs.study_file import RULE
 
 @dataclass(frozen=True)
 class Published:
-    """A number that a source prints for a cell, in percent, with its standard deviation where it has one."""
+    """A published accuracy.
+
+    accuracy: in percent.
+    sd: its standard deviation in percentage points; None if the source has none.
+    """
 
     accuracy: float
     sd: float | None = None
@@ -20,9 +24,11 @@ class Published:
 
 
 def published_number(study: StudyConfig, identity: Mapping[str, Any], rule: str) -> Published | None:
-    """The number that the study's source prints for the runs of this identity; None where it has none.
+    """Return the published number for runs with an identity; None if the source has none.
 
-    rule: the accuracy that is wanted; where the source never prints that one, it is published_rule's.
+    study: the study.
+    identity: identity of the runs.
+    rule: the wanted accuracy rule. If the source has no numbers for it, the study's published_rule is used.
     """
     rules = {row.get(RULE, study.published_rule) for row in study.published}
     wanted = rule if rule in rules else study.published_rule
@@ -35,7 +41,11 @@ def published_number(study: StudyConfig, identity: Mapping[str, Any], rule: str)
 
 
 def published_rule(study: StudyConfig, rule: str) -> str | None:
-    """The rule of the published numbers that are shown beside ours of `rule`."""
+    """Return the accuracy rule of the published numbers that are shown beside ours; None if the source states none.
+
+    study: the study.
+    rule: the accuracy rule of our numbers.
+    """
     return rule if any(row.get(RULE) == rule for row in study.published) else study.published_rule
 
 

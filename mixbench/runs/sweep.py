@@ -12,7 +12,7 @@ from mixbench.config.labels import labels
 from mixbench.core.errors import UserError
 from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, StopRequest, execute, find, prepare
-from mixbench.runs.store.store import Store, alike
+from mixbench.runs.store.store import Store, checksum_key
 from mixbench.runs.time_left import TimeLeft
 from mixbench.training.validate import check_functions
 
@@ -124,7 +124,7 @@ def _validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterat
         images = prepare(job, datasets.of(job))
         name = job.identity["dataset"]
         for kind, checksum in images.checksums.items():
-            stored, where = known.setdefault(alike(name, kind, job.cfg.eval), (checksum, job.cfg.dataset.path))
+            stored, where = known.setdefault(checksum_key(name, kind, job.cfg.eval), (checksum, job.cfg.dataset.path))
             if stored != checksum:
                 raise UserError(
                     f"dataset.name={name}: {job.cfg.dataset.path} has different images from {where}, which has the "

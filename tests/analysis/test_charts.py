@@ -329,7 +329,8 @@ def test_a_heat_map_says_of_what_it_is(build, figures):
         seen = [" ".join(text.get_text().split()) for text, _ in texts(figure)]
         assert "All stored runs" in seen
         assert {"cutmix", "mixup (label-mix)"} <= set(seen)
-        assert any({"none", "(points)"} <= set(word.split()) for word in seen)  # whose gains, and in what unit
+        bar = [set(word.split()) for word in seen]
+        assert any({"mixing", "(percentage", "points)"} <= words_of for words_of in bar)  # baseline and unit
 
 
 def test_numbers_of_held_out_images_are_not_called_test(build, figures):
@@ -423,7 +424,7 @@ def test_a_chart_of_many_panels_scrolls_on_a_narrow_screen(build, tmp_path):
         chosen = select(composer, [f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
     report.write(chosen, compare(chosen.frame, chosen.rule))
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    accuracy = page[page.index('id="accuracy"') : page.index('id="gains-over-none"')]
+    accuracy = page[page.index('id="accuracy"') : page.index('id="gains-over-no-mixing"')]
     assert '<figure class="scroll">' in accuracy
 
 

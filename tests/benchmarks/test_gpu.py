@@ -335,7 +335,7 @@ def test_the_study_is_rehearsed_and_the_second_call_trains_nothing(numbers, tmp_
 def test_without_the_device_or_images_nothing_is_begun(tmp_path, capsys):
     environment = {**os.environ, "OUT": str(tmp_path / "out"), "CUDA_VISIBLE_DEVICES": ""}
     words = [str(CHECKOUT / "scripts/gpu"), "--folder", str(tmp_path / "gpu")]
-    for more, told in (([], "device=cuda"), (["--device", "cpu"], "no images")):
+    for more, told in (([], "device=cuda"), (["--device", "cpu"], "--tiles")):
         done = subprocess.run([*words, *more], capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == 2
         assert told in done.stderr

@@ -88,7 +88,7 @@ MISTAKES = {
     "study of a plot": ("plot demoo", ["'demoo'", "did you mean demo?"]),
     "study of status": ("status demoo", ["'demoo'", "did you mean demo?"]),
     "study as a key": ("run study=demoo", ["'demoo'", "did you mean demo?"]),
-    "two studies": ("table demo small-data", ["demo small-data", "one study"]),
+    "two studies": ("table demo small-data", ["demo small-data", "name one"]),
     "key without its group": ("run label_noise=0.2", ["'label_noise'", "did you mean dataset.label_noise?"]),
     "key of a study": ("study demo sed=3", ["'sed'", "did you mean seed?"]),
     "method of a study": ("study demo method=cutmixx", ["'cutmixx'", "did you mean cutmix?"]),

@@ -112,6 +112,25 @@ def test_recording_twice_gives_the_same_bytes(results, contents):
     assert contents(results / "published") == first
 
 
+def test_a_page_is_written_again_from_the_records_alone(published, results, contents):
+    """There are no runs any more, and the archive is not changed."""
+    whole = contents(published)
+    for path in (published / "README.md", *published.glob("*.png")):
+        path.unlink()
+    assert set(contents(published)) == {"runs.zip"}
+    assert record.main(["--page", "demo", f"results_dir={results}"]) == 0
+    assert contents(published) == whole
+
+
+@pytest.mark.parametrize("words", [["--page", "demo"], ["--page", "demo", "n=20"], ["--page"]])
+def test_a_page_without_records_is_one_line_and_changes_nothing(results, capsys, contents, words):
+    """The records of the package are of other runs, and lie elsewhere."""
+    before = contents(results)
+    assert record.main([*words, f"results_dir={results}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert contents(results) == before
+
+
 def test_a_list_of_replaced_labels_is_recorded_where_it_is_small(results):
     first, second, *_ = sorted((results / "runs").glob("digits-*"))
     for folder, lines in ((first, 10), (second, record.SMALL)):

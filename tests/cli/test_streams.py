@@ -137,7 +137,8 @@ def test_a_sweep_trains_all_its_runs_for_a_reader_of_one_line(tmp_path, tiny):
     done = shell("| head -1", ["sweep", *tiny, "method=none,mixup", "seed=0,1,2"], tmp_path)
     assert done.returncode == 0
     assert len(finished(tmp_path)) == 6
-    assert done.stdout == b"6 runs, 0 of them finished already\n"
+    assert done.stdout.startswith(b"6 runs")
+    assert done.stdout.count(b"\n") == 1
     assert done.stderr == b""
 
 

@@ -163,7 +163,7 @@ def test_two_processes_on_one_run(mixbench, tiny, tmp_path, whole, end):
     first = start(words, tmp_path, "first.log", partial(meet_another, 7, nothing if end == "is done" else die))
     wait_for(tmp_path / "training")
     assert "running" in mixbench("status").out
-    assert "nothing to drop" in mixbench("clean", "--yes").out
+    assert "nothing to delete" in mixbench("clean", "--yes").out
     second = start(words, tmp_path, "second.log", never_train if end == "is done" else None)
     codes = ended(first), ended(second)
     told = Path("second.log").read_text()

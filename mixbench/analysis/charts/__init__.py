@@ -1,1 +1,1 @@
-"""Charts of stored runs, each a function from a selection and its table to a figure."""
+"""Charts of stored runs. Each is a function that returns a figure for a selection and its table."""

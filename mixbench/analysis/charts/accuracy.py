@@ -1,4 +1,4 @@
-"""Accuracy against the table's rows: lines over numbers such as n, marks one below the other for names. No torch."""
+"""Chart of accuracy against the rows of a table: lines over numbers such as n, one mark per row for names. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,17 +32,23 @@ from mixbench.analysis.table import Table
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import Summary
 
-DODGE = 0.012  # of the axis between neighbouring series' marks, so that their bars do not hide one another
-SPREAD = 0.35  # of the smallest gap between two numbers of the axis, which all series' marks together may take
-TOGETHER = 6  # series in one panel; of more each gets a panel of its own, before the others in grey
-ABREAST, MOST_PANELS = 4, 48
+DODGE = 0.012  # distance between the marks of two series, as a share of the axis, so that their bars do not overlap
+SPREAD = 0.35  # most room for the marks of all series, as a share of the smallest gap between two numbers of the axis
+TOGETHER = 6  # most series in one panel; of more, each has its own panel with the others in grey
+ABREAST, MOST_PANELS = 4, 48  # panels in a row, and in all
 
 
 @dataclass
 class Series:
-    """One line of a chart: a column of the table in rows that agree in all but the first key.
+    """One line of a chart: a column of the table, in rows that differ only in the first key.
 
-    cells, published: by that key's number.
+    name: name in the legend.
+    column: the column's value.
+    variant: values of the other row keys.
+    look: colour and marker, as keywords of matplotlib.
+    style: line style.
+    cells: value of the first key -> summary of the accuracies.
+    published: value of the first key -> published accuracy in percent.
     """
 
     name: str
@@ -55,12 +61,16 @@ class Series:
 
 
 def accuracy(selection: Selection, table: Table, log: bool = False, limit: float | None = None) -> Figure:
-    """Accuracy against the first row key, a line for each column: mean of the runs and its 95 % interval.
+    """Draw accuracy against the first row key, with one line per column: mean of the runs and its 95 % interval.
 
-    Where the rows are names or one number alone, there is nothing to draw a line through: they stand below one another.
-    Of more than a few series each has a panel of its own, with the baseline and, in grey, the others.
-    log: logarithmic axis. limit: leave out what lies beyond. Published numbers are hollow marks on a dotted line.
-    Colour tells columns apart, the kind of line and mark what else rows differ in.
+    Rows that are names, or only one number, are drawn below one another. If there are many series, each has its own
+    panel with the baseline, and the others in grey. Colours show the columns; line styles and markers show other
+    differences between rows. Published numbers are hollow marks on a dotted line.
+
+    selection: at least one run.
+    table: the selection's table.
+    log: whether the axis is logarithmic.
+    limit: largest number of the axis; None: no limit.
     """
     shown = [n for n in numbers(table) if limit is None or n <= limit]
     if not shown:
@@ -75,7 +85,7 @@ def accuracy(selection: Selection, table: Table, log: bool = False, limit: float
 
 
 def numbers(table: Table) -> list[float]:
-    """The rows' values where all are numbers, else nothing."""
+    """Return the values of the rows if all are numbers, otherwise an empty list."""
     values = [row[0] for row in table.rows]
     if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and v == v for v in values):
         return []
@@ -87,7 +97,7 @@ def _series(table: Table, shown: Sequence[float]) -> list[Series]:
     palette = colours(table.columns)
     made = []
     for i, column in enumerate(table.columns):
-        count = 0  # of this column's variants: not all columns have each
+        count = 0  # number of this column's variants; a column need not have all variants
         for variant in variants:
             rows = [row for row in table.rows if row[1:] == variant and row[0] in shown]
             ours = {row[0]: table.cell(row, column) for row in rows if table.cell(row, column).count}
@@ -142,7 +152,7 @@ def _in_one(selection: Selection, table: Table, found: Sequence[Series], shown: 
 
 
 def _in_panels(selection: Selection, table: Table, found: list[Series], shown: list[float], log: bool) -> Figure:
-    """A panel for each series but the baselines, which stand in the others' panels."""
+    """Draw one panel for each series except the baselines, which are drawn in every panel."""
     own = [s for s in found if s.column != BASELINE] or found
     drawn = own[:MOST_PANELS]
     width, height, left, across = 1.7, 1.4, 0.7, 0.35
@@ -156,20 +166,20 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
     bounds = _bounds(found)
     low, high = limits(*bounds)
     beyond = any(i and (i[0] < low or i[1] > high) for i in map(display_interval, bounds[0]))
-    handles, told = [], []
+    handles, labels = [], []
     baselines = [s for s in found if s.column == BASELINE and s not in own]
     if baselines:
         handles.append(Line2D([], [], ms=4, ls=baselines[0].style, **baselines[0].look))
-        told.append(table.heading(baselines[0].column))
+        labels.append(table.heading(baselines[0].column))
     handles.append(Line2D([], [], color=FAINT, lw=1))
-    told.append("the others")
+    labels.append("all others")
     if table.published:
         handles.append(Line2D([], [], ls=":", color="#555555", marker="o", mfc="none"))
-        told.append("published")
-    words = interval_title(table, beyond)
+        labels.append("published")
+    note = interval_title(table, beyond)
     if len(own) > len(drawn):
-        words = "; ".join([*([words] if words else []), f"{len(drawn)} of {len(own)} are shown: the table has all"])
-    legend = Legend(handles, told, wide, words)
+        note = "; ".join([*([note] if note else []), f"only {len(drawn)} of {len(own)} are shown; the table has all"])
+    legend = Legend(handles, labels, wide, note)
     figure, grid = panels(
         lines, ABREAST, width, left=left, top=top, bottom=0.55 + legend.height, across=across, count=len(drawn)
     )
@@ -193,7 +203,7 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
 
 
 def _baseline(series: Series, baselines: Sequence[Series]) -> Series | None:
-    """The baseline in the same variant, or the one that agrees in most: it has no keys of the methods' own."""
+    """Return the baseline of a series: the one that agrees in most keys. It does not have the keys of methods."""
     alike = [sum(a == b for a, b in zip(series.variant, s.variant, strict=True)) for s in baselines]
     return baselines[int(np.argmax(alike))] if baselines else None
 
@@ -218,7 +228,13 @@ def _draw(axes: Axes, series: Series, shown: list[float], log: bool, steps: floa
 
 
 def _dodged(n: float, steps: float, count: int, shown: list[float], log: bool) -> float:
-    """Moved sideways by so many steps on the axis, which shows these numbers: never so far as half the next number."""
+    """Return n moved sideways by a number of steps, so that bars do not overlap; always closer to n than to another.
+
+    steps: number of steps, also negative or half.
+    count: number of series.
+    shown: all numbers of the axis.
+    log: whether the axis is logarithmic.
+    """
     scaled = np.log(shown) if log else np.array(shown, dtype=float)
     span = scaled[-1] - scaled[0]
     step = min(DODGE * span, SPREAD * np.diff(scaled).min() / max(count - 1, 1))
@@ -227,7 +243,7 @@ def _dodged(n: float, steps: float, count: int, shown: list[float], log: bool) -
 
 
 def _set_scale(axes: Axes, shown: list[float], log: bool, width: float) -> None:
-    """The horizontal axis: of a logarithmic one the numbers themselves are its ticks, as many as have room."""
+    """Set the scale of the horizontal axis. On a logarithmic axis the ticks are the numbers, if they have room."""
     scaled = np.log(shown) if log else np.array(shown, dtype=float)
     margin = 0.06 * (scaled[-1] - scaled[0])
     low, high = scaled[0] - margin, scaled[-1] + margin

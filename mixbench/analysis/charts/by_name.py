@@ -1,4 +1,4 @@
-"""Accuracies of what has a name, one line of marks below the other. No torch."""
+"""Chart of the accuracies of named rows, one below the other. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,13 +27,18 @@ from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
 from mixbench.stats import Summary
 
-MOST = 150  # lines; more would be a scroll
-WIDTH, LONGEST = 3.9, 2.6  # inches of the axes, and of a name before it is wrapped
+MOST = 150  # most lines of a chart
+WIDTH, LONGEST = 3.9, 2.6  # width of the axes, and of a name before it is wrapped, in inches
 
 
 @dataclass
 class Mark:
-    """summary: of the runs, None without any. published: the source's number, None without one. look: colour, mark."""
+    """A mark of the chart.
+
+    summary: summary of the runs' accuracies; None without runs.
+    published: published accuracy in percent; None if there is none.
+    look: colour and marker, as keywords of matplotlib.
+    """
 
     summary: Summary | None
     published: float | None
@@ -42,7 +47,12 @@ class Mark:
 
 @dataclass
 class Line:
-    """A name and its marks, as many as every line has. baseline: whether a line at its means runs through all."""
+    """A named row of the chart.
+
+    name: its name.
+    marks: its marks; every row has the same number.
+    baseline: whether vertical lines show its means in the whole chart.
+    """
 
     name: str
     marks: Sequence[Mark]
@@ -50,7 +60,13 @@ class Line:
 
 
 def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], beside: str = "") -> Figure:
-    """A line of marks for each name, on top the first; beside: what all have in common, for the title."""
+    """Draw a row of marks for each name, the first on top.
+
+    selection: the runs.
+    table: the selection's table.
+    lines: the rows of the chart.
+    beside: what all rows have in common, for the title.
+    """
     lines, count = lines[:MOST], len(lines)
     names = [wrapped(line.name, LONGEST, SMALL) for line in lines]
     left = max((text_width(part, SMALL) for name in names for part in name.split("\n")), default=0) + 0.1 + EDGE
@@ -61,7 +77,7 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
     summaries = [mark.summary for mark in marks if mark.summary]
     low, high = limits(summaries, [mark.published for mark in marks if mark.published is not None])
     beyond = any(i and (i[0] < low or i[1] > high) for i in map(display_interval, summaries))
-    note = f"{len(lines)} of {count} are shown: the table has all" * (len(lines) < count)
+    note = f"only {len(lines)} of {count} are shown; the table has all" * (len(lines) < count)
     legend = _legend(
         table, abreast, lines, left + WIDTH + 0.2, "; ".join(filter(None, [interval_title(table, beyond), note]))
     )
@@ -72,7 +88,7 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
     for line, middle, height in zip(lines, middles, heights, strict=True):
         there = [mark for mark in line.marks if mark.summary or mark.published is not None]
         for i, mark in enumerate(there):
-            # Side by side within the line, so that equal accuracies do not hide one another.
+            # Marks of one line are below one another, so that equal accuracies do not hide each other.
             place = middle + 0.7 * height * ((i + 0.5) / len(there) - 0.5)
             if mark.summary:
                 _draw(axes, mark.summary, mark.look, place)
@@ -98,7 +114,7 @@ def _draw(axes: Axes, summary: Summary, look: dict[str, Any], place: float) -> N
 
 
 def _legend(table: Table, abreast: int, lines: Sequence[Line], width: float, title: str) -> Legend:
-    """The columns, where a line has a mark for each; one mark needs no name but its line's."""
+    """Return the legend: names of the columns if a line has several marks, and the notes on intervals."""
     handles, names = [], []
     if abreast > 1:
         for i, column in enumerate(table.columns):

@@ -1,4 +1,4 @@
-"""Letters that the charts' own font lacks, such as Chinese ones, from another font where one is installed. No torch."""
+"""Draws letters that the charts' font does not have, such as Chinese ones, with another installed font. No torch."""
 
 import warnings
 from collections.abc import Callable
@@ -12,10 +12,13 @@ OWN = "DejaVu Sans"  # comes with matplotlib
 
 
 def drawn(figure: Figure, draw: Callable[[], None]) -> None:
-    """Call `draw`, and where letters were missing once more, with fonts that have them.
+    """Draw a figure. If letters are missing in the font, draw it again with fonts that have them.
 
-    A box stands for a letter that no font has; the SVG holds the letter itself, and browsers have fonts. matplotlib
-    would warn of it at every drawing, in many lines. Looking for such letters before would take as long as drawing.
+    Looking for missing letters before drawing would take as long as drawing. Letters that no font has are drawn as
+    boxes in the PNG file; the SVG file has the letters themselves. matplotlib's warnings about them are not shown.
+
+    figure: the figure.
+    draw: draws the figure.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -31,7 +34,7 @@ def drawn(figure: Figure, draw: Callable[[], None]) -> None:
 
 
 def _complete(figure: Figure) -> bool:
-    """Give the figure's texts the fonts that have their letters; whether there are any."""
+    """Set fonts that have the missing letters of the figure's texts. Returns whether there are such fonts."""
     texts = [text for text in figure.findobj(Text) if text.get_text()]
     letters = {letter for text in texts for letter in text.get_text() if letter.isprintable()}
     families = _families_with(frozenset(letters - _own_letters()))
@@ -45,9 +48,9 @@ def _own_letters() -> frozenset[str]:
     return frozenset(_letters(fontManager.findfont(FontProperties(family=OWN))))
 
 
-@lru_cache(maxsize=10)  # the charts of one report ask for nearly the same letters
+@lru_cache(maxsize=10)  # the charts of one report need nearly the same letters
 def _families_with(letters: frozenset[str]) -> tuple[str, ...]:
-    """Installed font families that have as many of the letters as can be, upright ones of normal weight first."""
+    """Return installed font families that have the letters, as far as possible; upright and normal weight first."""
     families, missing = [], set(letters)
     for font in sorted(fontManager.ttflist, key=lambda f: (f.style != "normal", str(f.weight) != "400", f.name)):
         if not missing:
@@ -61,5 +64,5 @@ def _families_with(letters: frozenset[str]) -> tuple[str, ...]:
 def _letters(path: str) -> set[str]:
     try:
         return set(map(chr, get_font(path).get_charmap()))
-    except (OSError, RuntimeError):  # a font file that is damaged, or of a kind that matplotlib does not read
+    except (OSError, RuntimeError):  # a damaged font file, or a format that matplotlib does not read
         return set()

@@ -1,4 +1,4 @@
-"""A forest plot: every method's gain over the baseline with its interval, setting by setting. No torch."""
+"""A forest plot: the gain of every method over the baseline with its interval, in each setting. No torch."""
 
 from collections.abc import Sequence
 
@@ -28,14 +28,19 @@ from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.display import display_gain
 from mixbench.stats import Difference
 
-THIN = "*PXp"  # marks whose outline would fill them: hollow ones must look hollow
-LINES = 150  # more would be a scroll
-REACH = 1.0  # of the gains' range that an interval may stick out of it; an arrow ends a longer one
-WIDTH, LONGEST = 3.9, 2.4  # inches of the axes, and of a name before it is wrapped
+THIN = "*PXp"  # markers that are drawn larger, because at normal size hollow ones would look filled
+LINES = 150  # most lines of a chart
+REACH = 1.0  # how far an interval may exceed the range of the gains, as a share of it; longer ones end in an arrow
+WIDTH, LONGEST = 3.9, 2.4  # width of the axes, and of a name before it is wrapped, in inches
 
 
 def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
-    """Axes for each setting, a line for each method; a filled mark where a difference is shown. None without a gain."""
+    """Draw axes for each setting with a line for each method. Significant differences have filled marks.
+
+    settings: settings from analysis.compare.
+    title: title of the figure.
+    Returns the figure; None if no method has a gain.
+    """
     every = [(s, m, gain) for s in settings for m, gain in s.gains]
     lines = every[:LINES]
     if not lines:
@@ -60,10 +65,10 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     if any(i and (i[0] < low or i[1] > high) for i in map(display_gain, found)):
         words.append(arrow_note(True).removeprefix("; "))
     if len(lines) < len(every):
-        words.append(f"{len(lines)} of {len(every)} gains are shown: the report's table has all")
+        words.append(f"only {len(lines)} of {len(every)} gains are shown; the report's table has all")
     kinds = [Line2D([], [], ls="None", marker="o", color=INK, mfc=face) for face in (INK, "none")]
-    told = ["shown (p < 0.05 after Holm's correction)", "not shown"]
-    legend = Legend(kinds, told, wide, "; ".join(words) or None)
+    labels = ["significant (p < 0.05 after Holm's correction)", "not significant"]
+    legend = Legend(kinds, labels, wide, "; ".join(words) or None)
     figure, grid = panels(
         [(space, sum(of_group)) for space, of_group in zip(spaces, heights, strict=True)],
         1,
@@ -90,23 +95,23 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
         if axes is not grid[-1][0]:
             axes.spines["bottom"].set_visible(False)
             axes.tick_params(axis="x", length=0, labelbottom=False)
-    grid[-1][0].set_xlabel("gain over none (points), 95 % interval")
+    grid[-1][0].set_xlabel("gain over no mixing (percentage points), 95 % interval")
     draw_title(figure, title)
     legend.draw(figure)
     return figure
 
 
-def _draw(axes: Axes, gain: Difference, shown: bool, place: float, colour: str, mark: str) -> None:
+def _draw(axes: Axes, gain: Difference, significant: bool, place: float, colour: str, mark: str) -> None:
     interval = display_gain(gain)
     if interval:
         axes.hlines(place, *interval, color=colour, lw=1.4, zorder=2)
         arrows(axes, place, interval, colour, vertical=False)
-    face = colour if shown else "none"
+    face = colour if significant else "none"
     axes.plot(gain.mean, place, marker=mark, ms=9 if mark in THIN else 6, color=colour, mfc=face, ls="None", zorder=3)
 
 
 def _limits(found: Sequence[Difference]) -> tuple[float, float]:
-    """The range of the gains and 0, and of the intervals as far as they stay near it."""
+    """Return the limits of the axis: they include 0, all gains, and intervals up to REACH beyond the gains."""
     means = [0.0, *(gain.mean for gain in found)]
     ends = [end for gain in found if (interval := display_gain(gain)) for end in interval]
     reach = max(REACH * (max(means) - min(means)), 1.0)

@@ -1,4 +1,4 @@
-"""A heat map over n and a number of the method, such as α: accuracies, shaded by gain over the baseline. No torch."""
+"""A heat map of accuracies over n and an option of the method, such as α, coloured by the gain. No torch."""
 
 import math
 from collections.abc import Sequence
@@ -26,15 +26,20 @@ from mixbench.analysis.display import label
 from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
 
-COLOUR_MAP = "cividis"  # runs from dark to light evenly: it reads in grey, and without red and green
-CELL = (0.72, 0.36)  # inches
-WIDEST = 9.0  # inches of panels abreast, before they go on below
+COLOUR_MAP = "cividis"  # its lightness is monotone, so it works in grey and for colour-blind readers
+CELL = (0.72, 0.36)  # width and height in inches
+WIDEST = 9.0  # most width of one row of panels, in inches
 
 
 def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> Figure | None:
-    """A panel for each column, n to the right, the row's number upwards; None where the table is not over these two.
+    """Draw a panel for each column, with n on the horizontal and the rows' number on the vertical axis.
 
-    The shade is the gain over the baseline's mean at the same n, or where that has not been run the accuracy.
+    The colour shows the gain over the mean of the baseline at the same n. If a baseline is missing, it shows accuracy.
+
+    selection: at least one run.
+    table: the selection's table.
+    settings: the selection's settings, from analysis.compare.
+    Returns the figure; None if the table is not over n and one other number.
     """
     found = _panels(table)
     if found is None:
@@ -77,7 +82,7 @@ def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> 
     high_inches = figure.get_figheight()
     tall = high_inches - top - lines[0][0] - 0.6
     place = (1 - (right - 0.2) / wide, 0.6 / high_inches, 0.15 / wide, tall / high_inches)
-    shade = "gain over none (points)" if baseline else accuracy_label(selection)
+    shade = "gain over no mixing (percentage points)" if baseline else accuracy_label(selection)
     bar = figure.colorbar(ScalarMappable(scale, COLOUR_MAP), cax=figure.add_axes(place))
     bar.set_label(wrapped(shade, tall, SMALL), fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
@@ -86,7 +91,7 @@ def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> 
 
 
 def _panels(table: Table) -> dict[str, dict[tuple[int, float], Any]] | None:
-    """Panel -> (n, number) -> summary, where the table is over n and one other number; else None."""
+    """Return panel -> (n, number) -> summary; None if the table is not over n and one other number."""
     keys, column_key = table.row_keys, table.column_key
     found: dict[str, dict] = {}
     for (row, column), cell in table.cells.items():

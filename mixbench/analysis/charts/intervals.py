@@ -1,4 +1,4 @@
-"""Intervals in charts of accuracies: how far an axis follows them, and what is said of them. No torch."""
+"""Intervals in charts of accuracies: the limits of the axis, and notes for the legend. No torch."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,16 @@ from mixbench.analysis.table import Table
 from mixbench.stats import Summary
 from mixbench.training import rules
 
-REACH = 0.5  # of the means' range that an interval may stick out of it; a longer one runs out of the picture
+REACH = 0.5  # how far an interval may exceed the range of the means, as a share of it; longer ones are cut off
 
 
 def limits(summaries: Sequence[Summary], published: Sequence[float]) -> tuple[float, float]:
-    """The range of the means and published numbers, and of the intervals as far as they stay near it.
+    """Return the limits of the axis: they include all means and published numbers, and intervals near them.
 
-    Two runs can have an interval of a hundred points; next to it nothing else would be seen.
+    Two runs can have an interval of 100 percentage points. An axis that shows all of it would hide everything else.
+
+    summaries: summaries of accuracies in percent.
+    published: published accuracies in percent.
     """
     points = [summary.mean for summary in summaries] + list(published)
     if not points:
@@ -28,17 +31,23 @@ def limits(summaries: Sequence[Summary], published: Sequence[float]) -> tuple[fl
 
 
 def interval_title(table: Table, beyond: bool) -> str | None:
-    """What the bars are, for a legend; beyond: whether arrows stand where some run out of the picture."""
+    """Return the note on the bars for the legend; None if there are no intervals.
+
+    table: the table of the chart.
+    beyond: whether some intervals are cut off and end in an arrow.
+    """
     if not table.over:
         return None
-    over = {"subsets": "over subsets", "seeds": "over seeds, this subset only"}
-    told = " or ".join(over[kind] for kind in sorted(table.over, reverse=True))
-    return f"bars: 95 % interval {told}{arrow_note(beyond)}"
+    over = {"subsets": "over subsets", "seeds": "over the seeds of one subset"}
+    units = " or ".join(over[kind] for kind in sorted(table.over, reverse=True))
+    return f"bars: 95 % interval {units}{arrow_note(beyond)}"
 
 
 def arrow_note(beyond: bool) -> str:
-    return "; arrow: it goes on" * beyond
+    """Return the note on arrows, to be added to another note; empty if there are no arrows."""
+    return "; arrow: interval continues" if beyond else ""
 
 
 def accuracy_label(selection: Selection) -> str:
+    """Return the label of an axis of accuracies."""
     return f"{selection.on} accuracy (%), {rules.rule(selection.rule, selection.on).short}"

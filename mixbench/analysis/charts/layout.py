@@ -1,7 +1,7 @@
-"""Places for axes and words, in inches, so that no label, heading or legend lies on another. No torch.
+"""Layout of charts in inches, so that labels, headings and legends do not overlap. No torch.
 
-Reckoned by hand: matplotlib's layout engines measure every label of every panel, which takes seconds, and they leave a
-legend that is wider than the figure cut off.
+It does not use matplotlib's layout engines: they measure every label of every panel, which takes seconds, and they cut
+off a legend that is wider than the figure.
 """
 
 import textwrap
@@ -19,15 +19,15 @@ from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 from matplotlib.textpath import text_to_path
 
 POINT = 1 / 72  # inch
-LINE = 1.35  # of the font's size from one line of a text to the next, some air included
-TITLE, SMALL = 11, 9  # points
-EDGE = 0.12  # inches between the outermost text and the figure's edge
-HANDLE = 0.55  # inches that a legend gives to the line and marker of an entry, and between columns
+LINE = 1.35  # distance between two lines of a text, as a multiple of the font size
+TITLE, SMALL = 11, 9  # font sizes in points
+EDGE = 0.12  # inches between the outermost text and the edge of the figure
+HANDLE = 0.55  # inches for the line and marker of a legend's entry, and between its columns
 
 
 @lru_cache(maxsize=10_000)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Of one line, in inches; with a twentieth to spare, since a renderer rounds letters to its dots."""
+    """Return the width of one line of text in inches, plus 5 %, because renderers round the positions of letters."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         points, *_ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)
@@ -35,7 +35,14 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def wrapped(text: str, inches: float, size: float, lines: int = 3, weight: str = "normal") -> str:
-    """The text in at most so many lines, none of them wider; the table has the whole of it."""
+    """Wrap a text, and shorten it if it needs too many lines.
+
+    text: the text.
+    inches: largest width of a line.
+    size: font size in points.
+    lines: most lines.
+    weight: weight of the font.
+    """
     text = " ".join(text.split()).replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")  # n = 100 stays in one line
     whole = text_width(text, size, weight)
     letters = len(text) if whole <= inches else max(1, round(1.2 * len(text) * inches / whole))
@@ -47,13 +54,21 @@ def wrapped(text: str, inches: float, size: float, lines: int = 3, weight: str =
 
 
 def text_height(text: str, size: float) -> float:
-    """Of all its lines, in inches."""
+    """Return the height of a text with all its lines, in inches. size: font size in points."""
     return (text.count("\n") + 1) * LINE * size * POINT
 
 
 @dataclass
 class Legend:
-    """A legend below the axes: as many columns as fit into the width, in inches."""
+    """A legend below the axes, with as many columns as fit.
+
+    handles: matplotlib's artists of the entries.
+    names: names of the entries.
+    width: width of the figure in inches.
+    title: note above the entries; None: no note.
+    columns: number of columns.
+    height: height in inches.
+    """
 
     handles: Sequence[Artist]
     names: Sequence[str]
@@ -93,10 +108,16 @@ def panels(
     share_y: bool = True,
     count: int | None = None,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Axes in lines, from above: for each line its free space above and its height.
+    """Return a figure with rows of panels. All lengths are in inches.
 
-    width: of a panel. left, right, top, bottom: around all. across: between neighbours. count: of all panels, where the
-    last line is not full. All share the vertical axis, or none. Inches.
+    lines: for each row, from the top, the free space above it and its height.
+    abreast: number of panels in a row.
+    width: width of a panel.
+    left, bottom, top, right: margins of the figure.
+    across: distance between panels of one row.
+    share_y: whether all panels share the vertical axis.
+    count: number of all panels; None: all rows are full.
+    Returns the figure and its rows of axes.
     """
     wide = left + abreast * width + (abreast - 1) * across + right
     high = top + sum(above + height for above, height in lines) + bottom
@@ -120,13 +141,13 @@ def panels(
 
 
 def draw_title(figure: Figure, title: str) -> None:
-    """Across the top; `title` is wrapped to the figure's width before, by title_of."""
+    """Write a title at the top of a figure. title: wrapped by title_of."""
     if title:
         figure.text(0.5, 1 - EDGE / figure.get_figheight(), title, fontsize=TITLE, ha="center", va="top")
 
 
 def title_of(title: str, width: float) -> tuple[str, float]:
-    """A figure's title in lines that fit its width, and how far down it reaches with some air, in inches."""
+    """Return a figure's title wrapped to its width, and the space that it needs, both in inches."""
     if not title.strip():
         return "", EDGE
     text = wrapped(title, width - 2 * EDGE, TITLE, lines=4)
@@ -134,7 +155,7 @@ def title_of(title: str, width: float) -> tuple[str, float]:
 
 
 def heading(axes: Axes, text: str, size: float = SMALL, left: float | None = None, weight: str = "bold") -> None:
-    """Above the axes, flush left with them or so many inches further left."""
+    """Write a heading above axes. left: inches by which it begins left of the axes; None: 0."""
     inches = axes.get_position().width * axes.figure.figure.get_figwidth()
     x = 0.0 if left is None else -left / inches
     offset = axes.transAxes
@@ -152,7 +173,15 @@ def heading(axes: Axes, text: str, size: float = SMALL, left: float | None = Non
 
 
 def arrows(axes: Axes, place: float, interval: tuple[float, float], colour: str, vertical: bool) -> bool:
-    """Arrows where an interval goes on beyond the axis, at the axis' ends; whether there are any."""
+    """Draw arrows at the ends of an axis where an interval exceeds it.
+
+    axes: the axes.
+    place: position of the interval on the other axis.
+    interval: ends of the interval.
+    colour: colour of the arrows.
+    vertical: whether the interval is vertical.
+    Returns whether there are arrows.
+    """
     limits = axes.get_ylim() if vertical else axes.get_xlim()
     low, high = min(limits), max(limits)
     kinds = (CARETDOWN, CARETUP) if vertical else (CARETLEFT, CARETRIGHT)
@@ -165,12 +194,18 @@ def arrows(axes: Axes, place: float, interval: tuple[float, float], colour: str,
 
 
 def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """The places moved as little as may be so that neighbours are `gap` apart and all lie from low to high."""
+    """Move places as little as possible (least squares), so that neighbours have a distance.
+
+    places: places in any order.
+    gap: smallest distance; it is reduced if the range has too little room.
+    low, high: range of the places.
+    Returns the moved places in the same order.
+    """
     order = np.argsort(places, kind="stable")
     moved = np.asarray(places, dtype=float)[order]
     gap = min(gap, (high - low) / max(len(moved) - 1, 1))
     steps = gap * np.arange(len(moved))
-    # Least squares under "each at least `gap` above the last": pool neighbours that run into one another.
+    # Isotonic regression (pool adjacent violators) of the places minus the required distances.
     pools: list[list[float]] = []
     for value in moved - steps:
         pools.append([value, 1])
@@ -185,7 +220,13 @@ def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[
 
 
 def fitting_ticks(numbers: Iterable[float], places: Iterable[float], width: float, size: float = 10) -> list[float]:
-    """Those of the numbers whose labels have room beside one another. places: of each on the axis, in 0 to 1."""
+    """Return the numbers whose labels have room beside each other.
+
+    numbers: numbers in ascending order.
+    places: place of each number on the axis, from 0 to 1.
+    width: length of the axis in inches.
+    size: font size in points.
+    """
     chosen: list[float] = []
     free = -np.inf
     for number, place in zip(numbers, places, strict=True):

@@ -1,4 +1,4 @@
-"""Loss curves: training and evaluation loss against the step, a panel for each cell, or two for a row. No torch."""
+"""Loss curves: training and evaluation loss against the step, with a panel per cell or two per row. No torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,23 +29,26 @@ from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
 from mixbench.runs.store import history
 
-GRID_LIMIT, MOST_PANELS = 16, 48  # rows and columns, and single panels, that stay readable
-PANELS_ABREAST = 4  # where panels follow one another
-COLUMNS_ABREAST = 6  # more columns share a panel: side by side they would be wider than a page, and slow to draw
-FULL = 0.7  # a grid of which a smaller share has runs would be mostly empty: its panels follow one another
-LOSS_FLOOR, LOSS_CEILING = (
-    1e-4,
-    1e6,
-)  # on the logarithmic axis; a memorised subset's loss goes to 0, a diverged one's up
+GRID_LIMIT, MOST_PANELS = 16, 48  # most rows and columns of a grid, and most single panels
+PANELS_ABREAST = 4  # single panels in one row
+COLUMNS_ABREAST = 6  # with more columns, all columns share a panel; side by side they would be wider than a page
+FULL = 0.7  # a grid is drawn if at least this share of its cells has runs, otherwise single panels
+# Limits of the logarithmic axis: the loss of a memorised subset approaches 0, that of a diverged run grows forever.
+LOSS_FLOOR, LOSS_CEILING = 1e-4, 1e6
 TRAINED, EVALUATED = history.COLUMNS[1:3]
 AS_TRAINED = "training loss, as trained (mixed images and labels)"
-LEFT, BOTTOM = 0.75, 0.55  # inches for numbers and what they are
+LEFT, BOTTOM = 0.75, 0.55  # inches for the numbers and labels of the axes
 
 Histories = dict[tuple, pd.DataFrame]
 
 
 def loss_curves(selection: Selection, table: Table) -> Figure | None:
-    """Training and evaluation loss against the step; None where no history can be read."""
+    """Draw training and evaluation loss against the step.
+
+    selection: at least one run. Runs whose history cannot be read are added to its problems.
+    table: the selection's table.
+    Returns the figure; None if no history can be read.
+    """
     histories = _histories(selection, table)
     every = [r for r in table.rows if any((r, c) in histories for c in table.columns)]
     rows = every[:GRID_LIMIT]
@@ -66,14 +69,14 @@ def loss_curves(selection: Selection, table: Table) -> Figure | None:
 
 
 def _missing(left_out: tuple[int, int]) -> str:
-    told = [f"{count} more {what}" for count, what in zip(left_out, ("rows", "columns"), strict=True) if count]
-    return f"{' and '.join(told)} of the table are not shown" if told else ""
+    parts = [f"{count} more {what}" for count, what in zip(left_out, ("rows", "columns"), strict=True) if count]
+    return f"{' and '.join(parts)} of the table are not shown" if parts else ""
 
 
 def _loss_grid(
     selection: Selection, table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: Histories, note: str
 ) -> Figure:
-    """Rows and columns as the table has them."""
+    """Draw panels in the rows and columns of the table."""
     abreast, width, height = len(columns), (2.2 if len(columns) > 1 else 3.9), (1.5 if len(rows) <= 5 else 1.15)
     wide = LEFT + abreast * width + (abreast - 1) * 0.3 + 0.2
     heads = [wrapped(name_of(table.row_keys, row, " = "), wide - 0.2, SMALL, weight="bold") for row in rows]
@@ -104,7 +107,7 @@ def _loss_grid(
 
 
 def _name_column(axes: Axes, name: str, head: str) -> None:
-    """Write a column's name above its first panel, and above the heading of that panel's row."""
+    """Write a column's name above its first panel and above the heading of the row. head: that heading."""
     axes.annotate(
         name,
         (0.5, 1),
@@ -119,7 +122,7 @@ def _name_column(axes: Axes, name: str, head: str) -> None:
 
 
 def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histories: Histories) -> Figure:
-    """Panels one after the other, each with its whole name."""
+    """Draw single panels one after the other, each with its full name."""
     drawn = cells[:MOST_PANELS]
     several = len({column for _, column in cells}) > 1
     keys = [*([table.column_key] if several else []), *table.row_keys]
@@ -134,7 +137,7 @@ def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histori
         tallest = max(text_height(name, SMALL) for name in names[start : start + abreast])
         lines.append((tallest + (0.12 if start == 0 else 0.42), height))
     title, top = title_of(selection.title, wide)
-    note = f"{len(drawn)} of {len(cells)} are shown" * (len(drawn) < len(cells))
+    note = f"only {len(drawn)} of {len(cells)} panels are shown" * (len(drawn) < len(cells))
     legend = _legend(selection, wide, _with_band(histories, note))
     figure, grid = panels(
         lines, abreast, width, left=LEFT, top=top, bottom=BOTTOM + legend.height, across=across, count=len(drawn)
@@ -158,9 +161,9 @@ def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histori
 def _losses_together(
     selection: Selection, table: Table, rows: Sequence[tuple], columns: Sequence[Any], histories: Histories, note: str
 ) -> Figure:
-    """For each row the training losses of all columns in one panel and their evaluation losses in the other.
+    """Draw for each row a panel with the training losses of all columns, and one with their evaluation losses.
 
-    Means alone; each line's name stands at its end, since no reader tells so many colours apart.
+    Only means are drawn. Each line has its name at its end, because so many colours cannot be distinguished.
     """
     palette = colours(table.columns)
     looks: dict[Any, dict[str, Any]] = {
@@ -215,7 +218,11 @@ def _losses_together(
 def _name_lines(
     axes: Axes, names: Sequence[str], palette: Sequence[str], ends: Sequence[float], places: Sequence[float]
 ) -> None:
-    """Names right of the panel, joined to the lines' ends; ends, places: of both in inches above the panel's foot."""
+    """Write names right of a panel and connect them with the ends of the lines.
+
+    ends: heights of the lines' ends above the bottom of the panel, in inches.
+    places: heights of the names, in inches.
+    """
     wide, high = axes.figure.figure.get_size_inches() * axes.get_position().size
     joints = [[(1.01, end / high), (1 + 0.14 / wide, place / high)] for end, place in zip(ends, places, strict=True)]
     lines = LineCollection(joints, colors=palette, linewidths=0.6, transform=axes.transAxes, clip_on=False)
@@ -226,7 +233,7 @@ def _name_lines(
 
 
 def _scale(axes: Axes, shown: Sequence[pd.DataFrame]) -> None:
-    """Give all panels, which share this one's vertical axis, its limits at once: each would look for them anew."""
+    """Set limits and ticks of the vertical axis, which all panels share; once, because automatic scaling is slow."""
     low = min(losses.xs("min", axis=1, level=1).to_numpy().min() for losses in shown)
     high = max(losses.xs("max", axis=1, level=1).to_numpy().max() for losses in shown)
     low, high = max(low, LOSS_FLOOR), min(max(high, 10 * LOSS_FLOOR), LOSS_CEILING)
@@ -238,7 +245,7 @@ def _scale(axes: Axes, shown: Sequence[pd.DataFrame]) -> None:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers from low to high, which are above 0; fewer only where there are no more."""
+    """Return three to eight round numbers between two positive limits; fewer only if there are no more."""
     decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     stride = max(1, -(-len(decades) // 6))
     for of_decade in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
@@ -272,7 +279,7 @@ def _draw_losses(axes: Axes, losses: pd.DataFrame | None, colour: str) -> None:
 
 
 def _evaluated(selection: Selection) -> str:
-    """What the loss of evaluations is called; where runs train by another loss, that it is cross-entropy."""
+    """Return the name of the evaluation loss. It adds `cross-entropy` if runs train with another loss."""
     losses = set(selection.frame["loss"].dropna()) if "loss" in selection.frame else set()
     return f"{selection.on} loss" if losses <= {"ce"} else f"{selection.on} loss (cross-entropy)"
 
@@ -283,7 +290,7 @@ def _legend(selection: Selection, width: float, note: str) -> Legend:
 
 
 def _with_band(histories: Histories, note: str) -> str:
-    """What the bands mean, where there are any, before the note."""
+    """Return the note, preceded by an explanation of the bands if there are any."""
     ends = ([losses.xs(end, axis=1, level=1) for end in ("min", "max")] for losses in histories.values())
     banded = any(not low.equals(high) for low, high in ends)
     bands = ["line: mean of the runs, band: lowest to highest"] if banded else []
@@ -291,18 +298,18 @@ def _with_band(histories: Histories, note: str) -> str:
 
 
 def _colours_of(table: Table) -> dict[tuple, str]:
-    """Place -> colour: that of its method where a key of the table says it, else of its column."""
+    """Return place -> colour: that of its method if the table has the method as a key, otherwise that of its column."""
     keys = [table.column_key, *table.row_keys]
     at = keys.index("method") if "method" in keys else 0
-    told = {(row, column): (column, *row)[at] for row in table.rows for column in table.columns}
+    values = {(row, column): (column, *row)[at] for row in table.rows for column in table.columns}
     if at == 0 and len(table.columns) == 1:
-        told = {(row, column): row[0] for row, column in told}
-    palette = colours(list(dict.fromkeys(told.values())))
-    return {place: palette[value] for place, value in told.items()}
+        values = {(row, column): row[0] for row, column in values}
+    palette = colours(list(dict.fromkeys(values.values())))
+    return {place: palette[value] for place, value in values.items()}
 
 
 def _histories(selection: Selection, table: Table) -> Histories:
-    """Place -> mean, lowest and highest loss of its runs at each step."""
+    """Return place -> mean, lowest and highest loss of its runs at each step."""
     rows, problems = history.read(list(selection.frame["folder"]))
     selection.problems += problems
     places = list(dict.fromkeys(table.places))

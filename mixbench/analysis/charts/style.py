@@ -1,4 +1,4 @@
-"""What all charts share: colours, marks, fonts, and a figure as files. No torch."""
+"""The style of all charts (colours, markers, fonts), and rendering of figures as PNG and SVG files. No torch."""
 
 import io
 import zlib
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mixbench.analysis.charts import fonts
 
-INK, FAINT = "#1B1E21", "#D5D9DD"  # of text and axes, and of grids
+INK, FAINT = "#1B1E21", "#D5D9DD"  # colour of text and axes, and of grid lines
 
 # Okabe and Ito's palette, safe for colour-blind readers (Wong 2011); a method keeps its colour everywhere.
 COLOURS = {
@@ -22,7 +22,7 @@ COLOURS = {
     "label-only": "#CC79A7",
     "manifold": "#56B4E9",
     "mixture": "#661100",
-    # From here Tol's "muted": of so many colours some come close to others, and the markers tell them apart.
+    # The rest are from Tol's "muted" scheme. Some colours are similar to others; their markers differ.
     "fmix": "#332288",
     "saliencymix": "#882255",
     "resizemix": "#117733",
@@ -33,8 +33,8 @@ COLOURS = {
 # Tol's "muted" scheme, for methods that have no colour yet and for other columns (Tol 2021, Colour Schemes, figure 4).
 SPARE_COLOURS = ("#332288", "#44AA99", "#882255", "#999933", "#88CCEE", "#AA4499", "#117733", "#CC6677", "#DDCC77")
 MARKERS = "osD^vPXhpd*8"  # without < and >, which mean "beyond"
-DPI = 150  # pixels an inch
-WIDEST, TALLEST = 3000, 12_000  # pixels in all: more is not seen and takes long to compress
+DPI = 150  # pixels per inch
+WIDEST, TALLEST = 3000, 12_000  # largest size in pixels; larger files take long to compress
 LINES = ("-", "--", "-.", ":")
 
 
@@ -52,18 +52,22 @@ STYLE: dict[Any, Any] = {
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
-    "axes.facecolor": "none",  # the page's own, which may be dark
+    "axes.facecolor": "none",  # the page can be dark
     "legend.frameon": False,
     "svg.hashsalt": "mixbench",  # the same runs give the same file
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a class or a study may be called $x$
+    "text.parse_math": False,  # the name of a class or study can contain $
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "sans-serif"],  # a browser takes what the first lacks from the second
+    "font.sans-serif": ["DejaVu Sans", "sans-serif"],  # browsers use the second for letters that the first lacks
 }
 
 
 def colours(names: Sequence[Any]) -> dict[Any, str]:
-    """A colour for each name: a known method's own, another method's by its name; for what is no name in order."""
+    """Return a colour for each name.
+
+    Known methods have fixed colours. Other texts have colours that follow from their names, and other values have
+    colours in their order.
+    """
     chosen = {name: COLOURS[name] for name in names if name in COLOURS}
     for i, name in enumerate(name for name in names if name not in COLOURS):
         start = zlib.crc32(name.encode()) if isinstance(name, str) else i
@@ -73,17 +77,27 @@ def colours(names: Sequence[Any]) -> dict[Any, str]:
 
 
 def marker(name: Any, place: int, variant: int = 0) -> str:
-    """A known method's own mark, the same in every chart; another series' by its place. variant: of several of one."""
+    """Return a series' marker. Known methods have the same marker in every chart.
+
+    name: name of the series.
+    place: number of the series, which chooses the marker of other names.
+    variant: number of the variant, if a method has several series.
+    """
     known = list(COLOURS)
     return MARKERS[((known.index(name) if name in known else place) + variant) % len(MARKERS)]
 
 
 def paths(stem: Path) -> list[Path]:
+    """Return the paths of a figure's PNG and SVG files."""
     return [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
 
 
 def rendered(figure: Figure, stem: Path) -> dict[Path, bytes]:
-    """The contents of stem.png and stem.svg: files.write_all writes them, whole or not at all."""
+    """Return the contents of a figure's PNG and SVG files, for files.write_all.
+
+    figure: the figure.
+    stem: path of the files without suffix.
+    """
     dpi = min(DPI, WIDEST / figure.get_figwidth(), TALLEST / figure.get_figheight())
     return {path: _rendered(figure, path.suffix.removeprefix("."), dpi) for path in paths(stem)}
 

@@ -1,4 +1,4 @@
-"""`mixbench gallery`: what the methods do, drawn on images of the chosen data set."""
+"""The gallery: pictures of what methods do to images of a data set (`mixbench gallery`)."""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -26,31 +26,31 @@ from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES, build_method
 from mixbench.training.validate import check_functions
 
-# What a gallery shows by default: offline images, as they are, and few of them.
+# Defaults of a gallery: a few images that need no download, without augmentation.
 DEFAULTS = {"dataset": "photos", "augment": "none", "n": "32", "subset": "random"}
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MORE_LAMBDAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-HEADING = 0.2  # inches of a further line of a heading
-ROW = 1.28  # inches of a row of pictures with their captions
-SWEPT = ("method", "augment")  # keys that rows may differ in; all show the same images
-NOT_SHOWN = ("p", "methods")  # settings that a sample sets itself, or a note tells anyway
+HEADING = 0.2  # height of each further line of a heading, in inches
+ROW = 1.28  # height of a row of pictures with their captions, in inches
+SWEPT = ("method", "augment")  # groups that rows can differ in; all rows show the same images
+NOT_SHOWN = ("p", "methods")  # settings that a sample sets itself, or that a note shows
 
 
 def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Callable[[str], None]) -> list[Path]:
-    """Draw the methods that the overrides name, or all.
+    """Draw the methods in the overrides, or all methods.
 
     composer: composes the jobs.
-    overrides: KEY=VALUE texts; only the method and its keys, and the augmentation, may have several values.
-    out: the folder for the pictures; None: results/gallery/<dataset>.
-    say: gets a line before anything that takes long, such as a download.
-    Returns the files. Raises UserError where the overrides do not fit, CannotWrite.
+    overrides: KEY=VALUE texts; only the method, the augmentation and their keys can have several values.
+    out: folder for the pictures; None: results/gallery/<dataset>.
+    say: called with a line before anything that takes long, such as a download.
+    Returns the paths of the files. Raises UserError for a mistake in the overrides, and CannotWrite.
     """
     parsed = parse(overrides)
     for override in parsed:
         if override.is_sweep_override() and override.key_or_group.split(".")[0] not in SWEPT:
             raise UserError(
-                f"{override.input_line}: every row shows the same images; only {' and '.join(SWEPT)} and their keys "
-                "can have several values"
+                f"{override.input_line}: all rows show the same images, so only {' and '.join(SWEPT)} and their keys "
+                "can have several values; give one value"
             )
     given = {override.key_or_group for override in parsed}
     base = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given]
@@ -59,7 +59,9 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Ca
     first = jobs[0]
     for one in jobs:
         if one.cfg.protect:
-            raise UserError(f"protect={one.cfg.protect}: a gallery shows images that are mixed; leave protect out")
+            raise UserError(
+                f"protect={one.cfg.protect}: has no effect in a gallery, where all images are mixed; leave it out"
+            )
         check_functions(one.cfg)
     source = first.cfg.dataset
     dataset = data.load(source.source, source.root, source.path, say, with_test=False)
@@ -82,7 +84,7 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Ca
 
 
 def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tuple[Job, list[str]]]:
-    """A job for each row and its overrides, each once, whatever names it has; with `every` all methods, by family."""
+    """Return the job of each row with its overrides, without duplicates. every: whether to draw all methods."""
     options = [[f"method={option}"] for option in composer.options("method")] if every else [[]]
     combinations = [words for option in options for words in expand([*overrides, *option])]
     made = [(job_of(composer, words), words) for words in combinations]
@@ -93,7 +95,7 @@ def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tup
 
 
 def _overview(samples: Sequence[Samples]) -> Figure:
-    """A row for each method: on the left those that mix by a λ, in columns of λ, on the right the others, in draws."""
+    """Draw a row for each method: left, in columns of λ, the methods with a λ; right the others, with random draws."""
     by_lambda = [sample for sample in samples if sample.has_lambda]
     by_draw = [sample for sample in samples if not sample.has_lambda]
     sides = [
@@ -104,7 +106,7 @@ def _overview(samples: Sequence[Samples]) -> Figure:
     rows = max(len(of_side) for of_side, _, _ in sides)
     figure = Figure(figsize=((1.4 + 1.02 * len(LAMBDAS)) * len(sides), 1.5 + ROW * rows))
     top, body = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.2, 0.3 + ROW * rows])[:, 0]
-    about = "What a network is shown in training, and the weights of the labels that it is to learn"
+    about = "Images that a network sees in training, and the label weights that it learns"
     _originals(top, samples[0], textwrap.fill(about, 100 if len(sides) > 1 else 45))
     for part, (of_side, headings, lambdas) in zip(body.subfigures(1, len(sides), squeeze=False)[0], sides, strict=True):
         grid = _grid(part, rows, len(LAMBDAS))
@@ -119,13 +121,13 @@ def _overview(samples: Sequence[Samples]) -> Figure:
 
 
 def _at_length(sample: Samples) -> Figure:
-    """One method: by λ where it mixes by one, then as training draws it, each picture over its mask."""
+    """Draw one method in detail: for several λ if it has one, then with random draws. Masks are below the pictures."""
     columns = range(len(MORE_LAMBDAS))
     blocks: list[tuple[str, list[list[Picture]]]] = []
     if sample.has_lambda:
-        blocks.append(("by λ, the share of the image itself", [[sample.picture(lam=lam) for lam in MORE_LAMBDAS]]))
+        blocks.append(("by λ, the share of the first image", [[sample.picture(lam=lam) for lam in MORE_LAMBDAS]]))
     drawn = [[sample.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(sample.index) // 2)]
-    blocks.append((_of_draws(sample), drawn))
+    blocks.append((_draws_heading(sample), drawn))
     heights = [1.2, *(0.6 + HEADING * heading.count("\n") + 2 * ROW * len(rows) for heading, rows in blocks)]
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
     top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -146,8 +148,8 @@ def _at_length(sample: Samples) -> Figure:
                 below.set_axis_on()
                 below.set(xticks=[], yticks=[])
                 below.spines[:].set(visible=True, color="#999999", linewidth=0.6)
-            told = any(picture.own is not None for picture in row)
-            _name_row(grid[2 * j + 1][0], "", "white: the image's own" if told else "the method does not say")
+            known = any(picture.own is not None for picture in row)
+            _name_row(grid[2 * j + 1][0], "", "white: the first image" if known else "the method has no mask")
         if headed:
             for axes, lam in zip(grid[0], MORE_LAMBDAS, strict=True):
                 axes.set_title(f"λ = {lam:g}", fontsize=9)
@@ -155,7 +157,7 @@ def _at_length(sample: Samples) -> Figure:
 
 
 def _originals(part: SubFigure, sample: Samples, about: str) -> None:
-    """The image and its partner, and what is to be seen of them."""
+    """Draw the image and its partner, with a text beside them."""
     width = part.bbox.width / part.figure.dpi
     for picture, name, left in zip(sample.originals(), ("image", "partner"), (0.5, 1.5), strict=True):
         axes = part.add_axes((left / width, 0.25, 0.85 / width, 0.6))
@@ -166,7 +168,7 @@ def _originals(part: SubFigure, sample: Samples, about: str) -> None:
 
 
 def _grid(part: SubFigure, rows: int, columns: int, left: float = 1.3, top: float = 0.3) -> np.ndarray:
-    """Axes for pictures, without frames; left and top: inches kept free for names."""
+    """Return axes for pictures, without frames. left, top: inches kept free for names."""
     width, height = part.bbox.width / part.figure.dpi, part.bbox.height / part.figure.dpi
     margins = {"left": left / width, "right": 1 - 0.08 / width, "top": 1 - top / height, "bottom": 0.3 / height}
     grid = part.subplots(rows, columns, squeeze=False, gridspec_kw=margins | {"wspace": 0.08, "hspace": 0.38})
@@ -192,20 +194,20 @@ def _name_row(axes: Axes, name: str, note: str) -> None:
 
 
 def _note(cfg: DictConfig) -> list[str]:
-    """What a reader must know to read a row."""
+    """Return notes that a reader needs to understand a row."""
     singles = build_method(cfg.method).singles().values()
     note = []
     if "parts" in cfg.method:
         note.append(" or ".join(map(with_alias, cfg.method.methods)))
     elif any(single.function.layers for single in singles):
-        note.append("at the input; features are mixed alike")
+        note.append("at the input; features are mixed the same way")
     if any(single.function.needs for single in singles):
-        note.append("by an untrained network")
+        note.append("with an untrained network")
     return note
 
 
 def _changed(composer: Composer, one: Job, words: Sequence[str]) -> list[str]:
-    """The settings that are not the method's own: of an override, or of a user's YAML file."""
+    """Return the settings that differ from the method's defaults, by an override or by a user's YAML file."""
     method = one.cfg.method
     plain = [f"method={method.name}" if word.startswith("method=") else word for word in words]
     plain = [word for word in plain if not word.startswith("method.")]
@@ -219,26 +221,26 @@ def _changed(composer: Composer, one: Job, words: Sequence[str]) -> list[str]:
 
 
 def _augmented(one: Job, jobs: Sequence[Job]) -> list[str]:
-    """What tells the row's augmentation from those of the others."""
+    """Return the settings in which the row's augmentation differs from that of other rows."""
     names = {other.cfg.augment.name for other in jobs}
-    alike = [other.identity for other in jobs if other.cfg.augment.name == one.cfg.augment.name]
+    same = [other.identity for other in jobs if other.cfg.augment.name == one.cfg.augment.name]
     options = {key: value for key, value in one.identity.items() if key.startswith("augment.")}
-    told = {"augment": one.cfg.augment.name} if len(names) > 1 else {}
-    told |= {key: value for key, value in options.items() if any(other[key] != value for other in alike)}
-    return [_setting(key, value) for key, value in told.items()]
+    differing = {"augment": one.cfg.augment.name} if len(names) > 1 else {}
+    differing |= {key: value for key, value in options.items() if any(other[key] != value for other in same)}
+    return [_setting(key, value) for key, value in differing.items()]
 
 
 def _setting(key: str, value: Any) -> str:
     return f"{key}={str(value).lower() if isinstance(value, bool) else label(value)}"
 
 
-def _of_draws(sample: Samples) -> str:
-    """What the pictures of training's draws are: mixed images alone, also where a run mixes only some."""
+def _draws_heading(sample: Samples) -> str:
+    """Return the heading of the pictures with random draws."""
     method = sample.cfg.method
-    lines = ["mixed as training draws it, each picture in another batch"]
+    lines = ["random draws as in training, each picture from another batch"]
     if "alpha" in method:
         lines[0] += f": λ ~ Beta({method.alpha:g}, {method.beta:g})"
     if sample.mixed_share < 1:
         what = "an image" if sample.mixes_apart else "a batch"
-        lines.append(f"a run mixes {what} with probability {sample.mixed_share:g}; what it leaves alone is not shown")
+        lines.append(f"a run mixes {what} with probability {sample.mixed_share:g}; only mixed images are shown")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What one method makes of a few images: the pictures of a gallery, their label weights and their masks."""
+"""The samples of a gallery: a few images mixed by one method, with their label weights and masks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from mixbench.mixing.runner import NO_CONTEXT, build_method, input_only
 from mixbench.training.engine import Engine
 from mixbench.training.losses import one_hot
 
-PAIRS = 2  # of images
-LONGEST_NAME = 12  # of a class, in letters: more would run into the next picture's caption
+PAIRS = 2  # pairs of images
+LONGEST_NAME = 12  # letters of a class name; longer names would overlap the next caption
 
 
 @dataclass(frozen=True)
 class Picture:
     """One mixed image.
 
-    image: [H, W, C] in 0 to 1.
-    label: its own.
-    weights: [K], of the labels.
-    own: [H, W], the share of each pixel that is the image's own; None where the method cannot say.
+    image: float [H, W, C], from 0 to 1.
+    label: label of the first image.
+    weights: float [K], weights of the labels.
+    own: float [H, W], share of each pixel that comes from the first image; None if the method does not define it.
     """
 
     image: np.ndarray
@@ -40,15 +40,17 @@ class Picture:
 
 
 class Samples:
-    """Pairs of images of different classes, where there are, and what one method makes of them.
+    """Pairs of images, of different classes if possible, and the pictures that one method makes from them.
 
-    note: what a reader must know beside the method's name.
+    job: the job of a run with the method.
+    images: the images.
+    note: text that readers see beside the method's name.
     """
 
     def __init__(self, job: Job, images: data.Split, note: str = ""):
         self.cfg, self.split, self.note = job.cfg, images, note
         self.name = job.display_name
-        # An image that is left alone shows nothing, and mixed features cannot be looked at.
+        # Always mix, because unmixed images show nothing; and mix images, because features cannot be shown.
         self.method = build_method(input_only(_always(self.cfg.method)))
         self.augment = configured("augment", AUGMENTS, self.cfg.augment)
         self.index = torch.from_numpy(_pairs(images.train_labels))
@@ -59,37 +61,39 @@ class Samples:
 
     @property
     def by_network(self) -> bool:
-        """Whether the method asks what a network makes of the images; here it is an untrained one."""
+        """Whether the method uses a network. Here the network is untrained."""
         return any(single.function.needs for single in self.method.singles().values())
 
     @property
     def has_lambda(self) -> bool:
-        """Whether a λ from the plan is what the method mixes by."""
+        """Whether the method uses a λ from the plan."""
         return "lam" in self.method.drawn(self.plan, 0, 1)
 
     @property
     def mixed_share(self) -> float:
-        """The probability with which a run mixes; every picture shows an image that is mixed."""
+        """Probability that a run mixes an image. All pictures show mixed images."""
         method = self.cfg.method
         shares = zip(method.get("probabilities") or [1.0], (method.get("parts") or {"": {}}).values(), strict=True)
         return method.get("p", 1.0) * sum(share * part.get("p", 1.0) for share, part in shares)
 
     @property
     def mixes_apart(self) -> bool:
-        """Whether each image of a batch has its own chance of being mixed."""
+        """Whether a run decides for each image, not for each batch, whether to mix it."""
         decided = self.method.drawn(self.plan, 0, 1)
         return bool(self.cfg.method.get("per_sample")) and not {"chosen", "part"}.isdisjoint(decided)
 
     def originals(self) -> list[Picture]:
-        """Both images of the first pair, neither augmented nor mixed."""
+        """Return both images of the first pair, neither augmented nor mixed."""
         images, targets = self._batch()
         whole = np.ones(images.shape[2:])
         return [Picture(self._visible(images[i]), self._label(i), targets[i].numpy(), whole) for i in (0, 1)]
 
     def picture(self, pair: int = 0, draw: int = 0, lam: float | None = None) -> Picture:
-        """The first image of a pair, mixed with the second by the decisions of step `draw`, or by the λ given.
+        """Return the first image of a pair, mixed with the second.
 
-        With a given λ a region lies in the middle: clipped by the image's edge it would be smaller than λ says.
+        pair: number of the pair.
+        draw: step whose random draws are used.
+        lam: λ to use instead of the drawn one. Regions are then in the middle, so that the edge does not clip them.
         """
         decided = self._decisions(draw)
         if lam is not None:
@@ -107,11 +111,11 @@ class Samples:
 
     @cached_property
     def engine(self) -> Engine:
-        """With the network of a run as it starts, untrained: for methods that ask what it makes of the images."""
+        """An engine with the untrained network of a run, for methods that use a network."""
         return Engine(self.cfg, self.split, torch.device("cpu"), torch.float64)
 
     def _mixed(self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor]) -> tuple[Mixed, Tensor]:
-        """The mixed batch, and its targets."""
+        """Return the mixed batch and its targets."""
         context = self.engine.context({**decided, "index": self.index}) if self.by_network else NO_CONTEXT
         mixed = self.method(images, targets, decided, context)
         return mixed, mixed.targets if mixed.after_forward is None else self.engine.outputs(mixed)[1]
@@ -137,7 +141,7 @@ class Samples:
         return scaled.clamp(0, 1).permute(1, 2, 0).numpy()
 
     def caption(self, picture: Picture) -> str:
-        """The label weights of a picture, the image's own label first."""
+        """Return the label weights of a picture as text, the label of the first image first."""
         weights = picture.weights
         names = self.cfg.dataset.classes or [f"class {k}" for k in range(len(weights))]
         shown = [k for k in np.argsort(-weights).tolist() if weights[k] >= 0.005]
@@ -146,7 +150,7 @@ class Samples:
 
 
 def _always(method: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a group `method` that mixes every batch."""
+    """Return a copy of the config group `method` that mixes every batch."""
     copy = {**method}
     if "p" in copy:
         copy["p"] = 1.0
@@ -156,7 +160,7 @@ def _always(method: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pairs(labels: np.ndarray) -> np.ndarray:
-    """Indices [2 PAIRS] of images, those of a pair of different classes where the labels allow it."""
+    """Return indices int [2 PAIRS] of images. The images of a pair have different classes if possible."""
     free, chosen = list(range(len(labels))), []
     while len(chosen) < 2 * PAIRS and len(free) >= 2:
         first = free.pop(0)

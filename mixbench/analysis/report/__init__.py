@@ -1,4 +1,4 @@
-"""The report of a study or selection: from stored runs to a decision, as one HTML file and as Markdown. No torch."""
+"""The report of a study or selection: a recommendation with its evidence, as HTML and as Markdown. No torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +15,23 @@ __all__ = ["advice", "write"]
 
 
 def advice(selection: Selection, settings: Sequence[Setting]) -> list[str]:
-    """The recommendation for each setting, a line each, for the terminal; first where precisions differ.
+    """Return the lines for the terminal: one recommendation for each setting.
 
-    settings: the selection's runs compared, from analysis.compare.
+    If the runs were computed in different precisions, a warning comes first.
+
+    selection: the runs.
+    settings: the selection's settings, from analysis.compare.
     """
     lines = [f"{setting.name}: {recommend(setting)}" for setting in settings]
     return [*table.precisions(selection.frame), *lines]
 
 
 def write(selection: Selection, settings: Sequence[Setting]) -> list[Path]:
-    """Write report.html, report.md and the plots that they show into the selection's folder; returns their paths.
+    """Write report.html, report.md and the plots that they show into the selection's folder.
 
-    selection: must hold at least one run.
-    settings: its runs compared, from analysis.compare.
+    selection: at least one run.
+    settings: the selection's settings, from analysis.compare.
+    Returns the paths of the files. Raises CannotWrite.
     """
     files.check_writable(selection.out, "out")
     built = table.build(selection)

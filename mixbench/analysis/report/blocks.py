@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as. No torch."""
+"""The parts of a report, independent of its file format. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,16 +13,19 @@ class Text:
 
 @dataclass(frozen=True)
 class Points:
-    """A list of points, each a term and what is said of it."""
+    """A list of terms, each with its description."""
 
     points: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Headers and lines of texts; `left`: how many columns are words, to be set flush left.
+    """A table of texts.
 
-    shades: a number from 0 to 1 for each cell that is to be shaded, None for another; as many lines as there are.
+    headers: texts of the header row.
+    lines: texts of the other rows.
+    left: number of columns at the left that have words and are aligned left.
+    shades: for each cell its shade from 0 to 1, or None.
     """
 
     headers: Sequence[str]
@@ -33,9 +36,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart: the name of its SVG and PNG files without suffix, and what it shows, for those who cannot see it.
+    """A chart.
 
-    wide: does not shrink to a narrow screen but scrolls, as every chart does that is wide itself.
+    name: name of its SVG and PNG files without suffix.
+    alternative: description for readers who cannot see it.
+    wide: whether it scrolls on a narrow screen instead of shrinking. Charts that are wide themselves always scroll.
     """
 
     name: str
@@ -45,5 +50,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
+    """A heading and the parts below it."""
+
     title: str
     blocks: Sequence[Text | Points | Table | Picture] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Beyond accuracy: what methods do to single classes, to calibration, and what they cost. No torch."""
+"""Sections of the report besides accuracy: single classes, calibration and training cost. No torch."""
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
@@ -17,12 +17,12 @@ from mixbench.runs.store.predictions import read_predictions
 from mixbench.stats import mean_of
 from mixbench.training import metrics
 
-MOST_CLASSES = 20  # columns of a table; of more classes those that are hardest without mixing are shown
+MOST_CLASSES = 20  # most columns of the table; of more classes, the hardest ones without mixing are shown
 CALIBRATION = ("nll", "ece", *metrics.CALIBRATION)
 
 
 def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
-    """Recall of each class, and what each method does to the class that is hardest without mixing."""
+    """Return the section on the recall of each class, and on the hardest classes; no section if runs have no recall."""
     recalls = _per_run(selection, "per_class_accuracy")
     names = _class_names(selection)
     lines, shades, worst, shown, most = [], [], [], None, 0
@@ -35,22 +35,28 @@ def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
             first = next(iter(of_setting.values()))
             shown, most = _hardest(first), len([r for r in first if r is not None])
         for name, recall in of_setting.items():
-            kept = [recall[k] if k < len(recall) else None for k in shown]
-            lines.append([setting.name, name, *("–" if r is None else f"{r:.1f}" for r in kept)])
-            shades.append([None, None, *(None if r is None else r / 100 for r in kept)])
+            selected = [recall[k] if k < len(recall) else None for k in shown]
+            lines.append([setting.name, name, *("–" if r is None else f"{r:.1f}" for r in selected)])
+            shades.append([None, None, *(None if r is None else r / 100 for r in selected)])
         worst += _worst(setting, of_setting, names)
     if shown is None:
         return []
-    told = [_name(names, k) for k in shown]
-    some = f" Of all classes the {MOST_CLASSES} hardest without mixing are shown." if len(shown) < most else ""
+    recall_note = (
+        "Recall is the percentage of a class's evaluation images that are classified correctly (mean of runs)."
+    )
+    if len(shown) < most:
+        recall_note += f" The table shows the {MOST_CLASSES} classes of {most:,} that are hardest without mixing."
     blocks = [
-        Text(f"Recall: percent of each class's evaluation images that are recognised, mean over the runs.{some}"),
-        Table(["setting", "method", *told], lines, left=2, shades=shades),
+        Text(recall_note),
+        Table(["setting", "method", *(_name(names, k) for k in shown)], lines, left=2, shades=shades),
     ]
     if worst:
-        headers = ["setting", "method", "hardest of none", "recall", "against none", "own hardest", "recall"]
+        headers = ["setting", "method", "hardest class of none", "recall", "change", "own hardest class", "recall"]
         blocks += [
-            Text("The class that is hardest without mixing, under each method; and each method's own hardest one."),
+            Text(
+                "The class that is hardest without mixing: its recall with each method, and the change in percentage "
+                "points. The last columns show the hardest class of each method itself."
+            ),
             Table(headers, worst, left=3),
         ]
     return [Section("Classes", blocks)]
@@ -64,9 +70,8 @@ def _worst(setting: Setting, recalls: dict[str, list], names: Sequence[str] | No
     lines = []
     for name, recall in recalls.items():
         own = _lowest(recall)
-        change = recall[hardest] - of_none[hardest]
-        told = "" if name == setting.baseline.shown_name else f"{change:+.1f}"
-        of_hardest = [_name(names, hardest), f"{recall[hardest]:.1f}", told]
+        change = "" if name == setting.baseline.shown_name else f"{recall[hardest] - of_none[hardest]:+.1f}"
+        of_hardest = [_name(names, hardest), f"{recall[hardest]:.1f}", change]
         lines.append([setting.name, name, *of_hardest, _name(names, own), f"{recall[own]:.1f}"])
     return lines
 
@@ -76,7 +81,7 @@ def _lowest(recall: Sequence[float | None]) -> int:
 
 
 def _hardest(recall: Sequence[float | None]) -> list[int]:
-    """All classes in their order, or those with the lowest recall where there are too many for a table."""
+    """Return all classes in order; if there are too many for a table, those with the lowest recall."""
     there = sorted((r, k) for k, r in enumerate(recall) if r is not None)
     return sorted(k for _, k in there[:MOST_CLASSES])
 
@@ -90,7 +95,7 @@ def _mean_recall(recalls: Sequence[Any], experiment: Experiment) -> list[float |
 
 
 def _class_names(selection: Selection) -> list[str] | None:
-    """The names of the classes in the order of their numbers: the command's, else those of the first run's settings."""
+    """Return the names of the classes in order: from the command, otherwise from the settings of the first run."""
     if selection.class_names is not None:
         return selection.class_names
     try:
@@ -106,7 +111,10 @@ def _name(names: Sequence[str] | None, k: int) -> str:
 
 
 def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
-    """NLL and ECE before and after temperature scaling; of runs older than that, from their predictions."""
+    """Return the section on NLL and ECE, before and after temperature scaling; no section if runs have no NLL.
+
+    For runs that were stored before these values existed, they are computed from the predictions.
+    """
     rows = _calibrated(selection)
     lines = []
     for setting, experiment in _each(settings):
@@ -120,15 +128,17 @@ def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Secti
     if not lines:
         return []
     meaning = (
-        "Negative log-likelihood (nats) and expected calibration error (percent, 15 bins), means over the runs: of all "
-        "evaluation images, and of every second one before and after dividing the logits by the temperature that fits "
-        "the other half best. Low values are good; a temperature above 1 means an overconfident network."
+        "Negative log-likelihood (NLL, in nats) and expected calibration error (ECE, in percent, 15 bins) as means of "
+        "the runs; low values are good. NLL and ECE are for all evaluation images. For temperature scaling, the "
+        "temperature T is fitted to one half of the images, and NLL and ECE before and after it are for the other "
+        "half. A temperature above 1 means that the network is overconfident."
     )
     headers = ["setting", "method", "NLL", "ECE", "T", "NLL before", "NLL after", "ECE before", "ECE after"]
-    if all(line[4] == "–" for line in lines):  # of runs older than that, kept without their predictions
+    if all(line[4] == "–" for line in lines):  # older runs, stored without predictions
         meaning = (
-            "Negative log-likelihood (nats) and expected calibration error (percent, 15 bins) of all evaluation "
-            "images, means over the runs. Temperature scaling needs predictions, which are not kept of these runs."
+            "Negative log-likelihood (NLL, in nats) and expected calibration error (ECE, in percent, 15 bins) for all "
+            "evaluation images, as means of the runs; low values are good. Temperature scaling needs predictions, "
+            "which were not kept for these runs."
         )
         headers, lines = headers[:4], [line[:4] for line in lines]
     return [Section("Calibration", [Text(meaning), Table(headers, lines, left=2)])]
@@ -146,7 +156,7 @@ def _calibrated(selection: Selection) -> list[dict[str, Any]]:
 
 
 def cost(selection: Selection, settings: Sequence[Setting]) -> Section:
-    """Steps and memory of each experiment's runs; their times alone where the machine had nothing else to do."""
+    """Return the section on steps, memory and time. Times need runs that had the machine to themselves."""
     frame = selection.frame
     steps, memory = (frame[key].astype(float).to_numpy() for key in ("steps", "peak_memory_bytes"))
     seconds, devices = frame["seconds"].astype(float).to_numpy(), frame["device"].tolist()
@@ -158,31 +168,34 @@ def cost(selection: Selection, settings: Sequence[Setting]) -> Section:
         times = ["–"] * 3
         if all(idle[place] for place in places):
             timed, own = True, fmean(step_ms[places])
-            times = [f"{fmean(seconds[places]):,.0f}", f"{own:,.1f}", _beside(setting, experiment, own, step_ms, idle)]
+            slower = _against_baseline(setting, experiment, own, step_ms, idle)
+            times = [f"{fmean(seconds[places]):,.0f}", f"{own:,.1f}", slower]
         on = ", ".join(sorted({str(devices[place]) for place in places}))
         largest = f"{np.max(memory[places]) / 2**30:.1f}"
         lines.append(
             [setting.name, experiment.shown_name, f"{len(places)}", f"{fmean(steps[places]):,.0f}", largest, *times, on]
         )
-    headers = ["setting", "method", "runs", "steps", "memory (GiB)", "seconds a run", "ms a step", "against none"]
-    told = f"All {len(frame)} runs together took {np.nansum(steps):,.0f} steps."
+    headers = ["setting", "method", "runs", "steps", "memory (GiB)", "seconds per run", "ms per step", "against none"]
+    summary = f"All {len(frame):,} runs together took {np.nansum(steps):,.0f} steps."
     if not timed:
         headers, lines = headers[:5], [[*line[:5], line[-1]] for line in lines]
-        told += (
-            " Times are left out: no method's runs are all known to have had the machine to themselves, and beside "
-            "other work a step's time says nothing about the method. scripts/bench methods measures what a method adds."
+        summary += (
+            " Times are not shown, because the runs may have shared the machine with other work. Then the time of a "
+            "step says nothing about the method. scripts/bench methods measures how long each method takes."
         )
     else:
-        told += (
-            f" They computed for {duration(float(np.nansum(seconds)))}, evaluations included. Times are of runs during "
-            f"which other processes used at most {100 * IDLE_BELOW:.0f} % of the machine's cores; of others there is a "
-            "dash, since they say nothing about the method."
+        summary += (
+            f" Their computing time was {duration(float(np.nansum(seconds)))}, including evaluations. Times are shown "
+            "only for methods whose runs had the machine to themselves: other processes used at most "
+            f"{100 * IDLE_BELOW:.0f} % of its cores."
         )
-    return Section("Training cost", [Text(told), Table([*headers, "device"], lines, left=2)])
+    return Section("Training cost", [Text(summary), Table([*headers, "device"], lines, left=2)])
 
 
-def _beside(setting: Setting, experiment: Experiment, own: float, step_ms: np.ndarray, idle: Sequence[bool]) -> str:
-    """How much longer a step takes than the baseline's, where that was measured on an idle machine too."""
+def _against_baseline(
+    setting: Setting, experiment: Experiment, own: float, step_ms: np.ndarray, idle: Sequence[bool]
+) -> str:
+    """Return how much longer a step takes than the baseline's; a dash if that was not measured on an idle machine."""
     baseline = setting.baseline
     if baseline is None or experiment is baseline or not all(idle[place] for place in baseline.places):
         return "–"

@@ -1,4 +1,4 @@
-"""Where every run of a report comes from: settings, code, libraries, device, data. No torch."""
+"""The origin of every run in a report: settings, code, libraries, device and data. No torch."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from mixbench.runs.store import reading
 from mixbench.runs.store.reading import Place
 from mixbench.training.rules import RULES
 
-# Key of provenance.json -> its words in the report.
-TOLD = {
+# Key of provenance.json -> its name in the report.
+NAMES = {
     "mixbench": "mixbench",
     "numerics": "code",
     "git_commit": "commit",
@@ -27,11 +27,11 @@ TOLD = {
     "indices_sha256": "subset (SHA-256)",
     "class_counts": "images per class",
 }
-DIGITS = 12  # of a checksum: enough to compare by eye
+DIGITS = 12  # digits of a checksum that are shown: enough to compare by eye
 
 
 def provenance(selection: Selection) -> Section:
-    """What all runs share as a list, and a table of the runs with what they differ in."""
+    """Return the section with a list of what all runs share, and a table of what differs between them."""
     frame = selection.frame
     settings = [*identity_keys(frame), *SEEDS]
     records, unread = [], 0
@@ -47,13 +47,13 @@ def provenance(selection: Selection) -> Section:
         [run, f"{accuracy:.2f}", *(record.get(key, "–") for key in differing)]
         for run, accuracy, record in sorted(zip(frame["id"], accuracies, records, strict=True), key=lambda row: row[0])
     ]
-    missing = f" {unread} of them have no provenance.json that can be read." if unread else ""
+    missing = f" For {unread:,} of them provenance.json cannot be read." if unread else ""
     return Section(
         "Provenance",
         [
-            Text(f"What all {len(frame)} runs from {selection.source} have in common:{missing}"),
+            Text(f"All {len(frame):,} runs come from {selection.source} and have this in common.{missing}"),
             Points([(key, text) for key, text in shared.items() if text != "–"]),
-            Text("Each run, with what it does not share with all others:"),
+            Text("The runs, with the values that are not the same for all of them:"),
             Table(["run", "accuracy", *differing], lines),
         ],
     )
@@ -66,11 +66,11 @@ def _origin(place: Place) -> dict[str, str]:
         return {}
     if "numerics" in found or "code_sha256" in found:  # an older record has only the second
         found["numerics"] = numerics.name(found)
-    told = {words: _text(_short(key, found.get(key))) for key, words in TOLD.items() if key in found}
+    origin = {name: _text(_short(key, found.get(key))) for key, name in NAMES.items() if key in found}
     libraries = found.get("libraries")
     if isinstance(libraries, dict):
-        told["libraries"] = ", ".join(f"{name} {version}" for name, version in libraries.items())
-    return told
+        origin["libraries"] = ", ".join(f"{name} {version}" for name, version in libraries.items())
+    return origin
 
 
 def _short(key: str, value: Any) -> Any:

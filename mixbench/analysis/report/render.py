@@ -1,4 +1,4 @@
-"""A report's blocks as one self-contained HTML file, and as Markdown beside its pictures. No torch."""
+"""Renders a report as one self-contained HTML file, and as Markdown with pictures in separate files. No torch."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,17 @@ from mixbench.analysis.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.core import markdown as md
 
-WIDE = 500  # points
-LIGHTER = 0.55  # of the way to white that a dark colour goes on a dark page
+WIDE = 500  # points; wider pictures scroll on a narrow screen
+LIGHTER = 0.55  # on a dark page, dark colours are moved by this share towards white
 
 
 def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -> str:
-    """One file that needs no other: the SVGs of the pictures, by name, stand in it."""
+    """Return the report as one HTML file that needs no other file.
+
+    title: title of the page.
+    sections: content of the page.
+    pictures: name -> SVG of each picture.
+    """
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {
         "kind": lambda block: type(block).__name__,
@@ -31,7 +36,7 @@ def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -
 
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
-    """The same for readers of text; pictures are files beside it."""
+    """Return the report as Markdown, which shows the PNG files of its pictures."""
     parts = [md.heading(1, title)]
     for section in sections:
         parts.append(md.heading(2, section.title))
@@ -51,14 +56,14 @@ def _as_markdown(block: Text | Points | Table | Picture) -> str:
 
 
 def _inline(svg: str, block: Picture) -> str:
-    """An SVG of matplotlib's to stand in a page: its own names for its parts, and colours that follow the page."""
+    """Return an SVG from matplotlib for use inside a page: with unique ids, and with the colours of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{block.name}-', svg)  # of several pictures in one page no two may have one name
+    svg = re.sub(r'\bid="', f'id="{block.name}-', svg)  # ids must be unique in a page with several pictures
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{block.name}-", svg)
     width, height = _size(svg)
     size = f'width="{width:.0f}pt" height="{height:.0f}pt"' if _is_wide(svg, block) else ""
-    svg = re.sub(r"fill: #ffffff", "fill: none", svg, count=1)  # behind the figure; axes have no ground of their own
+    svg = re.sub(r"fill: #ffffff", "fill: none", svg, count=1)  # background of the figure; axes have none
     head = f'<svg role="img" aria-label="{block.alternative}" {size} style="max-width: {width:.0f}pt"'
     svg = re.sub(r'<svg\b([^>]*?) width="[^"]*"', r"<svg\1", svg, count=1)
     svg = re.sub(r'<svg\b([^>]*?) height="[^"]*"', r"<svg\1", svg, count=1).replace("<svg", head, 1)
@@ -66,7 +71,7 @@ def _inline(svg: str, block: Picture) -> str:
 
 
 def _size(svg: str) -> tuple[float, float]:
-    """Width and height in points."""
+    """Return width and height of an SVG in points."""
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     if box is None:
         raise ValueError("an SVG without a viewBox has no size")
@@ -75,7 +80,7 @@ def _size(svg: str) -> tuple[float, float]:
 
 
 def _is_wide(svg: str, block: Picture) -> bool:
-    """Whether it scrolls on a narrow screen, where its letters would become too small to read."""
+    """Whether a picture scrolls on a narrow screen, because its text would become too small to read."""
     return block.wide or _size(svg)[0] > WIDE
 
 
@@ -93,7 +98,7 @@ def _variable(colour: str) -> str:
 
 
 def _lighter(colour: str) -> str:
-    """For a dark page: a dark colour goes towards white, a light one stays."""
+    """Return a colour for a dark page: dark colours become lighter, light ones stay."""
     channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     red, green, blue = channels
     if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 130:

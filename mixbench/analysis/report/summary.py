@@ -1,4 +1,4 @@
-"""The page beside the published records of a study: what to use, one picture or two, one table. No torch."""
+"""The page of a study's published records: what to use, one or two pictures, and one table. No torch."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from mixbench.analysis import plot, table
 from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.display import display_gain
-from mixbench.analysis.recommend import p_text, points
+from mixbench.analysis.recommend import p_text, signed
 from mixbench.analysis.report.blocks import Picture, Section, Table, Text
 from mixbench.analysis.report.content import accuracy_chart, gains_chart, recommendation
 from mixbench.analysis.report.render import markdown
@@ -23,11 +23,11 @@ PAGE, NOTES = "README.md", "notes.md"
 
 
 def write(selection: Selection, settings: Sequence[Setting]) -> list[Path]:
-    """Write README.md and the pictures that it shows beside the archive of records; returns their paths.
+    """Write README.md and its pictures into the folder of a study's records.
 
-    selection: of a study's records, at least one run. The text of a notes.md that lies there becomes part of the page.
-    settings: its runs compared, from analysis.compare.
-    Raises UserError for a notes.md that cannot be read, CannotWrite.
+    selection: the records of a study, at least one run. A notes.md in their folder becomes part of the page.
+    settings: the selection's settings, from analysis.compare.
+    Returns the paths of the files. Raises UserError if notes.md cannot be read, and CannotWrite.
     """
     folder = selection.source.parent
     drawn = plot.draw(selection, table.build(selection), settings)
@@ -45,22 +45,22 @@ def _sections(selection: Selection, settings: Sequence[Setting], charts: Sequenc
     what_to_use = recommendation(selection, settings)
     counts = {experiment.summary.count for setting in settings for experiment in setting.experiments}
     alike = len(counts) == 1
-    of_runs = f"over {min(counts)} runs each" if alike else "(runs)"
+    of_runs = f"over {min(counts)} runs each" if alike else "(number of runs)"
     meaning = (
         f"Accuracy in percent: mean ± standard deviation {of_runs}; "
-        f"{rules.rule(selection.rule, selection.on).meaning}. Gain over none in percentage points with its 95 % "
-        "interval; p after Holm's correction over the methods of a setting."
+        f"{rules.rule(selection.rule, selection.on).meaning}. The gain over no mixing is in percentage points, with "
+        "its 95 % interval; p is after Holm's correction for the methods of the setting."
     )
     blocks = [Text(meaning), *others, _table(settings, with_counts=not alike)]
-    blocks += [Text(text) for text in (*table.circumstances(selection), *table.unlike(selection))]
+    blocks += [Text(text) for text in (*table.circumstances(selection), *table.caveats(selection))]
     return [Section(what_to_use.title, [first, *what_to_use.blocks]), Section("Accuracy and gain", blocks)]
 
 
 def _table(settings: Sequence[Setting], with_counts: bool) -> Table:
-    """A line for each setting and method, narrow enough for 80 columns."""
-    by_n = all(setting.name == f"n = {setting.n}" for setting in settings)
+    """Return a table with a line for each setting and method, at most 80 characters wide."""
+    by_n = all(setting.name == f"n = {setting.n:,}" for setting in settings)
     lines = [
-        [f"{setting.n}" if by_n else setting.name, e.name, _accuracy(e.summary, with_counts), *_gain(e)]
+        [f"{setting.n:,}" if by_n else setting.name, e.name, _accuracy(e.summary, with_counts), *_gain(e)]
         for setting in settings
         for e in setting.experiments
     ]
@@ -77,11 +77,11 @@ def _gain(experiment: Experiment) -> list[str]:
     if gain is None:
         return [""] * 3
     ends = display_gain(gain)
-    return [f"{gain.mean:+.2f}", " to ".join(map(points, ends)) if ends else "–", "–" if p is None else p_text(p)]
+    return [f"{gain.mean:+.2f}", " to ".join(map(signed, ends)) if ends else "–", "–" if p is None else p_text(p)]
 
 
 def _notes(folder: Path) -> list[str]:
-    """What somebody wrote by hand, as it is."""
+    """Return the text of notes.md under a heading, if there is any."""
     try:
         text = files.read_text(folder / NOTES)
     except FileNotFoundError:
@@ -93,26 +93,28 @@ def _notes(folder: Path) -> list[str]:
 
 
 def _runs(selection: Selection) -> list[str]:
-    """What the archive holds and how it is used, in Markdown."""
+    """Return Markdown on the content of the archive and how to use it."""
     places = selection.frame["folder"].tolist()
     with_images = sum(reading.has(place, CORRECT) for place in places)
-    known = {
-        0: "It does not say which images a run recognises: the logits of these runs were not kept.",
-        len(places): "`correct.json` of each run says which evaluation images it recognises.",
+    recognised = {
+        0: "It does not show which images a run classifies correctly, because the logits were not kept.",
+        len(places): "`correct.json` of each run shows which evaluation images it classifies correctly.",
     }
+    some = f"`correct.json` of {with_images:,} of these runs shows which evaluation images they classify correctly."
     chosen = selection.study
     words = shlex.join([chosen.settings.name, *chosen.changes] if chosen else [])
     size, source = memory.size(selection.source.stat().st_size), selection.source
     return [
         "## The runs",
-        f"[{source.name}]({source.name}) ({size}) holds {table.count(selection.frame)} with settings, provenance, "
-        f"history and metrics, and their checksums; made on {table.made_on(selection.frame)}. "
-        + known.get(with_images, f"`correct.json` of {with_images} runs says which evaluation images they recognise."),
+        f"[{source.name}]({source.name}) ({size}) has {table.count(selection.frame)} with settings, provenance, "
+        f"history, metrics and checksums. They were made on {table.made_on(selection.frame)}. "
+        + recognised.get(with_images, some),
         "\n".join(
             [
-                f"    mixbench report {words}    # all tables and plots, of your own runs where you have any",
-                f"    mixbench study {words}     # trains these runs anew",
+                f"    mixbench report {words}    # all tables and plots; of your own runs if you have any",
+                f"    mixbench study {words}     # train these runs yourself",
             ]
         ),
-        f"This page was written by `scripts/record {words}`; only `{NOTES}` is written by hand.",
+        f"`scripts/record {words}` wrote this page from the runs, `scripts/record --page {words}` writes it again from "
+        f"{source.name}. Only `{NOTES}` is written by hand.",
     ]

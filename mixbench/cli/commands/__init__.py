@@ -1,4 +1,4 @@
-"""The commands by name, each a function from its words to an exit status."""
+"""The commands by name. Each is a function that takes its words and returns an exit status."""
 
 from mixbench.cli.commands.new import new
 from mixbench.cli.commands.show import check, gallery, list_command, plot, report, status, table

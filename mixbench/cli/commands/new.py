@@ -1,11 +1,11 @@
-"""The command that writes templates of a user's own files."""
+"""The command `new`, which writes templates of a user's own files."""
 
 from mixbench.cli.help import NEW_HELP
 from mixbench.core.errors import UserError
 
 
 def new(words: list[str]) -> int:
-    """mixbench new: a template of a study, a method and so on, and what to type next."""
+    """mixbench new: write a template, such as a study or a method, and print the next commands."""
     from mixbench.cli.flags import CONFIG_DIR, HELP, read
     from mixbench.config.new_files import KINDS, new_files
 
@@ -17,7 +17,7 @@ def new(words: list[str]) -> int:
         return 0 if flags.help else 2
     if len(flags.overrides) != 2:
         given = " ".join(flags.overrides)
-        raise UserError(f"{given}: give a kind ({', '.join(KINDS)}) and a name, as in mixbench new method my-method")
+        raise UserError(f"{given}: must be a kind ({', '.join(KINDS)}) and a name, as in mixbench new method my-method")
     kind, name = flags.overrides
     written = new_files(kind, name, flags.config_dir)
     print("\n".join([*map(str, written.paths), "", "Next:", *(f"  {command}" for command in written.commands)]))

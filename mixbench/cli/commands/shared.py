@@ -1,4 +1,4 @@
-"""What several commands need: reading their words, writing a table or a report, and telling of problems."""
+"""Functions for several commands: they read words, write tables and reports, and print problems."""
 
 import sys
 from collections.abc import Sequence
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 
 def wants_help(words: Sequence[str]) -> bool:
+    """Whether the words ask for help."""
     return "-h" in words or "--help" in words
 
 
 def config_dir_of(words: list[str]) -> tuple[str | None, list[str]]:
-    """Take --config-dir FOLDER out of the words; other flags of commands that train nothing are their last words."""
+    """Return the folder of --config-dir and the other words. --help and --yes, if given, become the last words."""
     from mixbench.cli.flags import YES, read
 
     flags = read(words, known=("--config-dir", "-cd", YES, "--help", "-h"))
@@ -23,6 +24,7 @@ def config_dir_of(words: list[str]) -> tuple[str | None, list[str]]:
 
 
 def select_runs(words: list[str]) -> "Selection":
+    """Return the stored runs that the words select. Raises UserError for an unknown word."""
     from mixbench.cli.words import select
     from mixbench.config.compose import Composer
 
@@ -32,23 +34,25 @@ def select_runs(words: list[str]) -> "Selection":
 
 
 def write_table(chosen: "Selection") -> int:
+    """Print and write the table of a selection. Returns the exit status."""
     from mixbench.analysis import table
 
-    if len(chosen.frame) or chosen.study:  # a study's empty cells are worth showing
+    if len(chosen.frame) or chosen.study:  # an empty table of a study shows which runs are missing
         print(table.markdown(chosen, table.build(chosen)))
     if not len(chosen.frame):
-        return nothing_stored(chosen)
+        return no_runs(chosen)
     for path in table.write(chosen):
         print(path)
     return 0
 
 
 def write_report(chosen: "Selection") -> int:
+    """Print the recommendations for a selection and write its report. Returns the exit status."""
     from mixbench.analysis import report
     from mixbench.analysis.compare import compare
 
     if not len(chosen.frame):
-        return nothing_stored(chosen)
+        return no_runs(chosen)
     settings = compare(chosen.frame, chosen.rule)
     print("\n".join(report.advice(chosen, settings)))
     for path in report.write(chosen, settings):
@@ -56,20 +60,23 @@ def write_report(chosen: "Selection") -> int:
     return 0
 
 
-def nothing_stored(chosen: "Selection") -> int:
-    say(f"no run of this selection is stored in {source_of(chosen)}{f': {chosen.why}' if chosen.why else ''}")
+def no_runs(chosen: "Selection") -> int:
+    """Print that no run of a selection is stored. Returns the exit status 1."""
+    say(f"no run of this selection is stored in {source_of(chosen)}{f' ({chosen.why})' if chosen.why else ''}")
     return 1
 
 
 def source_of(chosen: "Selection") -> str:
-    """Where the runs are from, in words: a folder ends in a slash, an archive of records does not."""
+    """Return the path that the runs come from; a folder ends in a slash."""
     return f"{chosen.source}{'' if chosen.source.is_file() else '/'}"
 
 
 def warn(chosen: "Selection") -> None:
+    """Print the problems of a selection as warnings."""
     for problem in chosen.problems:
         say(f"warning: {problem}")
 
 
 def say(line: str) -> None:
+    """Print one line to standard error."""
     print(one_line(line), file=sys.stderr, flush=True)

@@ -1,11 +1,11 @@
-"""The commands that show stored runs and what there is to choose from. Each imports what it needs, no more."""
+"""The commands that show stored runs, methods and options. Each imports only what it needs, so that it starts fast."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixbench.cli.commands.shared import (
     config_dir_of,
-    nothing_stored,
+    no_runs,
     say,
     select_runs,
     wants_help,
@@ -27,14 +27,14 @@ GROUP_OF = {group.listed: name for name, group in GROUPS.items() if group.listed
 
 
 def table(words: list[str]) -> int:
-    """mixbench table: tables of stored runs."""
+    """mixbench table: write tables of stored runs."""
     if wants_help(words):
         print(TABLE_HELP.format(what="Tables", command="table"), end="")
         return 0
-    from mixbench.analysis.table import as_stored, outdated
+    from mixbench.analysis.table import outdated, stored_accuracies
 
     chosen = select_runs(words)
-    before = as_stored(chosen)
+    before = stored_accuracies(chosen)
     status = write_table(chosen)
     chosen.problems += outdated(chosen, before)
     warn(chosen)
@@ -42,7 +42,7 @@ def table(words: list[str]) -> int:
 
 
 def plot(words: list[str]) -> int:
-    """mixbench plot: plots of stored runs."""
+    """mixbench plot: draw plots of stored runs."""
     if wants_help(words):
         print(TABLE_HELP.format(what="Plots", command="plot"), end="")
         return 0
@@ -53,7 +53,7 @@ def plot(words: list[str]) -> int:
 
 
 def report(words: list[str]) -> int:
-    """mixbench report: from stored runs to a decision, in one page."""
+    """mixbench report: write a page with a recommendation and its evidence."""
     if wants_help(words):
         print(REPORT_HELP, end="")
         return 0
@@ -64,7 +64,7 @@ def report(words: list[str]) -> int:
 
 
 def gallery(words: list[str]) -> int:
-    """mixbench gallery: pictures of what the methods do."""
+    """mixbench gallery: draw what methods do to images."""
     if wants_help(words):
         print(GALLERY_HELP, end="")
         return 0
@@ -81,7 +81,7 @@ def gallery(words: list[str]) -> int:
 
 
 def check(words: list[str]) -> int:
-    """mixbench check: whether methods keep the contract."""
+    """mixbench check: test whether methods keep the contract."""
     from mixbench.cli.flags import ALL, read
 
     flags = read(words, known=("--config-dir", "-cd", ALL, "--help", "-h"))
@@ -97,7 +97,7 @@ def check(words: list[str]) -> int:
 
     for word in flags.overrides:
         if "=" in word:
-            raise UserError(f"{word}: check takes names of methods, as in mixbench check cutmix; it sets no keys")
+            raise UserError(f"{word}: check takes names of methods and no keys, as in mixbench check cutmix")
     failed = 0
     made: dict[str, DictConfig | UserError] = {}
     with Composer(flags.config_dir) as composer:
@@ -106,28 +106,26 @@ def check(words: list[str]) -> int:
             try:
                 made[name] = job(composer.compose([f"method={name}"])).cfg
             except UserError as error:
-                if name not in known:  # a mistake in what was asked, not in a method
+                if name not in known:  # a mistake in the command, not in a method
                     raise
                 made[name] = error
-    told = set()  # of --all, an alias and its method are one
+    done = set()  # with --all, an alias and its method are checked once
     for name, cfg in made.items():
         shown = with_alias(name)
-        if shown in told:
+        if shown in done:
             continue
-        told.add(shown)
+        done.add(shown)
         found = [str(cfg)] if isinstance(cfg, UserError) else method_problems(cfg)
         failed += bool(found)
         for sentence in map(one_line, found or ["ok"]):
             print(f"{shown}: {sentence}", flush=True)
         for draw in () if isinstance(cfg, UserError) or found else unused_draws(cfg.method):
-            print(
-                f"warning: {shown}: declares the draw {draw} and never uses it; leave it out of draws=(…)", flush=True
-            )
+            print(f"warning: {shown}: declares the draw {draw} but never uses it; remove it from draws=(…)", flush=True)
     return 1 if failed else 0
 
 
 def list_command(words: list[str]) -> int:
-    """mixbench list: what a group offers, a line each."""
+    """mixbench list: print the options of a group, one per line."""
     from mixbench.config.options import describe
     from mixbench.core import own_functions
 
@@ -145,23 +143,23 @@ def list_command(words: list[str]) -> int:
         for name, reason in unfit(group, config_dir).items():
             described[name] = f"cannot be run: {reason}"
     if group == "method":
-        described = _named_together(described)
+        described = _with_both_names(described)
     width = max(map(len, described), default=0)
     for name, text in described.items():
         print(f"{name:{width}}  {text}")
     return 0
 
 
-def _named_together(described: dict[str, str]) -> dict[str, str]:
-    """Methods by both of their names; an alias that is the whole name of a method has no line of its own."""
+def _with_both_names(described: dict[str, str]) -> dict[str, str]:
+    """Return the methods with both of their names. Aliases that are part of such a name have no line of their own."""
     from mixbench.config.method_aliases import aliases, with_alias
 
-    whole = {alias for alias, method in aliases().items() if with_alias(method) == with_alias(alias)}
-    return {with_alias(name): text for name, text in described.items() if name not in whole}
+    included = {alias for alias, method in aliases().items() if with_alias(method) == with_alias(alias)}
+    return {with_alias(name): text for name, text in described.items() if name not in included}
 
 
 def status(words: list[str]) -> int:
-    """mixbench status: how the runs of the store, or of a study, stand."""
+    """mixbench status: show the states of stored runs, or of the runs of a study."""
     if wants_help(words):
         print(STATUS_HELP, end="")
         return 0
@@ -174,10 +172,11 @@ def status(words: list[str]) -> int:
 
 
 def write_plots(chosen: "Selection") -> int:
+    """Write the plots of a selection. Returns the exit status."""
     from mixbench.analysis import plot
 
     if not len(chosen.frame):
-        return nothing_stored(chosen)
+        return no_runs(chosen)
     for path in plot.write(chosen):
         print(path)
     return 0

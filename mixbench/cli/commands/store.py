@@ -1,11 +1,11 @@
-"""The commands that look after stored runs: clean, export and import. Each imports what it needs, no more."""
+"""The commands on stored runs: clean, export and import. Each imports only what it needs, so that it starts fast."""
 
 import contextlib
 import sys
 from pathlib import Path
 
 from mixbench.cli.commands.shared import (
-    nothing_stored,
+    no_runs,
     say,
     select_runs,
     source_of,
@@ -17,39 +17,39 @@ from mixbench.core.errors import UserError, printable
 
 
 def clean(words: list[str]) -> int:
-    """mixbench clean: drop what is not finished."""
+    """mixbench clean: delete failed and interrupted runs, and left-over files."""
     if wants_help(words):
         print(CLEAN_HELP, end="")
         return 0
     from mixbench.cli.words import read_selection
     from mixbench.core import memory
-    from mixbench.runs.store.cleanup import drop_all, to_drop
+    from mixbench.runs.store.cleanup import delete_all, find_left_overs
     from mixbench.runs.store.store import Store
 
     name, filters, options = read_selection([word for word in words if word != "--yes"])
     if name is not None or filters:
-        raise UserError(f"{name or filters[0]}: clean takes results_dir=FOLDER and --yes alone")
+        raise UserError(f"{name or filters[0]}: clean takes only results_dir=FOLDER and --yes")
     results = Store(options.results_dir)
     results.repair()
-    drops = to_drop(results)
-    if not drops:
-        print(f"{results.runs}/: nothing to drop")
+    left_overs = find_left_overs(results)
+    if not left_overs:
+        print(f"{results.runs}/: nothing to delete")
         return 0
-    for drop in drops:
-        print(printable(f"{drop.path}  ({drop.why}, {memory.size(drop.bytes)})"))
-    if "--yes" not in words and not _agreed(len(drops)):
+    for one in left_overs:
+        print(printable(f"{one.path}  ({one.why}, {memory.size(one.bytes)})"))
+    if "--yes" not in words and not _agreed(len(left_overs)):
         return 0
-    dropped = drop_all(results, drops)
-    print(f"dropped {dropped.count}")
-    if dropped.refused:
-        drop, error = dropped.refused[0]
-        more = f", nor can {len(dropped.refused) - 1} more" if len(dropped.refused) > 1 else ""
-        print(printable(f"mixbench: {drop.path}: cannot be dropped ({error.strerror}){more}"), file=sys.stderr)
-    return 1 if dropped.refused else 0
+    deleted = delete_all(results, left_overs)
+    print(f"deleted {deleted.count:,}")
+    if deleted.refused:
+        one, error = deleted.refused[0]
+        more = f"; neither could {len(deleted.refused) - 1:,} more" if len(deleted.refused) > 1 else ""
+        print(printable(f"mixbench: {one.path}: could not be deleted ({error.strerror}){more}"), file=sys.stderr)
+    return 1 if deleted.refused else 0
 
 
 def export(words: list[str]) -> int:
-    """mixbench export: finished runs in one file."""
+    """mixbench export: pack finished runs into one file."""
     if wants_help(words):
         print(EXPORT_HELP, end="")
         return 0
@@ -64,13 +64,13 @@ def export(words: list[str]) -> int:
     chosen.problems += packed.left_out
     if packed.runs:
         runs = "run" if packed.runs == 1 else "runs"
-        print(f"{path}: {packed.runs} {runs} from {source_of(chosen)}, {memory.size(path.stat().st_size)}")
+        print(f"{path}: {packed.runs:,} {runs} from {source_of(chosen)}, {memory.size(path.stat().st_size)}")
     warn(chosen)
-    return 0 if packed.runs else nothing_stored(chosen)
+    return 0 if packed.runs else no_runs(chosen)
 
 
 def import_command(words: list[str]) -> int:
-    """mixbench import: the runs of such files into the store."""
+    """mixbench import: copy the runs of archives into the store."""
     if wants_help(words) or not words:
         print(IMPORT_HELP, end="")
         return 0 if words else 2
@@ -83,7 +83,7 @@ def import_command(words: list[str]) -> int:
     for imported in import_runs(paths, results_dir, say):
         for note in imported.notes:
             print(note)
-        counts = ", ".join(f"{count} {what}" for what, count in imported.counts.items())
+        counts = ", ".join(f"{count:,} {what}" for what, count in imported.counts.items())
         print(f"{imported.path}: {counts or 'no runs'}; {Path(results_dir) / 'runs'}/")
         for problem in imported.problems:
             print(printable(f"{imported.path}: {problem}"), file=sys.stderr)
@@ -92,12 +92,12 @@ def import_command(words: list[str]) -> int:
 
 
 def _agreed(count: int) -> bool:
-    """The user's answer; without a terminal there is none. Says that nothing is dropped."""
+    """Ask the user whether to delete. Without a terminal, or with another answer than yes, nothing is deleted."""
     if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
-        print("nothing dropped; mixbench clean --yes drops these")
+        print("nothing was deleted; mixbench clean --yes deletes these")
         return False
     with contextlib.suppress(EOFError):
-        if input(f"drop these {count}? [y/N] ").strip().lower() in ("y", "yes"):
+        if input(f"Delete these {count:,}? [y/N] ").strip().lower() in ("y", "yes"):
             return True
-    print("nothing dropped")
+    print("nothing was deleted")
     return False

@@ -1,4 +1,4 @@
-"""The commands that train: run, sweep and study. Each imports what it needs, no more."""
+"""The commands that train: run, sweep and study. Each imports only what it needs, so that it starts fast."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str], multirun: bool = False) -> int:
-    """mixbench run: one run, or with --multirun several."""
+    """mixbench run: train one run, or several with --multirun."""
     from mixbench.cli.flags import read
     from mixbench.config import overrides
     from mixbench.config.combinations import combine
@@ -43,18 +43,18 @@ def run(words: list[str], multirun: bool = False) -> int:
     jobs, warnings = planned.jobs, planned.warnings
     if flags.dry_run:
         return _dry_run(jobs, jobs[0].cfg.results_dir, warnings)
-    from mixbench.cli.console import run_and_tell
+    from mixbench.cli.console import run_and_report
 
-    return run_and_tell(jobs, jobs[0].cfg.results_dir, warnings)
+    return run_and_report(jobs, jobs[0].cfg.results_dir, warnings)
 
 
 def sweep(words: list[str]) -> int:
-    """mixbench sweep: one run for each combination of values."""
+    """mixbench sweep: train one run for each combination of values."""
     return run(words, multirun=True)
 
 
 def study(words: list[str]) -> int:
-    """mixbench study: a study's runs, then its table, plots and report."""
+    """mixbench study: train the runs of a study, then write its table, plots and report."""
     from mixbench.analysis import select
     from mixbench.cli.flags import YES, read
     from mixbench.cli.key_help import names_in_lines
@@ -82,9 +82,9 @@ def study(words: list[str]) -> int:
         warnings = list(filter(None, [planned.fewer]))
         if flags.dry_run:
             return _dry_run(made, options.results_dir, warnings)
-        from mixbench.cli.console import EXIT_INTERRUPTED, run_and_tell
+        from mixbench.cli.console import EXIT_INTERRUPTED, run_and_report
 
-        status = run_and_tell(made, options.results_dir, warnings)
+        status = run_and_report(made, options.results_dir, warnings)
         if status == EXIT_INTERRUPTED:
             return status
         chosen = select.of_study(composer, name, overrides, options, sources=(select.OWN,))

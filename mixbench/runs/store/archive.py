@@ -1,4 +1,4 @@
-"""Archives of finished runs, to hand them on or to publish them: packing runs, and unpacking them. No torch."""
+"""Packs finished runs into archives, to share or publish them, and unpacks archives. No torch."""
 
 import errno
 import hashlib
@@ -18,10 +18,20 @@ from mixbench.core.errors import CannotWrite, UserError, printable
 from mixbench.core.version import __version__
 from mixbench.runs.store import predictions, reading, store
 from mixbench.runs.store.predictions import CORRECT
-from mixbench.runs.store.reading import COMPACT, MANIFEST, PREDICTIONS, SCHEMA, SMALL, UNREADABLE, Archive, Place, look
+from mixbench.runs.store.reading import (
+    COMPACT,
+    MANIFEST,
+    PREDICTIONS,
+    SCHEMA,
+    SMALL,
+    UNREADABLE,
+    Archive,
+    Place,
+    checked_member,
+)
 
 FILES = ("metrics.json", "provenance.json", "history.csv", "config.yaml", "label_noise.csv")
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that the same runs make the same file
+EPOCH = (1980, 1, 1, 0, 0, 0)  # date of every member, so that the same runs give the same file
 
 
 # Packing
@@ -29,10 +39,11 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that the same runs
 
 @dataclass(frozen=True)
 class Packed:
-    """What went into an archive.
+    """What was packed into an archive.
 
-    runs: how many. correct: of how many it says, with or without logits, which images they recognise.
-    left_out: a line for each run that is damaged.
+    runs: number of runs.
+    correct: number of runs with logits or correct.json, which show the images that a run classifies correctly.
+    left_out: one line for each damaged run.
     """
 
     runs: int
@@ -41,14 +52,16 @@ class Packed:
 
 
 def pack(places: Iterable[Place], path: Path, names: Sequence[str], largest: Mapping[str, int] | None = None) -> Packed:
-    """Write runs to the archive `path`, whole or not at all; nothing where all are damaged.
+    """Pack runs into an archive. The archive is written completely or not at all.
 
-    Where a run's logits stay out, or it has none, correct.json goes in if that can be known.
-    places: where the runs lie: folders, or in other archives.
-    path: of the archive; one that is there is replaced. The same runs make the same bytes, in whatever order they come.
-    names: which files of a run go in, where it has them.
-    largest: file -> bytes; a run's file with more stays out.
-    Raises UserError where `path` is no place for it, CannotWrite.
+    The same runs give the same bytes, in any order. A run without logits in the archive gets correct.json if possible.
+    If all runs are damaged, no archive is written.
+
+    places: folders of the runs, or their places in other archives.
+    path: path of the archive. An existing archive is replaced.
+    names: names of the files to pack; a run need not have all of them.
+    largest: name of a file -> largest size in bytes; a larger file is left out.
+    Raises UserError if the path cannot be used, and CannotWrite.
     """
     intact, left_out, correct = [], [], 0
     for place in sorted(places, key=lambda place: place.name):
@@ -71,7 +84,7 @@ def pack(places: Iterable[Place], path: Path, names: Sequence[str], largest: Map
 
 
 def _check_free(path: Path) -> None:
-    """Raises UserError where the name is of a folder, or of a file that is no archive of runs: it may be anything."""
+    """Raise UserError if the path is a folder, or a file that is not an archive of runs, which must not be replaced."""
     if path.is_dir():
         raise UserError(f"out={path}: is a folder; name a file in it, as in out={path / 'runs.mixbench.zip'}")
     if path.exists():
@@ -79,11 +92,11 @@ def _check_free(path: Path) -> None:
             with reading.open_archive(path):
                 pass
         except UserError as error:
-            raise UserError(f"out={path}: is another file, no archive of runs; choose another name") from error
+            raise UserError(f"out={path}: exists and is not an archive of runs; choose another name") from error
 
 
 def _fill(file: BinaryIO, places: Sequence[Place], names: Sequence[str], largest: Mapping[str, int]) -> int:
-    """Returns how many of the runs have logits or correct.json in the archive."""
+    """Write the archive's content. Returns the number of runs that have logits or correct.json in it."""
     runs: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(file, "w") as packed:
         for place in places:
@@ -102,7 +115,7 @@ def _fill(file: BinaryIO, places: Sequence[Place], names: Sequence[str], largest
 def _add_run(
     packed: zipfile.ZipFile, place: Place, names: Sequence[str], largest: Mapping[str, int]
 ) -> dict[str, dict[str, Any]]:
-    """Pack the run's files; their sizes and checksums. Raises one of UNREADABLE where one cannot be read."""
+    """Pack the files of a run. Returns their sizes and checksums. Raises one of UNREADABLE if a file cannot be read."""
     facts = {}
     texts = {name: reading.read_bytes(place, name) for name in FILES if name in names and reading.has(place, name)}
     texts = {name: text for name, text in texts.items() if len(text) <= largest.get(name, len(text))}
@@ -117,18 +130,18 @@ def _add_run(
             facts[name] = {"bytes": len(texts[name]), "sha256": hashlib.sha256(texts[name]).hexdigest()}
         elif name in COMPACT and reading.has(place, name):
             with reading.open_file(place, name) as source:
-                member.file_size = source.seek(0, os.SEEK_END)  # tells zipfile whether sizes need 64 bits
+                member.file_size = source.seek(0, os.SEEK_END)  # zipfile needs it to choose between 32 and 64 bits
                 source.seek(0)
                 with packed.open(member, "w") as target:
                     facts[name] = _copy(source, target)
             reading.check_sum(place, name, facts[name]["sha256"])
     if reading.read_bytes(place, "metrics.json") != texts["metrics.json"]:
-        raise ValueError("it was trained again meanwhile")
+        raise ValueError("it was trained again in the meantime")
     return facts
 
 
 def _correct(place: Place) -> dict[str, bytes]:
-    """correct.json with its contents; empty where a run has neither logits nor that, or they are damaged."""
+    """Return correct.json with its content; empty if a run has neither logits nor this file, or they are damaged."""
     try:
         correct = predictions.read_correct(place)
     except ValueError:
@@ -137,7 +150,7 @@ def _correct(place: Place) -> dict[str, bytes]:
 
 
 def portable(config: bytes) -> bytes:
-    """A run's config.yaml without the paths of one machine; what is damaged stays as it is."""
+    """Return a run's config.yaml without the paths of this machine. A damaged file is returned unchanged."""
     try:
         text = config.decode()
         files.parse_yaml(text)
@@ -162,41 +175,48 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def check(place: Place) -> dict[str, Any]:
-    """The metrics of a run. Raises OSError or ValueError where it is not finished, or damaged."""
+    """Return the metrics of a run. Raises OSError or ValueError if it is not finished or damaged."""
     metrics = store.read_metrics(place)
     if run_id(metrics["identity"]) != metrics["id"]:
-        raise ValueError("its name is not that of its settings")
+        raise ValueError("its name does not match its settings")
     return metrics
 
 
 # Unpacking
 
 
-def strangers(archive: Archive) -> list[str]:
-    """The members that belong to no run of the manifest; folders, which other tools pack too, are none."""
+def unlisted_members(archive: Archive) -> list[str]:
+    """Return the members that the manifest does not list. Folders of runs, which other tools add, do not count."""
     named = {f"{name}/{file}" for name, files in archive.runs.items() if isinstance(files, dict) for file in files}
     folders = {f"{name}/" for name in archive.runs}
     return sorted(set(archive.zip.namelist()) - named - folders - {MANIFEST})
 
 
 def unpack(packed: zipfile.ZipFile, name: str, facts: Any, folder: Path) -> None:
-    """Raises one of UNREADABLE where the run's files are not what the manifest says, or too large."""
+    """Unpack a run into a new folder.
+
+    packed: the opened archive.
+    name: name of the run.
+    facts: file -> size and checksum in the manifest, which can be damaged.
+    folder: path of the new folder.
+    Raises one of UNREADABLE if the files differ from the manifest or are too large.
+    """
     if not isinstance(facts, dict):
-        raise ValueError("the manifest lists no files of it")
+        raise ValueError("the manifest lists none of its files")
     for file in facts:
         if file not in (*FILES, *COMPACT, CORRECT):
-            raise ValueError(f"{file!r} is no file of a finished run")
-    members = {file: look(packed, f"{name}/{file}", file, of_file) for file, of_file in facts.items()}
+            raise ValueError(f"{file!r} is not a file of a finished run")
+    members = {file: checked_member(packed, f"{name}/{file}", file, of_file) for file, of_file in facts.items()}
     needed, free = sum(member.file_size for member in members.values()), shutil.disk_usage(folder.parent).free
     if needed > free:
-        if free < SMALL:  # nor has it room for any other run
+        if free < SMALL:  # there is no room for any other run either
             raise CannotWrite(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-        raise ValueError(f"it takes {memory.size(needed)}, and {memory.size(free)} of the disk are free")
+        raise ValueError(f"it needs {memory.size(needed)}, but only {memory.size(free)} of the disk are free")
     with files.writing(folder):
         folder.mkdir()
     for file, member in members.items():
-        with packed.open(member) as source:  # gives no more than the size that was looked at
+        with packed.open(member) as source:  # returns at most the size that was checked
             files.write(folder / file, lambda target, source=source: shutil.copyfileobj(source, target))
         with open(folder / file, "rb") as copy:
             if hashlib.file_digest(copy, "sha256").hexdigest() != facts[file]["sha256"]:
-                raise ValueError(f"{file} is damaged: its checksum is not the manifest's")
+                raise ValueError(f"{file} is damaged: its checksum differs from the manifest")

@@ -1,4 +1,4 @@
-"""Dropping what is left of runs that did not finish, and what killed processes left beside other files. No torch."""
+"""Deletes unfinished runs, and files that killed processes left behind. No torch."""
 
 import contextlib
 import os
@@ -14,16 +14,19 @@ from mixbench.core.errors import CannotWrite
 from mixbench.runs.store import records
 from mixbench.runs.store.store import FORCE, INCOMING, REPLACED, Store
 
-LEFT_OVER = ("checkpoint.pt", "failed.json")  # in a finished run: a crash came between its commit and its clean-up
-ABANDONED = "left by a process that was killed"
-OLD = 60  # seconds without a write: another machine's process, which cannot be asked for, has ended
+LEFT_OVER = ("checkpoint.pt", "failed.json")  # a crash before the clean-up leaves these in a finished run
+ABANDONED = "left by a killed process"
+OLD = 60  # seconds without a write after which a process of another machine, which is not visible here, counts as ended
 
 
 @dataclass(frozen=True)
-class Drop:
-    """Something that `clean` would remove, and why.
+class LeftOver:
+    """A folder or file that `clean` would delete.
 
-    owner: the run whose lock guards it; None for a file of no run.
+    path: its path.
+    owner: run whose lock protects it; None if it belongs to no run.
+    why: the reason.
+    bytes: its size.
     """
 
     path: Path
@@ -33,65 +36,73 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """What became of the drops: how many are gone, and those that could not be removed, with the reason."""
+class Deleted:
+    """The result of deleting left-overs.
+
+    count: number of deleted ones.
+    refused: those that could not be deleted, with the error.
+    """
 
     count: int
-    refused: list[tuple[Drop, CannotWrite]]
+    refused: list[tuple[LeftOver, CannotWrite]]
 
 
-def drop_all(results: Store, drops: Iterable[Drop]) -> Dropped:
-    """Remove them; what a process has taken up since they were shown stays."""
+def delete_all(results: Store, left_overs: Iterable[LeftOver]) -> Deleted:
+    """Delete left-overs, except those that a process has started to use.
+
+    results: the store.
+    left_overs: from find_left_overs.
+    """
     count, refused = 0, []
-    for drop in drops:
+    for left_over in left_overs:
         try:
-            count += _drop(results, drop)
+            count += _delete(results, left_over)
         except CannotWrite as error:
-            refused.append((drop, error))
-    return Dropped(count, refused)
+            refused.append((left_over, error))
+    return Deleted(count, refused)
 
 
-def to_drop(results: Store) -> list[Drop]:
-    """Runs that are neither finished nor running, left-over files in finished ones, and files of killed processes."""
-    drops = []
+def find_left_overs(results: Store) -> list[LeftOver]:
+    """Return runs that are neither finished nor running, and files that crashes and killed processes left."""
+    left_overs = []
     incoming = results.folder(INCOMING)
     if os.path.lexists(incoming) and not results.locked(INCOMING):
-        drops.append(Drop(incoming, INCOMING, "left by an import", _size(incoming)))
+        left_overs.append(LeftOver(incoming, INCOMING, "left by an import", _size(incoming)))
     for run_id in results.ids(copies=True):
         owner = run_id.removesuffix(FORCE).removesuffix(REPLACED)
         if not results.locked(owner):
-            drops += _of_run(results, run_id, owner)
-    return [*drops, *_abandoned(results)]
+            left_overs += _of_run(results, run_id, owner)
+    return [*left_overs, *_abandoned(results)]
 
 
-def _of_run(results: Store, run_id: str, owner: str) -> Iterator[Drop]:
+def _of_run(results: Store, run_id: str, owner: str) -> Iterator[LeftOver]:
     folder = results.folder(run_id)
-    state = results.at_rest(run_id)
+    state = results.state_on_disk(run_id)
     linked = os.path.islink(folder)
     if state.name == "damaged":
-        return  # may be another version's run: a person decides
+        return  # it can be a run of another version, so the user decides
     if state.name != "finished" or run_id != owner:
         why = "left by training again" if run_id != owner else state.name
-        yield Drop(folder, owner, f"{why}; the link alone, not what it leads to" if linked else why, _size(folder))
+        yield LeftOver(folder, owner, f"{why}; only the link, not its target" if linked else why, _size(folder))
     elif not linked:
         for entry in _entries(folder):
             process = files.writer(entry.name)
             ended = process is not None and not files.is_alive(process)
             if (entry.name in LEFT_OVER or ended) and not entry.is_dir(follow_symlinks=False):
-                yield Drop(folder / entry.name, owner, "left over", _size(folder / entry.name))
+                yield LeftOver(folder / entry.name, owner, "left over", _size(folder / entry.name))
 
 
-def _abandoned(results: Store) -> Iterator[Drop]:
-    """The temporary files of killed processes beside the runs, and where tables, plots and archives go."""
+def _abandoned(results: Store) -> Iterator[LeftOver]:
+    """Yield temporary files of killed processes beside the runs, and in the folders of tables, plots and archives."""
     of_results = _folders(results.root)
     deeper = [place for folder in ("gallery", records.PUBLISHED) for place in _folders(results.root / folder)]
     places = [results.root, results.runs, *of_results, *deeper]
     if os.path.realpath(".") not in map(os.path.realpath, places):
-        places.append(Path())  # where `export` puts archives
+        places.append(Path())  # `export` writes archives here
     for place in dict.fromkeys(places):
         for path in (place / entry.name for entry in _entries(place)):
             if _is_abandoned(path):
-                yield Drop(path, None, ABANDONED, _size(path))
+                yield LeftOver(path, None, ABANDONED, _size(path))
 
 
 def _is_abandoned(path: Path) -> bool:
@@ -103,17 +114,17 @@ def _is_abandoned(path: Path) -> bool:
     return False
 
 
-def _drop(results: Store, drop: Drop) -> bool:
-    """Remove it, unless a process has taken the run up since it was shown. Raises CannotWrite."""
-    if drop.owner is None:
-        if not _is_abandoned(drop.path):
+def _delete(results: Store, left_over: LeftOver) -> bool:
+    """Delete a left-over, unless a process has started to use it. Returns whether it did. Raises CannotWrite."""
+    if left_over.owner is None:
+        if not _is_abandoned(left_over.path):
             return False
-        files.remove(drop.path)
+        files.remove(left_over.path)
         return True
-    with contextlib.suppress(Timeout), results.lock(drop.owner):
-        if not drop.path.name.endswith(REPLACED) and os.path.exists(drop.path / "metrics.json"):
+    with contextlib.suppress(Timeout), results.lock(left_over.owner):
+        if not left_over.path.name.endswith(REPLACED) and os.path.exists(left_over.path / "metrics.json"):
             return False
-        files.remove(drop.path)
+        files.remove(left_over.path)
         return True
     return False
 
@@ -131,7 +142,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _size(path: str | Path) -> int:
-    """Bytes of a file, or of all in a folder; of a link, which is all that would go, none."""
+    """Return the size of a file, or of all files in a folder, in bytes. A link counts as 0: its target is kept."""
     try:
         if os.path.islink(path):
             return 0

@@ -1,4 +1,4 @@
-"""The histories of many runs, read together: one pass of the parser in place of one for each file. No torch."""
+"""Reads the histories of many runs together, which is faster than parsing each file. No torch."""
 
 import io
 from collections.abc import Sequence
@@ -15,10 +15,11 @@ COLUMNS = ["step", "train_loss", "eval_loss", "eval_accuracy"]
 
 
 def read(places: Sequence[Place]) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of every run's history.csv, and a line for each that cannot be used.
+    """Read the history.csv of runs.
 
-    Columns: step, train_loss, eval_loss, eval_accuracy (test_loss and test_accuracy in older runs), and `run`, its
-    position in `places`.
+    places: the runs.
+    Returns a frame with the columns `run` (position in places), step, train_loss, eval_loss and eval_accuracy, and one
+        line for each file that cannot be used. Older runs call the last two test_loss and test_accuracy in the file.
     """
     bodies: dict[bytes, list[tuple[int, bytes]]] = {}
     problems = []
@@ -33,7 +34,7 @@ def read(places: Sequence[Place]) -> tuple[pd.DataFrame, list[str]]:
     for header, of_runs in bodies.items():
         try:
             frames.append(_parse(header, of_runs))
-        except ValueError:  # one of them is damaged: which?
+        except ValueError:  # at least one file is damaged, so parse each file alone
             for i, body in of_runs:
                 try:
                     frames.append(_parse(header, [(i, body)]))
@@ -44,18 +45,18 @@ def read(places: Sequence[Place]) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _parse(header: bytes, of_runs: Sequence[tuple[int, bytes]]) -> pd.DataFrame:
-    """Raises ValueError where a body is no table of numbers with all of COLUMNS."""
+    """Parse files with the same header. Raises ValueError if one is not a table of numbers with all of COLUMNS."""
     counts = [body.count(b"\n") for _, body in of_runs]
-    # A line that was cut off would run into the next run's first, and pandas takes the line that is too long.
+    # A line that was cut off would be joined with the next run's first line, and pandas accepts too long lines.
     commas = [body.count(b",") for _, body in of_runs]
     whole = all(body.endswith(b"\n") for _, body in of_runs)
     if not whole or commas != [count * header.count(b",") for count in counts]:
-        raise ValueError("it has no line, or one that is cut off or too long")
+        raise ValueError("it has no line, or a line that is cut off or too long")
     names = (OLDER.get(name, name) for name in header.decode("utf-8").rstrip("\r").split(","))
     text = ",".join(names).encode() + b"\n" + b"".join(body for _, body in of_runs)
     frame = pd.read_csv(io.BytesIO(text), usecols=COLUMNS, low_memory=False).loc[:, COLUMNS]
     if len(frame) != sum(counts) or not all((frame[key].astype(float).abs() <= LARGEST).all() for key in COLUMNS):
-        raise ValueError("it is no table of finite numbers that a plot can show")
+        raise ValueError("it is not a table of finite numbers that a plot can show")
     frame.insert(0, "run", np.repeat([i for i, _ in of_runs], counts))
     return frame
 

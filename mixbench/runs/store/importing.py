@@ -1,4 +1,4 @@
-"""Importing the runs of archives into a store: each is checked beside the others, then gets its place. No torch."""
+"""Imports the runs of archives into a store: each is unpacked and checked first, then moved to its place. No torch."""
 
 import contextlib
 import re
@@ -14,21 +14,23 @@ from filelock import Timeout
 
 from mixbench.core import files, numerics
 from mixbench.core.errors import CannotWrite
-from mixbench.runs.store.archive import check, strangers, unpack
+from mixbench.runs.store.archive import check, unlisted_members, unpack
 from mixbench.runs.store.predictions import CORRECT
 from mixbench.runs.store.reading import PREDICTIONS, UNREADABLE, Archive, open_archive
-from mixbench.runs.store.store import CHECKSUMS, INCOMING, Store, alike
+from mixbench.runs.store.store import CHECKSUMS, INCOMING, Store, checksum_key
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a run: no path leads out of the store
-TOLD = ("final_accuracy", "code", "device")  # what the report of a conflict between two results shows
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # names of runs; they cannot be paths out of the store
+COMPARED = ("final_accuracy", "code", "device")  # values that the message on a conflict shows
 
 
 @dataclass
 class Imported:
-    """What became of the runs of one archive.
+    """The result of importing one archive.
 
-    path: of the archive. counts: `imported`, `there already`, `not imported` -> how many. notes: a line for each run of
-    which there is something to say. problems: a line for each that was refused.
+    path: path of the archive.
+    counts: `imported`, `already stored` or `not imported` -> number of runs.
+    notes: lines on runs that replaced or completed a stored run.
+    problems: one line for each run that was not imported.
     """
 
     path: Path
@@ -38,15 +40,15 @@ class Imported:
 
 
 def import_runs(
-    paths: Sequence[Path], results_dir: str | Path, waits: Callable[[str], None] = lambda line: None
+    paths: Sequence[Path], results_dir: str | Path, say: Callable[[str], None] = lambda line: None
 ) -> Iterator[Imported]:
-    """Put the runs of archives into a store, one archive after the other; a finished run that is there stays.
+    """Copy the runs of archives into a store, one archive after the other. Finished runs in the store are kept.
 
-    paths: of the archives.
-    results_dir: of the store.
-    waits: gets a line where another process imports into the store and has to be waited for.
-    Raises UserError, before anything is written, where one of the files is no archive or the store cannot be written;
-    CannotWrite where the disk is full.
+    paths: paths of the archives.
+    results_dir: folder of the results.
+    say: called with a line if another process is importing into the store and this one waits.
+    Raises UserError, before anything is written, if a file is not an archive or the store cannot be written;
+        CannotWrite if the disk is full.
     """
     results = Store(results_dir)
     with contextlib.ExitStack() as stack:
@@ -54,50 +56,50 @@ def import_runs(
         results.check_writable()
         results.repair()
         results.open()
-        incoming = stack.enter_context(_incoming(results, waits))
+        incoming = stack.enter_context(_incoming(results, say))
         known = results.checksums()
         for archive in archives:
             yield _import(archive, results, incoming, known)
 
 
 def _import(archive: Archive, results: Store, incoming: Path, known: dict[tuple, tuple[str, Path]]) -> Imported:
-    told = Imported(archive.path)
-    told.problems += [f"{name!r}: left out (the manifest does not name it)" for name in strangers(archive)]
+    imported = Imported(archive.path)
+    imported.problems += [f"{name!r}: left out (the manifest does not list it)" for name in unlisted_members(archive)]
     for name, facts in archive.runs.items():
         folder = incoming / name if re.fullmatch(NAME, name) else None
         try:
             if folder is None:
-                raise ValueError("no name of a run")
+                raise ValueError("this is not the name of a run")
             unpack(archive.zip, name, facts, folder)
             outcome, detail = _place(results, folder, check(folder), known)
-            told.counts[outcome] += 1
+            imported.counts[outcome] += 1
             if detail:
-                told.notes.append(f"{name}: {detail}")
+                imported.notes.append(f"{name}: {detail}")
         except Timeout:
-            told.problems.append(f"{name}: not imported (another process trains it here)")
+            imported.problems.append(f"{name}: not imported (another process is training this run here)")
         except UNREADABLE as error:
-            if isinstance(error, CannotWrite) and error.errno in files.NO_ROOM:  # nor will the others
+            if isinstance(error, CannotWrite) and error.errno in files.NO_ROOM:  # the others would fail too
                 left = len(archive.runs) - list(archive.runs).index(name) - 1
                 more = f" and {left} more" if left else ""
-                told.problems.append(f"{name}{more}: not imported ({error.strerror})")
+                imported.problems.append(f"{name}{more}: not imported ({error.strerror})")
                 break
-            told.problems.append(f"{name}: not imported ({getattr(error, 'strerror', None) or error})")
+            imported.problems.append(f"{name}: not imported ({getattr(error, 'strerror', None) or error})")
         finally:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
-    if refused := len(archive.runs) - told.counts.total():
-        told.counts["not imported"] = refused
-    return told
+    if refused := len(archive.runs) - imported.counts.total():
+        imported.counts["not imported"] = refused
+    return imported
 
 
 @contextmanager
-def _incoming(results: Store, waits: Callable[[str], None]) -> Iterator[Path]:
-    """A folder inside the store, for one import at a time, that readers of the store pass over."""
+def _incoming(results: Store, say: Callable[[str], None]) -> Iterator[Path]:
+    """Make a folder inside the store for unpacking. One import at a time uses it, and readers ignore it."""
     if results.locked(INCOMING):
-        waits(f"another process imports into {results.runs}/; waiting")
+        say(f"another process is importing into {results.runs}/; waiting for it")
     with results.lock(INCOMING, wait=-1):
         folder = results.folder(INCOMING)
-        files.remove(folder)  # of an import that was killed
+        files.remove(folder)  # left by a killed import
         with files.writing(folder):
             folder.mkdir()
         try:
@@ -109,51 +111,57 @@ def _incoming(results: Store, waits: Callable[[str], None]) -> Iterator[Path]:
 def _place(
     results: Store, folder: Path, metrics: dict[str, Any], known: dict[tuple, tuple[str, Path]]
 ) -> tuple[str, str]:
-    """Put a checked run into the store: what became of it, and what is worth saying of that.
+    """Move a checked run into the store. Returns the outcome, and a note or an empty text.
 
-    Raises filelock.Timeout where another process trains the run, ValueError where it cannot have its place.
+    Raises filelock.Timeout if another process trains the run, and ValueError if the run cannot be stored.
     """
     name, here = folder.name, results.folder(folder.name)
     images = _images(metrics)
     for key, checksum in images.items():
         stored, where = known.get(key, (checksum, None))
         if stored != checksum:
-            raise ValueError(f"its data set {key[0]!r} holds other images than that of {where}")
+            raise ValueError(f"its data set {key[0]!r} has other images than the data set of {where}")
     with results.lock(name):
-        state = results.at_rest(name)
-        if state.name == "damaged":  # may be another version's: a person decides
+        state = results.state_on_disk(name)
+        if state.name == "damaged":  # it can be a run of another version, so the user decides
             raise ValueError(f"{here} cannot be read ({state.detail}); move it away")
         if state.name == "finished":
-            return "there already", _complete(here, folder)
+            return "already stored", _complete(here, folder)
         results.put_in_place(name, folder)
     known.update({key: (checksum, here) for key, checksum in images.items()})
-    return "imported", "" if state.name == "missing" else f"takes the place of a run that was {state.name}"
+    return "imported", "" if state.name == "missing" else f"replaces a run that was {state.name}"
 
 
 def _images(metrics: Mapping[str, Any]) -> dict[tuple, str]:
     identity = metrics["identity"]
     kinds = [kind for kind in CHECKSUMS if metrics.get(kind) is not None]
-    return {alike(identity["dataset"], kind, str(identity.get("eval"))): metrics[kind] for kind in kinds}
+    return {checksum_key(identity["dataset"], kind, str(identity.get("eval"))): metrics[kind] for kind in kinds}
 
 
 def _complete(here: Path, folder: Path) -> str:
-    """Give a finished run the files that only its other copy has. Raises ValueError where they are not the same run."""
-    ours, theirs = (_told(files.read_json(path / "metrics.json")) for path in (here, folder))
+    """Add the files to a finished run that only the imported copy has. Raises ValueError if their results differ.
+
+    here: the run in the store.
+    folder: the imported copy.
+    Returns a note on the added files, or an empty text.
+    """
+    ours, theirs = (_with_code(files.read_json(path / "metrics.json")) for path in (here, folder))
     differ = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    told = [f"{key} {ours.get(key)} here, {theirs.get(key)} in the archive" for key in TOLD if key in differ]
+    shown = [f"{key} {ours.get(key)} here, {theirs.get(key)} in the archive" for key in COMPARED if key in differ]
     histories = [path / "history.csv" for path in (here, folder) if (path / "history.csv").exists()]
     if not differ and len({files.read_bytes(path) for path in histories}) > 1:
         differ = ["history.csv"]
     if differ:
-        raise ValueError(f"conflict: the run here has other results, and stays: {'; '.join(told) or ', '.join(differ)}")
+        differences = "; ".join(shown) or ", ".join(differ)
+        raise ValueError(f"conflict: the stored run has other results and is kept: {differences}")
     added = sorted(path.name for path in folder.iterdir() if not (here / path.name).exists())
-    if CORRECT in added and (here / PREDICTIONS).exists():  # which say more
+    if CORRECT in added and (here / PREDICTIONS).exists():  # the predictions have more information
         added.remove(CORRECT)
     for name in added:
         with files.writing(here / name):
             (folder / name).rename(here / name)
-    return f"gets {', '.join(added)}" if added else ""
+    return f"the stored run gets {', '.join(added)}" if added else ""
 
 
-def _told(metrics: dict[str, Any]) -> dict[str, Any]:
+def _with_code(metrics: dict[str, Any]) -> dict[str, Any]:
     return metrics | {"code": numerics.name(metrics)}

@@ -1,7 +1,7 @@
 """Kernel locks on files, which end with the process that holds them. No torch.
 
-flock itself where there is one: filelock takes a hundred times as long, and thousands of runs are looked at. Both take
-the same lock.
+If the system has flock, it is called directly: filelock takes a hundred times as long, and status checks thousands of
+runs. Both take the same lock.
 """
 
 import errno
@@ -17,13 +17,13 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)  # neither a FIFO nor what a link leads to
+FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)  # do not wait for a FIFO or follow a link
 HELD = {errno.EACCES, errno.EAGAIN}
-UNKNOWN = {errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without such locks: filelock has another kind
+UNKNOWN = {errno.ENOSYS, errno.EOPNOTSUPP}  # the file system has no such locks; filelock uses another kind there
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock now; False also where the file may not be read."""
+    """Whether a process holds the lock now; False also if the file cannot be read. path: the lock's file."""
     if fcntl is None:
         return _is_held(path)
     try:
@@ -31,7 +31,7 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look at once do not see each other
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two checks do not disturb each other
         return False
     except OSError as error:
         return _is_held(path) if error.errno in UNKNOWN else error.errno in HELD
@@ -53,7 +53,12 @@ def _is_held(path: Path) -> bool:
 
 @contextmanager
 def hold(path: Path, wait: float = 0) -> Iterator[None]:
-    """Hold the lock. Raises filelock.Timeout where another process has it for `wait` more seconds (-1: no end)."""
+    """Hold a lock within the body.
+
+    path: the lock's file.
+    wait: seconds to wait for another process; -1: without limit.
+    Raises filelock.Timeout if another process still holds the lock then.
+    """
     number = _try(path) if wait == 0 else None
     if number is None or fcntl is None:
         with FileLock(path, timeout=wait):
@@ -62,12 +67,12 @@ def hold(path: Path, wait: float = 0) -> Iterator[None]:
     try:
         yield
     finally:
-        fcntl.flock(number, fcntl.LOCK_UN)  # not by closing alone: a child process may have the file too
+        fcntl.flock(number, fcntl.LOCK_UN)  # closing is not enough: a child process can have the file open too
         os.close(number)
 
 
 def _try(path: Path) -> int | None:
-    """The number of the open and locked file; None where the machine or the file system has no such locks."""
+    """Return the descriptor of the open and locked file; None if the system or the file system has no such locks."""
     if fcntl is None:
         return None
     number = os.open(path, os.O_RDWR | os.O_CREAT | FLAGS, 0o666)

@@ -1,4 +1,4 @@
-"""What the metrics of a stored run must be so that every reader can rely on them. No torch."""
+"""The schema of a stored run's metrics, which all readers rely on. No torch."""
 
 from functools import lru_cache
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from mixbench.core import numerics
 from mixbench.training.measured import MEASURES, Measure
 
-# code_sha256: of records that were made before there were numerics.
+# code_sha256: older records have it instead of numerics.
 TEXTS = ("id", "called", "mixbench", "code_sha256", "device", "precision", "data_sha256", "train_sha256")
-LARGEST = 1e100  # beyond, axes and standard deviations overflow
-WIDEST = 2**64  # of whole numbers, as of seeds: beyond, NumPy has no type for them
-DEEPEST = 4  # lists in lists of a setting
-NOT_A_KEY = "id"  # a column of a table's rows that is none of the identity's
+LARGEST = 1e100  # largest number; with larger ones, axes and standard deviations overflow
+WIDEST = 2**64  # limit of whole numbers, such as seeds; NumPy has no type for larger ones
+DEEPEST = 4  # most levels of nested lists in a setting
+NOT_A_KEY = "id"  # a column of the frame that must not be a key of an identity
 
 
 def check(metrics: dict[str, Any]) -> None:
-    """Raises ValueError for the first entry of metrics.json that a reader could stumble over; unknown ones may be any.
+    """Raise ValueError for the first entry of metrics.json that readers cannot use. Unknown entries are ignored.
 
-    The identity's values are scalars, or lists of such, also nested; metrics are numbers, or null where a run has none.
+    Values of the identity must be scalars or nested lists of scalars. Metrics must be numbers, or null if unknown.
     """
     check_identity(metrics.get("identity"))
     measured = {name: _measure(measure, metrics.get(name)) for name, measure in MEASURES.items()}
@@ -29,7 +29,7 @@ def check(metrics: dict[str, Any]) -> None:
 
 
 def check_identity(identity: Any) -> None:
-    """Raises ValueError for the first of its keys that a reader could stumble over."""
+    """Raise ValueError for the first key of an identity that readers cannot use."""
     identity = identity if isinstance(identity, dict) else {}
     usable = {
         "dataset": _text(identity.get("dataset")),
@@ -59,15 +59,15 @@ def _versions(value: Any) -> bool:
 def _number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return low <= value <= high and (isinstance(value, float) or abs(value) < WIDEST)  # no NaN either
+    return low <= value <= high and (isinstance(value, float) or abs(value) < WIDEST)  # false for NaN
 
 
 def _text(value: Any) -> bool:
-    """Fit for a line of a table, and for a plot, where $ would begin a formula."""
+    """Whether a value is a text that tables and plots can show; in a plot, $ would begin a formula."""
     return isinstance(value, str) and _plain(value)
 
 
-@lru_cache(maxsize=10_000)  # thousands of runs say the same few words
+@lru_cache(maxsize=10_000)  # thousands of runs have the same few texts
 def _plain(text: str) -> bool:
     return text.isprintable() and "$" not in text
 

@@ -1,9 +1,9 @@
-"""The files of a run, read where it lies: in a folder, or in an archive, which is not unpacked for that. No torch.
+"""Reads the files of a run in a folder, or in an archive without unpacking it. No torch.
 
-An archive is a zip file, since its directory tells what is in it before anything is unpacked, and any tool opens it:
+An archive is a zip file: its directory lists the content before anything is unpacked, and every tool can open it.
 
 <id>/metrics.json  <id>/history.csv  …    the files of each run
-manifest.json                             schema, mixbench's version, and bytes and SHA-256 of every file
+manifest.json                             schema, version of mixbench, and bytes and SHA-256 of every file
 """
 
 import errno
@@ -25,21 +25,21 @@ from typing import IO, Any
 from mixbench.core import files
 from mixbench.core.errors import UserError, printable
 
-SCHEMA = 1  # of the archives; raised when a reader of today could not read them
+SCHEMA = 1  # schema of archives; it is raised when older versions could not read them
 MANIFEST = "manifest.json"
 PREDICTIONS, WEIGHTS = "predictions.npz", "weights.pt"
-COMPACT = (PREDICTIONS, WEIGHTS)  # zipping makes them no smaller
-TEXT_LIMIT = files.LARGEST_TEXT  # of any other file: these are read whole
-# A few bytes of a zip may promise a thousand times as many. What is larger than SMALL may have RATIO times the bytes
-# that it has in the archive: zipping made no text of our runs more than 5 times smaller, and no predictions or weights.
+COMPACT = (PREDICTIONS, WEIGHTS)  # compression does not make these smaller
+TEXT_LIMIT = files.LARGEST_TEXT  # largest size of the other files, which are read whole
+# A few bytes of a zip file can unpack to very many. Files larger than SMALL may unpack to at most RATIO times their
+# size in the archive. Texts of our runs become at most 5 times smaller, predictions and weights do not.
 RATIO, SMALL = 50, 2**20
-# What a damaged zip file, an .npz or an archive of runs, raises from zipfile.
+# Errors that zipfile raises for a damaged zip file (an .npz file or an archive of runs).
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
     EOFError,
-    NotImplementedError,  # a compression that this Python does not know
+    NotImplementedError,  # unknown compression
     RuntimeError,  # encrypted
     OverflowError,
     OSError,
@@ -49,24 +49,29 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Archive:
-    """An opened archive: its manifest's run id -> file -> {bytes, sha256}, none of it to be trusted yet."""
+    """An open archive.
+
+    path: its path.
+    zip: its content.
+    runs: run id -> file -> {bytes, sha256}, from the manifest; not checked yet.
+    """
 
     path: Path
     zip: zipfile.ZipFile
     runs: Mapping[str, Any]
 
     def places(self) -> "list[PackedRun]":
-        """Where its runs lie, by their names."""
+        """Return the places of its runs, sorted by name."""
         return [PackedRun(self.path, name, self) for name in sorted(self.runs)]
 
 
 @dataclass(frozen=True)
 class PackedRun:
-    """Where a run lies that is in an archive: what a folder is to other runs.
+    """The place of a run in an archive. For other runs, the place is a folder.
 
-    path: of the archive.
-    name: of the run.
-    archive: opened; it stays open as long as anything refers to one of its runs.
+    path: path of the archive.
+    name: name of the run.
+    archive: the open archive. It stays open as long as one of its places is in use.
     """
 
     path: Path
@@ -76,7 +81,7 @@ class PackedRun:
     def __str__(self) -> str:
         return f"{self.path}/{self.name}"
 
-    def __reduce__(self) -> tuple:  # an open file cannot be pickled
+    def __reduce__(self) -> tuple:  # an open file cannot be pickled, so it is opened again
         return _reopened, (self.path, self.name)
 
 
@@ -92,13 +97,13 @@ def _reopened(path: Path, name: str) -> PackedRun:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """An archive, open within the body. Raises UserError where the file is no archive that this version can read."""
+    """Open an archive within the body. Raises UserError if the file is not an archive that this version can read."""
     with _file(path) as file:
         yield _checked(path, file)
 
 
 def attach(path: Path) -> Archive:
-    """An archive that stays open as long as it, or one of its runs, is in use. Raises as open_archive."""
+    """Open an archive that stays open as long as it, or one of its places, is in use. Raises as open_archive."""
     file = _file(path)
     try:
         archive = _checked(path, file)
@@ -113,20 +118,20 @@ def _file(path: Path) -> IO[bytes]:
     try:
         return files.open_regular(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; it should be an archive that mixbench export made") from error
+        raise UserError(f"{path}: no such file; give an archive from mixbench export") from error
     except (OSError, ValueError) as error:
         raise _no_archive(path, error) from error
 
 
 def _checked(path: Path, file: IO[bytes]) -> Archive:
-    """Raises UserError where the file is no archive that this version can read."""
+    """Return the archive in a file. Raises UserError if it is not an archive that this version can read."""
     try:
         opened = zipfile.ZipFile(file)
         if opened.getinfo(MANIFEST).file_size > TEXT_LIMIT:
             raise ValueError("its manifest is too large")
         _check_ratio(opened.getinfo(MANIFEST))
         if sum(member.compress_size for member in opened.infolist()) > os.fstat(file.fileno()).st_size:
-            raise ValueError("its files lie over one another")
+            raise ValueError("its files overlap")
         manifest = json.loads(opened.read(MANIFEST))
         schema, runs = manifest["schema"], manifest["runs"]
         if schema == SCHEMA and not isinstance(runs, dict):
@@ -134,13 +139,18 @@ def _checked(path: Path, file: IO[bytes]) -> Archive:
     except (*UNREADABLE, KeyError, TypeError) as error:  # RecursionError is a RuntimeError
         raise _no_archive(path, error) from error
     if schema != SCHEMA:
-        raise UserError(printable(f"{path}: is an archive of schema {schema}, this version reads {SCHEMA}"))
+        raise UserError(
+            printable(
+                f"{path}: is an archive of schema {schema}, but this version of mixbench reads schema {SCHEMA}; use "
+                "another version"
+            )
+        )
     return Archive(path, opened, runs)
 
 
 def _no_archive(path: Path, error: Exception) -> UserError:
     reason = getattr(error, "strerror", None) or error
-    return UserError(printable(f"{path}: is no archive that mixbench export made ({reason})"))
+    return UserError(printable(f"{path}: is not an archive from mixbench export ({reason})"))
 
 
 # Reading
@@ -155,12 +165,18 @@ def has(place: Place, file: str) -> bool:
 
 
 def read_bytes(place: Place, file: str, most: int = files.LARGEST_TEXT) -> bytes:
-    """Raises OSError, FileNotFoundError where the run has no such file; ValueError where it is damaged or larger."""
+    """Return the content of a run's file.
+
+    place: the run.
+    file: name of the file.
+    most: largest size in bytes.
+    Raises OSError (FileNotFoundError if the run has no such file), and ValueError if the file is damaged or too large.
+    """
     if not isinstance(place, PackedRun):
         return files.read_bytes(place / file, most)
     member = _member(place, file, most)
     try:
-        data = place.archive.zip.read(member)  # gives no more than the size that was looked at
+        data = place.archive.zip.read(member)  # returns at most the size that was checked
     except UNREADABLE as error:
         raise ValueError(f"{file} is damaged ({getattr(error, 'strerror', None) or error})") from error
     check_sum(place, file, hashlib.sha256(data).hexdigest())
@@ -168,18 +184,18 @@ def read_bytes(place: Place, file: str, most: int = files.LARGEST_TEXT) -> bytes
 
 
 def read_text(place: Place, file: str, most: int = files.LARGEST_TEXT) -> str:
-    """As read_bytes; ValueError also where it is no UTF-8."""
+    """Return the text of a run's file. As read_bytes; raises ValueError also if it is not UTF-8."""
     return read_bytes(place, file, most).decode("utf-8")
 
 
 def read_json(place: Place, file: str) -> dict[str, Any]:
-    """As read_bytes; ValueError also where it is no JSON object."""
+    """Return the JSON object of a run's file. As read_bytes; raises ValueError also if it is not a JSON object."""
     return files.parse_json(read_text(place, file, files.LARGEST_JSON), file)
 
 
 @contextmanager
 def open_file(place: Place, file: str) -> Iterator[IO[bytes]]:
-    """A file of a run, opened; of an archive it has the manifest's size, and its checksum is still to be compared.
+    """Open a run's file within the body. The checksum of a file in an archive is not compared.
 
     Raises OSError or ValueError, and in the body one of UNREADABLE.
     """
@@ -187,59 +203,66 @@ def open_file(place: Place, file: str) -> Iterator[IO[bytes]]:
         with files.open_regular(place / file) as source:
             yield source
         return
-    with place.archive.zip.open(_member(place, file)) as source:  # gives no more than the size that was looked at
+    with place.archive.zip.open(_member(place, file)) as source:  # returns at most the size that was checked
         yield source
 
 
 def _member(place: PackedRun, file: str, most: int | None = None) -> zipfile.ZipInfo:
-    """Raises FileNotFoundError where the run has no such file, ValueError where it is not to be read."""
+    """Return the archive's member. Raises FileNotFoundError if there is no such file, ValueError if it is unusable."""
     if not has(place, file):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{place}/{file}")
-    member = look(place.archive.zip, f"{place.name}/{file}", file, place.archive.runs[place.name][file])
+    member = checked_member(place.archive.zip, f"{place.name}/{file}", file, place.archive.runs[place.name][file])
     if most is not None and member.file_size > most:
-        raise ValueError(f"{file} has {member.file_size:,} bytes, more than any such file")
+        raise ValueError(f"{file} has {member.file_size:,} bytes, which is too large")
     return member
 
 
 def read_whole(place: Place, file: str, most: int) -> IO[bytes]:
-    """A file that is read piece by piece; of an archive all of it, checked, in memory. Raises as read_bytes."""
+    """Return a run's file as a binary stream; from an archive its checked content in memory. Raises as read_bytes."""
     if isinstance(place, PackedRun):
         return io.BytesIO(read_bytes(place, file, most))
     return files.open_regular(place / file)
 
 
 def check_sum(place: Place, file: str, digest: str) -> None:
-    """Raises ValueError where an archive's manifest has another checksum (SHA-256) of a run's file."""
+    """Raise ValueError if the archive's manifest has another SHA-256 of a run's file. digest: SHA-256 of the file."""
     if isinstance(place, PackedRun) and place.archive.runs[place.name][file]["sha256"] != digest:
-        raise ValueError(f"{file} is damaged: its checksum is not the manifest's")
+        raise ValueError(f"{file} is damaged: its checksum differs from the manifest")
 
 
 def modified(place: Place) -> float:
-    """When a run was finished, seconds; of an archive when that was written. Raises OSError."""
+    """Return the time when a run was finished, or when its archive was written, in seconds. Raises OSError."""
     return (place.path if isinstance(place, PackedRun) else place / "metrics.json").stat().st_mtime
 
 
-def look(packed: zipfile.ZipFile, path: str, file: str, facts: Any) -> zipfile.ZipInfo:
-    """The archive's member for a file of a run, before it is unpacked. Raises ValueError where it is not to be."""
+def checked_member(packed: zipfile.ZipFile, path: str, file: str, facts: Any) -> zipfile.ZipInfo:
+    """Return an archive's member after checking its size, before it is unpacked.
+
+    packed: the open archive.
+    path: path of the member.
+    file: name of the run's file.
+    facts: its size and checksum in the manifest, which can be damaged.
+    Raises ValueError if the member must not be unpacked.
+    """
     try:
         member = packed.getinfo(path)
         size, _ = facts["bytes"], facts["sha256"]
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{file} is missing, or its size and checksum are") from error
+        raise ValueError(f"{file} is missing, or the manifest has no size and checksum for it") from error
     if stat.S_ISLNK(member.external_attr >> 16):
         raise ValueError(f"{file} is a link")
     if member.file_size != size:
-        raise ValueError(f"{file} is of {member.file_size} bytes, the manifest says {size}")
+        raise ValueError(f"{file} has {member.file_size} bytes, but the manifest says {size}")
     if file not in COMPACT and size > TEXT_LIMIT:
-        raise ValueError(f"{file} is of {size} bytes, more than any such file has")
+        raise ValueError(f"{file} has {size:,} bytes, which is too large")
     _check_ratio(member)
     return member
 
 
 def _check_ratio(member: zipfile.ZipInfo) -> None:
-    """Raises ValueError for a few bytes that unpack to very many."""
+    """Raise ValueError if a few bytes unpack to very many."""
     if member.file_size > max(SMALL, RATIO * member.compress_size):
         raise ValueError(
-            f"{member.filename.rpartition('/')[2]} is of {member.compress_size:,} bytes that unpack to "
-            f"{member.file_size:,}, as no file of a run does"
+            f"{member.filename.rpartition('/')[2]} has {member.compress_size:,} bytes that unpack to "
+            f"{member.file_size:,}, which is more than any file of a run"
         )

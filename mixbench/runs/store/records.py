@@ -1,6 +1,6 @@
-"""Where the records of studies are: runs that were published with mixbench, packed in one archive for each study.
+"""Paths of published records: the runs of a study, packed into one archive. No torch.
 
-<results_dir>/published/<study>/runs.zip, and where that is not there, the one that came with the package. No torch.
+They are in <results_dir>/published/<study>/runs.zip. If there is no such file, those of the package are used.
 """
 
 from importlib.resources import files
@@ -11,12 +11,20 @@ PACKAGE = "mixbench.published"
 
 
 def path(root: Path, study: str) -> Path:
-    """Where the records of a study are to be written. root: the results folder."""
+    """Return the path to which the records of a study are written.
+
+    root: folder of the results.
+    study: name of the study.
+    """
     return root / PUBLISHED / study / RUNS
 
 
 def find(root: Path, study: str) -> Path:
-    """The archive of a study's records; where there is none, the path at which the results folder would have it."""
+    """Return the path of a study's records; if there are none, the path to which they would be written.
+
+    root: folder of the results.
+    study: name of the study.
+    """
     own, shipped = path(root, study), _shipped()
     if own.exists() or shipped is None or not (shipped / study / RUNS).is_file():
         return own
@@ -24,7 +32,7 @@ def find(root: Path, study: str) -> Path:
 
 
 def studies(root: Path) -> list[str]:
-    """The names of the studies that have records."""
+    """Return the names of the studies that have records. root: folder of the results."""
     folders = [folder for folder in (root / PUBLISHED, _shipped()) if folder is not None]
     return sorted({found.parent.name for folder in folders for found in folder.glob(f"*/{RUNS}")})
 
@@ -32,6 +40,6 @@ def studies(root: Path) -> list[str]:
 def _shipped() -> Path | None:
     try:
         folder = files(PACKAGE)
-    except ModuleNotFoundError:  # an installation of before there were any
+    except ModuleNotFoundError:  # an installation without published records
         return None
     return folder if isinstance(folder, Path) else None

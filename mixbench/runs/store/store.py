@@ -1,11 +1,11 @@
-"""The folder of runs: one folder each, finished when it holds metrics.json; states, locks, scans. No torch.
+"""The store of runs: one folder per run, which is finished when it has metrics.json. States, locks and scans. No torch.
 
 <results_dir>/runs/<id>/    config.yaml  provenance.json  history.csv  predictions.npz  metrics.json
                             with label noise: label_noise.csv;  with save_model: weights.pt
-while it trains             provenance.json  history.csv  checkpoint.pt;  failed.json after a failure
-<id>.force/                 a finished run trained again, until it takes the place of the old one
-.locks/<id>                 the kernel lock of the process that trains it
-.incoming/                  runs that are being imported, until each is checked and gets its place
+during training             provenance.json  history.csv  checkpoint.pt;  failed.json after a failure
+<id>.force/                 a finished run that is being trained again, until it replaces the old one
+.locks/<id>                 the kernel lock of the process that trains the run
+.incoming/                  runs that are being imported, until they are checked and moved to their places
 """
 
 import contextlib
@@ -26,36 +26,40 @@ from mixbench.core.files import read_json, write_json
 from mixbench.runs.store import locks, metrics_schema, reading
 from mixbench.runs.store.reading import Place
 
-SCHEMA = 1  # of the run folders; raised when a reader of today could not read them
+SCHEMA = 1  # schema of run folders; it is raised when older versions could not read them
 FORCE, REPLACED, LOCKS, INCOMING = ".force", ".replaced", ".locks", ".incoming"
-FILES = ("metrics.json", "provenance.json", "history.csv", "checkpoint.pt", "failed.json")  # one makes a run's folder
-RUN_ID = r".+-n\d+-.+-s\d+-[0-9a-f]{10}"  # config.identity.run_id
-LONGEST = 500  # characters of a failure's reason
-NAMED = 3  # folders that a warning names, before "and so many more"
-CHECKSUMS = ("data_sha256", "train_sha256")  # of all images that a run touches, and of those that it may train on
+FILES = ("metrics.json", "provenance.json", "history.csv", "checkpoint.pt", "failed.json")  # a run's folder has one
+RUN_ID = r".+-n\d+-.+-s\d+-[0-9a-f]{10}"  # names from config.identity.run_id
+LONGEST = 500  # characters of the reason of a failure
+NAMED = 3  # most folders that a warning names
+CHECKSUMS = ("data_sha256", "train_sha256")  # of all images of a run, and of the list that it can train on
 
 
 class OtherSchema(ValueError):
-    """A run of another version, which this one cannot read."""
+    """A run of another version of mixbench, which this version cannot read."""
 
 
 @dataclass(frozen=True)
 class State:
-    """How a run stands: finished, running, interrupted, failed, damaged or missing; and what is worth saying of it."""
+    """The state of a run.
+
+    name: finished, running, interrupted, failed, damaged or missing.
+    detail: more information, or an empty text.
+    """
 
     name: str
     detail: str = ""
 
 
 class Store:
-    """The runs under `<results_dir>/runs`."""
+    """The runs in `<results_dir>/runs`. results_dir: folder of the results."""
 
     def __init__(self, results_dir: str | Path):
         self.root = Path(results_dir)
         self.runs = self.root / "runs"
 
     def check_writable(self) -> None:
-        """Raises UserError or CannotWrite where runs cannot be written; leaves nothing behind."""
+        """Raise UserError or CannotWrite if runs cannot be written. Nothing is left behind."""
         marker = self.runs / "schema.json"
         if marker.exists():
             try:
@@ -64,26 +68,28 @@ class Store:
                 schema = "unreadable"
             if schema != SCHEMA:
                 raise UserError(
-                    f"{self.runs} is of schema {schema}, this version writes schema {SCHEMA}; "
+                    f"{self.runs}: has schema {schema}, but this version of mixbench writes schema {SCHEMA}; "
                     "choose another results_dir"
                 )
         files.check_writable(self.runs, "results_dir")
 
     def open(self) -> None:
-        """Make the folder and mark its schema. Raises CannotWrite, and leaves nothing behind then."""
+        """Make the folder and write its schema. Raises CannotWrite; then nothing is left behind."""
         marker = self.runs / "schema.json"
         with files.folder_for(marker):
             if not marker.exists():
                 write_json(marker, {"schema": SCHEMA})
 
     def folder(self, run_id: str) -> Path:
+        """Return the folder of a run."""
         return self.runs / run_id
 
     def state(self, run_id: str) -> State:
-        return State("running") if self.locked(run_id) else self.at_rest(run_id)
+        """Return the state of a run."""
+        return State("running") if self.locked(run_id) else self.state_on_disk(run_id)
 
-    def at_rest(self, run_id: str) -> State:
-        """How a run stands that no other process trains."""
+    def state_on_disk(self, run_id: str) -> State:
+        """Return the state of a run that no other process trains."""
         folder = self.folder(run_id)
         try:
             read_metrics(folder)
@@ -99,7 +105,7 @@ class Store:
         return State("interrupted", "no checkpoint yet") if os.path.exists(folder) else State("missing")
 
     def ids(self, copies: bool = False) -> list[str]:
-        """The names of all run folders; copies: also those of runs that are trained again. Other folders are none."""
+        """Return the names of all run folders. copies: whether to include those of runs that are trained again."""
         names = [name for name in _folders(self.runs) if copies or not name.endswith((FORCE, REPLACED))]
         return [name for name in names if _looks_like_run(self.runs, name)]
 
@@ -109,9 +115,11 @@ class Store:
 
     @contextmanager
     def lock(self, run_id: str, wait: float = 0) -> Iterator[None]:
-        """Hold the run's lock. Raises filelock.Timeout where another process has it for `wait` more seconds.
+        """Hold a run's lock within the body.
 
-        Raises CannotWrite where the lock's file cannot be made.
+        run_id: name of the run.
+        wait: seconds to wait for another process; -1: without limit.
+        Raises filelock.Timeout if another process still holds it then, and CannotWrite if its file cannot be made.
         """
         path = self._lock_file(run_id)
         with contextlib.ExitStack() as stack:
@@ -119,7 +127,7 @@ class Store:
                 if not os.path.isdir(path.parent):
                     path.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(locks.hold(path, wait))
-            except Timeout:  # an OSError too
+            except Timeout:  # a subclass of OSError
                 raise
             except OSError as error:
                 raise CannotWrite(error.errno, error.strerror or str(error), str(path)) from error
@@ -129,10 +137,13 @@ class Store:
         return self.runs / LOCKS / run_id
 
     def put_in_place(self, run_id: str, new: Path | None = None) -> None:
-        """Let a run that was trained again, or the one in the folder `new`, take the place of the old one.
+        """Replace a run by its new version. The caller must hold the run's lock.
 
-        The caller holds the run's lock. Two renames cannot be one step, so this also finishes what a crash between them
-        left half done. Raises CannotWrite.
+        This needs two renames. If a crash came between them, the next call finishes the replacement.
+
+        run_id: name of the run.
+        new: folder of the new version; None: the run that was trained again with force=true.
+        Raises CannotWrite.
         """
         final, again, old = (self.folder(run_id + suffix) for suffix in ("", FORCE, REPLACED))
         new = new or again
@@ -162,11 +173,11 @@ class Store:
                 name.endswith(FORCE) and (self.folder(name) / "metrics.json").exists()
             )
             if half_done:
-                with contextlib.suppress(Timeout, OSError), self.lock(owner):  # a bad place is its own run's failure
+                with contextlib.suppress(Timeout, OSError), self.lock(owner):  # a later use of the run reports errors
                     self.put_in_place(owner)
 
     def checksums(self) -> dict[tuple, tuple[str, Path]]:
-        """`alike` -> the checksum of a finished or begun run, and its folder."""
+        """Return checksum_key -> the checksum of a finished or unfinished run, and its folder."""
         found: dict[tuple, tuple[str, Path]] = {}
         for run_id in self.ids(copies=True):
             folder = self.folder(run_id)
@@ -176,43 +187,49 @@ class Store:
                     keys = stored.get("identity", stored)
                     for kind in CHECKSUMS:
                         if isinstance(stored.get(kind), str):
-                            found.setdefault(alike(keys["dataset"], kind, keys["eval"]), (stored[kind], folder))
+                            key = checksum_key(keys["dataset"], kind, keys["eval"])
+                            found.setdefault(key, (stored[kind], folder))
                     break
         return found
 
 
-def alike(dataset: str, kind: str, evaluated_on: str) -> tuple:
-    """Runs that agree in this must agree in the checksum: data_sha256 covers the images that they are evaluated on."""
+def checksum_key(dataset: str, kind: str, evaluated_on: str) -> tuple:
+    """Return a key: runs with the same key must have the same checksum.
+
+    dataset: name of the data set.
+    kind: one of CHECKSUMS; data_sha256 includes the evaluation images.
+    evaluated_on: value of the key `eval`.
+    """
     return (dataset, kind, evaluated_on) if kind == "data_sha256" else (dataset, kind)
 
 
 def read_metrics(place: Place) -> dict[str, Any]:
-    """metrics.json of a finished run. Raises OSError where there is none, ValueError where it cannot be used."""
+    """Return metrics.json of a finished run. Raises OSError if it does not exist, ValueError if it cannot be used."""
     metrics = reading.read_json(place, "metrics.json")
     if metrics.get("schema") != SCHEMA:
-        raise OtherSchema(f"schema {metrics.get('schema')}, this version reads {SCHEMA}")
+        raise OtherSchema(f"it has schema {metrics.get('schema')}, but this version of mixbench reads schema {SCHEMA}")
     if metrics.get("id") != place.name.removesuffix(FORCE):
-        raise ValueError(f"metrics.json is of {metrics.get('id')}")
+        raise ValueError(f"its metrics.json belongs to another run, {metrics.get('id')}")
     metrics_schema.check(metrics)
     return metrics
 
 
-def scan(runs: Path, concerns: Callable[[str], bool] = lambda name: True) -> tuple[list[dict[str, Any]], list[str]]:
-    """The metrics of the finished runs in a folder or in an archive, and lines on what had to be left out.
+def scan(runs: Path, is_relevant: Callable[[str], bool] = lambda name: True) -> tuple[list[dict[str, Any]], list[str]]:
+    """Read the metrics of all finished runs in a folder or archive.
 
-    concerns: whether a run of that name is worth a word where it cannot be used.
-
-    Each returned dict also has `folder`, where the run lies: a folder, or a place in the archive. A damaged run has a
-    line of its own, what is not finished and what is no run share one each. Raises UserError for a file that is no
-    archive of runs.
+    runs: the folder or archive.
+    is_relevant: name of a run -> whether to report it if it cannot be used.
+    Returns the metrics, each with `folder` added, the place of the run; and lines on folders that were left out: one
+        for each damaged run, one for all unfinished runs, and one for all other folders.
+    Raises UserError for a file that is not an archive of runs.
     """
-    with _without_collecting():
-        return _scan_archive(runs, concerns) if os.path.isfile(runs) else _scan_folder(runs, concerns)
+    with _without_garbage_collection():
+        return _scan_archive(runs, is_relevant) if os.path.isfile(runs) else _scan_folder(runs, is_relevant)
 
 
 @contextmanager
-def _without_collecting() -> Iterator[None]:
-    """While 10,000 runs are read, Python's garbage collector would walk all of them again and again, for nothing."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Pause Python's garbage collector, which would visit 10,000 runs again and again while they are read."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -222,18 +239,18 @@ def _without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _scan_archive(path: Path, concerns: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
+def _scan_archive(path: Path, is_relevant: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems = [], []
     for place in reading.attach(path).places():
         try:
             found.append(read_metrics(place) | {"folder": place})
         except (OSError, ValueError) as error:
-            if concerns(place.name):
+            if is_relevant(place.name):
                 problems.append(printable(f"{place}: left out ({getattr(error, 'strerror', None) or error})"))
     return found, problems
 
 
-def _scan_folder(runs: Path, concerns: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
+def _scan_folder(runs: Path, is_relevant: Callable[[str], bool]) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems, unfinished, foreign = [], [], [], []
     for name in _folders(runs):
         if name.endswith((FORCE, REPLACED)):
@@ -242,12 +259,12 @@ def _scan_folder(runs: Path, concerns: Callable[[str], bool]) -> tuple[list[dict
         try:
             found.append(read_metrics(folder) | {"folder": folder})
         except FileNotFoundError:
-            if concerns(name):
+            if is_relevant(name):
                 (unfinished if _looks_like_run(runs, name) else foreign).append(name)
         except (OSError, ValueError) as error:
-            if concerns(name):
+            if is_relevant(name):
                 problems.append(printable(f"{folder}: left out ({error})"))
-    for names, what in ((unfinished, "not finished; mixbench status tells more"), (foreign, "no run")):
+    for names, what in ((unfinished, "not finished; see mixbench status"), (foreign, "not a run")):
         if names:
             more = f" and {len(names) - NAMED} more" * (len(names) > NAMED)
             problems.append(printable(f"{runs}/{', '.join(names[:NAMED])}{more}: left out ({what})"))
@@ -260,7 +277,7 @@ def _looks_like_run(runs: Path, name: str) -> bool:
 
 
 def _folders(runs: Path) -> list[str]:
-    """The names of the folders that may hold a run, in order; none begins with a dot. Raises UserError."""
+    """Return the sorted names of the folders that can be runs, without hidden folders. Raises UserError."""
     if not os.path.isdir(runs):
         return []
     try:

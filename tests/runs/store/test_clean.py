@@ -92,7 +92,7 @@ def test_what_cannot_be_dropped_is_one_line_and_the_others_go(mixbench, results,
     assert UNFINISHED.format(1) in call.err
     assert os.strerror(error) in call.err
     assert call.err.count("\n") == 1
-    assert "dropped 1\n" in call.out
+    assert "deleted 1\n" in call.out
     assert [results.folder(UNFINISHED.format(seed)).exists() for seed in (1, 2)] == [True, False]
     assert results.folder(RUN).exists()
 
@@ -111,7 +111,7 @@ def test_of_a_link_the_link_alone_is_dropped(mixbench, results, contents, tmp_pa
         link.symlink_to(elsewhere / target, target_is_directory=True)
     before = contents(elsewhere)
     shown = mixbench("clean")
-    assert shown.out.count("the link alone") == 2
+    assert sum("link" in line for line in shown.out.splitlines()) == 2
     call = mixbench("clean", "--yes")
     assert (call.status, call.err) == (0, "")
     assert not any(os.path.lexists(link) for link in links)
@@ -148,12 +148,12 @@ def test_without_standard_input_nothing_is_dropped(mixbench, results, monkeypatc
     monkeypatch.setattr(sys, "stdin", None)
     call = mixbench("clean")
     assert (call.status, call.err) == (0, "")
-    assert "nothing dropped" in call.out
+    assert "nothing was deleted" in call.out
     ended = subprocess.run(
         f"{sys.executable} -m mixbench clean <&-", shell=True, cwd=tmp_path, capture_output=True, text=True
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "nothing dropped" in ended.stdout
+    assert "nothing was deleted" in ended.stdout
     assert len(results.ids()) == 4
 
 
@@ -260,7 +260,7 @@ def test_a_file_that_was_written_just_now_may_be_another_machines(mixbench, resu
     process, path = writer(PLACES[1])
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE)
-    assert "nothing to drop" not in mixbench("clean", "--yes").out
+    assert "nothing to delete" not in mixbench("clean", "--yes").out
     assert path.exists()
     age(path)
     assert mixbench("clean", "--yes").status == 0

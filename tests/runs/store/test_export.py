@@ -114,7 +114,7 @@ def test_a_few_bytes_that_unpack_to_very_many_are_never_unpacked(mixbench, resul
     bomb = contents(results, RUN) | {name: b"0" * (60 * MEGABYTE)}
     archive("a.zip", {RUN: bomb, OTHER: contents(results, OTHER)})
     assert Path("a.zip").stat().st_size < MEGABYTE
-    written = refused(mixbench, results, monkeypatch, f"{name} is of ")
+    written = refused(mixbench, results, monkeypatch, f"{name} has ")
     assert name == "history.csv" or name not in written
 
 

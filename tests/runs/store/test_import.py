@@ -37,7 +37,7 @@ def test_an_imported_study_gives_the_same_table(mixbench, results, bring, elsewh
     again = bring()
     assert (again.status, again.err) == (0, "")
     assert again.out.startswith("runs.mixbench.zip: ")
-    assert (counts(again.out), again.out.count("\n")) == ({"there": 15}, 1)
+    assert (counts(again.out), again.out.count("\n")) == ({"already": 15}, 1)
 
 
 def test_an_imported_run_is_found_by_the_command_that_made_it(mixbench, tiny, tmp_path):
@@ -55,7 +55,7 @@ def test_several_archives_are_merged_and_missing_files_are_added(mixbench, resul
     first, *added, last = call.out.splitlines()
     assert first.startswith("twenty.zip: ")
     assert last.startswith("all.zip: ")
-    assert (counts(first), counts(last)) == ({"imported": 9}, {"there": 9, "imported": 6})
+    assert (counts(first), counts(last)) == ({"imported": 9}, {"already": 9, "imported": 6})
     assert [line for line in added if RUN in line and "predictions.npz" in line]
     assert (elsewhere.folder(RUN) / "predictions.npz").read_bytes() == f"predictions.npz of {RUN}".encode()
 
@@ -72,7 +72,7 @@ def test_other_results_of_a_run_are_a_conflict_and_the_rest_is_imported(
     before = contents(elsewhere.runs)
     call = bring()
     assert call.status == 1
-    assert counts(call.out) == {"there": 11, "imported": 1, "not": 3}
+    assert counts(call.out) == {"already": 11, "imported": 1, "not": 3}
     names, reasons = zip(*(line.split(": ", 2)[1:] for line in call.err.splitlines()), strict=True)
     assert names == (RUN, OTHER, history.parent.name)
     assert all("conflict" in reason for reason in reasons)
@@ -163,7 +163,7 @@ def test_a_killed_import_leaves_nothing_that_a_command_trips_over(mixbench, brin
     shown = mixbench("clean", "results_dir=elsewhere")
     (drop,) = [line for line in shown.out.splitlines() if f"elsewhere/runs/{INCOMING} " in line]
     assert "import" in drop.partition(INCOMING)[2]  # what left it
-    assert "dropped 1" in mixbench("clean", "--yes", "results_dir=elsewhere").out
+    assert "deleted 1" in mixbench("clean", "--yes", "results_dir=elsewhere").out
     assert not left.exists()
     left.mkdir()
     (left / "half").write_text("…")

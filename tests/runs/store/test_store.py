@@ -254,7 +254,7 @@ def test_a_lock_keeps_other_processes_off_until_its_owner_is_gone(mixbench, resu
         pass
     assert results.state(folder.name).name == "running"
     assert f"running      {folder.name}" in mixbench("status").out
-    assert "nothing to drop" in mixbench("clean", "--yes").out
+    assert "nothing to delete" in mixbench("clean", "--yes").out
     assert (folder / "checkpoint.pt").exists()
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE)
@@ -310,7 +310,7 @@ def litter(results, run_id):
     return drops
 
 
-def test_clean_shows_and_drops_what_is_not_finished_alone(mixbench, results, run_id, litter, contents, other_process):
+def test_clean_shows_and_deletes_only_what_is_not_finished(mixbench, results, run_id, litter, contents, other_process):
     kept = contents(results.runs)
     running = unfinished(results, "digits-n20-none-s4-0123456789", "checkpoint.pt", "history.csv")
     other_process(running.name)
@@ -323,10 +323,10 @@ def test_clean_shows_and_drops_what_is_not_finished_alone(mixbench, results, run
     for path in litter:
         assert f"{path.relative_to(results.root.parent)}  (" in shown.out
     assert shown.out.count("  (") == len(litter)
-    assert "nothing dropped" in shown.out
+    assert "nothing was deleted" in shown.out
     done = mixbench("clean", "--yes")
     assert (done.status, done.err) == (0, "")
-    assert f"dropped {len(litter)}\n" in done.out
+    assert f"deleted {len(litter)}\n" in done.out
     assert not any(path.exists() for path in litter)
     assert (running / "checkpoint.pt").exists()
     assert (forced / "checkpoint.pt").exists()
@@ -334,7 +334,7 @@ def test_clean_shows_and_drops_what_is_not_finished_alone(mixbench, results, run
     now = contents(results.runs)
     assert {name for name in of_run if name not in now} == {f"{run_id}/{path.name}" for path in litter[:2]}
     assert all(now[name] == text for name, text in of_run.items() if name in now)
-    assert "nothing to drop" in mixbench("clean", "--yes").out
+    assert "nothing to delete" in mixbench("clean", "--yes").out
 
 
 @pytest.mark.parametrize(("answer", "drops"), [("y", True), ("yes", True), ("n", False), ("", False)])

@@ -84,7 +84,7 @@ def check(results, readers=READERS, always=True):
         for entry in os.listdir(results / "runs")
         if os.path.lexists(results / "runs" / entry / "metrics.json") and entry not in names
     ]
-    shared = [line for line in problems if line.endswith(("(no run)", "tells more)"))]
+    shared = [line for line in problems if line.endswith(("(not a run)", "mixbench status)"))]
     assert len(problems) - len(shared) == len(left_out)
     others = [
         name
@@ -97,7 +97,7 @@ def check(results, readers=READERS, always=True):
         assert status == 0, err
         assert "Traceback" not in out + err
         # Beside what is left out: a history that is no table, and pictures of the table as it was before.
-        besides = ("history.csv: left out", "show an older table")
+        besides = ("history.csv: left out", "belong to an older table")
         lines = [line for line in err.splitlines() if not any(words in line for words in besides)]
         if words[0] != "status":
             assert lines == [f"warning: {problem}" for problem in problems]
