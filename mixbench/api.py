@@ -81,15 +81,17 @@ class Run:
         return found
 
     def correct(self) -> np.ndarray:
-        """Which evaluation images the run recognises after its last step: bool [N], in the images' order.
+        """Return which evaluation images the run classifies correctly after its last step.
 
-        It comes from the logits, which are float16, or for a run whose archive left them out from what that holds in
-        their place. Where two logits are as good as equal, an image may count otherwise than in final_accuracy.
-        Raises FileNotFoundError where neither was kept, ValueError where they are damaged.
+        The result comes from the logits or, if an archive has no logits, from its correct.json. The logits are stored
+        as float16, so images whose largest logits are almost equal can count differently than in final_accuracy.
+
+        Returns bool [N], in the order of the images.
+        Raises FileNotFoundError if neither was kept, and ValueError if the file is damaged.
         """
         found = predictions.read_correct(self.folder)
         if found is None:
-            raise FileNotFoundError(f"{self.folder}: which images this run recognises was not kept")
+            raise FileNotFoundError(f"{self.folder}: has neither predictions.npz nor correct.json")
         return found
 
 
@@ -240,7 +242,7 @@ def recommend(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final")
 
     runs, baseline, rule: as in `compare`.
     Returns one row for each setting, with the columns n, setting, method (the recommended method; missing if no method
-        is significantly better) and verdict (two or three sentences).
+        is significantly better) and verdict (one to four sentences).
     Raises the errors of `compare`.
     """
     from mixbench.analysis.recommend import recommend as verdict_of

@@ -203,7 +203,7 @@ def test_there_is_no_accuracy_before_the_first_evaluation(capsys, clock):
     told = shown(capsys, clock, several=False)
     assert told.startswith("[1/2] none: ")
     assert told.count("\n") == 1
-    assert all(word in told for word in ("30/100", "loss 1.250", "1.00 steps/s", "1 min"))
+    assert all(word in told for word in ("step 30 ", "100", "loss 1.250", "1.00 steps/s", "1 min"))
     assert "accuracy" not in told
     assert "accuracy 45.60" in shown(capsys, clock, several=False, accuracy=45.6)
 

@@ -53,7 +53,7 @@ def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> 
     every = np.concatenate([shade.ravel() for shade in shades.values()])
     low, high = float(np.nanmin(every)), float(np.nanmax(every))
     width, height = max(1.9, CELL[0] * len(ns)), max(1.2, CELL[1] * len(values))
-    across, right = 0.25, 1.1
+    across, right = 0.25, 1.3
     abreast = max(1, min(len(found), int(WIDEST / (width + across))))
     left = max(text_width(label(value), 10) for value in values) + 0.55
     wide = left + abreast * width + (abreast - 1) * across + right
@@ -84,7 +84,7 @@ def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> 
     place = (1 - (right - 0.2) / wide, 0.6 / high_inches, 0.15 / wide, tall / high_inches)
     shade = "gain over no mixing (percentage points)" if baseline else accuracy_label(selection)
     bar = figure.colorbar(ScalarMappable(scale, COLOUR_MAP), cax=figure.add_axes(place))
-    bar.set_label(wrapped(shade, tall, SMALL), fontsize=SMALL)
+    bar.set_label(wrapped(shade, tall, SMALL, lines=4), fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     draw_title(figure, title)
     return figure

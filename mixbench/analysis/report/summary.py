@@ -97,7 +97,7 @@ def _runs(selection: Selection) -> list[str]:
     places = selection.frame["folder"].tolist()
     with_images = sum(reading.has(place, CORRECT) for place in places)
     recognised = {
-        0: "It does not show which images a run classifies correctly, because the logits were not kept.",
+        0: "The archive does not show which images a run classifies correctly, because the logits were not kept.",
         len(places): "`correct.json` of each run shows which evaluation images it classifies correctly.",
     }
     some = f"`correct.json` of {with_images:,} of these runs shows which evaluation images they classify correctly."
