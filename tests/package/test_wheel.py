@@ -120,7 +120,7 @@ def test_the_installed_wheel_reports_on_its_records_in_an_empty_folder(installed
     there = Installed(installed.target, folder)
     told = there.python("-m", "mixbench", "report", "cifar10-cpu")
     page = (CHECKOUT / "results/published/cifar10-cpu/README.md").read_text(encoding="utf-8")
-    verdicts = re.findall(r"^- \*\*(n = \d+)\*\*: (.*)$", page, re.M)
+    verdicts = re.findall(r"^- \*\*(n = [\d,]+)\*\*: (.*)$", page, re.M)
     assert len(verdicts) == 4
     assert all(f"{setting}: {verdict}" in told for setting, verdict in verdicts)
     assert f"from {installed.target}" in (folder / "results/cifar10-cpu/report.md").read_text(encoding="utf-8")
