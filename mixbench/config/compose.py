@@ -155,7 +155,9 @@ class Composer:
         try:
             cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
             own = [group for group in OF_FUNCTIONS if own_groups.names_function(group, cfg[group])]
-            options = self._choices(chosen) if own else {}
+            options = dict(line.split("=", 1) for line in chosen)
+            if not options.keys() >= set(own):  # the defaults of a file choose a user's own function
+                options = self._choices(chosen)
         except UNFIT as error:
             raise of_file(" ".join(chosen), error) from error
         for group in own:
