@@ -103,7 +103,7 @@ def test_a_folder_holds_mixbench_with_its_configs_and_the_wheels_that_are_lackin
             made.writestr(f"{name}.py", "value = 1\n")
             made.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     site = tmp_path / "site"
-    assert bare.prepare(site, CHECKOUT, wheels, there=lambda name: name == "known") == ["new-thing"]
+    assert bare.prepare(site, CHECKOUT, wheels, has=lambda name: name == "known") == ["new-thing"]
     script = (
         "import new_thing, mixbench, mixbench.configs as c, benchmarks.gpu; from importlib.metadata import version; "
         "print(mixbench.__file__, c.__path__[0], benchmarks.gpu.__file__, version('new-thing'), sep='\\n')"

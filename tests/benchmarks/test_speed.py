@@ -124,7 +124,7 @@ def test_a_default_precision_that_is_the_slower_misses_its_target(measured, defa
 def test_a_steps_rate_stands_beside_the_machines(measured):
     speeds = {"plain, 0 workers": [1.0], "fp32": [0.5], "bf16": [0.25]}
     of = measured | {"plain": {"16": loops.relative(speeds, "plain, 0 workers")}, "gflop": {"16": 10.0}}
-    lines = report.markdown(of).split("## Beside the machine's limit")[1].split("##")[0].splitlines()
+    lines = report.markdown(of).split("## Compared with the machine's limit")[1].split("##")[0].splitlines()
     cells = [[cell.strip() for cell in line.split("|")[3:-1]] for line in lines if line.startswith("| 16 ")]
     assert cells == [["10.0", "20", "80", "25 %"], ["10.0", "40", "40", "100 %"]]
 
@@ -160,7 +160,7 @@ def test_a_hopeless_precision_is_not_trained_in(measured, fp32, bf16, default, t
     rows = [row for row in measured["plain"]["16"] if row["name"].startswith("plain") or row["name"] in found]
     of = measured | {"plain": {"16": rows}, "machine": measured["machine"] | {"default_precision": default}}
     assert len([one for one in report.targets(of) if "other one" in one["target"]]) == len(found) - 1
-    assert "Beside the machine's limit" in report.markdown(of)
+    assert "the machine's limit" in report.markdown(of)
 
 
 def test_rates_of_matrix_products_are_measured(monkeypatch):
