@@ -12,6 +12,7 @@ from mixbench.stats import ALPHA, Difference, holm, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
 
 SMALLEST_P = 0.001
+SUBSETS_OF_BOOTSTRAP = 10  # with fewer, the bootstrap interval is far too short (docs/statistics.md): tables say so
 LISTED = 4  # names in a list before "and 3 others"
 
 
@@ -95,7 +96,7 @@ def _equivalent(method: Experiment, baseline: str) -> list[str]:
     if found is None:
         return []
     interval = ""
-    if found.interval:
+    if found.interval and found.subsets >= SUBSETS_OF_BOOTSTRAP:
         low, high = map(found.text, found.interval)
         interval = f" (bootstrap interval {low} to {high}, {found.subsets} subsets)"
     without = "without mixing" if baseline == BASELINE else f"with {baseline}"

@@ -96,7 +96,8 @@ Examples:
   mixbench new train my-training --config-dir mine
 
 The folder is FOLDER, otherwise the folder that MIXBENCH_CONFIG_DIR names, otherwise my_configs. It is created if it
-does not exist. No file is replaced. NAME: letters, digits, _ and -, and the first character is a letter.
+does not exist. No file is replaced. `config` is another name of the kind `train`. NAME: letters, digits, _ and -, and
+the first character is a letter.
 
 Exit status: 0 written, 1 the disk cannot be written, 2 a mistake in the command; then nothing is written.
 """

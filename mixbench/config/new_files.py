@@ -88,16 +88,20 @@ class Written:
     commands: list[str]
 
 
+ALSO_CALLED = {"config": "train"}  # kind -> the group whose files it means
+
+
 def new_files(kind: str, name: str, folder: str | None = None) -> Written:
     """Write the template of a kind under a name.
 
-    kind: of KINDS.
+    kind: one of KINDS, or `config`, which is a file of training settings (train).
     name: letters, digits, _ and -, a letter first.
     folder: of the user's own files, which is made where it is not there; None: the one that MIXBENCH_CONFIG_DIR
         names, else my_configs.
     Raises UserError for a kind or name that does not do, and where a file of the name is there; CannotWrite. Nothing
     is written then.
     """
+    kind = ALSO_CALLED.get(kind, kind)
     if kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     _check_name(kind, name)

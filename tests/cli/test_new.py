@@ -39,6 +39,13 @@ def test_what_is_written_works_at_once(mixbench, tmp_path, kind):
         assert metrics["identity"]["train.schedule"] == "cosine"
 
 
+def test_a_config_is_a_file_of_training_settings(mixbench, tmp_path):
+    assert mixbench("new", "config", "mine").status == 0
+    assert mixbench("new", "train", "mine", "--config-dir", "other").status == 0
+    written = (tmp_path / "my_configs/train/mine.yaml").read_bytes()
+    assert written == (tmp_path / "other/train/mine.yaml").read_bytes()
+
+
 def test_every_key_of_the_templates_has_a_line_of_help(mixbench):
     for kind in KINDS:
         assert mixbench("new", kind, "mine").status == 0

@@ -180,3 +180,16 @@ def test_costs_are_those_of_the_record(method):
 def test_pictures_are_small():
     for path in (ROOT / "docs/images").glob("*.png"):
         assert path.stat().st_size < 300_000 or path.name == "methods.png", path
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_verdicts_that_a_page_quotes_are_those_of_the_records(page):
+    """What stands in a quotation is a line of a published page, which is made from the stored runs."""
+    published = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "results/published").glob("*/README.md"))
+    quotes = re.findall(r"(?:^> .*\n)+", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    verdicts = [
+        " ".join(quote.replace("\n> ", " ").removeprefix("> ").split()) for quote in quotes if "**n = " in quote
+    ]
+    assert verdicts
+    for verdict in verdicts:
+        assert verdict in published
