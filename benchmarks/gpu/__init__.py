@@ -1,1 +1,1 @@
-"""mixbench on a borrowed GPU: pack, run in short commands, and bring the results back. See docs/gpu.md."""
+"""mixbench on a GPU that you have for a short time: pack, run in short commands, unpack. See docs/gpu.md."""
