@@ -52,7 +52,7 @@ class Engine:
         height, width, channels = split.train_images.shape[1:]
         with torch.random.fork_rng(devices=[]):  # drawn on the CPU, so that all devices start with equal weights
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
-            model = models.build_network(cfg.model, channels, split.num_classes)
+            model = models.build_network(cfg.model, channels, split.num_classes, (height, width))
         self.has_layers = models.has_layers(cfg.model)
         # torch's type stubs do not have memory_format together with a device.
         self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
