@@ -40,6 +40,10 @@ METHODS = [
     "fmix",
     "cutout",
     "random-erasing",
+    "transmix",
+    "mixpro",
+    "smmix",
+    "tokenmix",
     "mixture",
     "mixup-cutmix",
 ]
@@ -57,9 +61,9 @@ GROUPS = {
         "rotation",
     ],
     "dataset": ("digits", "photos", "npz"),
-    "model": ("preact_resnet18", "resnet18", "wrn"),
+    "model": ("preact_resnet18", "resnet18", "vit", "wrn"),
     "loss": ("ce", "bce", "kl"),
-    "train": ("small-data", "mixup", "gem", "openmixup", "saliencymix"),
+    "train": ("small-data", "mixup", "gem", "openmixup", "saliencymix", "vit"),
 }
 KEYS = [
     "n",

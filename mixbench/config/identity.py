@@ -32,6 +32,10 @@ NEUTRAL: dict[str, Any] = {
     "train.warmup": 0,
     "train.milestones": None,
     "train.gamma": 0.1,
+    "train.optimizer": "sgd",
+    "train.beta2": 0.999,
+    "train.no_decay": False,
+    "train.clip_norm": None,
     "dataset.label_noise": 0,
     "protect": [],
     "loss.label_smoothing": 0,
@@ -138,7 +142,8 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     for group in OF_FUNCTIONS:
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
-    identity |= {f"train.{key}": train[key] for key in (*outcome, "warmup", "eval_every")}
+    outcome += ("warmup", "optimizer", "beta2", "no_decay", "clip_norm", "eval_every")
+    identity |= {f"train.{key}": train[key] for key in outcome}
     return {key: _plain(value) for key, value in identity.items()}
 
 

@@ -37,6 +37,10 @@ class TrainConfig:
     milestones: list[float] | None = None
     gamma: float = 0.1
     warmup: int = MISSING
+    optimizer: str = "sgd"
+    beta2: float = 0.999
+    no_decay: bool = False
+    clip_norm: float | None = None
     eval_every: int | None = None
     checkpoint_every: int = MISSING
 

@@ -21,6 +21,8 @@ EVALS = ("test", "holdout", "stratified")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of `train` used only by schedule=step, with their defaults
+OPTIMIZERS = ("sgd", "adamw")
+OF_ADAMW = {"beta2": 0.999}  # keys of `train` used only by optimizer=adamw, with their defaults
 PROTOCOLS = ("small-data",)
 LARGEST = 10**9  # largest number of steps, images, pixels …; protects code that allocates memory by such a number
 SEEDS = ("seed", "subset_seed")
@@ -212,15 +214,32 @@ def _check_schedule(train: DictConfig) -> None:
             )
 
 
+def _check_optimizer(train: DictConfig) -> None:
+    _choice("train.optimizer", train.optimizer, OPTIMIZERS)
+    _require(train.lr > 0, "train.lr", train.lr, "above 0")
+    _require(0 <= train.momentum < 1, "train.momentum", train.momentum, "from 0 to below 1")
+    _require(0 <= train.beta2 < 1, "train.beta2", train.beta2, "from 0 to below 1")
+    _require(train.weight_decay >= 0, "train.weight_decay", train.weight_decay, "0 or more")
+    if train.clip_norm is not None:
+        _require(train.clip_norm > 0, "train.clip_norm", train.clip_norm, "above 0, or null for no limit")
+    if train.nesterov and train.optimizer != "sgd":
+        raise UserError(
+            f"train.nesterov=true: has no effect with train.optimizer={train.optimizer}; set train.nesterov=false"
+        )
+    if train.nesterov and train.momentum == 0:
+        raise UserError("train.nesterov=true needs train.momentum above 0")
+    if train.beta2 != OF_ADAMW["beta2"] and train.optimizer != "adamw":
+        raise UserError(
+            f"train.beta2={train.beta2}: has no effect with train.optimizer={train.optimizer}; use "
+            "train.optimizer=adamw"
+        )
+
+
 def _validate_train(cfg: DictConfig) -> None:
     train = cfg.train
     _check_schedule(train)
+    _check_optimizer(train)
     _require(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")
-    _require(train.lr > 0, "train.lr", train.lr, "above 0")
-    _require(0 <= train.momentum < 1, "train.momentum", train.momentum, "from 0 to below 1")
-    _require(train.weight_decay >= 0, "train.weight_decay", train.weight_decay, "0 or more")
-    if train.nesterov and train.momentum == 0:
-        raise UserError("train.nesterov=true needs train.momentum above 0")
     if train.steps is not None and train.epochs is not None:
         raise UserError(
             f"train.steps={train.steps} and train.epochs={train.epochs:g} cannot both be set; set only one "

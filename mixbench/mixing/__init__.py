@@ -23,6 +23,7 @@ from mixbench.mixing.region_modules import (
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.saliency import saliencymix
 from mixbench.mixing.table import METHODS
+from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
 mixup = label_mix  # the usual name of the method
 
@@ -56,10 +57,14 @@ __all__ = [
     "label_only",
     "manifold",
     "method",
+    "mixpro",
     "mixup",
     "none",
     "random_erasing",
     "resizemix",
     "saliencymix",
+    "smmix",
     "smoothmix",
+    "tokenmix",
+    "transmix",
 ]

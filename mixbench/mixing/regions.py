@@ -178,17 +178,31 @@ def gridmix(
     """
     if grid < 2:
         raise ValueError(f"grid={grid}: must be at least 2")
-    batch, _, height, width = images.shape
+    height, width = images.shape[2:]
     grid = min(grid, height, width)
-    cells = grid**2
-    kept = ranks(noise.flatten(1)[:, :cells]) < (lam.double() * cells).round()[:, None]
-    # A pixel belongs to the last cell i with ⌊iH/g⌋ <= row.
-    rows, columns = (((torch.arange(s, device=kept.device) + 1) * grid - 1) // s for s in (height, width))
-    stays = kept.view(batch, 1, grid, grid)[:, :, rows][..., columns]
+    kept = ranks(noise.flatten(1)[:, : grid**2]) < (lam.double() * grid**2).round()[:, None]
+    stays = cells(kept, grid, grid, height, width)
     if correct_lambda:
         lam = stays.sum(dim=(1, 2, 3)) / (height * width)
     mixed = torch.where(stays, images, images[partner])
     return Mixed(mixed, blend(targets, targets[partner], lam), own=stays.to(images.dtype))
+
+
+def cells(kept: Tensor, rows: int, columns: int, height: int, width: int) -> Tensor:
+    """Return the pixels of the cells that are kept, bool [B, 1, H, W].
+
+    Cells begin at ⌊iH/rows⌋ and ⌊jW/columns⌋.
+
+    kept: bool [B, rows·columns].
+    rows, columns: number of cells along the sides.
+    height, width: size of the image in pixels.
+    """
+    # A pixel belongs to the last cell i with ⌊iH/rows⌋ <= row.
+    row, column = (
+        ((torch.arange(side, device=kept.device) + 1) * count - 1) // side
+        for side, count in ((height, rows), (width, columns))
+    )
+    return kept.view(-1, 1, rows, columns)[:, :, row][..., column]
 
 
 def half_sides(lam: Tensor, height: int, width: int) -> Tensor:

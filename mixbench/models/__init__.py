@@ -11,12 +11,14 @@ from mixbench.core.own_functions import is_own, reason
 from mixbench.core.own_signatures import Own
 from mixbench.core.registry import options, options_of
 from mixbench.models.preact_resnet import PreActResNet
+from mixbench.models.residual import ResidualNetwork
 from mixbench.models.resnet import ResNet
+from mixbench.models.vit import VisionTransformer
 from mixbench.models.wide_resnet import WideResNet
 
-MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "wrn": WideResNet}
+MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "vit": VisionTransformer, "wrn": WideResNet}
 
-__all__ = ["MODELS", "build_network", "check_attention", "check_batch", "check_model", "layer_names"]
+__all__ = ["MODELS", "build_network", "check_attention", "check_batch", "check_model", "check_size", "layer_names"]
 
 
 def check_model(cfg: DictConfig) -> None:
@@ -26,20 +28,40 @@ def check_model(cfg: DictConfig) -> None:
     for name, value in found.items() if not is_own(cfg) else ():
         if isinstance(value, int) and value < 1:
             raise UserError(f"model.{name}={value}: must be at least 1")
+    _check_options(cfg, found)
+
+
+def check_size(cfg: DictConfig, height: int, width: int) -> None:
+    """Raise UserError if the network of the config group `model` does not fit images of this size.
+
+    height, width: size of the images, in pixels.
+    """
+    _check_options(cfg, _options(cfg), (height, width))
+
+
+def _check_options(cfg: DictConfig, found: Mapping[str, Any], size: tuple[int, int] | None = None) -> None:
+    if not is_sized(cfg):
+        return
+    network: Any = MODELS[cfg.name]
+    try:
+        network.check(size, **found)
+    except ValueError as error:
+        raise UserError(f"model.{error}") from error
 
 
 def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> None:
     """Raise UserError if batch normalisation would get one value per channel, which has no variance.
 
-    A user's own network is not checked, because the size of its features is not known.
+    Only residual networks have batch normalisation whose features are known; other networks are not checked.
 
     cfg: the config group `model`.
     batch_size: images in a batch.
     height, width: size of the images in pixels. Every stage but the first halves it, rounding up.
     """
-    if is_own(cfg):
+    network = None if is_own(cfg) else MODELS[cfg.name]
+    if network is None or not issubclass(network, ResidualNetwork):
         return
-    halvings = len(MODELS[cfg.name].LAYERS) - 1
+    halvings = len(network.LAYERS) - 1
     rows, columns = (-(-side // 2**halvings) for side in (height, width))
     if batch_size * rows * columns == 1:
         raise UserError(
@@ -53,7 +75,8 @@ def check_attention(cfg: DictConfig) -> None:
     network = Own("model", cfg).function if is_own(cfg) else MODELS[cfg.name]
     if not hasattr(network, "ATTENTION"):
         raise UserError(
-            f"model={cfg.name}: the method needs attention, but the network has no ATTENTION; choose another model"
+            f"model={cfg.name}: the method needs attention, but the network has no ATTENTION; models that have it: "
+            + ", ".join(name for name, one in MODELS.items() if hasattr(one, "ATTENTION"))
         )
 
 
@@ -76,17 +99,29 @@ def has_layers(cfg: DictConfig) -> bool:
     return not is_own(cfg) or len(layer_names(cfg)) > 1 or hasattr(Own("model", cfg).function, "ATTENTION")
 
 
-def build_network(cfg: DictConfig, channels: int, classes: int) -> nn.Module:
+def is_sized(cfg: DictConfig) -> bool:
+    """Whether the network's weights depend on the size of the images."""
+    return not is_own(cfg) and getattr(MODELS[cfg.name], "SIZED", False)
+
+
+def build_network(cfg: DictConfig, channels: int, classes: int, size: tuple[int, int] | None = None) -> nn.Module:
     """Return a new network.
 
     cfg: the config group `model`.
     channels: channels of the images.
     classes: number of classes.
-    Raises UserError if a user's own network cannot be built.
+    size: height and width of the images, in pixels. None: not known, which only networks without SIZED allow.
+    Raises UserError if a user's own network cannot be built, and ValueError if a network needs the size.
     """
     if is_own(cfg):
         return _build_own(cfg, channels, classes)
-    return MODELS[cfg.name](channels, classes, **_options(cfg))
+    network: Any = MODELS[cfg.name]  # each takes its own options
+    if not is_sized(cfg):
+        return network(channels, classes, **_options(cfg))
+    if size is None:
+        raise ValueError(f"model={cfg.name}: build_network needs the size of the images")
+    check_size(cfg, *size)
+    return network(channels, classes, size, **_options(cfg))
 
 
 def _build_own(cfg: Mapping[str, Any], channels: int, classes: int) -> nn.Module:

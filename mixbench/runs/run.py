@@ -99,6 +99,7 @@ def prepare(job: Job, dataset: Dataset) -> Split:
     check_functions(job.cfg)
     device = choose_device(job.cfg.device)
     height, width, channels = dataset.train_images.shape[1:]
+    models.check_size(job.cfg.model, height, width)
     step_memory.check_memory(job.cfg, height, width, channels, dataset.num_classes, device)
     models.check_batch(job.cfg.model, job.cfg.train.batch_size, height, width)
     return split(dataset, job.cfg)

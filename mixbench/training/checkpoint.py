@@ -58,7 +58,7 @@ def resume(
     parts = _keyed("it", found, ("model", "optimizer", "progress"))
     progress = _progress(parts["progress"], train, list(columns))
     _check_model(parts["model"], model)
-    _check_optimizer(parts["optimizer"], optimizer)
+    _check_optimizer(parts["optimizer"], optimizer, progress.step)
     model.load_state_dict(parts["model"])
     optimizer.load_state_dict(parts["optimizer"])
     return progress
@@ -104,7 +104,7 @@ def _check_model(found: Any, model: nn.Module) -> None:
         _require(_alike(theirs, ours[name]), f"the network's {name} has another shape or type")
 
 
-def _check_optimizer(found: Any, optimizer: torch.optim.Optimizer) -> None:
+def _check_optimizer(found: Any, optimizer: torch.optim.Optimizer, step: int) -> None:
     parts = _keyed("the optimizer", found, ("state", "param_groups"))
     theirs, ours = parts["param_groups"], optimizer.state_dict()["param_groups"]
     _require(isinstance(theirs, list) and len(theirs) == len(ours), "the optimizer has other groups")
@@ -112,11 +112,25 @@ def _check_optimizer(found: Any, optimizer: torch.optim.Optimizer) -> None:
         # The learning rate changes from step to step; the other values are settings of the run.
         settings = {key: value for key, value in _keyed("a group of the optimizer", group, own).items() if key != "lr"}
         _require(_number(group["lr"]) and settings.items() <= own.items(), "the optimizer has other settings")
+    _check_state(parts["state"], optimizer, step)
+
+
+def _check_state(found: Any, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Check what the optimizer remembers of each parameter after `step` updates."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    with_momentum = range(len(parameters)) if ours[0]["momentum"] else ()
-    for index, values in _keyed("the optimizer's state", parts["state"], with_momentum).items():
-        buffer = _keyed("the optimizer's state", values, ("momentum_buffer",))["momentum_buffer"]
-        _require(_alike(buffer, parameters[index]), f"momentum {index} has another shape or type")
+    if isinstance(optimizer, torch.optim.AdamW):
+        alike, counts = ("exp_avg", "exp_avg_sq"), ("step",)
+    else:
+        alike, counts = (("momentum_buffer",) if optimizer.param_groups[0]["momentum"] else ()), ()
+    states = _keyed("the optimizer's state", found, range(len(parameters)) if alike else ())
+    for index, values in states.items():
+        _keyed("the optimizer's state", values, (*alike, *counts))
+        for name in alike:
+            _require(_alike(values[name], parameters[index]), f"{name} {index} has another shape or type")
+        for name in counts:
+            count = values[name]
+            fits = isinstance(count, Tensor) and count.shape == () and count.item() == step
+            _require(fits, f"{name} {index} is not {step}, the number of updates")
 
 
 def _alike(found: Any, ours: Tensor) -> bool:

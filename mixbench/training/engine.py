@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mixbench import models
 from mixbench.augment import AUGMENTS
+from mixbench.config.schema import TrainConfig, typed
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
 from mixbench.core.random_words import Purpose, words
@@ -20,6 +21,7 @@ from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
 from mixbench.mixing.runner import NO_CONTEXT, build_method
 from mixbench.training.context import BatchContext, Providers, attention_of
 from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row, one_hot
+from mixbench.training.optim import build_optimizer, clip_gradients
 
 PLAN_STEPS = 128  # largest number of steps whose decisions are drawn and copied to the device together
 PLAN_BYTES = 32 * 2**20  # limit of their size, which matters if a method draws a mask for each image
@@ -52,18 +54,12 @@ class Engine:
         height, width, channels = split.train_images.shape[1:]
         with torch.random.fork_rng(devices=[]):  # drawn on the CPU, so that all devices start with equal weights
             torch.manual_seed(int(words(cfg.seed, Purpose.WEIGHTS, 0, 1, 1)[0, 0] >> np.uint64(1)))
-            model = models.build_network(cfg.model, channels, split.num_classes)
+            model = models.build_network(cfg.model, channels, split.num_classes, (height, width))
         self.has_layers = models.has_layers(cfg.model)
         # torch's type stubs do not have memory_format together with a device.
         self.model = model.to(device, self.master, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=cfg.train.lr,
-            momentum=cfg.train.momentum,
-            weight_decay=cfg.train.weight_decay,
-            nesterov=cfg.train.nesterov,
-            fused=True,
-        )
+        self.train = typed(cfg.train, TrainConfig)
+        self.optimizer = build_optimizer(self.model, self.train)
         self.images, self.eval_images = (self._to_device(a) for a in (split.train_images, split.eval_images))
         self.labels, self.eval_labels = (self._to_device(a) for a in (split.train_labels, split.eval_labels))
         self.mean, self.std = (
@@ -117,6 +113,7 @@ class Engine:
         loss = self.mean_loss(logits, targets, mixed.weights, decided)
         self.optimizer.zero_grad()
         loss.backward()
+        clip_gradients(self.model, self.train)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()

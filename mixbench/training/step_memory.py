@@ -75,14 +75,16 @@ def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> 
     cfg = cast(DictConfig, OmegaConf.create(model))  # OmegaConf.create can return a list, but this text is a mapping
     if is_own(cfg):
         return _bytes_of_own(cfg, height, width, channels, classes)
+    # A network whose weights depend on the size of the images works on no other size.
+    rows, columns = (height, width) if models.is_sized(cfg) else (min(height, SIDE), min(width, SIDE))
     with _WithoutInit():
         with torch.device("meta"):
-            network = models.build_network(cfg, channels, classes)
+            network = models.build_network(cfg, channels, classes, (rows, columns))
         # float32 weights, their gradients and the optimizer's momentum.
         of_network = 12 * sum(parameter.numel() for parameter in network.parameters())
         if of_network > memory.total() // 4:  # too large to allocate only for this check
             return of_network, 0
-        network = models.build_network(cfg, channels, classes).eval()
+        network = models.build_network(cfg, channels, classes, (rows, columns)).eval()
     seen: dict[
         int, torch.Tensor
     ] = {}  # by id, because two layers can share an input; kept alive, so that ids stay unique
@@ -92,7 +94,6 @@ def _bytes(model: str, height: int, width: int, channels: int, classes: int) -> 
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.register_forward_pre_hook(lambda _, inputs: seen.update({id(inputs[0]): inputs[0]}))
-        rows, columns = min(height, SIDE), min(width, SIDE)
         logits = network(torch.zeros(1, channels, rows, columns))
     # SIDE can be halved three times without remainder, so larger images have at least as many features per pixel.
     images = sum(tensor.numel() for tensor in seen.values() if tensor.ndim == 4)

@@ -31,7 +31,7 @@ from mixbench.mixing.runner import METHOD_NAMES
 from mixbench.runs.store import store
 
 SMALL = ("dataset=digits", "n=20", "subset=random", "model.width=2", "model.depth=10", "train.steps=200")
-METHODS = {2: ("none", "label-mix"), 14: METHOD_NAMES}
+METHODS = {2: ("none", "label-mix"), len(METHOD_NAMES): METHOD_NAMES}
 NS = {1: (100,), 8: (10, 20, 50, 100, 250, 500, 1000, 5000)}
 # One key: n. Five keys: also the method's own, the network's and two of training, which do not move together.
 VARIANTS = {

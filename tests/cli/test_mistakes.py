@@ -78,12 +78,12 @@ MISTAKES = {
         [
             "'small-dat'",
             "did you mean small-data?",
-            "choices: alpha-sweep, cifar10-cpu, demo, label-noise, methods-cpu, methods-demo, noaug-vs-aug,",
+            "choices: alpha-sweep, cifar10-cpu, deit3-small, demo, label-noise, methods-cpu, methods-demo,",
         ],
     ),
     "study of a table": (
         "table demoo",
-        ["'demoo'", "did you mean demo?", "choices: alpha-sweep, cifar10-cpu, demo, label-noise,"],
+        ["'demoo'", "did you mean demo?", "choices: alpha-sweep, cifar10-cpu, deit3-small, demo,"],
     ),
     "study of a plot": ("plot demoo", ["'demoo'", "did you mean demo?"]),
     "study of status": ("status demoo", ["'demoo'", "did you mean demo?"]),

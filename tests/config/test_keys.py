@@ -25,6 +25,7 @@ CHOICES = {
     "eval": validate.EVALS,
     "precision": validate.PRECISIONS,
     "train.schedule": validate.SCHEDULES,
+    "train.optimizer": validate.OPTIMIZERS,
     "train.protocol": validate.PROTOCOLS,
     "dataset.source": SOURCES,
 }

@@ -22,6 +22,7 @@ from mixbench.augment import AUGMENTS
 from mixbench.core import registry
 from mixbench.core.draws import DRAWS, Plan
 from mixbench.mixing import METHODS, cutmix, cutout, data_mix, label_mix
+from mixbench.mixing.contract import StandIns
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build_method
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -57,6 +58,10 @@ ROWS = {
     "saliencymix": Row(MIXED, MIXED),
     "fmix": Row(MIXED, MIXED, options={"correct_lambda": True}),  # the λ drawn is up to a pixel beside the mask's
     "manifold": Row(MIXED, MIXED, exact=True, options={"layers": ["input"]}),  # hidden layers: test_mixing_features.py
+    "transmix": Row(MIXED, MIXED),  # labels after the forward pass: test_mixing_transformers.py
+    "mixpro": Row(MIXED, MIXED),
+    "smmix": Row(MIXED, MIXED),
+    "tokenmix": Row(MIXED, MIXED),
     "mixture": Row(MIXED, MIXED),  # label-mix or cutmix
 }
 SHAPES = [(8, 3, 16, 16), (1, 3, 16, 16), (7, 3, 12, 20), (5, 1, 20, 12)]  # [B, C, H, W]
@@ -91,7 +96,7 @@ def mix(name, images, targets, decided):
         cfg |= {"parts": parts, "probabilities": [0.5, 0.5]}
         number = (2 * decided["choice"]).clamp(max=2).long()  # above 1: no part
         decided = {f"{part}.{key}": value for part in parts for key, value in decided.items()} | {"part": number}
-    return build_method(cfg)(images, targets, decided)
+    return build_method(cfg)(images, targets, decided, StandIns())  # attention is uniform over 2x2 patches
 
 
 def random_batch(shape, classes=6):

@@ -248,7 +248,7 @@ def test_check_names_the_key_the_value_and_the_choices(key, value, choice):
         ("depth", 18.0, "unknown model.depth '18.0' (did you mean 18?); choices: 10, 18, 34"),
         ("widht", 3, "unknown key (model=preact_resnet18) 'model.widht' (did you mean model.width?)"),
         ("name", "wrn", "model=wrn needs model.widen"),
-        ("name", None, "unknown model.name 'None'; choices: preact_resnet18, resnet18, wrn"),
+        ("name", None, "unknown model.name 'None'; choices: preact_resnet18, resnet18, vit, wrn"),
     ],
 )
 def test_check_tells_what_does_not_fit(key, value, told):

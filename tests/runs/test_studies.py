@@ -38,6 +38,8 @@ RUNS = {
     "methods-demo": {"cpu": 14 * 3 * 3, "paper": 14 * 3 * 3, "smoke": 1},
     "cifar10-cpu": {"cpu": 3 * 4 * 3, "paper": 3 * 4 * 3, "smoke": 1},
     "methods-cpu": {"cpu": 14 * 2, "paper": 14 * 2, "smoke": 1},
+    "deit3-small": {"paper": 4 * 2 * 3, "cpu": 4 * 2, "smoke": 1},
+    "vit-cpu": {"cpu": 6 * 3, "smoke": 1},
 }
 EVERY = [(name, scale) for name, scales in RUNS.items() for scale in scales]
 OF_PAPERS = [name for name, scales in RUNS.items() if next(iter(scales)) == "paper"]  # whose own scale it is
