@@ -135,6 +135,9 @@ def of_study(
             break
     else:
         source = places[sources[0]]
+    why = ""
+    if not found and RECORDS in sources:
+        why = f"no published records in {' or '.join(map(str, records.places(results.root, name_of_runs)))}"
     if found and "method" not in given:
         more = _with_other_methods(composer, name, overrides, chosen, every)
         others = [] if more is None else list(filter(_belongs(more.jobs, by_seed), every))
@@ -155,6 +158,7 @@ def of_study(
         name_of_runs,
         problems,
         class_names(parsed, found),
+        why,
     )
 
 

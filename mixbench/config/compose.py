@@ -184,16 +184,21 @@ class Composer:
         return self._options[group]
 
     def default(self, group: str) -> str:
-        """The option of a group that is chosen where nothing else is said."""
+        """Return the default option of a group."""
         return self._choices(())[group]
 
     def _names(self, group: str) -> list[str]:
-        """The names that a group offers under the search path as it is."""
+        """Return the options of a group that Hydra finds in its current search path."""
         loader = GlobalHydra.instance().config_loader()
         return sorted(set(loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)))
 
     def has(self, group: str, option: str, key: str) -> bool:
-        """Whether an option of a group has a key, such as method.alpha; one that is not there has all."""
+        """Whether an option has a key. An option that does not exist has every key: composing it reports the mistake.
+
+        group: config group, such as method.
+        option: option of the group, such as cutmix.
+        key: whole key, such as method.alpha.
+        """
         if option not in self.options(group):
             return True
         cfg = self._with_options((f"{group}={option}",))

@@ -94,7 +94,7 @@ def unknown_key(cfg: DictConfig, key: str) -> UserError:
 
 
 def _with_dot(cfg: DictConfig, key: str) -> str | None:
-    """The key `model.width` where `model_width` was typed; None where that is not what was meant."""
+    """Return the key `model.width` if `model_width` was typed; None if no group has a similar key."""
     group, _, name = key.partition("_")
     if group not in GROUPS or not name:
         return None

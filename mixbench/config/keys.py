@@ -62,7 +62,7 @@ def keys_of_group(composer: Composer, group: str, option: str, config_dir: str |
 
 
 def _of_group(group: str) -> dict[str, str]:
-    """What a shipped file says of the keys that mixbench itself knows about every option of a group."""
+    """Return key -> comment in a shipped file, for the keys that all options of a group share."""
     found: dict[str, str] = {}
     for option in sorted(shipped(group)):
         comments = comments_of(group, option)
@@ -71,7 +71,12 @@ def _of_group(group: str) -> dict[str, str]:
 
 
 def comments_of(group: str, option: str, config_dir: str | None = None) -> dict[str, str]:
-    """Key -> what the comment of an option's YAML file says of it; of a key that it inherits, the other file's."""
+    """Return key -> first sentence of its comment, in an option's YAML file or in the file that has the inherited key.
+
+    group: config group, such as method.
+    option: option of the group, such as cutmix.
+    config_dir: the user's own folder; None: no such folder.
+    """
     content = yaml_text(group, option, config_dir)
     found: dict[str, str] = {}
     for other in _inherited(content):
@@ -121,7 +126,7 @@ def _inherited(content: str) -> list[str]:
 
 
 def _comments(content: str) -> dict[str, str]:
-    """Key -> the first sentence of the comment behind it, of the keys at the left margin."""
+    """Return key -> first sentence of the comment on its line, for the keys at the top level of a YAML file."""
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
     except yaml.YAMLError:

@@ -1,4 +1,4 @@
-"""Second names of methods: mixup is label-mix. Whoever knows one of the two finds it beside the other. No torch."""
+"""Second names of methods: mixup is label-mix. Output shows both names together. No torch."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -10,7 +10,7 @@ from mixbench.config.options import shipped, yaml_text
 
 @cache
 def aliases() -> Mapping[str, str]:
-    """Alias -> the method that it stands for: the shipped files of the group that hold nothing but the other's name."""
+    """Return alias -> method. An alias is a shipped file of the group `method` with only a defaults list."""
     return {name: content["defaults"][0] for name, content in _contents().items() if set(content) == {"defaults"}}
 
 

@@ -152,13 +152,13 @@ def _check_name(kind: str, name: str) -> None:
         )
     if text(name) != name or yaml.safe_load(name) != name:
         raise UserError(
-            f"{name!r} cannot name a {kind}: YAML or the command line reads it as another value than a text; take "
-            f"another, as in mixbench new {kind} {KINDS[kind].placeholder}"
+            f"{name!r} cannot name a {kind}: YAML or the command line does not read it as text; take another "
+            f"name, as in mixbench new {kind} {KINDS[kind].placeholder}"
         )
     if _has_code(kind) and _is_module(name):
         raise UserError(
-            f"{name!r} cannot name a {kind}: {name}.py would stand before the Python module of that name; take "
-            f"another, as in mixbench new {kind} my-{name}"
+            f"{name!r} cannot name a {kind}: {name}.py would hide the Python module {name}; take another name, "
+            f"as in mixbench new {kind} my-{name}"
         )
     if name in shipped(kind) or name in own_functions.offered(kind):
         whose = "comes with mixbench" if name in shipped(kind) else "is one of an installed package"

@@ -9,7 +9,11 @@ from mixbench.core import own_functions
 
 
 def names(group: str, config_dir: str | None = None) -> list[str]:
-    """Return the options of a group, including those in the user's own folder."""
+    """Return the options of a group, including those in the user's own folder.
+
+    group: config group, such as method.
+    config_dir: the user's own folder; None: no such folder.
+    """
     return list(describe(group, config_dir))
 
 
@@ -23,14 +27,19 @@ def shipped(group: str) -> frozenset[str]:
 
 
 def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
-    """Return option -> description. The description is the first comment of its YAML file."""
+    """Return option -> description: the first comment of its YAML file, without the option's name.
+
+    group: config group, such as method.
+    config_dir: the user's own folder; None: no such folder.
+    """
     folders = [files("mixbench.configs") / group, *([Path(config_dir) / group] if config_dir else [])]
     found: dict[str, str] = {}
     for folder in folders:
         if folder.is_dir():
             for file in sorted(folder.iterdir(), key=lambda file: file.name):
                 if file.name.endswith(".yaml"):
-                    found.setdefault(file.name.removesuffix(".yaml"), _first_comment(_text(file)))
+                    name = file.name.removesuffix(".yaml")
+                    found.setdefault(name, _first_comment(_text(file)).removeprefix(f"{name}: "))
     for name, entry in own_functions.offered(group).items():
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
         found.setdefault(name, f"{entry.value}, of the installed package {package}")
@@ -38,13 +47,22 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
 
 
 def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
-    """Return the options of a group that have a YAML file, in the package or in the user's own folder."""
+    """Return the options of a group that have a YAML file, in the package or in the user's own folder.
+
+    group: config group, such as method.
+    config_dir: the user's own folder; None: no such folder.
+    """
     own = (Path(config_dir) / group).glob("*.yaml") if config_dir else ()
     return {*shipped(group), *(file.stem for file in own)}
 
 
 def yaml_text(group: str, option: str, config_dir: str | None = None) -> str:
-    """The text of an option's YAML file, the package's or in the user's own folder; empty where there is none."""
+    """Return the text of an option's YAML file; an empty text if there is no such file.
+
+    group: config group, such as method.
+    option: option of the group, such as cutmix.
+    config_dir: the user's own folder, for options that are not shipped; None: no such folder.
+    """
     folder = files("mixbench.configs") / group if option in shipped(group) else Path(config_dir or "") / group
     return _text(folder / f"{option}.yaml")
 

@@ -7,6 +7,16 @@ distribution function, so λ of a given step changes smoothly with α: a sweep o
 
 A mixing method declares the draws it needs by their names in DRAWS. An augmentation asks for a draw by having a keyword
 parameter of that name.
+
+All draws have the same parameters:
+
+plan: settings of the draws.
+purpose: the random stream of the draw. `Draw` passes it.
+first: the first step, from 0.
+count: number of steps.
+
+The docstring of a draw describes its result. Axis 0 are the steps. B is the batch size, H and W are the image's height
+and width in pixels.
 """
 
 from collections.abc import Callable, Iterable
@@ -53,14 +63,20 @@ class Plan:
     protected: np.ndarray | None = None
 
     def steps(self, first: int, count: int) -> dict[str, np.ndarray]:
-        """Return the decisions of the steps first … first + count - 1.
+        """Return the decisions of consecutive steps.
 
-        The result has `index`, int64 [count, B], and one array [count, B, …] for each draw.
+        first: the first step, from 0.
+        count: number of steps.
+        Returns `index`, int64 [count, B], and one array [count, B, …] for each draw.
         """
         return {"index": order(self, first, count)} | self.drawn(first, count)
 
     def drawn(self, first: int, count: int) -> dict[str, np.ndarray]:
-        """Return the same as `steps`, without `index`."""
+        """Return the same as `steps`, without `index`.
+
+        first: the first step, from 0.
+        count: number of steps.
+        """
         return {name: DRAWS[name](self, first, count) for name in self.draws}
 
 
@@ -89,7 +105,14 @@ DRAWS: dict[str, Draw] = {}  # every draw that functions can ask for, by name
 def draw(
     purpose: Purpose, settings: tuple[str, ...] = (), groups: tuple[str, ...] = ("method",)
 ) -> Callable[[Callable[..., np.ndarray]], Draw]:
-    """Register a function in DRAWS under its own name. Raises ValueError if the name or the purpose is already used."""
+    """Register a function in DRAWS under its own name.
+
+    purpose: the random stream of the draw.
+    settings: attributes of a plan that the draw reads and that a method's YAML file sets.
+    groups: config groups whose functions can ask for the draw.
+    Returns a decorator, which replaces the function by its `Draw`.
+    Raises ValueError if the name or the purpose is already used.
+    """
 
     def register(function: Callable[..., np.ndarray]) -> Draw:
         name = function.__name__
@@ -116,6 +139,10 @@ def order(plan: Plan, first: int, count: int) -> np.ndarray:
 
     Consecutive permutations of the subset are cut into batches of exactly B images. A batch may run past the end of one
     permutation into the next, so every step has the same shape, even if n < B.
+
+    plan: settings of the draws.
+    first: the first step, from 0.
+    count: number of steps.
     """
     return _order(plan.seed, plan.n, plan.batch_size, first, count).copy()
 

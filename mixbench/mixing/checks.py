@@ -32,7 +32,11 @@ def check_mixed(mixed: object, images: Tensor, targets: Tensor, layers: Collecti
 def check_shapes(mixed: object, images: Tensor, targets: Tensor, same_rows: bool = False) -> None:
     """Check types and shapes only, which costs nothing on any device.
 
+    mixed: the return value of the method, with R rows.
+    images: float [B, C, H, W], the images before mixing.
+    targets: float [B, K], the targets before mixing.
     same_rows: require R = B and no weights, as a mixture does.
+    Raises ValueError if a type or shape does not fit.
     """
     if not isinstance(mixed, Mixed):
         raise ValueError(f"it returns {type(mixed).__name__}: must return Mixed(images, targets, …)")
@@ -60,7 +64,11 @@ def check_shapes(mixed: object, images: Tensor, targets: Tensor, same_rows: bool
 
 
 def check_finite(mixed: Mixed) -> None:
-    """Check that all values are finite and that weights are 0 or more."""
+    """Check that all values are finite and that weights are 0 or more.
+
+    mixed: a result that passes `check_shapes`.
+    Raises ValueError if a value does not fit.
+    """
     values = {"images": mixed.images, "targets": mixed.targets, "own": mixed.own, "weights": mixed.weights}
     wrong = [name for name, value in values.items() if value is not None and not value.isfinite().all()]
     if wrong:
@@ -70,7 +78,11 @@ def check_finite(mixed: Mixed) -> None:
 
 
 def check_targets(mixed: Mixed) -> None:
-    """Check that target rows are 0 or more and sum to 1, before and after the forward pass."""
+    """Check that target rows are 0 or more and sum to 1, before and after the forward pass.
+
+    mixed: a result that passes `check_shapes`.
+    Raises ValueError if a row does not fit.
+    """
     check_rows("targets", mixed.targets)
     if mixed.after_forward is None:
         return
@@ -83,7 +95,12 @@ def check_targets(mixed: Mixed) -> None:
 
 
 def check_rows(name: str, targets: Tensor) -> None:
-    """Check that the rows of targets [R, K] are 0 or more and sum to 1. name: of the targets, in messages."""
+    """Check that the rows of targets are 0 or more and sum to 1.
+
+    name: name of the targets, in messages.
+    targets: float [R, K].
+    Raises ValueError if a row does not fit.
+    """
     if targets.min() < -SLACK:
         raise ValueError(f"{name} are negative: {targets.min().item():.3g}")
     sums = targets.sum(dim=1)
@@ -93,7 +110,12 @@ def check_rows(name: str, targets: Tensor) -> None:
 
 
 def check_layers(mixed: Mixed, layers: Collection[str]) -> None:
-    """Check that `at_layer` keeps the shape of features at the named layers and changes no other layer."""
+    """Check that `at_layer` keeps the shape of features at the named layers and changes no other layer.
+
+    mixed: a result that passes `check_shapes`.
+    layers: names of the layers at which the method may mix.
+    Raises ValueError if it does not.
+    """
     if mixed.at_layer is None:
         return
     generator = torch.Generator().manual_seed(3)

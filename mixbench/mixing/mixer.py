@@ -202,7 +202,14 @@ class Mixture(nn.Module):
     def forward(
         self, images: Tensor | Pairs, labels: Tensor | None = None, *, protected: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mix a batch with the module that is drawn for it. Arguments and results are those of `PairMixer.forward`."""
+        """Mix a batch with the module that is drawn for it.
+
+        images: float [B, C, H, W]; or, without `labels`, a list of (image, label) pairs, which are stacked.
+        labels: int [B], or label weights float [B, K].
+        protected: bool [B], images that are not mixed and are not partners of other images. None: no such images.
+        Returns images of the same shape and targets float [B, K].
+        Raises ValueError if an argument does not fit.
+        """
         images, labels = stacked(images, labels)
         place = np.random.default_rng(drawing.next_seed(self.generator)).random()
         number = int(np.searchsorted(self.bounds, place, side="right"))

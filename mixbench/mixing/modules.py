@@ -143,10 +143,16 @@ class ManifoldMixUp(Mixer):
         super().__init__(features.manifold, num_classes, generator, **values, layers=layers)
 
     def forward(self, images: Tensor, labels: Tensor | None = None, *, protected: Tensor | None = None) -> Mixed:
-        """Mix a batch and return `Mixed`. The arguments are those of `PairMixer.forward`.
+        """Mix a batch and return `Mixed`.
 
         Call `at_layer` of the result in your network's forward pass, after each layer that `layers` names:
         `h = mixed.at_layer("stage1", h)`.
+
+        images: float [B, C, H, W].
+        labels: int [B], or label weights float [B, K].
+        protected: bool [B], images that are not mixed and are not partners of other images. None: no such images.
+        Returns `Mixed` with images of the same shape and targets float [B, K].
+        Raises ValueError if an argument does not fit.
         """
         if not isinstance(images, Tensor):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Draws that a method declares and never uses, read off its code: they cost time, and the method may mean another."""
+"""Draws that a method declares but never uses. They cost time and may be a mistake. Found in the method's bytecode."""
 
 import dis
 import inspect
@@ -18,7 +18,7 @@ def unused_draws(cfg: Mapping[str, Any]) -> list[str]:
 
 
 def _reads(function: Callable, name: str) -> bool:
-    """Whether a function's code reads its parameter `name`; True where there is no code to look at."""
+    """Whether a function's code reads its parameter `name`; True if it has no Python code."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None or "locals" in code.co_names or name in code.co_cellvars:  # inner functions read cell variables
         return True

@@ -34,7 +34,11 @@ class Summary:
 
 
 def summarise(runs: Runs) -> Summary:
-    """Summarise the runs of one experiment. Without runs, the mean is NaN."""
+    """Summarise the runs of one experiment.
+
+    runs: accuracies in percent, by (subset, seed).
+    Returns the summary. Without runs, its mean, low and high are NaN.
+    """
     values = list(runs.values())
     if not values:
         return Summary(mean=math.nan, sd=None, low=math.nan, high=math.nan, count=0)
@@ -67,6 +71,10 @@ def t_interval(mean: float, sd: float, count: int) -> tuple[float, float]:
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
-    """Return the mean of the finite values; None if there are none. None values are ignored."""
+    """Return the mean of the finite values.
+
+    values: numbers in any one unit. None, NaN and infinite values are ignored.
+    Returns the mean in the same unit; None if no value is finite.
+    """
     finite = [value for value in values if value is not None and math.isfinite(value)]
     return statistics.fmean(finite) if finite else None

@@ -146,8 +146,15 @@ def test_studies_say_source_protocol_rule_cost_and_what_to_expect():
 
 
 def test_descriptions_are_the_first_comment():
-    assert describe("study")["demo"].startswith("demo: ")
+    first = (files("mixbench.configs") / "study/demo.yaml").read_text(encoding="utf-8").splitlines()[1]
+    assert first == f"# demo: {describe('study')['demo']}"
     assert "CutMix" in describe("method")["cutmix"]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_descriptions_do_not_repeat_the_name(group):
+    assert describe(group)
+    assert not [name for name, text in describe(group).items() if not text or text.startswith(f"{name}:")]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,12 @@ HANDLE = 0.55  # inches for the line and marker of a legend's entry, and between
 
 @lru_cache(maxsize=10_000)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Return the width of one line of text in inches, plus 5 %, because renderers round the positions of letters."""
+    """Return the width of one line of text in inches, plus 5 %, because renderers round the positions of letters.
+
+    text: one line.
+    size: font size in points.
+    weight: weight of the font.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         points, *_ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)
@@ -54,7 +59,11 @@ def wrapped(text: str, inches: float, size: float, lines: int = 3, weight: str =
 
 
 def text_height(text: str, size: float) -> float:
-    """Return the height of a text with all its lines, in inches. size: font size in points."""
+    """Return the height of a text in inches.
+
+    text: one or more lines.
+    size: font size in points.
+    """
     return (text.count("\n") + 1) * LINE * size * POINT
 
 
@@ -141,13 +150,21 @@ def panels(
 
 
 def draw_title(figure: Figure, title: str) -> None:
-    """Write a title at the top of a figure. title: wrapped by title_of."""
+    """Write a title at the top of a figure.
+
+    figure: the figure.
+    title: the title, wrapped by `title_of`.
+    """
     if title:
         figure.text(0.5, 1 - EDGE / figure.get_figheight(), title, fontsize=TITLE, ha="center", va="top")
 
 
 def title_of(title: str, width: float) -> tuple[str, float]:
-    """Return a figure's title wrapped to its width, and the space that it needs, both in inches."""
+    """Return a figure's wrapped title and the height that it needs in inches.
+
+    title: the title.
+    width: width of the figure in inches.
+    """
     if not title.strip():
         return "", EDGE
     text = wrapped(title, width - 2 * EDGE, TITLE, lines=4)
@@ -155,7 +172,14 @@ def title_of(title: str, width: float) -> tuple[str, float]:
 
 
 def heading(axes: Axes, text: str, size: float = SMALL, left: float | None = None, weight: str = "bold") -> None:
-    """Write a heading above axes. left: inches by which it begins left of the axes; None: 0."""
+    """Write a heading above axes.
+
+    axes: the axes.
+    text: the heading.
+    size: font size in points.
+    left: inches by which the heading begins left of the axes; None: 0.
+    weight: weight of the font.
+    """
     inches = axes.get_position().width * axes.figure.figure.get_figwidth()
     x = 0.0 if left is None else -left / inches
     offset = axes.transAxes

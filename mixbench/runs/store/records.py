@@ -25,10 +25,18 @@ def find(root: Path, study: str) -> Path:
     root: folder of the results.
     study: name of the study.
     """
-    own, shipped = path(root, study), _shipped()
-    if own.exists() or shipped is None or not (shipped / study / RUNS).is_file():
-        return own
-    return shipped / study / RUNS
+    own, *shipped = places(root, study)
+    return own if own.exists() else next(filter(Path.is_file, shipped), own)
+
+
+def places(root: Path, study: str) -> list[Path]:
+    """Return the paths at which the records of a study are looked for: in the results, then in the package.
+
+    root: folder of the results.
+    study: name of the study.
+    """
+    shipped = _shipped()
+    return [path(root, study), *([shipped / study / RUNS] if shipped is not None else [])]
 
 
 def studies(root: Path) -> list[str]:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from archive_inputs import OTHER, RUN, changed_metrics, members
 
+from mixbench.runs.store import records
+
 
 def test_where_images_lay_stays_at_home(mixbench, results, tmp_path):
     text = "n: 20\ndataset:\n  name: my\n  path: /elsewhere/my.npz\n  root: /elsewhere/data\n"
@@ -81,10 +83,22 @@ def test_a_studys_records_are_packed_where_there_are_no_runs(mixbench, results, 
     packed = (results.root / "published/demo/runs.zip").read_bytes()
     shutil.rmtree(results.runs)
     call = mixbench("export", "demo")
-    assert "15 runs from results/published/demo/runs.zip, " in call.out
+    assert call.status == 0
+    assert "results/published/demo/runs.zip" in call.out
     assert Path("demo.mixbench.zip").read_bytes() == packed
     assert bring("demo.mixbench.zip").status == 0
     assert len(elsewhere.ids()) == 15
+
+
+def test_a_study_without_runs_and_records_names_each_place_where_they_may_be(mixbench, results, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    monkeypatch.setattr(records, "_shipped", lambda: package)
+    shutil.rmtree(results.runs)
+    shutil.rmtree(results.root / "published", ignore_errors=True)
+    call = mixbench("report", "demo")
+    assert call.status == 1
+    for place in (Path("results/runs"), Path("results/published/demo/runs.zip"), package / "demo/runs.zip"):
+        assert str(place) in call.err
 
 
 def test_predictions_may_stay_and_weights_may_come(mixbench, results, tmp_path):
