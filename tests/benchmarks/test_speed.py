@@ -176,9 +176,9 @@ def test_what_is_measured_can_be_kept_as_json(measured):
 
 
 def test_the_synthetic_store_can_be_read(tmp_path):
-    stored.synthetic_store(tmp_path, 60)
+    stored.synthetic_store(tmp_path, 90)
     found, problems = store.scan(tmp_path / "runs")
-    assert len(found) == 60
+    assert len(found) == 90
     assert problems == []
     assert {run["identity"]["method"] for run in found} == set(METHOD_NAMES)
     assert all(run["id"] == run["folder"].name for run in found)

@@ -47,7 +47,7 @@ def test_help_helps_whoever_got_a_word_wrong(mixbench, word):
 def test_help_shows_every_key_with_its_default_and_nothing_of_hydra(mixbench, command):
     call = mixbench(command, "--help")
     assert "hydra" not in call.out.lower()
-    shown = dict(re.findall(r"^  ([a-z_.]+)=(\S+)  +\S", call.out, re.MULTILINE))
+    shown = dict(re.findall(r"^  ([a-z0-9_.]+)=(\S+)  +\S", call.out, re.MULTILINE))
     with Composer() as composer:
         keys = keys_of_run(composer)
         for group in TITLES:

@@ -18,7 +18,7 @@ def test_own_yaml_is_found_with_config_dir(mixbench, tiny, numbers, tmp_path):
     own = ("--config-dir", "my_configs")
     shown = OmegaConf.create(mixbench("run", *own, "method=my-cutmix", "--cfg", "job").out)
     assert (shown["method"]["name"], shown["method"]["alpha"]) == ("cutmix", 4)
-    for what, line in (("methods", "my-cutmix CutMix with boxes"), ("studies", "mine mine: my own comparison")):
+    for what, line in (("methods", "my-cutmix CutMix with boxes"), ("studies", "mine my own comparison")):
         assert line in " ".join(mixbench("list", what, *own).out.split())
     assert "my-cutmix" in mixbench("run", *tiny, "method=my-cutmx", *own).err
 

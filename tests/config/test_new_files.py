@@ -90,7 +90,7 @@ def test_names_that_do_not_do(here, kind, name):
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["methd", "config", "../method"])
+@pytest.mark.parametrize("kind", ["methd", "confg", "../method"])
 def test_kinds_that_there_are_not(here, kind):
     with pytest.raises(UserError, match="choices: augment, dataset, loss, method, model, study, train"):
         new_files(kind, "mine")

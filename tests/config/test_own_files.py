@@ -266,7 +266,7 @@ def test_published_numbers_stay_with_the_sources_methods(results, monkeypatch, t
     chosen = select("small-data", "method=none,cutmix")
     built = table.build(chosen)
     assert {column for _, column in built.published} == {"none"}
-    assert "Not in the source" in " ".join(table.preamble(chosen, built))
+    assert "not in the source" in " ".join(table.preamble(chosen, built))
 
 
 def test_a_further_method_trains_and_is_tabled(mixbench, tmp_path):
