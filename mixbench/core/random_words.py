@@ -41,18 +41,39 @@ class Purpose(IntEnum):
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:
-    """uint64 [steps, size]: `size` random words for each of the steps first … first + steps - 1."""
+    """uint64 [steps, size]: random words of consecutive steps.
+
+    seed: key of the generator.
+    purpose: the random stream.
+    first: the first step, from 0.
+    steps: number of steps.
+    size: number of words per step.
+    """
     counters = -(-size // WORDS_PER_COUNTER)
     philox = np.random.Philox(key=np.array([seed, purpose], dtype=np.uint64), counter=first * counters)
     return philox.random_raw((steps, counters * WORDS_PER_COUNTER))[:, :size]
 
 
 def uniform(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:
-    """float64 [steps, size], uniform in (0, 1): the middle of the interval given by the top 53 bits of each word."""
+    """float64 [steps, size], uniform in (0, 1): the middle of the interval given by the top 53 bits of each word.
+
+    seed: key of the generator.
+    purpose: the random stream.
+    first: the first step, from 0.
+    steps: number of steps.
+    size: number of values per step.
+    """
     u = ((words(seed, purpose, first, steps, size) >> np.uint64(11)) + 0.5) * 2.0**-53
     return np.minimum(u, 1 - 2.0**-53, out=u)  # the middle of the last interval rounds to 1
 
 
 def permutations(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:
-    """int64 [steps, size]: a uniform permutation of 0 … size - 1 for each step, by sorting random words."""
+    """int64 [steps, size]: a uniform permutation of 0 … size - 1 for each step, by sorting random words.
+
+    seed: key of the generator.
+    purpose: the random stream.
+    first: the first step, from 0.
+    steps: number of steps.
+    size: length of each permutation.
+    """
     return np.argsort(words(seed, purpose, first, steps, size), axis=1, kind="stable")

@@ -39,7 +39,15 @@ def declare(
     known_needs: Collection[str] = (),
     layers: str | None = None,
 ) -> None:
-    """Attach a declaration to a function. Raises ValueError if it does not fit the function's signature."""
+    """Attach a declaration to a function.
+
+    function: the function.
+    draws: names of the draws that it asks for.
+    needs: names of its needs.
+    known_needs: all names of needs.
+    layers: name of the option that lists its layers; None: no such option.
+    Raises ValueError if the declaration does not fit the function's signature.
+    """
     name, keywords = function.__name__, _keywords(function)
     for kind, given, known in (("draw", draws, DRAWS), ("need", needs, known_needs)):
         for one in given:
@@ -130,6 +138,8 @@ def configured_from_table(group: str, table: Mapping[str, Callable], cfg: Mappin
 def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Return the options that a configuration sets.
 
+    group: the config group.
+    function: the function that takes the options.
     cfg: configuration of the group.
     key: the key of `cfg` in the whole configuration.
     Raises UserError for an unknown option, a missing option, or a value of the wrong type.
@@ -190,7 +200,12 @@ def _is_of_kind(key: str, value: Any, wanted: Any) -> bool:
 
 
 def non_negative(key: str, value: Any) -> float:
-    """Return the value of `key` as a float. Raises UserError if it is not a number, not finite, or below 0."""
+    """Return a value as a float.
+
+    key: name of the value in messages.
+    value: the value.
+    Raises UserError if it is not a number, not finite, or below 0.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{key}={value}: must be a number")
     if not 0 <= value < math.inf:
@@ -199,7 +214,14 @@ def non_negative(key: str, value: Any) -> float:
 
 
 def check_bounds(what: str, low: float, high: float, most: float) -> None:
-    """Raise ValueError unless 0 < low <= high <= most and high is finite. Messages say min_<what> and max_<what>."""
+    """Check that 0 < low <= high <= most and that high is finite.
+
+    what: name of the bounded value; messages say min_<what> and max_<what>.
+    low: lower bound.
+    high: upper bound.
+    most: largest upper bound.
+    Raises ValueError if they do not.
+    """
     if not 0 < low <= high:
         raise ValueError(f"min_{what}={low}: must be above 0 and at most max_{what}, {high}")
     if high > most:

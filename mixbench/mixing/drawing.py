@@ -102,7 +102,12 @@ def _next_number(generator: Generator | None) -> int:
 
 
 def check_protected(protected: Tensor | None, images: Tensor) -> None:
-    """Raise ValueError if `protected` is neither None nor bool [B]."""
+    """Check the mask of protected images.
+
+    protected: bool [B], or None.
+    images: float [B, …].
+    Raises ValueError if the mask does not fit.
+    """
     if protected is None:
         return
     fits = isinstance(protected, Tensor) and protected.dtype == torch.bool and protected.shape == (len(images),)
@@ -111,7 +116,13 @@ def check_protected(protected: Tensor | None, images: Tensor) -> None:
 
 
 def check_kind(key: str, value: Any, wanted: Any) -> None:
-    """Raise ValueError if the value of `key` does not fit the type annotation `wanted`."""
+    """Check that a value fits a type annotation.
+
+    key: name of the value in messages.
+    value: the value.
+    wanted: the type annotation.
+    Raises ValueError if the value does not fit.
+    """
     try:
         registry.check_kind(key, value, wanted)
     except UserError as error:

@@ -16,18 +16,30 @@ TEMPERATURES = (0.01, 100.0)  # search range; with a half that has no mistakes, 
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the accuracy in percent of logits [N, K] for labels [N]."""
+    """Return the accuracy in percent.
+
+    logits: float [N, K].
+    labels: int [N].
+    """
     return 100 * int((logits.argmax(axis=1) == labels).sum()) / len(labels)
 
 
 def per_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> list[float | None]:
-    """Return the accuracy in percent on the images of each class (its recall); None for a class without images."""
+    """Return the accuracy in percent on the images of each class (its recall); None for a class without images.
+
+    logits: float [N, K].
+    labels: int [N].
+    """
     classes = [labels == k for k in range(logits.shape[1])]
     return [accuracy(logits[of_class], labels[of_class]) if of_class.any() else None for of_class in classes]
 
 
 def nll(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean negative log-likelihood in nats of labels [N] under the softmax of logits [N, K]."""
+    """Return the mean negative log-likelihood in nats of the labels under the softmax of the logits.
+
+    logits: float [N, K].
+    labels: int [N].
+    """
     return float(-log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels].mean())
 
 
@@ -46,7 +58,12 @@ def ece(logits: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> float:
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the T from 0.01 to 100 for which logits [N, K] / T have the lowest NLL (Guo et al. 2017, section 4.2)."""
+    """Return the T from 0.01 to 100 for which logits / T have the lowest NLL.
+
+    logits: float [N, K].
+    labels: int [N].
+    Source: Guo et al. 2017, section 4.2.
+    """
     logits = logits.astype(np.float64)
     low, high = np.log(TEMPERATURES)
     # The NLL is convex in 1/T, so it has only one minimum in log T as well.
@@ -59,6 +76,9 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float | Non
 
     The temperature is fitted on images 0, 2, 4, …, and NLL and ECE are computed on the others. All values are None if
     there are fewer than two images.
+
+    logits: float [N, K].
+    labels: int [N].
     """
     if len(labels) < 2:
         return dict.fromkeys(CALIBRATION)
@@ -90,7 +110,11 @@ def of_history(history: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def of_logits(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Return NLL, calibration and the accuracy of each class for the final logits [N, K] and labels [N]."""
+    """Return NLL, calibration and the accuracy of each class.
+
+    logits: float [N, K], after the last step.
+    labels: int [N].
+    """
     return {
         "nll": nll(logits, labels),
         "ece": ece(logits, labels),
