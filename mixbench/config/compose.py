@@ -4,6 +4,7 @@ import contextlib
 import copy
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -134,12 +135,12 @@ class Composer:
         Hydra then composes 16 methods and 5 data sets 21 times instead of 80 times. The result is None if only Hydra
         knows the answer: a study sets keys of other groups, a user's own file can do so, or a group is chosen twice.
         """
-        groups = [line.partition("=")[0] for line in chosen]
-        if len(chosen) < 2 or "study" in groups or len({*groups}) < len(groups):
+        options = _options_by_group(chosen)
+        if len(chosen) < 2 or "study" in options or len(options) < len(chosen):
             return None
         base = self._with_options(())
         cfg = copy.deepcopy(base)
-        for group, line in zip(groups, chosen, strict=True):
+        for group, line in zip(options, chosen, strict=True):
             alone = self._with_options((line,))
             if any(alone[key] != base[key] for key in base if key != group):
                 return None
@@ -155,7 +156,7 @@ class Composer:
         try:
             cfg = hydra_compose(CONFIG_NAME, [*self._search, *chosen])
             own = [group for group in OF_FUNCTIONS if own_groups.names_function(group, cfg[group])]
-            options = dict(line.split("=", 1) for line in chosen)
+            options = _options_by_group(chosen)
             if not options.keys() >= set(own):  # the defaults of a file choose a user's own function
                 options = self._choices(chosen)
         except UNFIT as error:
@@ -185,7 +186,11 @@ class Composer:
 
     def default(self, group: str) -> str:
         """Return the default option of a group."""
-        return self._choices(())[group]
+        return self._default_options[group]
+
+    @cached_property
+    def _default_options(self) -> dict[str, str]:
+        return self._choices(())
 
     def _names(self, group: str) -> list[str]:
         """Return the options of a group that Hydra finds in its current search path."""
@@ -243,7 +248,12 @@ class Composer:
 
 def _is_shipped(chosen: Sequence[str]) -> bool:
     """Whether all options (`group=option`) come with mixbench. Then no file of the user takes part."""
-    return all(option in shipped(group) for group, _, option in (line.partition("=") for line in chosen))
+    return all(option in shipped(group) for group, option in (line.split("=", 1) for line in chosen))
+
+
+def _options_by_group(chosen: Sequence[str]) -> dict[str, str]:
+    """Return group -> option for `group=option` texts; of a group that is chosen twice, the last option."""
+    return dict(line.split("=", 1) for line in chosen)
 
 
 def _check_override(override: Override) -> None:

@@ -15,8 +15,9 @@ from mixbench.config.identity import job
 from mixbench.core.draws import DRAWS, Plan
 from mixbench.data import split
 from mixbench.mixing import cutmix, mixpro, smmix, tokenmix, transmix
+from mixbench.mixing.block_masks import block_mask
 from mixbench.mixing.contract import Outputs
-from mixbench.mixing.transformers import attention_share, block_mask
+from mixbench.mixing.transformers import attention_share
 from mixbench.training.engine import Engine
 from mixbench.training.losses import LOSSES, loss_per_row
 
