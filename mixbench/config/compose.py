@@ -49,6 +49,7 @@ _COMPOSED: dict[tuple[str, ...], _Composed] = {}
 _OPTIONS: dict[str, list[str]] = {}
 
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not use
+OWN_FILES = "; your own files: --config-dir FOLDER"
 SHOWN_NAME = r"[\w.+-]+"  # option names that can be shown in every table and plot
 
 
@@ -242,7 +243,7 @@ class Composer:
         if one.key in GROUPS:
             options = self.options(one.key)
             if one.value not in options and not (one.key == "study" and one.value is None):
-                raise unknown(one.key, one.value, options)
+                raise unknown(one.key, one.value, options, "" if self._own else OWN_FILES)
         return line, one
 
 
