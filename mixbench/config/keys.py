@@ -52,7 +52,8 @@ def keys_of_group(composer: Composer, group: str, option: str, config_dir: str |
     config_dir: the user's own folder.
     Keys that only the option's file can set (name, version) are left out. Raises UserError for an unknown option.
     """
-    node = composer.compose([f"{group}={option}"])[group]
+    words = [] if option == composer.default(group) else [f"{group}={option}"]  # the defaults are composed already
+    node = composer.compose(words)[group]
     comments = comments_of(group, option, config_dir)
     if is_own(node):
         comments = _of_group(group) | comments
