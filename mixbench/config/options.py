@@ -46,7 +46,7 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
     return found
 
 
-def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
+def yaml_names(group: str, config_dir: str | Path | None = None) -> set[str]:
     """Return the options of a group that have a YAML file, in the package or in the user's own folder.
 
     group: config group, such as method.
