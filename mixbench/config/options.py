@@ -19,7 +19,11 @@ def names(group: str, config_dir: str | None = None) -> list[str]:
 
 @cache
 def shipped(group: str) -> frozenset[str]:
-    """Return the options of a group that come with mixbench."""
+    """Return the options of a group that come with mixbench.
+
+    group: config group, such as method.
+    Returns no names if there is no such group.
+    """
     folder = files("mixbench.configs") / group
     if not folder.is_dir():
         return frozenset()
@@ -44,16 +48,6 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
         found.setdefault(name, f"{entry.value}, of the installed package {package}")
     return found
-
-
-def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
-    """Return the options of a group that have a YAML file, in the package or in the user's own folder.
-
-    group: config group, such as method.
-    config_dir: the user's own folder; None: no such folder.
-    """
-    own = (Path(config_dir) / group).glob("*.yaml") if config_dir else ()
-    return {*shipped(group), *(file.stem for file in own)}
 
 
 def yaml_text(group: str, option: str, config_dir: str | None = None) -> str:
