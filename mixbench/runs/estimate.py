@@ -101,7 +101,7 @@ def last_row(run_id: str, results: Store) -> tuple[int, float]:
 
     run_id: name of the run.
     results: the store of the runs.
-    Returns (0, 0.0) if it is neither, or if its history cannot be read.
+    Returns (0, 0.0) for any other run, and if the history cannot be read.
     """
     folder = results.folder(run_id)
     if not (results.locked(run_id) or os.path.exists(folder / "checkpoint.pt")):
