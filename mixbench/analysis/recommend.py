@@ -35,8 +35,21 @@ def recommend(setting: Setting) -> str:
             *_equivalent(chosen, baseline),
             *_rivals(chosen),
         ]
-        return " ".join(sentences)
-    return " ".join([*_undecided(setting, best, baseline), *_worse(setting, baseline)])
+    else:
+        sentences = [*_undecided(setting, best, baseline), *_worse(setting, baseline)]
+    return " ".join([*sentences, *_near_chance(setting)])
+
+
+def _near_chance(setting: Setting) -> list[str]:
+    """Return the sentence on a baseline that has learned almost nothing, so that a comparison with it says little."""
+    classes = setting.baseline_classes
+    if classes is None or not setting.near_chance:
+        return []
+    mean, chance = sum(classes) / len(classes), 100 / len(classes)
+    return [
+        f"The baseline has hardly learned anything: its mean accuracy over classes is {mean:.0f} %, and always "
+        f"predicting one class gives {chance:.0f} %. Train for more steps or with more images."
+    ]
 
 
 def _gain_text(method: Experiment, baseline: str) -> str:

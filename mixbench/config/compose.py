@@ -12,7 +12,6 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,9 +21,10 @@ from mixbench.config.assignments import Assignment, Word
 from mixbench.config.compose_errors import UNFIT, has, of_file, unfit_value, unknown_key
 from mixbench.config.folder import given_folder
 from mixbench.config.hydra_globals import separate_hydra_state
-from mixbench.config.options import shipped
+from mixbench.config.options import shipped, yaml_names
 from mixbench.config.overrides import PATHS, first_line, line_of, parse, quoted
 from mixbench.config.schema import Config
+from mixbench.core import own_functions
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import is_own, short
@@ -49,6 +49,7 @@ _COMPOSED: dict[tuple[str, ...], _Composed] = {}
 _OPTIONS: dict[str, list[str]] = {}
 
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not use
+OWN_FILES = "; your own files: --config-dir FOLDER"
 SHOWN_NAME = r"[\w.+-]+"  # option names that can be shown in every table and plot
 
 
@@ -72,7 +73,7 @@ class Composer:
         with contextlib.ExitStack() as stack:
             stack.enter_context(separate_hydra_state())
             initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
-            offered = stack.enter_context(own_groups.offered_folder(self._names))
+            offered = stack.enter_context(own_groups.offered_folder(lambda group: yaml_names(group, self._own)))
             self._entered = stack.pop_all()
         if offered is not None:
             self._search = _search_path_override([*([self._own.resolve()] if self._own else []), offered])
@@ -189,7 +190,7 @@ class Composer:
         Returns the names in alphabetical order.
         """
         if group not in self._options:
-            self._options[group] = self._names(group)
+            self._options[group] = sorted(yaml_names(group, self._own) | own_functions.offered(group).keys())
         return self._options[group]
 
     def default(self, group: str) -> str:
@@ -202,11 +203,6 @@ class Composer:
     @cached_property
     def _default_options(self) -> dict[str, str]:
         return self._choices(())
-
-    def _names(self, group: str) -> list[str]:
-        """Return the options of a group that Hydra finds in its current search path."""
-        loader = GlobalHydra.instance().config_loader()
-        return sorted(set(loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)))
 
     def has(self, group: str, option: str, key: str) -> bool:
         """Whether an option has a key. An option that does not exist has every key: composing it reports the mistake.
@@ -257,7 +253,7 @@ class Composer:
         if one.key in GROUPS:
             options = self.options(one.key)
             if one.value not in options and not (one.key == "study" and one.value is None):
-                raise unknown(one.key, one.value, options)
+                raise unknown(one.key, one.value, options, "" if self._own else OWN_FILES)
         return line, one
 
 

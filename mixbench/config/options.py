@@ -50,6 +50,16 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
     return found
 
 
+def yaml_names(group: str, config_dir: str | Path | None = None) -> set[str]:
+    """Return the options of a group that have a YAML file, in the package or in the user's own folder.
+
+    group: config group, such as method.
+    config_dir: the user's own folder; None: no such folder.
+    """
+    own = (Path(config_dir) / group).glob("*.yaml") if config_dir else ()
+    return {*shipped(group), *(file.stem for file in own)}
+
+
 def yaml_text(group: str, option: str, config_dir: str | None = None) -> str:
     """Return the text of an option's YAML file; an empty text if there is no such file.
 

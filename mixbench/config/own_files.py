@@ -8,6 +8,7 @@ import yaml
 
 from mixbench.config.options import shipped
 from mixbench.core.errors import UserError
+from mixbench.core.yaml_text import Loader
 
 MOST_BYTES = 1_000_000  # limit for a file; a study with a thousand published rows has a tenth of it
 MOST_NODES = 100_000  # limit for the values of a file after aliases are expanded; ten lines can expand to billions
@@ -43,14 +44,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path}: is too large; the limit is {MOST_BYTES:,} bytes")
         content = path.read_text(encoding="utf-8")
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
+        node = yaml.compose(content, Loader=Loader)
         if node is None:
             return {}
         if not isinstance(node, yaml.MappingNode):
             raise UserError(f"{path}: must be keys with values, as in `name: cutmix`, not a single value or a list")
         if _size(node) > MOST_NODES:
             raise UserError(f"{path}: has too many values after aliases are expanded; the limit is {MOST_NODES:,}")
-        return yaml.safe_load(content)
+        return yaml.constructor.SafeConstructor().construct_document(node)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:

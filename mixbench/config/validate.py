@@ -121,7 +121,7 @@ def _check_top(cfg: DictConfig) -> None:
 def _validate_dataset(cfg: DictConfig) -> None:
     dataset = cfg.dataset
     if dataset.source == "npz" and not dataset.path:
-        raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz")
+        raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz, an archive with train_images and train_labels")
     if dataset.name is None:
         dataset.name = _name_of(dataset.path)
     _require(

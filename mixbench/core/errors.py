@@ -17,17 +17,18 @@ class CannotWrite(OSError):
         return f"{self.filename}: cannot be written ({self.strerror})"
 
 
-def unknown(kind: str, value: object, choices: Iterable[str]) -> UserError:
+def unknown(kind: str, value: object, choices: Iterable[str], more: str = "") -> UserError:
     """Return the error for a name that is not one of the choices.
 
     kind: what the name stands for, such as `method`.
     value: the unknown name.
     choices: the valid names; the message lists them and suggests the nearest one.
+    more: text after the choices, such as where others can be found.
     """
     choices = sorted(choices)
     nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
-    return UserError(f"unknown {kind} {str(value)!r}{hint}; choices: {', '.join(choices) or 'none'}")
+    return UserError(f"unknown {kind} {str(value)!r}{hint}; choices: {', '.join(choices) or 'none'}{more}")
 
 
 def one_line(text: str) -> str:

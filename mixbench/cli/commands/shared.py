@@ -99,10 +99,12 @@ def source_of(chosen: "Selection") -> str:
 
 
 def warn(chosen: "Selection") -> None:
-    """Print the problems of a selection as warnings.
+    """Print where published records come from, and the problems of a selection as warnings.
 
     chosen: the selected runs, whose problems are printed one a line.
     """
+    if chosen.source.is_file():
+        say(f"these are published records ({chosen.source}); {chosen.own_runs}/ has no run of {chosen.name}")
     for problem in chosen.problems:
         say(f"warning: {problem}")
 
