@@ -17,7 +17,7 @@ LISTED = 4  # names in a list before "and 3 others"
 
 
 def recommend(setting: Setting) -> str:
-    """Return the recommendation for a setting, in one to four sentences.
+    """Return the recommendation for a setting, in a few sentences.
 
     setting: the methods with their gains, from analysis.compare.
     """
