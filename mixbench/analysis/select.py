@@ -167,7 +167,12 @@ def of_study(
 
 
 def check_shown(chosen: Study, options: Options) -> None:
-    """Raise UserError if no run of a study has the key of its table's rows or columns."""
+    """Check that the runs of a study have the keys of its table's rows and columns.
+
+    chosen: the study with its planned runs.
+    options: the rows and columns that the command names; where it names none, those of the study are checked.
+    Raises UserError if no run has the key.
+    """
     keys = set(_wanted(chosen).columns) - {*NOT_KEYS, "id"}
     for what in ("rows", "columns"):
         key = getattr(options, what) or getattr(chosen.settings, what)
@@ -202,7 +207,12 @@ def _with_other_methods(
 
 
 def folder_name(name: str, overrides: Sequence[str]) -> str:
-    """Return the folder name of a study, or of another selection, with these overrides."""
+    """Return the folder name of a study, or of another selection, with these overrides.
+
+    name: name of the study, or the word that stands for another selection.
+    overrides: KEY=VALUE texts.
+    Returns the name; one of more than 200 bytes is cut and ends in a checksum.
+    """
     whole = ",".join([name, *(override.replace("/", "_") for override in overrides)])
     # Most file systems allow at most 255 bytes.
     return whole if len(whole.encode()) <= 200 else f"{whole[:60]}…{zlib.crc32(whole.encode()):08x}"

@@ -38,19 +38,25 @@ class Key:
 
 
 def keys_of_run(composer: Composer) -> list[Key]:
-    """The keys without a dot, such as n and seed, in the order of run.yaml."""
+    """Return the keys without a dot, such as n and seed, in the order of run.yaml.
+
+    composer: composes the default configuration.
+    """
     comments = _comments(files(CONFIG_MODULE).joinpath(f"{CONFIG_NAME}.yaml").read_text(encoding="utf-8"))
     cfg = composer.compose([])
     return [Key(str(key), text(_value(cfg, key)), comments.get(str(key), "")) for key in cfg if key not in GROUPS]
 
 
 def keys_of_group(composer: Composer, group: str, option: str, config_dir: str | None = None) -> list[Key]:
-    """The keys of an option of a group that a command can set, in the order of its YAML file.
+    """Return the keys of an option of a group that a command can set, in the order of its YAML file.
+
+    Keys that only the option's file can set (name, version) are left out.
 
     composer: with the same config_dir.
-    option: such as cutmix of method.
-    config_dir: the user's own folder.
-    Keys that only the option's file can set (name, version) are left out. Raises UserError for an unknown option.
+    group: config group, such as method.
+    option: option of the group, such as cutmix.
+    config_dir: the user's own folder; None: no such folder.
+    Raises UserError for an unknown option.
     """
     words = [] if option == composer.default(group) else [f"{group}={option}"]  # the defaults are composed already
     node = composer.compose(words)[group]

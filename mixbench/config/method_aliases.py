@@ -20,6 +20,8 @@ def with_alias(name: str) -> str:
 
     An alias of a mixture is one choice of its methods, and no name for the others: `mixup-cutmix (mixture)` is shown
     for the alias alone.
+
+    name: name or alias of a method.
     """
     if name in aliases():
         return f"{name} ({aliases()[name]})"

@@ -19,7 +19,11 @@ def names(group: str, config_dir: str | None = None) -> list[str]:
 
 @cache
 def shipped(group: str) -> frozenset[str]:
-    """Return the options of a group that come with mixbench."""
+    """Return the options of a group that come with mixbench.
+
+    group: config group, such as method.
+    Returns no names if there is no such group.
+    """
     folder = files("mixbench.configs") / group
     if not folder.is_dir():
         return frozenset()

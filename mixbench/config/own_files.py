@@ -30,13 +30,13 @@ def check_files(config_dir: Path, chosen: Sequence[str]) -> None:
             seen.add((group, option))
             if option in shipped(group):
                 raise UserError(f"{path}: mixbench has its own {group}={option}, which takes priority; rename the file")
-            content = read_yaml(path)
+            content = _read_yaml(path)
             if group == "study":
                 _check_lists(path, content.get("study"))
             waiting += list(_defaults(group, content))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     """Read the keys of a YAML file. Raises UserError if it cannot be a file of a configuration."""
     if not path.is_file():
         raise UserError(f"{path}: is not a file")

@@ -32,13 +32,19 @@ def unknown(kind: str, value: object, choices: Iterable[str], more: str = "") ->
 
 
 def one_line(text: str) -> str:
-    """Return a message as one printable line. Long values and long lines are shortened in the middle."""
+    """Return a message as one printable line.
+
+    text: the message. Long words and long lines are shortened in the middle.
+    """
     words = [_cut(word, LONGEST_WORD) for word in text.split()]
     return _cut(printable(" ".join(words)), LONGEST_LINE)
 
 
 def printable(text: str) -> str:
-    """Escape characters that a terminal cannot print; folder names and values can contain any character."""
+    """Escape characters that a terminal cannot print.
+
+    text: any text; folder names and values can contain any character.
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
