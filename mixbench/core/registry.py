@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-from mixbench.core.draws import DRAWS, settings_read_by
+from mixbench.core.draws import DRAWS, has_default, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
@@ -131,7 +131,7 @@ def configured_from_table(group: str, table: Mapping[str, Callable], cfg: Mappin
     if cfg["name"] not in table:
         raise unknown(f"{key}.name", cfg["name"], table)
     function = inspect.unwrap(table[cfg["name"]])
-    settings = {name: cfg[name] for name in settings_of(function)}
+    settings = {name: cfg[name] for name in settings_of(function) if name in cfg}
     return Configured(function, declaration_of(function), options(group, function, cfg, key), settings)
 
 
@@ -153,7 +153,7 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
             choices = [f"{key}.{choice}" for choice in (*known, *others)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
     needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
-    missing = [name for name in (*needed, *sorted(others)) if name not in cfg]
+    missing = [name for name in (*needed, *sorted(others)) if name not in cfg and not has_default(name)]
     if missing:
         raise UserError(f"{group}={cfg['name']} needs {key}.{missing[0]}")
     return {name: plain(value) for name, value in cfg.items() if name in known}

@@ -6,10 +6,10 @@ labels, and returns images and targets. The library needs only torch, NumPy and 
 
 from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
 from mixbench.mixing.features import manifold
-from mixbench.mixing.linear import data_mix, label_mix, label_only, none
+from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
-from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, NoMixing
+from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, MixUpInputs, NoMixing
 from mixbench.mixing.region_modules import (
     CutMix,
     Cutout,
@@ -38,6 +38,7 @@ __all__ = [
     "LabelOnly",
     "ManifoldMixUp",
     "MixUp",
+    "MixUpInputs",
     "Mixed",
     "Mixer",
     "Mixture",
@@ -59,6 +60,7 @@ __all__ = [
     "method",
     "mixpro",
     "mixup",
+    "mixup_io",
     "none",
     "random_erasing",
     "resizemix",

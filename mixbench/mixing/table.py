@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
-from mixbench.mixing.linear import data_mix, label_mix, label_only, none
+from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.saliency import saliencymix
@@ -14,6 +14,7 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "none": none,
     "label-mix": label_mix,
     "data-mix": data_mix,
+    "mixup-io": mixup_io,
     "label-only": label_only,
     "cutmix": cutmix,
     "cutout": cutout,

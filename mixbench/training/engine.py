@@ -78,6 +78,8 @@ class Engine:
             height,
             width,
             draws=self.augment.draws,
+            length=cfg.train.steps,
+            labels=split.train_labels,
             pad=self.augment.options.get("pad", 0),
             protected=split.protected,
         )

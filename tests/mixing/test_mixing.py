@@ -27,11 +27,12 @@ from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build_method
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KEPT, MIXED, CUT = "kept", "mixed with the partner's", "set to 0 in places"
+LARGER = "the label of the larger share"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a method does to pixels (KEPT, MIXED or CUT) and labels (KEPT or MIXED).
+    """What a method does to pixels (KEPT, MIXED or CUT) and labels (KEPT, MIXED or LARGER).
 
     exact: an image's own share is the plan's λ itself; else the method makes its own of it, and the targets tell it.
     options: other than those of its YAML file, where these are not what the tests below can look at.
@@ -48,6 +49,7 @@ ROWS = {
     "none": Row(KEPT, KEPT),
     "label-mix": Row(MIXED, MIXED, exact=True),
     "data-mix": Row(MIXED, KEPT, exact=True),
+    "mixup-io": Row(MIXED, LARGER, exact=True),
     "label-only": Row(KEPT, MIXED, exact=True),
     "cutmix": Row(MIXED, MIXED),
     "cutout": Row(CUT, KEPT),
@@ -144,6 +146,10 @@ def test_constant_colours_and_own_labels_recover_mask_and_partner(name, shape, p
         share = (decided["lam"].float() if row_of(name).exact else labels.diagonal())[:, None]
         if row_of(name).labels == KEPT:
             assert torch.equal(labels, own_label)
+        elif row_of(name).labels == LARGER:
+            assert torch.equal(
+                labels, own_label[torch.where(share[:, 0] >= 0.5, torch.arange(batch), decided["partner"])]
+            )
         else:
             torch.testing.assert_close(labels, share * own_label + (1 - share) * own_label[decided["partner"]])
         if row_of(name).pixels == KEPT:

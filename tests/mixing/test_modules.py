@@ -39,6 +39,7 @@ MODULES = {
     "none": mixing.NoMixing,
     "label-mix": mixing.MixUp,
     "data-mix": mixing.DataMix,
+    "mixup-io": mixing.MixUpInputs,
     "label-only": mixing.LabelOnly,
     "cutmix": mixing.CutMix,
     "cutout": mixing.Cutout,
@@ -50,7 +51,7 @@ MODULES = {
     "fmix": mixing.FMix,
     "manifold": mixing.ManifoldMixUp,
 }
-LINEAR = ("none", "label-mix", "data-mix", "label-only")
+LINEAR = ("none", "label-mix", "data-mix", "mixup-io", "label-only")
 every_method = pytest.mark.parametrize("name", MODULES)
 
 
@@ -80,12 +81,14 @@ def test_every_method_without_needs_has_a_module():
 def test_defaults_are_those_of_the_yaml_file(name):
     cfg = OmegaConf.load(ROOT / "configs" / "method" / f"{name}.yaml")
     parameters = dict(inspect.signature(MODULES[name]).parameters)
-    for key in set(cfg) - {"name", "version"}:
+    function = METHODS[name]
+    keys = set(cfg) - {"name", "version"}
+    assert keys == {*registry.options_of(function), *registry.settings_of(function)}
+    keys -= {"off_after"}  # a module does not know how long training is
+    for key in keys:
         default = parameters[key].default
         assert (list(default) if isinstance(default, tuple) else default) == cfg[key], key
-    function = METHODS[name]
-    assert set(cfg) - {"name", "version"} == {*registry.options_of(function), *registry.settings_of(function)}
-    assert set(parameters) - {"num_classes", "generator"} == set(cfg) - {"name", "version"}
+    assert set(parameters) - {"num_classes", "generator"} == keys
     for key, option in registry.options_of(function).items():  # the function has the same defaults
         assert parameters[key].default == option.default
 
@@ -371,7 +374,8 @@ def test_an_own_function_as_a_module():
     plain = MixUp(5, generator=np.random.default_rng(0))(images, labels)
     mixed, targets = mix(images, labels)
     torch.testing.assert_close((mixed, targets), (plain[0].roll(2, dims=-1), plain[1]))
-    assert mix.given == {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
+    settings = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False, "larger_own": False, "partners": "any"}
+    assert mix.given == settings
     assert "to=2" in repr(mix)
 
 
@@ -436,7 +440,8 @@ def test_everything_promised_is_exported():
 
 def test_a_module_shows_its_settings_and_moves_and_saves_as_any():
     mix = CutMix(10, alpha=0.5)
-    assert repr(mix) == "CutMix(num_classes=10, alpha=0.5, beta=None, p=1.0, per_sample=False, correct_lambda=True)"
+    shown = "alpha=0.5, beta=None, p=1.0, per_sample=False, larger_own=False, partners='any', correct_lambda=True"
+    assert repr(mix) == f"CutMix(num_classes=10, {shown}, min_side=None, max_side=None)"
     assert nn.Sequential(mix).to(torch.float64).state_dict() == {}
     assert isinstance(mix, Mixer)
 
@@ -486,3 +491,23 @@ def test_the_workers_of_a_loader_draw_apart_and_each_epoch_anew(generator):
 def test_soft_labels_have_the_width_that_was_promised():
     with pytest.raises(ValueError, match="10"):
         MixUp(10)(torch.zeros(8, 1, 4, 4), torch.full((8, 7), 1 / 7))
+
+
+def test_a_module_finds_partners_by_its_labels():
+    _, labels = images_and_labels(40, 1, 8, 8, classes=4)
+    own_colour = torch.arange(40.0)[:, None, None, None].expand(40, 1, 8, 8)
+    for partners, alike in (("same-class", True), ("other-class", False)):
+        mix = CutMix(4, generator=np.random.default_rng(1), min_side=0.5, max_side=0.5, partners=partners)
+        mixed, targets = mix(own_colour.contiguous(), labels)
+        other = mixed.flatten(1).mode(dim=1).values.long()  # three quarters are the image's own
+        assert torch.equal(other, torch.arange(40))
+        pasted = (mixed != own_colour).flatten(1)
+        assert pasted.float().mean().item() == pytest.approx(0.25)
+        source = torch.stack([row[inside][0] for row, inside in zip(mixed.flatten(1), pasted, strict=True)]).long()
+        assert ((labels[source] == labels) == alike).all()
+        torch.testing.assert_close(targets, 0.75 * F.one_hot(labels, 4) + 0.25 * F.one_hot(labels[source], 4))
+
+
+def test_a_module_does_not_know_when_training_ends():
+    with pytest.raises(TypeError, match="off_after"):
+        PairMixer(label_mix, 4, off_after=0.5)

@@ -152,8 +152,7 @@ class Samples:
 def _always(method: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the config group `method` that mixes every batch."""
     copy = {**method}
-    if "p" in copy:
-        copy["p"] = 1.0
+    copy |= {key: 1.0 for key in ("p", "off_after") if key in copy}
     if "parts" in copy:
         copy["parts"] = {name: _always(part) for name, part in copy["parts"].items()}
     return copy
