@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mixbench.config import budget
 from mixbench.config.options import keys_in_file
 from mixbench.config.validate import SEEDS, validate
 from mixbench.core.errors import UserError
@@ -91,6 +92,7 @@ def job(cfg: DictConfig, called: str | None = None, display_name: str | None = N
     """
     composed, cfg = cfg, validate(cfg)
     identity = _identity(cfg)
+    cfg = budget.within_budget(cfg)  # after the identity, which has the steps that the command sets
     name = run_id(identity)
     if len(name.encode()) > LONGEST_ID:
         key = max(("dataset", "method"), key=lambda key: len(identity[key].encode()))
@@ -171,7 +173,8 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "precision": cfg.precision,
     }
     for group in OF_FUNCTIONS:
-        identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
+        flat = ((key, value) for key, value in _flat(cfg[group]) if key.rpartition(".")[2] != "cost")
+        identity |= {group if key == "name" else f"{group}.{key}": value for key, value in flat}
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     outcome += ("warmup", "optimizer", "beta2", "no_decay", "clip_norm", "eval_every")
     identity |= {f"train.{key}": train[key] for key in outcome}

@@ -30,6 +30,7 @@ from mixbench.core import partners, random_words
 from mixbench.core.random_words import Purpose
 
 UNIFORMS = 32  # uniform numbers per image for augmentation; no augmentation needs more
+VIEWS, CHAIN_UNIFORMS = 2, 34  # augmented views of an image, and uniform numbers for each of them
 ATTEMPTS = 10  # tries to find a rectangle that fits the image, as in torchvision's RandomErasing and RandomResizedCrop
 
 
@@ -188,6 +189,13 @@ def uniforms(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray
     """float64 [count, B, 32]: uniform numbers in (0, 1) that an augmentation uses for its decisions on each image."""
     drawn = random_words.uniform(plan.seed, purpose, first, count, UNIFORMS * plan.batch_size)
     return drawn.reshape(count, plan.batch_size, UNIFORMS)
+
+
+@draw(Purpose.CHAINS, groups=("augment",))
+def chains(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B, 2, 34]: uniform numbers in (0, 1) for two views of each image, by chains of operations."""
+    drawn = random_words.uniform(plan.seed, purpose, first, count, VIEWS * CHAIN_UNIFORMS * plan.batch_size)
+    return drawn.reshape(count, plan.batch_size, VIEWS, CHAIN_UNIFORMS)
 
 
 @draw(Purpose.PARTNER, settings=("partners",))

@@ -9,7 +9,7 @@ from mixbench.mixing.features import manifold
 from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
-from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, MixUpInputs, NoMixing
+from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, MixUpInputs, NoMixing, RegMixUp
 from mixbench.mixing.region_modules import (
     CutMix,
     Cutout,
@@ -21,6 +21,7 @@ from mixbench.mixing.region_modules import (
     SmoothMix,
 )
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
+from mixbench.mixing.regularised import regmixup
 from mixbench.mixing.saliency import saliencymix
 from mixbench.mixing.table import METHODS
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
@@ -46,6 +47,7 @@ __all__ = [
     "Outputs",
     "PairMixer",
     "RandomErasing",
+    "RegMixUp",
     "ResizeMix",
     "SaliencyMix",
     "SmoothMix",
@@ -63,6 +65,7 @@ __all__ = [
     "mixup_io",
     "none",
     "random_erasing",
+    "regmixup",
     "resizemix",
     "saliencymix",
     "smmix",

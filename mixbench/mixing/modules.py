@@ -19,6 +19,7 @@ from mixbench.mixing import features, linear
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.drawing import Generator
 from mixbench.mixing.mixer import Mixer, PairMixer, Partners, stacked
+from mixbench.mixing.regularised import regmixup
 
 
 class NoMixing(PairMixer):
@@ -194,6 +195,41 @@ class LabelOnly(PairMixer):
             larger_own=larger_own,
             partners=partners,
         )
+
+
+class RegMixUp(PairMixer):
+    """`regmixup`: the clean batch, followed by its mixup. It returns twice as many rows as it gets.
+
+    The mean loss over these rows is that of the published code. With another eta or with reduction="sum", the rows have
+    weights; `Mixer(regmixup, num_classes, eta=…).mixed(images, labels)` returns them.
+
+    num_classes: K; needed if labels are integers.
+    alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
+    p: probability of mixing a batch.
+    per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
+    generator: a NumPy or torch generator; None: torch's global generator.
+    Raises ValueError for a value out of range.
+    Source: Pinto et al. 2022, section 3.
+    """
+
+    spatial = False
+
+    def __init__(
+        self,
+        num_classes: int | None = None,
+        *,
+        alpha: float = 20.0,
+        beta: float | None = None,
+        p: float = 1.0,
+        per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
+        generator: Generator | None = None,
+    ):
+        values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
+        super().__init__(regmixup, num_classes, generator, **values, larger_own=larger_own, partners=partners)
 
 
 class ManifoldMixUp(Mixer):

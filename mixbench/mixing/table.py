@@ -7,6 +7,7 @@ from mixbench.mixing.features import manifold
 from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
+from mixbench.mixing.regularised import regmixup
 from mixbench.mixing.saliency import saliencymix
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
@@ -16,6 +17,7 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "data-mix": data_mix,
     "mixup-io": mixup_io,
     "label-only": label_only,
+    "regmixup": regmixup,
     "cutmix": cutmix,
     "cutout": cutout,
     "random-erasing": random_erasing,

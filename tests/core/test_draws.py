@@ -63,6 +63,7 @@ def test_shapes_and_kinds():
         "chosen": ((4, 6), "bool"),
         "size": ((4, 6), "float64"),
         "place": ((4, 6, 2), "float64"),
+        "chains": ((4, 6, 2, 34), "float64"),
         "sides": ((4, 6, 2), "float64"),
         "attempts": ((4, 6, 10, 2), "float64"),
         "noise": ((4, 1, 10, 8, 2), "float32"),
@@ -327,6 +328,7 @@ def test_frozen_values():
         "LABEL_NOISE": 20,
         "HELD_OUT": 21,
         "SIDES": 30,
+        "CHAINS": 31,
     }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
@@ -350,7 +352,7 @@ def test_every_setting_that_a_draw_reads_has_a_default():
 
 def test_augmentations_may_ask_for_draws_without_settings_alone():
     """An option of an augmentation can have the name of a setting, as `p` of vertical-flip."""
-    assert draws.draws_for("augment") == ("shift", "mirror", "uniforms")
+    assert draws.draws_for("augment") == ("shift", "mirror", "uniforms", "chains")
     assert draws.settings_read_by(draws.draws_for("augment")) == set()
 
 

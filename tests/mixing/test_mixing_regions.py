@@ -1,4 +1,4 @@
-"""Random erasing, CutMix with drawn sides, ResizeMix and GridMix against torchvision, torch's own resizing and brute force."""
+"""Random erasing, CutMix with drawn sides, ResizeMix, GridMix: against torchvision, timm, torch and brute force."""
 
 import math
 
