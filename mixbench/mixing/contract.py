@@ -100,14 +100,14 @@ class Context(Protocol):
         ...
 
 
-class NoContext:
+class NoContext(Context):
     """Provides nothing, for methods without needs."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
         raise unserved(need)
 
 
-class StandIns:
+class StandIns(Context):
     """Provides values of the right shapes without a network, to try a method before anything is loaded."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
@@ -121,7 +121,10 @@ class StandIns:
 
 
 def unserved(need: str) -> UserError:
-    """Return the error for a need that nothing provides."""
+    """Return the error for a need that nothing provides.
+
+    need: a name from NEEDS.
+    """
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
     if need not in PROVIDED:
         return UserError(f"{problem}train it with mixbench run")

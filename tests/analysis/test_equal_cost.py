@@ -5,7 +5,7 @@ import pytest
 
 from mixbench.analysis.compare import compare
 from mixbench.analysis.frame import run_frame
-from mixbench.analysis.table import costs
+from mixbench.analysis.notes import costs
 from mixbench.config import budget
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
