@@ -34,7 +34,11 @@ def cost(cfg: Mapping[str, Any]) -> float:
 
 
 def check(cfg: Mapping[str, Any]) -> None:
-    """Raise UserError if a cost or budget does not fit. cfg: a composed configuration."""
+    """Check costs and budgets.
+
+    cfg: a composed configuration.
+    Raises UserError if one does not fit.
+    """
     for group in GROUPS_WITH_COST:
         _check_node(cfg[group], group)
     for name, part in (cfg["method"].get("parts") or {}).items():

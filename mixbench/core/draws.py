@@ -152,7 +152,10 @@ def settings_read_by(names: Iterable[str]) -> set[str]:
 
 
 def has_default(setting: str) -> bool:
-    """Whether a plan has a default for this setting of draws. alpha and beta have none."""
+    """Whether a plan has a default for a setting of draws; alpha and beta have none.
+
+    setting: name of the setting.
+    """
     return getattr(Plan, setting, None) is not None
 
 

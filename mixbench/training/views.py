@@ -14,7 +14,11 @@ OFFERED = "augmix"  # the augmentation of mixbench that makes views
 
 
 def requested(augment: Configured, loss: Configured) -> dict[str, int]:
-    """Return the needs of an augmentation: the number of views that the loss compares, if it can make views."""
+    """Return the needs of an augmentation: the number of views that the loss compares, if it can make views.
+
+    augment: the augmentation.
+    loss: the loss.
+    """
     return {"views": loss.views} if "views" in augment.needs else {}
 
 
@@ -33,7 +37,14 @@ def mix_views(mix: Callable[[Tensor], Mixed], images: Tensor, views: int) -> Mix
 
 
 def check_views(loss_name: str, loss: Configured, augment_name: str, augment: Configured) -> None:
-    """Raise UserError if a loss compares views and the augmentation makes none."""
+    """Check that an augmentation makes the views that a loss compares.
+
+    loss_name: name of the loss, for messages.
+    loss: the loss.
+    augment_name: name of the augmentation, for messages.
+    augment: the augmentation.
+    Raises UserError if it makes none.
+    """
     if loss.views > 1 and "views" not in augment.needs:
         raise UserError(
             f"loss={loss_name}: compares {loss.views} views of each image, but augment={augment_name} makes only one; "
@@ -42,9 +53,14 @@ def check_views(loss_name: str, loss: Configured, augment_name: str, augment: Co
 
 
 def check_mixed_views(loss_name: str, loss: Configured, single: Single, mixed: Mixed, rows: int) -> None:
-    """Raise UserError if a loss compares views and the method does more than mix images and targets.
+    """Check that a method only mixes images and targets if the loss compares views.
 
-    mixed: what the method returned for a batch of `rows` images.
+    loss_name: name of the loss, for messages.
+    loss: the loss.
+    single: the method.
+    mixed: what the method returned for a batch.
+    rows: number of images in that batch.
+    Raises UserError if it does more.
     """
     if loss.views == 1:
         return
