@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.config import mixture
+from mixbench.config import budget, mixture
 from mixbench.core import baseline, draw_settings
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
@@ -56,6 +56,7 @@ def validate(cfg: DictConfig) -> DictConfig:
     _check_top(cfg)
     _validate_dataset(cfg)
     cfg.method = _validated_method(cfg.method, "method")
+    budget.check(cfg)
     _validate_protect(cfg)
     _validate_loss(cfg.loss)
     _validate_train(cfg)

@@ -38,6 +38,8 @@ class Purpose(IntEnum):
     CHOICE = 19
     LABEL_NOISE = 20
     HELD_OUT = 21
+    SIDES = 30  # 22 to 29 are free
+    CHAINS = 31
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-from mixbench.core.draws import DRAWS, settings_read_by
+from mixbench.core.draws import DRAWS, has_default, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
@@ -25,11 +25,13 @@ class Declaration:
     draws: names from draws.DRAWS.
     needs: names from mixing.contract.NEEDS.
     layers: name of its option that lists layers of the network; None: it has no such option.
+    views: of a loss: the number of views of each image that it compares. 1: it compares none.
     """
 
     draws: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     layers: str | None = None
+    views: int = 1
 
 
 def declare(
@@ -38,6 +40,7 @@ def declare(
     needs: tuple[str, ...] = (),
     known_needs: Collection[str] = (),
     layers: str | None = None,
+    views: int = 1,
 ) -> None:
     """Attach a declaration to a function.
 
@@ -46,6 +49,7 @@ def declare(
     needs: names of its needs.
     known_needs: all names of needs.
     layers: name of the option that lists its layers; None: no such option.
+    views: of a loss: the number of views of each image that it compares.
     Raises ValueError if the declaration does not fit the function's signature.
     """
     name, keywords = function.__name__, _keywords(function)
@@ -61,7 +65,7 @@ def declare(
         raise ValueError(f"{name}: option {one!r} has the name of a setting of its draws; rename the option")
     if layers is not None and layers not in keywords:
         raise ValueError(f"{name}: layers={layers!r} names no keyword-only parameter")
-    setattr(function, DECLARATION, Declaration(draws, needs, layers))
+    setattr(function, DECLARATION, Declaration(draws, needs, layers, views))
 
 
 def declaration_of(function: Callable) -> Declaration:
@@ -116,7 +120,8 @@ class Configured:
 
     def __init__(self, function: Callable, declared: Declaration, options: dict[str, Any], settings: Mapping[str, Any]):
         self.function, self.options, self.settings = function, options, settings
-        self.draws, self.needs, self.layers = declared.draws, declared.needs, declared.layers
+        self.draws, self.needs = declared.draws, declared.needs
+        self.layers, self.views = declared.layers, declared.views
 
     def option(self, name: str) -> Any:
         """Return the value of an option, from the configuration or the default of the function.
@@ -147,7 +152,7 @@ def configured_from_table(group: str, table: Mapping[str, Callable], cfg: Mappin
     if cfg["name"] not in table:
         raise unknown(f"{key}.name", cfg["name"], table)
     function = inspect.unwrap(table[cfg["name"]])
-    settings = {name: cfg[name] for name in settings_of(function)}
+    settings = {name: cfg[name] for name in settings_of(function) if name in cfg}
     return Configured(function, declaration_of(function), options(group, function, cfg, key), settings)
 
 
@@ -165,11 +170,11 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     for name, value in cfg.items():
         if name in known:
             check_kind(f"{key}.{name}", value, known[name].annotation)
-        elif name not in others:
+        elif name not in others and name not in GROUPS[group].optional_keys:
             choices = [f"{key}.{choice}" for choice in (*known, *others)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
     needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
-    missing = [name for name in (*needed, *sorted(others)) if name not in cfg]
+    missing = [name for name in (*needed, *sorted(others)) if name not in cfg and not has_default(name)]
     if missing:
         raise UserError(f"{group}={cfg['name']} needs {key}.{missing[0]}")
     return {name: plain(value) for name, value in cfg.items() if name in known}

@@ -6,10 +6,10 @@ labels, and returns images and targets. The library needs only torch, NumPy and 
 
 from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
 from mixbench.mixing.features import manifold
-from mixbench.mixing.linear import data_mix, label_mix, label_only, none
+from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
-from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, NoMixing
+from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, MixUpInputs, NoMixing, RegMixUp
 from mixbench.mixing.region_modules import (
     CutMix,
     Cutout,
@@ -21,6 +21,7 @@ from mixbench.mixing.region_modules import (
     SmoothMix,
 )
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
+from mixbench.mixing.regularised import regmixup
 from mixbench.mixing.saliency import saliencymix
 from mixbench.mixing.table import METHODS
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
@@ -38,6 +39,7 @@ __all__ = [
     "LabelOnly",
     "ManifoldMixUp",
     "MixUp",
+    "MixUpInputs",
     "Mixed",
     "Mixer",
     "Mixture",
@@ -45,6 +47,7 @@ __all__ = [
     "Outputs",
     "PairMixer",
     "RandomErasing",
+    "RegMixUp",
     "ResizeMix",
     "SaliencyMix",
     "SmoothMix",
@@ -59,8 +62,10 @@ __all__ = [
     "method",
     "mixpro",
     "mixup",
+    "mixup_io",
     "none",
     "random_erasing",
+    "regmixup",
     "resizemix",
     "saliencymix",
     "smmix",

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
-from mixbench.mixing.linear import data_mix, label_mix, label_only, none
+from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
+from mixbench.mixing.regularised import regmixup
 from mixbench.mixing.saliency import saliencymix
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
@@ -14,7 +15,9 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "none": none,
     "label-mix": label_mix,
     "data-mix": data_mix,
+    "mixup-io": mixup_io,
     "label-only": label_only,
+    "regmixup": regmixup,
     "cutmix": cutmix,
     "cutout": cutout,
     "random-erasing": random_erasing,

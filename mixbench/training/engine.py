@@ -19,6 +19,7 @@ from mixbench.core.random_words import Purpose, words
 from mixbench.data import Split
 from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
 from mixbench.mixing.runner import NO_CONTEXT, build_method
+from mixbench.training import views
 from mixbench.training.context import BatchContext, Providers, attention_of
 from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row, one_hot
 from mixbench.training.optim import build_optimizer, clip_gradients
@@ -78,6 +79,8 @@ class Engine:
             height,
             width,
             draws=self.augment.draws,
+            length=cfg.train.steps,
+            labels=split.train_labels,
             pad=self.augment.options.get("pad", 0),
             protected=split.protected,
         )
@@ -102,9 +105,12 @@ class Engine:
         decided: name -> decisions of the step, one entry of `plans`.
         """
         index = decided["index"]
-        images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided)
+        needs = views.requested(self.augment, self.loss)
+        images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided, needs=needs)
         targets = one_hot(self.labels[index], self.classes, self.smoothing, self.master)
-        return self.method(self.normalise(images), targets, decided, self.context(decided))
+        context = self.context(decided)
+        mix = partial(self.method, targets=targets, decided=decided, context=context)
+        return views.mix_views(mix, self.normalise(images), self.loss.views)
 
     def context(self, decided: dict[str, Tensor]) -> Context:
         """Return the object that provides the needs of the method in this step.

@@ -23,6 +23,7 @@ from mixbench.mixing.runner import Single, build_method, check_part
 from mixbench.training import own_checks
 from mixbench.training.context import Providers
 from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row
+from mixbench.training.views import check_mixed_views, check_views
 
 ROWS = 5  # rows of the batch for trying functions; odd, to detect a fixed number of rows or half of them
 CLASSES = 7  # differs from ROWS, and a wrong slice is unlikely to have this number
@@ -38,6 +39,7 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
     augment, method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
     models.check_model(cfg.model)
+    check_views(cfg.loss.name, loss, cfg.augment.name, augment)
     # The functions are called with a few small images, because only they know which values their options can have.
     images = torch.randint(256, (ROWS, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     floats = images.float() / 128 - 1
@@ -49,7 +51,8 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
         lambda: own_checks.check_augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images),
     )
     logits = torch.zeros(ROWS, CLASSES, requires_grad=True)
-    _try("loss", loss, lambda: own_checks.check_loss(loss(logits, targets, decided={})))
+    of_views = logits.repeat(loss.views, 1), targets.repeat(loss.views, 1)
+    _try("loss", loss, lambda: own_checks.check_loss(loss(*of_views, decided={})))
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
@@ -58,6 +61,8 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
         mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan))
         if returned:
             _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))
+        if returned:
+            check_mixed_views(cfg.loss.name, loss, one, mixed, ROWS)
         if returned and mixed.weights is not None:
             _check_loss_per_row(loss, logits, targets, one)
         if returned and one is not method:

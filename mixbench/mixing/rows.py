@@ -1,0 +1,65 @@
+"""The rows that a method trains for each image of a batch, counted by calling it. See config/budget.py for the unit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mixbench.core.draws import Plan
+from mixbench.mixing.contract import StandIns
+from mixbench.mixing.runner import build_method
+
+FORWARD = 1 / 3  # of a row: a forward pass without a backward pass
+TOLERANCE = 0.01  # between a cost and the counted rows
+SHAPE = (6, 3, 16, 16)  # [B, C, H, W] of the images that a method is tried on
+
+
+class Counting(StandIns):
+    """Values of the right shapes without a network, and the rows of the passes that would make them.
+
+    rows: rows of all passes so far. A teacher's pass does not count, because its network can be of any size.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0.0
+
+    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+        served = super().serve(need, images, targets)
+        if need == "input_gradient":
+            self.rows += len(images)
+        if need != "attention":
+            return served
+
+        def attention(images: Tensor, targets: Tensor) -> Tensor:
+            self.rows += FORWARD * len(images)
+            return served(images, targets)
+
+        return attention
+
+
+def rows_per_image(cfg: Mapping[str, Any]) -> float:
+    """Return the rows that a step trains for each image of its batch.
+
+    cfg: a validated config group `method`, which is no mixture.
+    """
+    method, context = build_method(cfg), Counting()
+    decided = method.drawn(Plan(3, SHAPE[0], *(SHAPE[i] for i in (0, 2, 3))), 0, 1)
+    mixed = method(
+        torch.zeros(SHAPE),
+        torch.eye(SHAPE[0]),
+        {name: torch.from_numpy(values[0]) for name, values in decided.items()},
+        context,
+    )
+    return (len(mixed.images) + context.rows) / SHAPE[0]
+
+
+def other_cost(cfg: Mapping[str, Any]) -> float | None:
+    """Return the rows that a step trains for each image, if the method's `cost` says another number; else None.
+
+    cfg: a validated config group `method`. The cost of a mixture follows from its parts, so the result is None.
+    """
+    if "parts" in cfg:
+        return None
+    rows = round(rows_per_image(cfg), 4)
+    return None if abs(rows - cfg.get("cost", 1)) < TOLERANCE else rows
