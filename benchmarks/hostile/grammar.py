@@ -44,6 +44,7 @@ METHODS = [
     "mixpro",
     "smmix",
     "tokenmix",
+    "snapmix",
     "mixture",
     "mixup-cutmix",
 ]

@@ -209,16 +209,25 @@ def chosen(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 @draw(Purpose.LAMBDA, settings=("alpha", "beta", "p", "per_sample"))
 def lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: λ ~ Beta(α, β), the image's own share; 1 for an image that is not mixed."""
-    u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
-    drawn = betaincinv(plan.alpha, plan.beta, u)
-    return np.where(applied(plan, first, count), drawn, 1.0)
+    return _lambda(plan, purpose, first, count)
 
 
 @draw(Purpose.CENTRE, settings=("per_sample",))
 def centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
-    u = _scoped(plan, purpose, first, count, 2)
-    return (u * (plan.height, plan.width)).astype(np.int64)
+    return _pixel(plan, purpose, first, count)
+
+
+@draw(Purpose.SOURCE_LAMBDA, settings=("alpha", "beta", "p", "per_sample"))
+def source_lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: like `lam`, drawn independently, for a second region: the one taken from the partner."""
+    return _lambda(plan, purpose, first, count)
+
+
+@draw(Purpose.SOURCE_CENTRE, settings=("per_sample",))
+def source_centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """int64 [count, B, 2]: like `centre`, drawn independently, for a second region: the one taken from the partner."""
+    return _pixel(plan, purpose, first, count)
 
 
 @draw(Purpose.SIZE, settings=("per_sample",))
@@ -277,6 +286,19 @@ def choice(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """
     with np.errstate(divide="ignore"):
         return _scoped(plan, purpose, first, count) / plan.p
+
+
+def _lambda(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: λ ~ Beta(α, β); 1 for an image that is not mixed."""
+    u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
+    drawn = betaincinv(plan.alpha, plan.beta, u)
+    return np.where(applied(plan, first, count), drawn, 1.0)
+
+
+def _pixel(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
+    u = _scoped(plan, purpose, first, count, 2)
+    return (u * (plan.height, plan.width)).astype(np.int64)
 
 
 def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) -> np.ndarray:

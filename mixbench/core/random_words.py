@@ -38,6 +38,8 @@ class Purpose(IntEnum):
     CHOICE = 19
     LABEL_NOISE = 20
     HELD_OUT = 21
+    SOURCE_LAMBDA = 30
+    SOURCE_CENTRE = 31
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

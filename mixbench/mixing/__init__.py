@@ -22,6 +22,7 @@ from mixbench.mixing.region_modules import (
 )
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.saliency import saliencymix
+from mixbench.mixing.snapmix import snapmix
 from mixbench.mixing.table import METHODS
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
@@ -65,6 +66,7 @@ __all__ = [
     "saliencymix",
     "smmix",
     "smoothmix",
+    "snapmix",
     "tokenmix",
     "transmix",
 ]

@@ -17,11 +17,13 @@ from mixbench.core.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., "Mixed"])
 AtLayer = Callable[[str, Tensor], Tensor]
+Maps = Callable[[Tensor, Tensor], Tensor]  # the needs "attention" and "class_activation"
 
 # What a method can ask for in addition to the batch and its draws, and what it gets as the keyword of that name.
 NEEDS = {
     "input_gradient": "a Gradient, of the loss of the batch before mixing with respect to its images",
     "attention": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], maps that each sum to 1",
+    "class_activation": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], evidence for the labels",
     "teacher": "a function images [N, C, H, W] -> logits [N, K], a network that is not trained",
     "generated": "float [B, C, H, W], a generated image for each image of the batch, normalised like the batch",
 }
@@ -113,7 +115,7 @@ class StandIns:
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
         if need == "input_gradient":
             return Gradient(images.detach().cos())
-        if need == "attention":
+        if need in ("attention", "class_activation"):
             return lambda images, targets: images.new_full((len(images), 1, 2, 2), 0.25)
         if need == "teacher":
             return lambda images: images.new_zeros(len(images), targets.shape[1])

@@ -223,11 +223,21 @@ def box(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor
     height, width: size of the image in pixels.
     Returns bool [B, 1, H, W], true inside the box, and the areas int64 [B] in pixels.
     """
+    corner, sides = clipped(centre, halves, height, width)
+    return rectangle(corner, sides, height, width), sides.prod(dim=1)
+
+
+def clipped(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return corners and sides, int64 [B, 2] each, of boxes from centre - halves to centre + halves, clipped.
+
+    centre: int64 [B, 2], row and column.
+    halves: int64 [B, 2], half the height and half the width in pixels.
+    height, width: size of the image in pixels.
+    """
     corner = (centre - halves).clamp(min=0)
     bottom = (centre[:, 0] + halves[:, 0]).clamp(max=height)
     right = (centre[:, 1] + halves[:, 1]).clamp(max=width)
-    sides = torch.stack([bottom, right], dim=1) - corner
-    return rectangle(corner, sides, height, width), sides.prod(dim=1)
+    return corner, torch.stack([bottom, right], dim=1) - corner
 
 
 def rectangle(corner: Tensor, sides: Tensor, height: int, width: int) -> Tensor:

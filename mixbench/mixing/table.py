@@ -8,6 +8,7 @@ from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.saliency import saliencymix
+from mixbench.mixing.snapmix import snapmix
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
 METHODS: dict[str, Callable[..., Mixed]] = {
@@ -28,4 +29,5 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "mixpro": mixpro,
     "smmix": smmix,
     "tokenmix": tokenmix,
+    "snapmix": snapmix,
 }

@@ -1,7 +1,6 @@
 """Methods for networks with attention: labels or regions follow where the network looks."""
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,11 +9,10 @@ from torch.nn import functional as F
 
 from mixbench.core.registry import check_bounds
 from mixbench.mixing.block_masks import block_mask
-from mixbench.mixing.contract import Mixed, Outputs, method
+from mixbench.mixing.contract import Maps, Mixed, Outputs, method
 from mixbench.mixing.operations import blend, ranks
 from mixbench.mixing.regions import cells, cutmix, rectangle
 
-Attention = Callable[[Tensor, Tensor], Tensor]  # the need "attention" of mixing.contract
 Downsampling = Literal["nearest", "area"]
 
 
@@ -26,7 +24,7 @@ def transmix(
     partner: Tensor,
     lam: Tensor,
     centre: Tensor,
-    attention: Attention,
+    attention: Maps,
     ratio: float = 0.5,
     downsampling: Downsampling = "nearest",
     correct_lambda: bool = True,
@@ -72,7 +70,7 @@ def mixpro(
     partner: Tensor,
     lam: Tensor,
     noise: Tensor,
-    attention: Attention,
+    attention: Maps,
     grid: int = 4,
     one_lambda: bool = False,
 ) -> Mixed:
@@ -125,7 +123,7 @@ def smmix(
     partner: Tensor,
     applied: Tensor,
     size: Tensor,
-    attention: Attention,
+    attention: Maps,
     min_side: float = 0.25,
     max_side: float = 0.75,
 ) -> Mixed:
@@ -175,7 +173,7 @@ def tokenmix(
     partner: Tensor,
     lam: Tensor,
     noise: Tensor,
-    attention: Attention,
+    attention: Maps,
     mask: Literal["block", "random"] = "block",
     minimum_tokens: int = 4,
     extra_tokens: int = 0,
@@ -260,7 +258,7 @@ def _attention(outputs: Outputs, targets: Tensor) -> Tensor:
     return outputs.attention(targets)
 
 
-def _maps(attention: Attention, images: Tensor, targets: Tensor) -> Tensor:
+def _maps(attention: Maps, images: Tensor, targets: Tensor) -> Tensor:
     """Return the attention of the images before mixing, float [B, h, w]."""
     maps = attention(images, targets)
     return maps[:, 0].detach().to(torch.promote_types(maps.dtype, torch.float32))

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,14 +60,18 @@ class BatchContext:
         return Gradient(gradient * len(images))
 
     def _attention(self, images: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        @torch.no_grad()
-        def attention(images: Tensor, targets: Tensor) -> Tensor:
-            seen: dict[str, Tensor] = {}
-            with untracked(self.engine.model):
-                self.engine.forward(images, seen=seen)
-            return attention_of(self.engine.model, seen, targets)
+        return partial(self._maps, "attention")
 
-        return attention
+    def _class_activation(self, images: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        return partial(self._maps, "class_activation")
+
+    @torch.no_grad()
+    def _maps(self, kind: str, images: Tensor, targets: Tensor) -> Tensor:
+        """Compute maps with an extra forward pass in training mode; the network does not change."""
+        seen: dict[str, Tensor] = {}
+        with untracked(self.engine.model):
+            self.engine.forward(images, seen=seen)
+        return maps_of(self.engine.model, kind, seen, targets)
 
     def _teacher(self, images: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
         provider = self.engine.providers.teacher
@@ -96,9 +101,10 @@ class BatchContext:
         return self.engine.normalise(made.to(images.device))
 
 
-def attention_of(model: nn.Module, seen: Mapping[str, Tensor], targets: Tensor) -> Tensor:
-    """float [N, 1, h, w]: the model's attention.
+def maps_of(model: nn.Module, kind: str, seen: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+    """float [N, 1, h, w]: the model's maps of a kind.
 
+    kind: a name from models.MAPS; the method of the network that computes them.
     seen: features by the name of their layer.
     targets: float [N, K].
     Raises UserError if the network has no attribute ATTENTION.
@@ -106,8 +112,7 @@ def attention_of(model: nn.Module, seen: Mapping[str, Tensor], targets: Tensor) 
     layer = getattr(model, "ATTENTION", None)
     if layer is None:
         raise UserError(f"the network {type(model).__name__} has no ATTENTION, which names its layer for attention")
-    network: Any = model  # the type nn.Module does not have the methods of its subclasses
-    return network.attention(seen[layer].detach(), targets)
+    return getattr(model, kind)(seen[layer].detach(), targets)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from mixbench.core.random_words import Purpose, words
 from mixbench.data import Split
 from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
 from mixbench.mixing.runner import NO_CONTEXT, build_method
-from mixbench.training.context import BatchContext, Providers, attention_of
+from mixbench.training.context import BatchContext, Providers, maps_of
 from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row, one_hot
 from mixbench.training.optim import build_optimizer, clip_gradients
 
@@ -125,7 +125,7 @@ class Engine:
             return self.forward(mixed.images, mixed.at_layer), mixed.targets
         seen: dict[str, Tensor] | None = {} if "attention" in self.needs else None
         logits = self.forward(mixed.images, mixed.at_layer, seen)
-        attention = None if seen is None else lambda targets: attention_of(self.model, seen, targets)
+        attention = None if seen is None else lambda targets: maps_of(self.model, "attention", seen, targets)
         with torch.no_grad():
             return logits, mixed.after_forward(Outputs(logits.detach(), attention))
 

@@ -53,8 +53,8 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
-            if need == "attention":
-                models.check_attention(cfg.model)
+            if need in models.MAPS:
+                models.check_maps(cfg.model, need)
         mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan))
         if returned:
             _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))

@@ -62,6 +62,7 @@ ROWS = {
     "mixpro": Row(MIXED, MIXED),
     "smmix": Row(MIXED, MIXED),
     "tokenmix": Row(MIXED, MIXED),
+    "snapmix": Row(MIXED, MIXED),  # labels by maps: test_snapmix.py
     "mixture": Row(MIXED, MIXED),  # label-mix or cutmix
 }
 SHAPES = [(8, 3, 16, 16), (1, 3, 16, 16), (7, 3, 12, 20), (5, 1, 20, 12)]  # [B, C, H, W]

@@ -122,7 +122,9 @@ def test_layers_and_build_follow_the_configuration():
     built = models.build_network(config(patch=2, depth=3), 1, 6, (8, 12))
     assert built(torch.randn(2, 1, 8, 12)).shape == (2, 6)
     assert len(built.blocks) == 3
-    models.check_attention(config())
+    models.check_maps(config(), "attention")
+    with pytest.raises(UserError, match=r"^model=vit: .*class_activation.*resnet18"):
+        models.check_maps(config(), "class_activation")
     models.check_batch(config(), 1, 4, 4)  # no batch normalisation
     with pytest.raises(ValueError, match="size of the images"):
         models.build_network(config(), 3, 10)
