@@ -44,6 +44,7 @@ METHODS = [
     "mixpro",
     "smmix",
     "tokenmix",
+    "puzzlemix",
     "snapmix",
     "mixture",
     "mixup-cutmix",

@@ -10,6 +10,7 @@ from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
 from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, NoMixing
+from mixbench.mixing.puzzlemix import puzzlemix
 from mixbench.mixing.region_modules import (
     CutMix,
     Cutout,
@@ -61,6 +62,7 @@ __all__ = [
     "mixpro",
     "mixup",
     "none",
+    "puzzlemix",
     "random_erasing",
     "resizemix",
     "saliencymix",

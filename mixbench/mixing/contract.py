@@ -7,6 +7,7 @@ parameters are its declared draws, its declared needs, and its options. Its YAML
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -70,14 +71,20 @@ class Mixed:
     weights: Tensor | None = None
 
 
-@dataclass(frozen=True)
 class Gradient:
     """The gradient of a loss with respect to the images.
 
-    values: float [B, C, H, W], B times the gradient of the batch's mean loss, so that it does not depend on B.
+    values: float [B, C, H, W], B times the gradient of the batch's mean loss, so that it does not depend on B; or a
+        function that computes it when it is first read, since not every batch of a method needs it.
     """
 
-    values: Tensor
+    def __init__(self, values: Tensor | Callable[[], Tensor]):
+        self._given = values
+
+    @cached_property
+    def values(self) -> Tensor:
+        """float [B, C, H, W], B times the gradient of the batch's mean loss."""
+        return self._given if isinstance(self._given, Tensor) else self._given()
 
     @property
     def magnitudes(self) -> Tensor:
@@ -114,7 +121,7 @@ class StandIns:
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
         if need == "input_gradient":
-            return Gradient(images.detach().cos())
+            return Gradient(images.detach().float().cos())
         if need in ("attention", "class_activation"):
             return lambda images, targets: images.new_full((len(images), 1, 2, 2), 0.25)
         if need == "teacher":

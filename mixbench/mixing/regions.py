@@ -189,20 +189,25 @@ def gridmix(
 
 
 def cells(kept: Tensor, rows: int, columns: int, height: int, width: int) -> Tensor:
-    """Return the pixels of the cells that are kept, bool [B, 1, H, W].
+    """Return the values of the pixels' cells, [B, 1, H, W]: which pixels are kept, for bool values.
 
     Cells begin at ⌊iH/rows⌋ and ⌊jW/columns⌋.
 
-    kept: bool [B, rows·columns].
+    kept: [B, rows·columns], a value for each cell.
     rows, columns: number of cells along the sides.
     height, width: size of the image in pixels.
     """
-    # A pixel belongs to the last cell i with ⌊iH/rows⌋ <= row.
-    row, column = (
-        ((torch.arange(side, device=kept.device) + 1) * count - 1) // side
-        for side, count in ((height, rows), (width, columns))
-    )
+    row, column = (cell_of_pixels(count, side, kept.device) for count, side in ((rows, height), (columns, width)))
     return kept.view(-1, 1, rows, columns)[:, :, row][..., column]
+
+
+def cell_of_pixels(count: int, side: int, device: torch.device) -> Tensor:
+    """int64 [side]: the cell to which each pixel of an axis belongs, the last cell i with ⌊i·side/count⌋ <= pixel.
+
+    count: number of cells.
+    side: length of the axis in pixels.
+    """
+    return ((torch.arange(side, device=device) + 1) * count - 1) // side
 
 
 def half_sides(lam: Tensor, height: int, width: int) -> Tensor:

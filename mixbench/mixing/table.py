@@ -6,6 +6,7 @@ from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
+from mixbench.mixing.puzzlemix import puzzlemix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.saliency import saliencymix
 from mixbench.mixing.snapmix import snapmix
@@ -29,5 +30,6 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "mixpro": mixpro,
     "smmix": smmix,
     "tokenmix": tokenmix,
+    "puzzlemix": puzzlemix,
     "snapmix": snapmix,
 }

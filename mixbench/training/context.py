@@ -53,11 +53,15 @@ class BatchContext:
 
     def _input_gradient(self, images: Tensor, targets: Tensor) -> Gradient:
         """Compute it with an extra forward and backward pass in training mode; no weights or gradients change."""
-        images = images.detach().requires_grad_()
-        with torch.enable_grad(), untracked(self.engine.model):
-            loss = self.engine.loss(self.engine.forward(images), targets, decided=self.decided)
-            (gradient,) = torch.autograd.grad(loss, images)
-        return Gradient(gradient * len(images))
+
+        def compute() -> Tensor:
+            given = images.detach().requires_grad_()
+            with torch.enable_grad(), untracked(self.engine.model):
+                loss = self.engine.loss(self.engine.forward(given), targets, decided=self.decided)
+                (gradient,) = torch.autograd.grad(loss, given)
+            return gradient * len(given)
+
+        return Gradient(compute)
 
     def _attention(self, images: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         return partial(self._maps, "attention")
