@@ -45,6 +45,7 @@ METHODS = [
     "smmix",
     "tokenmix",
     "puzzlemix",
+    "attentivemix",
     "snapmix",
     "mixture",
     "mixup-cutmix",

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mixbench.config import teacher
 from mixbench.config.validate import SEEDS, validate
 from mixbench.core.errors import UserError
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.own_functions import short
+from mixbench.core.registry import CURRENT
 
 # Keys that do not change the results of a run, only where and how it is computed.
 INERT = {
@@ -41,9 +44,14 @@ NEUTRAL: dict[str, Any] = {
     "loss.label_smoothing": 0,
     "augment.padding": "zero",
     "model.shortcut": "plain",
+    "method.teacher": "current",
 }
 # Keys of NEUTRAL that only runs with one option of a group have.
-ONLY_OF = {"augment.padding": ("augment", "standard"), "model.shortcut": ("model", "preact_resnet18")}
+ONLY_OF = {
+    "augment.padding": ("augment", "standard"),
+    "model.shortcut": ("model", "preact_resnet18"),
+    "method.teacher": ("method", "tokenmix"),
+}
 
 # Identity keys without a dot; all others are of the form group.key.
 WHOLE_KEYS = ("dataset", "n", "subset", "subset_seed", "eval", "seed", "protect", "precision", *OF_FUNCTIONS)
@@ -102,8 +110,14 @@ def run_id(identity: Mapping[str, Any]) -> str:
 
 def identity_hash(identity: Mapping[str, Any]) -> str:
     """Return ten hexadecimal digits of the SHA-256 of the identity without neutral values."""
-    kept = {key: value for key, value in identity.items() if key not in NEUTRAL or value != NEUTRAL[key]}
+    kept = {key: value for key, value in identity.items() if not _is_neutral(key, value)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _is_neutral(key: str, value: Any) -> bool:
+    """Whether a value means "as if the key did not exist". Parts of a mixture have the keys of their methods."""
+    key = re.sub(r"^method\.parts\.[^.]+\.", "method.", key)
+    return key in NEUTRAL and value == NEUTRAL[key]
 
 
 def cell_hash(identity: Mapping[str, Any]) -> str:
@@ -141,6 +155,9 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     }
     for group in OF_FUNCTIONS:
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
+    for key, value in identity.items():  # weights in place of the folder that holds them
+        if key.startswith("method.") and key.endswith(f".{teacher.KEY}") and value != CURRENT:
+            identity[key] = teacher.checksum(value)[: teacher.DIGITS]
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     outcome += ("warmup", "optimizer", "beta2", "no_decay", "clip_norm", "eval_every")
     identity |= {f"train.{key}": train[key] for key in outcome}

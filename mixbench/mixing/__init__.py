@@ -4,7 +4,8 @@ A function (`cutmix`) takes images, targets and its draws, and returns `Mixed`. 
 labels, and returns images and targets. The library needs only torch, NumPy and SciPy.
 """
 
-from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
+from mixbench.mixing.attentivemix import attentivemix
+from mixbench.mixing.contract import Gradient, Mixed, Outputs, Teacher, method
 from mixbench.mixing.features import manifold
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
@@ -50,6 +51,8 @@ __all__ = [
     "ResizeMix",
     "SaliencyMix",
     "SmoothMix",
+    "Teacher",
+    "attentivemix",
     "cutmix",
     "cutout",
     "data_mix",

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mixbench.core import registry
 from mixbench.core.errors import UserError
@@ -25,14 +26,11 @@ NEEDS = {
     "input_gradient": "a Gradient, of the loss of the batch before mixing with respect to its images",
     "attention": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], maps that each sum to 1",
     "class_activation": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], evidence for the labels",
-    "teacher": "a function images [N, C, H, W] -> logits [N, K], a network that is not trained",
+    "teacher": "a Teacher: a network that is not changed, with its logits and maps of images",
     "generated": "float [B, C, H, W], a generated image for each image of the batch, normalised like the batch",
 }
 
-PROVIDED = (
-    "teacher",
-    "generated",
-)  # the needs that the caller of training must provide; the engine computes the others
+PROVIDED = ("generated",)  # the needs that the caller of training must provide; the engine computes the others
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,26 @@ class Gradient:
         return self.values.square().mean(dim=1, keepdim=True).sqrt()
 
 
+class Teacher(Protocol):
+    """A network whose predictions or maps of images a method uses. It does not change, and nothing has a gradient."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return logits [N, K] of normalised images float [N, C, H, W]."""
+        ...
+
+    def attention(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the attention [N, 1, h, w] of images to targets [N, K]; each map sums to 1."""
+        ...
+
+    def class_activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the evidence [N, 1, h, w] for targets [N, K] at each place, of any sign."""
+        ...
+
+    def activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean [N, 1, h, w] of the last features over their channels. targets [N, K]: not used."""
+        ...
+
+
 class Context(Protocol):
     """Provides the needs of methods for one batch. In training, `training/context.py` does so."""
 
@@ -116,26 +134,58 @@ class NoContext:
         raise unserved(need)
 
 
+class StandInTeacher:
+    """A teacher without a network. It remembers which maps it was asked for.
+
+    asked: names of its methods that were called.
+    """
+
+    def __init__(self):
+        self.asked: set[str] = set()
+        self.classes = 0  # of the batch, set by StandIns
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images.new_zeros(len(images), self.classes)
+
+    def attention(self, images: Tensor, targets: Tensor) -> Tensor:
+        return self._even("attention", images)
+
+    def class_activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        return self._even("class_activation", images)
+
+    def activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        self.asked.add("activation")
+        return F.adaptive_avg_pool2d(images.detach().float().mean(dim=1, keepdim=True), 3)
+
+    def _even(self, kind: str, images: Tensor) -> Tensor:
+        self.asked.add(kind)
+        return images.new_full((len(images), 1, 2, 2), 0.25)
+
+
 class StandIns:
     """Provides values of the right shapes without a network, to try a method before anything is loaded."""
 
+    def __init__(self):
+        self.teacher = StandInTeacher()
+
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+        self.teacher.classes = targets.shape[1]
         if need == "input_gradient":
             return Gradient(images.detach().float().cos())
         if need in ("attention", "class_activation"):
             return lambda images, targets: images.new_full((len(images), 1, 2, 2), 0.25)
         if need == "teacher":
-            return lambda images: images.new_zeros(len(images), targets.shape[1])
+            return self.teacher
         return images.detach().flip(2)
 
 
 def unserved(need: str) -> UserError:
     """Return the error for a need that nothing provides."""
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
-    if need not in PROVIDED:
+    if need not in PROVIDED and need != "teacher":
         return UserError(f"{problem}train it with mixbench run")
     where = f"mixbench.training.loop.train(providers=Providers({need}=…))"
-    return UserError(f"{problem}provide it in Python with {where}, since a command cannot")
+    return UserError(f"{problem}provide it in Python with {where}")
 
 
 def method(

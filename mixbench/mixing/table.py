@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from mixbench.mixing.attentivemix import attentivemix
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
@@ -31,5 +32,6 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "smmix": smmix,
     "tokenmix": tokenmix,
     "puzzlemix": puzzlemix,
+    "attentivemix": attentivemix,
     "snapmix": snapmix,
 }

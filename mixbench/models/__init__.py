@@ -17,7 +17,7 @@ from mixbench.models.vit import VisionTransformer
 from mixbench.models.wide_resnet import WideResNet
 
 # Maps of an image that a network can offer: methods of its class that take the features of its layer ATTENTION.
-MAPS = ("attention", "class_activation")
+MAPS = ("attention", "class_activation", "activation")
 MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "vit": VisionTransformer, "wrn": WideResNet}
 
 __all__ = ["MAPS", "MODELS", "build_network", "check_batch", "check_maps", "check_model", "check_size", "layer_names"]

@@ -97,6 +97,13 @@ class ResidualNetwork(nn.Module):
         bias = targets.to(evidence.dtype) @ self.classifier.bias.detach().to(evidence.dtype)
         return evidence + bias.view(-1, 1, 1, 1)
 
+    def activation(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean over the channels of features [B, C, h, w] of the layer ATTENTION, float [B, 1, h, w].
+
+        targets: not used, since these maps do not depend on labels.
+        """
+        return features.to(torch.promote_types(features.dtype, torch.float32)).mean(dim=1, keepdim=True)
+
     def _evidence(self, features: Tensor, targets: Tensor) -> Tensor:
         """Return the features [B, C, h, w] weighted by the classifier's weights of the labels, [B, 1, h, w]."""
         weights = targets.to(features.dtype) @ self.classifier.weight.detach().to(features.dtype)

@@ -1,17 +1,16 @@
 """Provides the needs of methods: input gradients, attention, a teacher's logits and generated images."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from mixbench.core.errors import UserError
-from mixbench.mixing.contract import PROVIDED, Gradient, unserved
+from mixbench.mixing.contract import PROVIDED, Gradient, Maps, Teacher, unserved
+from mixbench.training.maps import untracked
+from mixbench.training.teacher import CurrentTeacher, TeacherNetwork
 
 if TYPE_CHECKING:
     from mixbench.training.engine import Engine
@@ -23,12 +22,13 @@ class Providers:
 
     Both must depend only on their arguments, because a resumed run calls them again.
 
-    teacher: takes normalised images float [N, C, H, W] on the run's device and returns logits [N, K].
+    teacher: a network; or a function that takes normalised images float [N, C, H, W] on the run's device and returns
+        logits [N, K]. None: the network that is being trained, unless the configuration names another.
     generated: takes positions of images in the training subset, int64 [B], and returns one image for each, uint8
         [B, C, H, W].
     """
 
-    teacher: Callable[[Tensor], Tensor] | None = None
+    teacher: Callable[[Tensor], Tensor] | TeacherNetwork | None = None
     generated: Callable[[Tensor], Tensor] | None = None
 
     def check(self, need: str) -> None:
@@ -63,35 +63,14 @@ class BatchContext:
 
         return Gradient(compute)
 
-    def _attention(self, images: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        return partial(self._maps, "attention")
+    def _attention(self, images: Tensor, targets: Tensor) -> Maps:
+        return CurrentTeacher(self.engine).attention
 
-    def _class_activation(self, images: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        return partial(self._maps, "class_activation")
+    def _class_activation(self, images: Tensor, targets: Tensor) -> Maps:
+        return CurrentTeacher(self.engine).class_activation
 
-    @torch.no_grad()
-    def _maps(self, kind: str, images: Tensor, targets: Tensor) -> Tensor:
-        """Compute maps with an extra forward pass in training mode; the network does not change."""
-        seen: dict[str, Tensor] = {}
-        with untracked(self.engine.model):
-            self.engine.forward(images, seen=seen)
-        return maps_of(self.engine.model, kind, seen, targets)
-
-    def _teacher(self, images: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
-        provider = self.engine.providers.teacher
-        assert provider is not None  # Providers.check
-
-        @torch.no_grad()
-        def teacher(images: Tensor) -> Tensor:
-            logits = provider(images).to(self.engine.master)
-            wanted = (len(images), self.engine.classes)
-            if logits.shape != wanted:
-                raise UserError(
-                    f"the teacher returned logits of shape {list(logits.shape)}: the shape must be {list(wanted)}"
-                )
-            return logits
-
-        return teacher
+    def _teacher(self, images: Tensor, targets: Tensor) -> Teacher:
+        return self.engine.teacher
 
     def _generated(self, images: Tensor, targets: Tensor) -> Tensor:
         provider = self.engine.providers.generated
@@ -103,30 +82,3 @@ class BatchContext:
                 f"{list(images.shape)}"
             )
         return self.engine.normalise(made.to(images.device))
-
-
-def maps_of(model: nn.Module, kind: str, seen: Mapping[str, Tensor], targets: Tensor) -> Tensor:
-    """float [N, 1, h, w]: the model's maps of a kind.
-
-    kind: a name from models.MAPS; the method of the network that computes them.
-    seen: features by the name of their layer.
-    targets: float [N, K].
-    Raises UserError if the network has no attribute ATTENTION.
-    """
-    layer = getattr(model, "ATTENTION", None)
-    if layer is None:
-        raise UserError(f"the network {type(model).__name__} has no ATTENTION, which names its layer for attention")
-    return getattr(model, kind)(seen[layer].detach(), targets)
-
-
-@contextlib.contextmanager
-def untracked(model: nn.Module) -> Iterator[None]:
-    """In the body, batch normalisation uses the statistics of the batch without changing its running averages."""
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True

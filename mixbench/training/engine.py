@@ -3,7 +3,7 @@
 A step is: plan, gather, augment, mix, forward, loss, backward, update.
 """
 
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -12,16 +12,20 @@ from torch import Tensor
 
 from mixbench import models
 from mixbench.augment import AUGMENTS
+from mixbench.config import teacher as teachers
 from mixbench.config.schema import TrainConfig, typed
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
 from mixbench.core.random_words import Purpose, words
+from mixbench.core.registry import CURRENT
 from mixbench.data import Split
-from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
+from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs, Teacher, unserved
 from mixbench.mixing.runner import NO_CONTEXT, build_method
-from mixbench.training.context import BatchContext, Providers, maps_of
+from mixbench.training.context import BatchContext, Providers
 from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row, one_hot
+from mixbench.training.maps import maps_of, watched
 from mixbench.training.optim import build_optimizer, clip_gradients
+from mixbench.training.teacher import CurrentTeacher, FixedTeacher, GivenTeacher, TeacherNetwork
 
 PLAN_STEPS = 128  # largest number of steps whose decisions are drawn and copied to the device together
 PLAN_BYTES = 32 * 2**20  # limit of their size, which matters if a method draws a mask for each image
@@ -102,6 +106,18 @@ class Engine:
         """Return the object that provides the needs of the method in this step."""
         return BatchContext(self, decided) if self.needs else NO_CONTEXT
 
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The teacher of the method. Raises UserError if the configuration names one that nothing provides."""
+        given = self.providers.teacher
+        if isinstance(given, TeacherNetwork):
+            return FixedTeacher(self, given)
+        if given is not None:
+            return GivenTeacher(self, given)
+        if teachers.named(self.cfg.method) != CURRENT:
+            raise unserved("teacher")
+        return CurrentTeacher(self)
+
     def normalise(self, images: Tensor) -> Tensor:
         """Convert uint8 images to floats; with the split's mean and std, each channel has mean 0 and deviation 1."""
         return images.to(self.master).sub_(self.mean).div_(self.std)
@@ -142,20 +158,9 @@ class Engine:
         at_layer: replaces the features of the network's layers; None: they are not replaced.
         seen: a dictionary that gets the features of the network's attention layer; None: they are not kept.
         """
-        at = at_layer if seen is None else self._watched(at_layer, seen)
+        at = at_layer if seen is None else watched(self.model, at_layer, seen)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != self.master):
             return (self.model(images, at) if self.has_layers else self.model(images)).to(self.master)
-
-    def _watched(self, at_layer: AtLayer | None, seen: dict[str, Tensor]) -> AtLayer:
-        """Return a function like `at_layer` that also puts the features of the attention layer into `seen`."""
-        attended = getattr(self.model, "ATTENTION", None)
-
-        def at(name: str, features: Tensor) -> Tensor:
-            if name == attended:
-                seen[name] = features
-            return features if at_layer is None else at_layer(name, features)
-
-        return at
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

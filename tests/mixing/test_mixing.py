@@ -65,6 +65,7 @@ ROWS = {
     "smmix": Row(MIXED, MIXED),
     "tokenmix": Row(MIXED, MIXED),
     "puzzlemix": Row(MIXED, MIXED, on_host=True),  # masks and moves: test_puzzlemix.py
+    "attentivemix": Row(MIXED, MIXED),
     "snapmix": Row(MIXED, MIXED),  # labels by maps: test_snapmix.py
     "mixture": Row(MIXED, MIXED),  # label-mix or cutmix
 }
