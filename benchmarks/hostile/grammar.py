@@ -44,6 +44,7 @@ METHODS = [
     "mixpro",
     "smmix",
     "tokenmix",
+    "guidedmix",
     "puzzlemix",
     "attentivemix",
     "snapmix",

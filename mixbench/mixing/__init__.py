@@ -7,6 +7,7 @@ labels, and returns images and targets. The library needs only torch, NumPy and 
 from mixbench.mixing.attentivemix import attentivemix
 from mixbench.mixing.contract import Gradient, Mixed, Outputs, Teacher, method
 from mixbench.mixing.features import manifold
+from mixbench.mixing.guidedmix import guidedmix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
@@ -58,6 +59,7 @@ __all__ = [
     "data_mix",
     "fmix",
     "gridmix",
+    "guidedmix",
     "label_mix",
     "label_only",
     "manifold",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mixbench.mixing.attentivemix import attentivemix
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
+from mixbench.mixing.guidedmix import guidedmix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.puzzlemix import puzzlemix
@@ -31,6 +32,7 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "mixpro": mixpro,
     "smmix": smmix,
     "tokenmix": tokenmix,
+    "guidedmix": guidedmix,
     "puzzlemix": puzzlemix,
     "attentivemix": attentivemix,
     "snapmix": snapmix,

@@ -64,6 +64,7 @@ ROWS = {
     "mixpro": Row(MIXED, MIXED),
     "smmix": Row(MIXED, MIXED),
     "tokenmix": Row(MIXED, MIXED),
+    "guidedmix": Row(MIXED, MIXED, options={"pairing": "random"}),  # other partners: test_guidedmix.py
     "puzzlemix": Row(MIXED, MIXED, on_host=True),  # masks and moves: test_puzzlemix.py
     "attentivemix": Row(MIXED, MIXED),
     "snapmix": Row(MIXED, MIXED),  # labels by maps: test_snapmix.py
