@@ -33,6 +33,7 @@ def cheapest_moves(saliency: np.ndarray, wanted: np.ndarray, distance_cost: floa
 def moved(images: Tensor, came_from: Tensor) -> Tensor:
     """Return images [M, C, H, W] with their blocks moved. Blocks of another size are stretched without interpolation.
 
+    images: [M, C, H, W].
     came_from: int64 [M, g²], which block each place gets. Blocks begin at ⌊iH/g⌋ and ⌊jW/g⌋.
     """
     count, _, height, width = images.shape

@@ -101,15 +101,27 @@ class Teacher(Protocol):
         ...
 
     def attention(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the attention [N, 1, h, w] of images to targets [N, K]; each map sums to 1."""
+        """Return the attention, float [N, 1, h, w]; each map sums to 1.
+
+        images: float [N, C, H, W], normalised.
+        targets: float [N, K], label weights.
+        """
         ...
 
     def class_activation(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the evidence [N, 1, h, w] for targets [N, K] at each place, of any sign."""
+        """Return the evidence for the labels at each place, float [N, 1, h, w], of any sign.
+
+        images: float [N, C, H, W], normalised.
+        targets: float [N, K], label weights.
+        """
         ...
 
     def activation(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean [N, 1, h, w] of the last features over their channels. targets [N, K]: not used."""
+        """Return the mean of the last features over their channels, float [N, 1, h, w].
+
+        images: float [N, C, H, W], normalised.
+        targets: float [N, K]; not used.
+        """
         ...
 
 
@@ -127,14 +139,14 @@ class Context(Protocol):
         ...
 
 
-class NoContext:
+class NoContext(Context):
     """Provides nothing, for methods without needs."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
         raise unserved(need)
 
 
-class StandInTeacher:
+class StandInTeacher(Teacher):
     """A teacher without a network. It remembers which maps it was asked for.
 
     asked: names of its methods that were called.
@@ -162,7 +174,7 @@ class StandInTeacher:
         return images.new_full((len(images), 1, 2, 2), 0.25)
 
 
-class StandIns:
+class StandIns(Context):
     """Provides values of the right shapes without a network, to try a method before anything is loaded."""
 
     def __init__(self):
@@ -180,7 +192,10 @@ class StandIns:
 
 
 def unserved(need: str) -> UserError:
-    """Return the error for a need that nothing provides."""
+    """Return the error for a need that nothing provides.
+
+    need: a name from NEEDS.
+    """
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
     if need not in PROVIDED and need != "teacher":
         return UserError(f"{problem}train it with mixbench run")

@@ -206,6 +206,7 @@ def cell_of_pixels(count: int, side: int, device: torch.device) -> Tensor:
 
     count: number of cells.
     side: length of the axis in pixels.
+    device: device of the result.
     """
     return ((torch.arange(side, device=device) + 1) * count - 1) // side
 

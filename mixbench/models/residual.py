@@ -98,8 +98,9 @@ class ResidualNetwork(nn.Module):
         return evidence + bias.view(-1, 1, 1, 1)
 
     def activation(self, features: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean over the channels of features [B, C, h, w] of the layer ATTENTION, float [B, 1, h, w].
+        """Return the mean of the features over their channels, float [B, 1, h, w].
 
+        features: [B, C, h, w] of the layer ATTENTION.
         targets: not used, since these maps do not depend on labels.
         """
         return features.to(torch.promote_types(features.dtype, torch.float32)).mean(dim=1, keepdim=True)

@@ -58,7 +58,10 @@ def providers(job: Job, images: Split) -> Providers:
 
 
 def provenance(job: Job) -> dict[str, Any]:
-    """Return {"teacher": {run, sha256}} for a job whose teacher is a stored run, else {}."""
+    """Return {"teacher": {run, sha256}} for a job whose teacher is a stored run, else {}.
+
+    job: the job.
+    """
     folder = teacher.named(job.cfg.method)
     return {} if folder == CURRENT else {"teacher": {"run": Path(folder).name, "sha256": teacher.checksum(folder)}}
 

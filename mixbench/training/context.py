@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mixbench.core.errors import UserError
-from mixbench.mixing.contract import PROVIDED, Gradient, Maps, Teacher, unserved
+from mixbench.mixing.contract import PROVIDED, Context, Gradient, Maps, Teacher, unserved
 from mixbench.training.maps import untracked
 from mixbench.training.teacher import CurrentTeacher, TeacherNetwork
 
@@ -32,12 +32,16 @@ class Providers:
     generated: Callable[[Tensor], Tensor] | None = None
 
     def check(self, need: str) -> None:
-        """Raise UserError if the caller must provide a need but has not done so."""
+        """Check that the caller provides what only a caller can provide.
+
+        need: a name from contract.NEEDS.
+        Raises UserError if it is missing.
+        """
         if need in PROVIDED and getattr(self, need) is None:
             raise unserved(need)
 
 
-class BatchContext:
+class BatchContext(Context):
     """Provides the needs of a method in one step. If several parts of a mixture have a need, it is computed once."""
 
     def __init__(self, engine: "Engine", decided: Mapping[str, Tensor]):

@@ -13,6 +13,7 @@ from mixbench.mixing.contract import AtLayer
 def maps_of(model: nn.Module, kind: str, seen: Mapping[str, Tensor], targets: Tensor) -> Tensor:
     """float [N, 1, h, w]: the model's maps of a kind.
 
+    model: the network.
     kind: a name from models.MAPS; the method of the network that computes them.
     seen: features by the name of their layer.
     targets: float [N, K].
@@ -27,7 +28,12 @@ def maps_of(model: nn.Module, kind: str, seen: Mapping[str, Tensor], targets: Te
 
 
 def watched(model: nn.Module, at_layer: AtLayer | None, seen: dict[str, Tensor]) -> AtLayer:
-    """Return a function like `at_layer` that also puts the features of the model's attention layer into `seen`."""
+    """Return a function like `at_layer` that also keeps the features of the model's attention layer.
+
+    model: the network.
+    at_layer: replaces the features of layers; None: they are not replaced.
+    seen: gets the features by the name of their layer.
+    """
     attended = getattr(model, "ATTENTION", None)
 
     def at(name: str, features: Tensor) -> Tensor:
@@ -40,7 +46,10 @@ def watched(model: nn.Module, at_layer: AtLayer | None, seen: dict[str, Tensor])
 
 @contextlib.contextmanager
 def untracked(model: nn.Module) -> Iterator[None]:
-    """In the body, batch normalisation uses the statistics of the batch without changing its running averages."""
+    """In the body, batch normalisation uses the statistics of the batch without changing its running averages.
+
+    model: the network.
+    """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
