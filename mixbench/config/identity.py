@@ -45,12 +45,14 @@ NEUTRAL: dict[str, Any] = {
     "augment.padding": "zero",
     "model.shortcut": "plain",
     "method.teacher": "current",
+    "model.drop_path": 0,
 }
 # Keys of NEUTRAL that only runs with one option of a group have.
 ONLY_OF = {
     "augment.padding": ("augment", "standard"),
     "model.shortcut": ("model", "preact_resnet18"),
     "method.teacher": ("method", "tokenmix"),
+    "model.drop_path": ("model", "vit"),
 }
 
 # Identity keys without a dot; all others are of the form group.key.

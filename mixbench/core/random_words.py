@@ -40,6 +40,7 @@ class Purpose(IntEnum):
     HELD_OUT = 21
     SOURCE_LAMBDA = 30
     SOURCE_CENTRE = 31
+    PATHS = 32
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

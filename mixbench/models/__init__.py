@@ -32,7 +32,7 @@ def check_model(cfg: DictConfig) -> None:
     found = _options(cfg)
     layer_names(cfg)
     for name, value in found.items() if not is_own(cfg) else ():
-        if isinstance(value, int) and value < 1:
+        if options_of(MODELS[cfg.name])[name].annotation is int and value < 1:
             raise UserError(f"model.{name}={value}: must be at least 1")
     _check_options(cfg, found)
 

@@ -331,6 +331,7 @@ def test_frozen_values():
         "HELD_OUT": 21,
         "SOURCE_LAMBDA": 30,
         "SOURCE_CENTRE": 31,
+        "PATHS": 32,
     }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
