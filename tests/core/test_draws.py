@@ -345,8 +345,9 @@ def test_frozen_values():
     assert drawn["applied"][:, 0].tolist() == [True, True, False]
     assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
     assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]
-    assert drawn["source_lam"][:, 0] == pytest.approx([0.9460483670555196, 6.589872494412311e-05, 1.0], rel=1e-12)
-    assert drawn["source_centre"][:, 0].tolist() == [[2, 10], [0, 5], [4, 8]]
+    assert drawn["source_lam"][:, 0] == pytest.approx([0.185071679077716, 0.010308617416675428, 1.0], rel=1e-12)
+    assert drawn["source_centre"][:, 0].tolist() == [[2, 10], [7, 8], [3, 1]]
+    assert drawn["sides"][0, 0] == pytest.approx([0.13478996920299507, 0.23988740799910196], rel=1e-12)
     assert drawn["uniforms"][0, 0, :3] == pytest.approx(FROZEN["uniforms"], rel=1e-12)
     for name in ("size", "place", "attempts", "layer", "choice"):
         assert drawn[name][0].ravel()[:2] == pytest.approx(FROZEN[name], rel=1e-12), name
