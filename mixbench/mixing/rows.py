@@ -72,14 +72,15 @@ def rows_per_image(cfg: Mapping[str, Any]) -> float:
     cfg: a validated config group `method`, which is no mixture.
     """
     method, context = build_method(cfg), Counting()
-    decided = method.drawn(Plan(3, SHAPE[0], *(SHAPE[i] for i in (0, 2, 3))), 0, 1)
+    batch, _, height, width = SHAPE
+    decided = method.drawn(Plan(3, batch, batch, height, width), 0, 1)
     mixed = method(
         torch.zeros(SHAPE),
-        torch.eye(SHAPE[0]),
+        torch.eye(batch),
         {name: torch.from_numpy(values[0]) for name, values in decided.items()},
         context,
     )
-    return (len(mixed.images) + context.rows) / SHAPE[0]
+    return (len(mixed.images) + context.rows) / batch
 
 
 def other_cost(cfg: Mapping[str, Any]) -> float | None:
