@@ -6,7 +6,6 @@ few of them, and three minutes are enough for all tests on two cores.
 
 # Test -> the cases that always run, by the name that pytest gives them; None: no case of it.
 ALWAYS: dict[str, tuple[str, ...] | None] = {
-    "analysis/test_charts.py::test_words_lie_apart_and_bars_say_where_they_go_on": ("2-1-5", "18-8-1"),
     "analysis/test_variants.py::test_a_filter_takes_the_name_that_tables_show": ("my-cutmix-rows0",),
     "benchmarks/test_gpu.py::test_without_the_device_or_images_nothing_is_begun": None,
     "benchmarks/test_hostile.py::test_a_call_tells_how_it_ended": None,
@@ -100,6 +99,7 @@ ALWAYS: dict[str, tuple[str, ...] | None] = {
 }
 # Of these matrices, one case in so many always runs.
 ONE_IN = {
+    "analysis/test_charts.py::test_words_lie_apart_and_bars_say_where_they_go_on": 5,
     "config/test_own_files.py::test_a_file_that_is_none_is_told": 7,
     "config/test_own_files.py::test_a_study_that_does_not_fit_together_is_told": 4,
     "training/test_checkpoints.py::test_a_checkpoint_that_does_not_fit_is_not_used": 4,
