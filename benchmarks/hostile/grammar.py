@@ -46,6 +46,10 @@ METHODS = [
     "mixpro",
     "smmix",
     "tokenmix",
+    "guidedmix",
+    "puzzlemix",
+    "attentivemix",
+    "snapmix",
     "mixture",
     "mixup-cutmix",
 ]

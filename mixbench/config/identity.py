@@ -9,12 +9,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mixbench.config import budget
+from mixbench.config import budget, teacher
 from mixbench.config.options import keys_in_file
 from mixbench.config.validate import SEEDS, validate
 from mixbench.core.errors import UserError
 from mixbench.core.groups import GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import short
+from mixbench.core.registry import CURRENT
 
 # Keys that do not change the results of a run, only where and how it is computed.
 INERT = {
@@ -50,7 +51,9 @@ NEUTRAL: dict[str, Any] = {
     "method.min_side": None,
     "method.max_side": None,
     "method.budget": "steps",
+    "method.teacher": "current",
     "loss.budget": "steps",
+    "model.drop_path": 0,
 }
 
 # Identity keys without a dot; all others are of the form group.key.
@@ -122,6 +125,12 @@ def _identity_hash(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
 
 
+def _is_neutral(key: str, value: Any) -> bool:
+    """Whether a value means "as if the key did not exist". Parts of a mixture have the keys of their methods."""
+    key = re.sub(r"^method\.parts\.[^.]+\.", "method.", key)
+    return key in NEUTRAL and value == NEUTRAL[key]
+
+
 def cell_hash(identity: Mapping[str, Any]) -> str:
     """Return the hash of the identity without the seeds. Runs with the same hash repeat one experiment.
 
@@ -185,6 +194,9 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     for group in OF_FUNCTIONS:
         flat = ((key, value) for key, value in _flat(cfg[group]) if key.rpartition(".")[2] != "cost")
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in flat}
+    for key, value in identity.items():  # weights in place of the folder that holds them
+        if key.startswith("method.") and key.endswith(f".{teacher.KEY}") and value != CURRENT:
+            identity[key] = teacher.checksum(value)[: teacher.DIGITS]
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     outcome += ("warmup", "optimizer", "beta2", "no_decay", "clip_norm", "eval_every")
     identity |= {f"train.{key}": train[key] for key in outcome}

@@ -253,18 +253,25 @@ def chosen(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 @draw(Purpose.LAMBDA, settings=("alpha", "beta", "p", "per_sample", "off_after", "larger_own"))
 def lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: λ ~ Beta(α, β), the image's own share; 1 for an image that is not mixed."""
-    u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
-    drawn = betaincinv(plan.alpha, plan.beta, u)
-    if plan.larger_own:
-        drawn = np.maximum(drawn, 1 - drawn)
-    return np.where(applied(plan, first, count), drawn, 1.0)
+    return _lambda(plan, purpose, first, count)
 
 
 @draw(Purpose.CENTRE, settings=("per_sample",))
 def centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
-    u = _scoped(plan, purpose, first, count, 2)
-    return (u * (plan.height, plan.width)).astype(np.int64)
+    return _pixel(plan, purpose, first, count)
+
+
+@draw(Purpose.SOURCE_LAMBDA, settings=("alpha", "beta", "p", "per_sample", "off_after", "larger_own"))
+def source_lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: like `lam`, drawn independently, for a second region: the one taken from the partner."""
+    return _lambda(plan, purpose, first, count)
+
+
+@draw(Purpose.SOURCE_CENTRE, settings=("per_sample",))
+def source_centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """int64 [count, B, 2]: like `centre`, drawn independently, for a second region: the one taken from the partner."""
+    return _pixel(plan, purpose, first, count)
 
 
 @draw(Purpose.SIZE, settings=("per_sample",))
@@ -337,6 +344,21 @@ def _mixes(plan: Plan, first: int, count: int) -> np.ndarray:
     steps = np.arange(first, first + count)[:, None]
     # The quotient is compared, not the product, for the same reason as in training/schedule.py.
     return np.ones_like(steps, dtype=bool) if plan.length is None else steps / plan.length < plan.off_after
+
+
+def _lambda(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: λ ~ Beta(α, β); 1 for an image that is not mixed."""
+    u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
+    drawn = betaincinv(plan.alpha, plan.beta, u)
+    if plan.larger_own:
+        drawn = np.maximum(drawn, 1 - drawn)
+    return np.where(applied(plan, first, count), drawn, 1.0)
+
+
+def _pixel(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
+    u = _scoped(plan, purpose, first, count, 2)
+    return (u * (plan.height, plan.width)).astype(np.int64)
 
 
 def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) -> np.ndarray:

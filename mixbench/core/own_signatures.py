@@ -9,7 +9,16 @@ from mixbench.core.draws import draws_for, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 from mixbench.core.own_functions import is_own, reason, reference_for_messages
-from mixbench.core.registry import Configured, Declaration, check_kind, configured_from_table, declaration_of, plain
+from mixbench.core.registry import (
+    NEED_SETTINGS,
+    Configured,
+    Declaration,
+    check_kind,
+    configured_from_table,
+    declaration_of,
+    need_settings_of,
+    plain,
+)
 
 
 class Own:
@@ -38,7 +47,7 @@ class Own:
 
     def takes(self) -> set[str]:
         """Return the names that a YAML file or a command may set: options of the function and settings of its draws."""
-        return {*self.known, *self.wanted}
+        return {*self.known, *self.wanted, *need_settings_of(self.declared)}
 
     def options(self, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
         """Return the options that a configuration sets.
@@ -50,7 +59,7 @@ class Own:
         for name, value in cfg.items():
             if name in self.known:
                 check_kind(f"{key}.{name}", value, self.known[name].annotation)
-            elif name not in self.wanted and name not in GROUPS[self.group].kept_keys:
+            elif name not in self.takes() and name not in GROUPS[self.group].kept_keys:
                 choices = [f"{key}.{choice}" for choice in self.takes()]
                 raise unknown(f"key of {self.label}", f"{key}.{name}", choices)
         pad = cfg.get("pad", 0)
@@ -93,6 +102,7 @@ class Own:
             raise UserError(f"{self.label}: takes {names} by position; make it {shape}")
         options = {p.name: p for p in keyword if p.name not in (*self.declared.draws, *self.declared.needs)}
         reserved = {*GROUPS[self.group].kept_keys, *settings_read_by(draws_for(self.group))}
+        reserved |= set(NEED_SETTINGS) if self.group == "method" else set()
         for name in options:
             if name in reserved:
                 raise UserError(f"{self.label}: the option name {name} is reserved by mixbench; rename the option")

@@ -38,8 +38,11 @@ class Purpose(IntEnum):
     CHOICE = 19
     LABEL_NOISE = 20
     HELD_OUT = 21
-    SIDES = 30  # 22 to 29 are free
-    CHAINS = 31
+    SIDES = 22
+    CHAINS = 23
+    SOURCE_LAMBDA = 24
+    SOURCE_CENTRE = 25
+    PATHS = 26
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

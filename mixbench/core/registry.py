@@ -15,6 +15,8 @@ from mixbench.core.draws import DRAWS, has_default, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
+CURRENT = "current"  # the teacher that is the network being trained
+NEED_SETTINGS = {"teacher": CURRENT}  # a need that a key of the same name chooses -> the default of that key
 DECLARATION = "mixbench_declaration"  # attribute of a function that holds its declaration
 
 
@@ -109,6 +111,14 @@ def settings_of(function: Callable) -> set[str]:
     return settings_read_by(draws_of(function))
 
 
+def need_settings_of(declared: Declaration) -> set[str]:
+    """Return the keys that choose how needs are filled.
+
+    declared: what the function asks for.
+    """
+    return {need for need in declared.needs if need in NEED_SETTINGS}
+
+
 class Configured:
     """A function with the options of its configuration. It is called with a batch and the decisions of a step.
 
@@ -167,11 +177,12 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     """
     known, settings = options_of(function), settings_of(function)
     others = {*GROUPS[group].own_keys, *settings}
+    chosen = need_settings_of(declaration_of(function))
     for name, value in cfg.items():
         if name in known:
             check_kind(f"{key}.{name}", value, known[name].annotation)
-        elif name not in others and name not in GROUPS[group].optional_keys:
-            choices = [f"{key}.{choice}" for choice in (*known, *others)]
+        elif name not in others | chosen and name not in GROUPS[group].optional_keys:
+            choices = [f"{key}.{choice}" for choice in (*known, *others, *chosen)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
     needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
     missing = [name for name in (*needed, *sorted(others)) if name not in cfg and not has_default(name)]

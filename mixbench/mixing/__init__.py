@@ -4,12 +4,15 @@ A function (`cutmix`) takes images, targets and its draws, and returns `Mixed`. 
 labels, and returns images and targets. The library needs only torch, NumPy and SciPy.
 """
 
-from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
+from mixbench.mixing.attentivemix import attentivemix
+from mixbench.mixing.contract import Gradient, Mixed, Outputs, Teacher, method
 from mixbench.mixing.features import manifold
+from mixbench.mixing.guidedmix import guidedmix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
 from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, MixUpInputs, NoMixing, RegMixUp
+from mixbench.mixing.puzzlemix import puzzlemix
 from mixbench.mixing.region_modules import (
     CutMix,
     Cutout,
@@ -23,6 +26,7 @@ from mixbench.mixing.region_modules import (
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.regularised import regmixup
 from mixbench.mixing.saliency import saliencymix
+from mixbench.mixing.snapmix import snapmix
 from mixbench.mixing.table import METHODS
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
@@ -51,11 +55,14 @@ __all__ = [
     "ResizeMix",
     "SaliencyMix",
     "SmoothMix",
+    "Teacher",
+    "attentivemix",
     "cutmix",
     "cutout",
     "data_mix",
     "fmix",
     "gridmix",
+    "guidedmix",
     "label_mix",
     "label_only",
     "manifold",
@@ -64,12 +71,14 @@ __all__ = [
     "mixup",
     "mixup_io",
     "none",
+    "puzzlemix",
     "random_erasing",
     "regmixup",
     "resizemix",
     "saliencymix",
     "smmix",
     "smoothmix",
+    "snapmix",
     "tokenmix",
     "transmix",
 ]

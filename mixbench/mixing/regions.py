@@ -238,20 +238,26 @@ def _lengths(sides: Tensor, low: float, high: float, height: int, width: int) ->
 
 
 def cells(kept: Tensor, rows: int, columns: int, height: int, width: int) -> Tensor:
-    """Return the pixels of the cells that are kept, bool [B, 1, H, W].
+    """Return the values of the pixels' cells, [B, 1, H, W]: which pixels are kept, for bool values.
 
     Cells begin at ⌊iH/rows⌋ and ⌊jW/columns⌋.
 
-    kept: bool [B, rows·columns].
+    kept: [B, rows·columns], a value for each cell.
     rows, columns: number of cells along the sides.
     height, width: size of the image in pixels.
     """
-    # A pixel belongs to the last cell i with ⌊iH/rows⌋ <= row.
-    row, column = (
-        ((torch.arange(side, device=kept.device) + 1) * count - 1) // side
-        for side, count in ((height, rows), (width, columns))
-    )
+    row, column = (cell_of_pixels(count, side, kept.device) for count, side in ((rows, height), (columns, width)))
     return kept.view(-1, 1, rows, columns)[:, :, row][..., column]
+
+
+def cell_of_pixels(count: int, side: int, device: torch.device) -> Tensor:
+    """int64 [side]: the cell to which each pixel of an axis belongs, the last cell i with ⌊i·side/count⌋ <= pixel.
+
+    count: number of cells.
+    side: length of the axis in pixels.
+    device: device of the result.
+    """
+    return ((torch.arange(side, device=device) + 1) * count - 1) // side
 
 
 def half_sides(lam: Tensor, height: int, width: int) -> Tensor:
@@ -272,11 +278,21 @@ def box(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor
     height, width: size of the image in pixels.
     Returns bool [B, 1, H, W], true inside the box, and the areas int64 [B] in pixels.
     """
+    corner, sides = clipped(centre, halves, height, width)
+    return rectangle(corner, sides, height, width), sides.prod(dim=1)
+
+
+def clipped(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return corners and sides, int64 [B, 2] each, of boxes from centre - halves to centre + halves, clipped.
+
+    centre: int64 [B, 2], row and column.
+    halves: int64 [B, 2], half the height and half the width in pixels.
+    height, width: size of the image in pixels.
+    """
     corner = (centre - halves).clamp(min=0)
     bottom = (centre[:, 0] + halves[:, 0]).clamp(max=height)
     right = (centre[:, 1] + halves[:, 1]).clamp(max=width)
-    sides = torch.stack([bottom, right], dim=1) - corner
-    return rectangle(corner, sides, height, width), sides.prod(dim=1)
+    return corner, torch.stack([bottom, right], dim=1) - corner
 
 
 def rectangle(corner: Tensor, sides: Tensor, height: int, width: int) -> Tensor:

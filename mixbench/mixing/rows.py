@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mixbench.core.draws import Plan
-from mixbench.mixing.contract import StandIns
+from mixbench.mixing.contract import Gradient, StandIns, StandInTeacher
 from mixbench.mixing.runner import build_method
 
 FORWARD = 1 / 3  # of a row: a forward pass without a backward pass
@@ -18,24 +18,52 @@ SHAPE = (6, 3, 16, 16)  # [B, C, H, W] of the images that a method is tried on
 class Counting(StandIns):
     """Values of the right shapes without a network, and the rows of the passes that would make them.
 
-    rows: rows of all passes so far. A teacher's pass does not count, because its network can be of any size.
+    rows: rows of all passes so far. A pass of the teacher counts like one of the network in training.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.rows = 0.0
+        self.teacher = _CountingTeacher(self)
 
     def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
         served = super().serve(need, images, targets)
         if need == "input_gradient":
-            self.rows += len(images)
-        if need != "attention":
-            return served
+            return Gradient(lambda: self._counted(1.0, images, served.values))
+        if need in ("attention", "class_activation"):
+            return lambda images, targets: self._counted(FORWARD, images, served(images, targets))
+        return served
 
-        def attention(images: Tensor, targets: Tensor) -> Tensor:
-            self.rows += FORWARD * len(images)
-            return served(images, targets)
+    def forward(self, images: Tensor) -> None:
+        """Count a forward pass without a backward pass.
 
-        return attention
+        images: float [N, C, H, W].
+        """
+        self.rows += FORWARD * len(images)
+
+    def _counted(self, rows: float, images: Tensor, values: Tensor) -> Tensor:
+        self.rows += rows * len(images)
+        return values
+
+
+class _CountingTeacher(StandInTeacher):
+    """A teacher without a network whose passes count."""
+
+    def __init__(self, counting: Counting):
+        super().__init__()
+        self._counting = counting
+
+    def __call__(self, images: Tensor) -> Tensor:
+        self._counting.forward(images)
+        return super().__call__(images)
+
+    def activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        self._counting.forward(images)
+        return super().activation(images, targets)
+
+    def _even(self, kind: str, images: Tensor) -> Tensor:
+        self._counting.forward(images)
+        return super()._even(kind, images)
 
 
 def rows_per_image(cfg: Mapping[str, Any]) -> float:

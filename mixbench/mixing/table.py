@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 
+from mixbench.mixing.attentivemix import attentivemix
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
+from mixbench.mixing.guidedmix import guidedmix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
+from mixbench.mixing.puzzlemix import puzzlemix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
 from mixbench.mixing.regularised import regmixup
 from mixbench.mixing.saliency import saliencymix
+from mixbench.mixing.snapmix import snapmix
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
 METHODS: dict[str, Callable[..., Mixed]] = {
@@ -31,4 +35,8 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "mixpro": mixpro,
     "smmix": smmix,
     "tokenmix": tokenmix,
+    "guidedmix": guidedmix,
+    "puzzlemix": puzzlemix,
+    "attentivemix": attentivemix,
+    "snapmix": snapmix,
 }

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from mixbench import models
 from mixbench.augment import AUGMENTS
+from mixbench.config import teacher
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import reason
 from mixbench.core.own_signatures import OwnConfigured, configured
-from mixbench.core.registry import Configured
+from mixbench.core.registry import CURRENT, Configured
 from mixbench.mixing.checks import check_mixed
 from mixbench.mixing.contract import Mixed, StandIns
 from mixbench.mixing.invariants import violations
@@ -56,9 +57,13 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
     for key, one in method.singles().items():
         for need in one.function.needs:
             (providers or Providers()).check(need)
-            if need == "attention":
-                models.check_attention(cfg.model)
-        mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan))
+            if need in models.MAPS:
+                models.check_maps(cfg.model, need)
+        stand_ins = StandIns()
+        mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan, stand_ins))
+        if teacher.named(cfg.method) == CURRENT and (providers is None or providers.teacher is None):
+            for kind in sorted(stand_ins.teacher.asked):
+                models.check_maps(cfg.model, kind)
         if returned:
             _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))
         if returned:
@@ -81,7 +86,7 @@ def method_problems(cfg: DictConfig) -> list[str]:
     cfg: validated configuration (config.identity.job).
     """
     try:
-        every = Providers(teacher=lambda images: images, generated=lambda index: index)  # they are not called
+        every = Providers(generated=lambda index: index)  # they are not called
         check_functions(cfg, every, returned=False)  # the invariants say more about what the method returns
     except UserError as error:
         return [str(error)]
@@ -89,8 +94,8 @@ def method_problems(cfg: DictConfig) -> list[str]:
     return violations(cast(dict[str, Any], OmegaConf.to_container(cfg.method)))
 
 
-def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
-    return one(images, targets, _tensors(one.drawn(plan, 0, 1)), StandIns())
+def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan, stand_ins: StandIns) -> Mixed:
+    return one(images, targets, _tensors(one.drawn(plan, 0, 1)), stand_ins)
 
 
 def _check_loss_per_row(loss: Configured, logits: Tensor, targets: Tensor, method: Single) -> None:

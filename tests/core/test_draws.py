@@ -70,6 +70,8 @@ def test_shapes_and_kinds():
         "coin": ((4, 6), "bool"),
         "layer": ((4, 6), "float64"),
         "choice": ((4, 6), "float64"),
+        "source_lam": ((4, 6), "float64"),
+        "source_centre": ((4, 6, 2), "int64"),
     }
     assert plan(batch_size=6, per_sample=True).steps(3, 4)["noise"].shape == (4, 6, 10, 8, 2)
     assert set(plan(draws=("lam",)).steps(0, 1)) == {"index", "lam"}
@@ -81,12 +83,13 @@ LONG = 4000  # steps
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (2.0, 1.0), (0.2, 0.2), (8.0, 8.0)])
-def test_lambda_has_the_beta_distribution(alpha, beta):
-    of_batches = plan(alpha=alpha, beta=beta, draws=("lam",)).steps(0, LONG)["lam"]
+@pytest.mark.parametrize("name", ["lam", "source_lam"])
+def test_lambda_has_the_beta_distribution(alpha, beta, name):
+    of_batches = plan(alpha=alpha, beta=beta, draws=(name,)).steps(0, LONG)[name]
     assert (of_batches == of_batches[:, :1]).all()
     assert stats.kstest(of_batches[:, 0], stats.beta(alpha, beta).cdf).pvalue > 0.01
 
-    of_images = plan(alpha=alpha, beta=beta, draws=("lam",), per_sample=True).steps(0, LONG // 4)["lam"]
+    of_images = plan(alpha=alpha, beta=beta, draws=(name,), per_sample=True).steps(0, LONG // 4)[name]
     assert (of_images[:, 0] != of_images[:, 1]).mean() > 0.99
     assert stats.kstest(of_images.ravel(), stats.beta(alpha, beta).cdf).pvalue > 0.01
     assert abs(np.corrcoef(of_images[:, 0], of_images[:, 1])[0, 1]) < 0.1
@@ -126,8 +129,9 @@ def test_shift_is_uniform_from_0_to_twice_the_padding(pad):
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
-def test_centre_is_uniform_over_the_pixels_of_a_non_square_image(per_sample):
-    centre = plan(height=3, width=5, per_sample=per_sample).steps(0, LONG)["centre"]
+@pytest.mark.parametrize("name", ["centre", "source_centre"])
+def test_centre_is_uniform_over_the_pixels_of_a_non_square_image(per_sample, name):
+    centre = plan(height=3, width=5, per_sample=per_sample).steps(0, LONG)[name]
     if not per_sample:
         assert (centre == centre[:, :1]).all()
         centre = centre[:, :1]
@@ -327,8 +331,11 @@ def test_frozen_values():
         "CHOICE": 19,
         "LABEL_NOISE": 20,
         "HELD_OUT": 21,
-        "SIDES": 30,
-        "CHAINS": 31,
+        "SIDES": 22,
+        "CHAINS": 23,
+        "SOURCE_LAMBDA": 24,
+        "SOURCE_CENTRE": 25,
+        "PATHS": 26,
     }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
@@ -338,6 +345,9 @@ def test_frozen_values():
     assert drawn["applied"][:, 0].tolist() == [True, True, False]
     assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
     assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]
+    assert drawn["source_lam"][:, 0] == pytest.approx([0.185071679077716, 0.010308617416675428, 1.0], rel=1e-12)
+    assert drawn["source_centre"][:, 0].tolist() == [[2, 10], [7, 8], [3, 1]]
+    assert drawn["sides"][0, 0] == pytest.approx([0.13478996920299507, 0.23988740799910196], rel=1e-12)
     assert drawn["uniforms"][0, 0, :3] == pytest.approx(FROZEN["uniforms"], rel=1e-12)
     for name in ("size", "place", "attempts", "layer", "choice"):
         assert drawn[name][0].ravel()[:2] == pytest.approx(FROZEN[name], rel=1e-12), name
