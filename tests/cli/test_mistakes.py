@@ -156,7 +156,7 @@ MISTAKES = {
         lambda: archive("my.npz"),
     ),
     "class names twice": (f"{NPZ} dataset.classes=[a,b,a]", ["dataset.classes", "all differ"]),
-    "loss": (f"{DIGITS} loss=bcee", ["'bcee'", "did you mean bce?", "choices: bce, ce, kl"]),
+    "loss": (f"{DIGITS} loss=bcee", ["'bcee'", "did you mean bce?", "choices: bce, ce, decoupled, jsd, kl"]),
     "key of a loss": (f"{DIGITS} loss.sum_classes=true", ["'loss.sum_classes'", "loss.label_smoothing"]),
     "option of a loss": (f"{DIGITS} loss=bce loss.sum_classes=3", ["loss.sum_classes=3", "bool"]),
     "label smoothing": (f"{DIGITS} loss.label_smoothing=1", ["loss.label_smoothing=1", "below 1"]),

@@ -120,7 +120,9 @@ def test_yaml_files_and_functions_agree(composer, group, table):
     assert named - {MIXTURE} == set(table)
     for name, function in table.items():
         cfg = composer.compose([f"{group}={name}"])[group]
-        keys = set(cfg) - set(GROUPS[group].own_keys)
+        declared = registry.declaration_of(function)
+        of_needs = registry.NEED_SETTINGS.keys() & {*declared.needs}
+        keys = set(cfg) - {*GROUPS[group].own_keys, *GROUPS[group].optional_keys, *of_needs}
         assert keys == set(registry.options_of(function)) | registry.settings_of(function), name
         for key, parameter in registry.options_of(function).items():
             if parameter.default is not inspect.Parameter.empty:
