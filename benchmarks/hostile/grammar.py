@@ -44,6 +44,8 @@ METHODS = [
     "mixpro",
     "smmix",
     "tokenmix",
+    "diffusemix",
+    "filter-mix",
     "mixture",
     "mixup-cutmix",
 ]

@@ -25,6 +25,7 @@ from mixbench.config.hydra_globals import separate_hydra_state
 from mixbench.config.options import shipped
 from mixbench.config.overrides import PATHS, first_line, line_of, parse, quoted
 from mixbench.config.schema import Config
+from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import is_own, short
@@ -305,6 +306,8 @@ def without_paths(text: str) -> str:
         for _, node in mixture.functions(cfg):
             if isinstance(node, DictConfig) and is_own(node) and "code" in node:
                 node.function = short(node.function)
+            if isinstance(node, DictConfig) and BANK in node:
+                node[BANK] = None
         return OmegaConf.to_yaml(cfg)
     except (OmegaConfBaseException, yaml.YAMLError, AttributeError, TypeError, ValueError):
         return text

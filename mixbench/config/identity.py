@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mixbench.config.validate import SEEDS, validate
+from mixbench.core.banks import BANK, checksum_of_bank
 from mixbench.core.errors import UserError
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.own_functions import short
@@ -141,6 +142,8 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     }
     for group in OF_FUNCTIONS:
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
+    for key in [key for key in identity if key.startswith("method.") and key.endswith(f".{BANK}")]:
+        identity[key] = checksum_of_bank(identity[key], key)  # the images decide the outcome, not where they are
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     outcome += ("warmup", "optimizer", "beta2", "no_decay", "clip_norm", "eval_every")
     identity |= {f"train.{key}": train[key] for key in outcome}

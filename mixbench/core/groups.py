@@ -42,7 +42,7 @@ GROUPS = {
     "method": Group(
         listed="methods",
         own_keys=("name", "version"),
-        optional_keys=("parts",),
+        optional_keys=("parts", "bank"),
         batch=("images", "targets"),
         entry_points="mixbench.methods",
     ),

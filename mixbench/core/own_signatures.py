@@ -9,7 +9,15 @@ from mixbench.core.draws import draws_for, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 from mixbench.core.own_functions import is_own, reason, reference_for_messages
-from mixbench.core.registry import Configured, Declaration, check_kind, configured_from_table, declaration_of, plain
+from mixbench.core.registry import (
+    KEYS_OF_NEEDS,
+    Configured,
+    Declaration,
+    check_kind,
+    configured_from_table,
+    declaration_of,
+    plain,
+)
 
 
 class Own:
@@ -37,8 +45,8 @@ class Own:
         self.known = self._options(parameters)
 
     def takes(self) -> set[str]:
-        """Return the names that a YAML file or a command may set: options of the function and settings of its draws."""
-        return {*self.known, *self.wanted}
+        """Return the names that a YAML file or a command may set: options, settings of draws, and keys of needs."""
+        return {*self.known, *self.wanted, *self.declared.keys_of_needs}
 
     def options(self, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
         """Return the options that a configuration sets.
@@ -50,6 +58,12 @@ class Own:
         for name, value in cfg.items():
             if name in self.known:
                 check_kind(f"{key}.{name}", value, self.known[name].annotation)
+            elif name in self.declared.keys_of_needs:
+                check_kind(f"{key}.{name}", value, str | None)
+            elif name in KEYS_OF_NEEDS.values():
+                raise UserError(
+                    f"{key}.{name}={value}: has no effect, because {self.label} does not need it; leave it out"
+                )
             elif name not in self.wanted and name not in GROUPS[self.group].kept_keys:
                 choices = [f"{key}.{choice}" for choice in self.takes()]
                 raise unknown(f"key of {self.label}", f"{key}.{name}", choices)
@@ -113,7 +127,7 @@ class OwnConfigured(Configured):
 
     def __init__(self, group: str, cfg: Mapping[str, Any], key: str):
         own = Own(group, cfg)
-        super().__init__(own.function, own.declared, own.options(cfg, key), own.settings(cfg))
+        super().__init__(own.function, own.declared, own.options(cfg, key), own.settings(cfg), cfg.get("bank"))
         self.label = own.label
 
 

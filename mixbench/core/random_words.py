@@ -38,6 +38,9 @@ class Purpose(IntEnum):
     CHOICE = 19
     LABEL_NOISE = 20
     HELD_OUT = 21
+    PICKS = 31
+    FRACTALS = 32
+    GENERATED = 33
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

@@ -16,6 +16,8 @@ from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
 DECLARATION = "mixbench_declaration"  # attribute of a function that holds its declaration
+# need -> the key of a method's file that says where it comes from. It is no option: the function does not get it.
+KEYS_OF_NEEDS = {"generated": "bank"}
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,18 @@ class Declaration:
     draws: names from draws.DRAWS.
     needs: names from mixing.contract.NEEDS.
     layers: name of its option that lists layers of the network; None: it has no such option.
+    backends: the backends of `mixbench generate` whose banks it takes; none: those of every backend.
     """
 
     draws: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     layers: str | None = None
+    backends: tuple[str, ...] = ()
+
+    @property
+    def keys_of_needs(self) -> tuple[str, ...]:
+        """The keys of the method's file that say where its needs come from."""
+        return tuple(KEYS_OF_NEEDS[need] for need in self.needs if need in KEYS_OF_NEEDS)
 
 
 def declare(
@@ -38,6 +47,7 @@ def declare(
     needs: tuple[str, ...] = (),
     known_needs: Collection[str] = (),
     layers: str | None = None,
+    backends: tuple[str, ...] = (),
 ) -> None:
     """Attach a declaration to a function.
 
@@ -46,6 +56,7 @@ def declare(
     needs: names of its needs.
     known_needs: all names of needs.
     layers: name of the option that lists its layers; None: no such option.
+    backends: the backends whose banks it takes; none: those of every backend.
     Raises ValueError if the declaration does not fit the function's signature.
     """
     name, keywords = function.__name__, _keywords(function)
@@ -61,7 +72,7 @@ def declare(
         raise ValueError(f"{name}: option {one!r} has the name of a setting of its draws; rename the option")
     if layers is not None and layers not in keywords:
         raise ValueError(f"{name}: layers={layers!r} names no keyword-only parameter")
-    setattr(function, DECLARATION, Declaration(draws, needs, layers))
+    setattr(function, DECLARATION, Declaration(draws, needs, layers, backends))
 
 
 def declaration_of(function: Callable) -> Declaration:
@@ -99,11 +110,20 @@ class Configured:
     declared: the draws and needs that it asks for.
     options: the options that its configuration sets.
     settings: the settings of its draws.
+    bank: folder of the generated images that it needs; None: not set.
     """
 
-    def __init__(self, function: Callable, declared: Declaration, options: dict[str, Any], settings: Mapping[str, Any]):
-        self.function, self.options, self.settings = function, options, settings
+    def __init__(
+        self,
+        function: Callable,
+        declared: Declaration,
+        options: dict[str, Any],
+        settings: Mapping[str, Any],
+        bank: str | None = None,
+    ):
+        self.function, self.options, self.settings, self.bank = function, options, settings, bank
         self.draws, self.needs, self.layers = declared.draws, declared.needs, declared.layers
+        self.backends = declared.backends
 
     def option(self, name: str) -> Any:
         """Return the value of an option, from the configuration or the default of the function."""
@@ -132,7 +152,8 @@ def configured_from_table(group: str, table: Mapping[str, Callable], cfg: Mappin
         raise unknown(f"{key}.name", cfg["name"], table)
     function = inspect.unwrap(table[cfg["name"]])
     settings = {name: cfg[name] for name in settings_of(function)}
-    return Configured(function, declaration_of(function), options(group, function, cfg, key), settings)
+    declared = declaration_of(function)
+    return Configured(function, declared, options(group, function, cfg, key), settings, cfg.get("bank"))
 
 
 def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -145,10 +166,12 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     Raises UserError for an unknown option, a missing option, or a value of the wrong type.
     """
     known, settings = options_of(function), settings_of(function)
-    others = {*GROUPS[group].own_keys, *settings}
+    others = {*GROUPS[group].own_keys, *settings, *declaration_of(function).keys_of_needs}
     for name, value in cfg.items():
         if name in known:
             check_kind(f"{key}.{name}", value, known[name].annotation)
+        elif name in KEYS_OF_NEEDS.values() and name in others:
+            check_kind(f"{key}.{name}", value, str | None)
         elif name not in others:
             choices = [f"{key}.{choice}" for choice in (*known, *others)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)

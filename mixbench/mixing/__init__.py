@@ -4,8 +4,9 @@ A function (`cutmix`) takes images, targets and its draws, and returns `Mixed`. 
 labels, and returns images and targets. The library needs only torch, NumPy and SciPy.
 """
 
-from mixbench.mixing.contract import Gradient, Mixed, Outputs, method
+from mixbench.mixing.contract import Generated, Gradient, Mixed, Outputs, method
 from mixbench.mixing.features import manifold
+from mixbench.mixing.generated import diffusemix, filter_mix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
@@ -33,6 +34,7 @@ __all__ = [
     "Cutout",
     "DataMix",
     "FMix",
+    "Generated",
     "Gradient",
     "GridMix",
     "LabelOnly",
@@ -51,6 +53,8 @@ __all__ = [
     "cutmix",
     "cutout",
     "data_mix",
+    "diffusemix",
+    "filter_mix",
     "fmix",
     "gridmix",
     "label_mix",

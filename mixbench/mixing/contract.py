@@ -5,7 +5,7 @@ parameters are its declared draws, its declared needs, and its options. Its YAML
 `Mixed`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mixbench.core import registry
 from mixbench.core.errors import UserError
+from mixbench.core.registry import KEYS_OF_NEEDS
 
 Function = TypeVar("Function", bound=Callable[..., "Mixed"])
 AtLayer = Callable[[str, Tensor], Tensor]
@@ -23,13 +24,11 @@ NEEDS = {
     "input_gradient": "a Gradient, of the loss of the batch before mixing with respect to its images",
     "attention": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], maps that each sum to 1",
     "teacher": "a function images [N, C, H, W] -> logits [N, K], a network that is not trained",
-    "generated": "float [B, C, H, W], a generated image for each image of the batch, normalised like the batch",
+    "generated": "a Generated, variants of each image of the batch and fractals, from a bank of mixbench generate",
 }
 
-PROVIDED = (
-    "teacher",
-    "generated",
-)  # the needs that the caller of training must provide; the engine computes the others
+# The needs that the caller of training must provide. The engine computes the others, or reads them from a bank.
+PROVIDED = ("teacher",)
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ class Mixed:
     after_forward: takes Outputs and returns targets [R, K], for methods whose targets are known only after the forward
         pass. `targets` are then the targets before it. None: `targets` are final.
     weights: float [R], a factor for the loss of each row; the loss is the mean over the rows. None: 1 for all rows.
+    stages: name -> float [R, C, H, W], images on the way from the image to the result, in order, for the gallery. None:
+        there is nothing to show.
     """
 
     images: Tensor
@@ -66,6 +67,22 @@ class Mixed:
     at_layer: AtLayer | None = None
     after_forward: Callable[[Outputs], Tensor] | None = None
     weights: Tensor | None = None
+    stages: Mapping[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Images that were generated before training, from a bank of `mixbench generate`.
+
+    Both functions take float [B] in (0, 1), a position along the list for each image of the batch, and return float
+    [B, C, H, W], normalised like the batch.
+
+    variants: a variant of each image, from its own list. It is augmented like the image.
+    fractals: fractals from the bank's list, the same for all images.
+    """
+
+    variants: Callable[[Tensor], Tensor]
+    fractals: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -89,12 +106,13 @@ class Gradient:
 class Context(Protocol):
     """Provides the needs of methods for one batch. In training, `training/context.py` does so."""
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         """Return what a method gets for a need, as described in NEEDS.
 
         need: a name from NEEDS.
         images: float [B, C, H, W], before mixing.
         targets: float [B, K], before mixing.
+        key: the method's key in the configuration; the methods of a mixture can have different banks.
         Raises UserError if the need cannot be provided.
         """
         ...
@@ -103,26 +121,28 @@ class Context(Protocol):
 class NoContext:
     """Provides nothing, for methods without needs."""
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         raise unserved(need)
 
 
 class StandIns:
     """Provides values of the right shapes without a network, to try a method before anything is loaded."""
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         if need == "input_gradient":
             return Gradient(images.detach().cos())
         if need == "attention":
             return lambda images, targets: images.new_full((len(images), 1, 2, 2), 0.25)
         if need == "teacher":
             return lambda images: images.new_zeros(len(images), targets.shape[1])
-        return images.detach().flip(2)
+        return Generated(lambda position: images.detach().flip(2), lambda position: torch.zeros_like(images))
 
 
 def unserved(need: str) -> UserError:
     """Return the error for a need that nothing provides."""
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
+    if need in KEYS_OF_NEEDS:
+        return UserError(f"{problem}make a bank with mixbench generate and set method.{KEYS_OF_NEEDS[need]}=FOLDER")
     if need not in PROVIDED:
         return UserError(f"{problem}train it with mixbench run")
     where = f"mixbench.training.loop.train(providers=Providers({need}=…))"
@@ -130,7 +150,10 @@ def unserved(need: str) -> UserError:
 
 
 def method(
-    draws: Sequence[str] = (), needs: Sequence[str] = (), layers: str | None = None
+    draws: Sequence[str] = (),
+    needs: Sequence[str] = (),
+    layers: str | None = None,
+    backends: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Declare that a function is a mixing method.
 
@@ -138,18 +161,20 @@ def method(
     needs: names from NEEDS. The function gets each as a keyword argument.
     layers: name of the option that lists the network's layers at which the method mixes. These names are checked
         against the network's layers. None: the method has no such option.
+    backends: for the need `generated`, the backends of `mixbench generate` whose banks the method takes. None named:
+        those of every backend.
     Returns a decorator that returns the function itself. Its other keyword-only parameters are options.
     Raises ValueError if a draw or need is unknown or is not a keyword-only parameter of the function, and TypeError if
         the parentheses are missing or the names are not a sequence.
     """
     if callable(draws):
         raise TypeError("@method needs parentheses: @method(), or @method(draws=(…))")
-    for key, names in (("draws", draws), ("needs", needs)):
+    for key, names in (("draws", draws), ("needs", needs), ("backends", backends)):
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise TypeError(f"@method: {key}={names!r}: must be a sequence of names, as in {key}=({str(names)!r},)")
 
     def declare(function: Function) -> Function:
-        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers)
+        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers, tuple(backends))
         return function
 
     return declare

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
+from mixbench.mixing.generated import diffusemix, filter_mix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
@@ -28,4 +29,6 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "mixpro": mixpro,
     "smmix": smmix,
     "tokenmix": tokenmix,
+    "diffusemix": diffusemix,
+    "filter-mix": filter_mix,
 }

@@ -76,7 +76,7 @@ def method_problems(cfg: DictConfig) -> list[str]:
     cfg: validated configuration (config.identity.job).
     """
     try:
-        every = Providers(teacher=lambda images: images, generated=lambda index: index)  # they are not called
+        every = Providers(teacher=lambda images: images)  # it is not called
         check_functions(cfg, every, returned=False)  # the invariants say more about what the method returns
     except UserError as error:
         return [str(error)]
