@@ -166,14 +166,14 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     Raises UserError for an unknown option, a missing option, or a value of the wrong type.
     """
     known, settings = options_of(function), settings_of(function)
-    others = {*GROUPS[group].own_keys, *settings, *declaration_of(function).keys_of_needs}
+    others, of_needs = {*GROUPS[group].own_keys, *settings}, declaration_of(function).keys_of_needs
     for name, value in cfg.items():
         if name in known:
             check_kind(f"{key}.{name}", value, known[name].annotation)
-        elif name in KEYS_OF_NEEDS.values() and name in others:
+        elif name in of_needs:
             check_kind(f"{key}.{name}", value, str | None)
         elif name not in others:
-            choices = [f"{key}.{choice}" for choice in (*known, *others)]
+            choices = [f"{key}.{choice}" for choice in (*known, *others, *of_needs)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
     needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
     missing = [name for name in (*needed, *sorted(others)) if name not in cfg]

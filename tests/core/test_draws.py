@@ -67,6 +67,7 @@ def test_shapes_and_kinds():
         "noise": ((4, 1, 10, 8, 2), "float32"),
         "coin": ((4, 6), "bool"),
         "layer": ((4, 6), "float64"),
+        "picks": ((4, 6, 4), "float64"),
         "choice": ((4, 6), "float64"),
     }
     assert plan(batch_size=6, per_sample=True).steps(3, 4)["noise"].shape == (4, 6, 10, 8, 2)
@@ -295,6 +296,7 @@ FROZEN = {
     "coin": [False, True, True],
     "uniforms": [0.16573196677180452, 0.5449690796721667, 0.3598232261869993],
     "layer": [0.3936955863192417, 0.3936955863192417],
+    "picks": [0.26327471231453264, 0.8596740419441862],
     "noise": [-1.11267495, -1.72514236, 0.40835577],
     "place": [0.6750787125686977, 0.6213361131387583],
     "size": [0.41650237276292285, 0.41650237276292285],
@@ -325,6 +327,9 @@ def test_frozen_values():
         "CHOICE": 19,
         "LABEL_NOISE": 20,
         "HELD_OUT": 21,
+        "PICKS": 31,
+        "FRACTALS": 32,
+        "GENERATED": 33,
     }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
@@ -335,7 +340,7 @@ def test_frozen_values():
     assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
     assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]
     assert drawn["uniforms"][0, 0, :3] == pytest.approx(FROZEN["uniforms"], rel=1e-12)
-    for name in ("size", "place", "attempts", "layer", "choice"):
+    for name in ("size", "place", "attempts", "layer", "choice", "picks"):
         assert drawn[name][0].ravel()[:2] == pytest.approx(FROZEN[name], rel=1e-12), name
     assert drawn["noise"][0].ravel()[:3] == pytest.approx(FROZEN["noise"], rel=1e-6)
     assert drawn["coin"][:, 0].tolist() == FROZEN["coin"]

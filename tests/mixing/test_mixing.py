@@ -27,11 +27,12 @@ from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build_method
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KEPT, MIXED, CUT = "kept", "mixed with the partner's", "set to 0 in places"
+JOINED = "joined with a variant and a fractal, by default a fifth"  # stand-ins: the mirrored image, and 0
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a method does to pixels (KEPT, MIXED or CUT) and labels (KEPT or MIXED).
+    """What a method does to pixels (KEPT, MIXED, CUT or JOINED) and labels (KEPT or MIXED).
 
     exact: an image's own share is the plan's λ itself; else the method makes its own of it, and the targets tell it.
     options: other than those of its YAML file, where these are not what the tests below can look at.
@@ -62,6 +63,8 @@ ROWS = {
     "mixpro": Row(MIXED, MIXED),
     "smmix": Row(MIXED, MIXED),
     "tokenmix": Row(MIXED, MIXED),
+    "diffusemix": Row(JOINED, KEPT),
+    "filter-mix": Row(JOINED, KEPT),
     "mixture": Row(MIXED, MIXED),  # label-mix or cutmix
 }
 SHAPES = [(8, 3, 16, 16), (1, 3, 16, 16), (7, 3, 12, 20), (5, 1, 20, 12)]  # [B, C, H, W]
@@ -151,6 +154,10 @@ def test_constant_colours_and_own_labels_recover_mask_and_partner(name, shape, p
         elif row_of(name).pixels == MIXED:
             blended = share * own_colour + (1 - share) * own_colour[decided["partner"]]
             torch.testing.assert_close(pixels.mean(dim=(2, 3)), blended)
+        elif row_of(name).pixels == JOINED:
+            torch.testing.assert_close(mixed.own.mean(dim=(1, 2, 3)), torch.full((batch,), 0.4))
+            torch.testing.assert_close(pixels, 0.8 * images)
+            continue
         else:
             assert ((pixels == images) | (pixels == 0)).all()
         # `own` is the share of each pixel that is the image's own.

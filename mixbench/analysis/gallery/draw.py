@@ -123,7 +123,7 @@ def _overview(samples: Sequence[Samples]) -> Figure:
 
 
 def _at_length(sample: Samples) -> Figure:
-    """Draw one method in detail: for several λ if it has one, then with random draws. Masks are below the pictures."""
+    """Draw one method in detail: its stages and several λ if it has them, then random draws, with masks below."""
     columns = range(len(MORE_LAMBDAS))
     blocks: list[tuple[str, list[list[Picture]]]] = []
     if sample.has_lambda:
@@ -145,32 +145,40 @@ def _at_length(sample: Samples) -> Figure:
     if shown:
         _stages(parts.pop(0), shown, heights.pop(1))
     for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
-        part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
+        _head(part, heading, heights[i + 1])
         headed = sample.has_lambda and i == 0
         grid = _grid(
             part, 2 * len(rows), len(columns), left=0.8, top=(0.55 if headed else 0.35) + HEADING * heading.count("\n")
         )
-        for j, row in enumerate(rows):
-            for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
-                _show(axes, picture.image, sample.caption(picture))
-                if picture.own is not None:
-                    _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
-                below.set_axis_on()
-                below.set(xticks=[], yticks=[])
-                below.spines[:].set(visible=True, color="#999999", linewidth=0.6)
-            known = any(picture.own is not None for picture in row)
-            _name_row(grid[2 * j + 1][0], "", "white: the first image" if known else "the method has no mask")
+        _with_masks(grid, rows, sample)
         if headed:
             for axes, lam in zip(grid[0], MORE_LAMBDAS, strict=True):
                 axes.set_title(f"λ = {lam:g}", fontsize=9)
     return figure
 
 
+def _with_masks(grid: np.ndarray, rows: Sequence[Sequence[Picture]], sample: Samples) -> None:
+    """Draw rows of pictures, each with a row of its masks below. grid: axes, two rows for each row of pictures."""
+    for j, row in enumerate(rows):
+        for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
+            _show(axes, picture.image, sample.caption(picture))
+            if picture.own is not None:
+                _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
+            below.set_axis_on()
+            below.set(xticks=[], yticks=[])
+            below.spines[:].set(visible=True, color="#999999", linewidth=0.6)
+        known = any(picture.own is not None for picture in row)
+        _name_row(grid[2 * j + 1][0], "", "white: the first image" if known else "the method has no mask")
+
+
+def _head(part: SubFigure, heading: str, height: float) -> None:
+    """Write a heading at the top of a part of a figure. height: of the part, in inches."""
+    part.text(0.5, 1 - 0.05 / height, heading, fontsize=10, fontweight="bold", ha="center", va="top")
+
+
 def _stages(part: SubFigure, rows: Sequence[Mapping[str, np.ndarray]], height: float) -> None:
     """Draw the images on the way from the image to the result, a row for each image. height: of the part, in inches."""
-    part.text(
-        0.5, 1 - 0.05 / height, "from the image to the result", fontsize=10, fontweight="bold", ha="center", va="top"
-    )
+    _head(part, "from the image to the result", height)
     grid = _grid(part, len(rows), len(rows[0]), left=0.8, top=0.55)
     for axes, name in zip(grid[0], rows[0], strict=True):
         axes.set_title(name, fontsize=9)
