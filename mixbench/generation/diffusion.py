@@ -1,6 +1,7 @@
 """An image-editing diffusion model of the user, run by the library diffusers: the backend `diffusers`."""
 
 import hashlib
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,10 +130,11 @@ def weights_checksum(pipe: Any) -> str:
 
 def _loaded(settings: Settings) -> tuple[Any, Any]:
     """Return the library and the pipeline, on its device and without a progress bar of its own."""
-    try:
-        import diffusers
-        import torch
-        import transformers  # noqa: F401  # without it diffusers has no such pipeline
+    import torch
+
+    try:  # by name: the checker of types must not need libraries that are seldom installed
+        diffusers = importlib.import_module("diffusers")
+        importlib.import_module("transformers")  # without it diffusers has no such pipeline
     except ImportError as error:
         raise UserError(
             f"backend=diffusers needs {error.name}, which is not installed; install it with pip install "

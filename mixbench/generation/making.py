@@ -106,6 +106,9 @@ def _made(
     folder: Path, wanted: Wanted, backend: Backend, recipe: dict[str, Any], advance: Callable[[int], None]
 ) -> Made:
     sizes = recipe["parts"]
+    for path in list(folder.iterdir()):
+        if files.writer(path.name) is not None:  # left by a process that was killed: nobody else holds the lock
+            files.remove(path)
     if (folder / banks.MANIFEST).exists():
         manifest = banks.read_manifest(str(folder), banks.BANK)
         if all((folder / name).is_file() for name in manifest["files"]):
@@ -159,7 +162,7 @@ def _check_place(folder: Path, recipe: dict[str, Any]) -> None:
     files.check_writable(folder, banks.BANK)
     known = next((name for name in (banks.MANIFEST, banks.PLAN) if (folder / name).exists()), None)
     if known is None:
-        if folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
+        if folder.is_dir() and any(map(_is_other, folder.iterdir())):
             raise UserError(f"bank={folder}: the folder has other files; choose an empty or a new folder")
         return
     try:
@@ -174,6 +177,11 @@ def _check_place(folder: Path, recipe: dict[str, Any]) -> None:
             f"bank={folder}: the folder has a bank with other settings ({key}: {there.get(key)}, now "
             f"{recipe.get(key)}); choose another folder, or delete this one"
         )
+
+
+def _is_other(path: Path) -> bool:
+    """Whether a file of a folder is none that an interrupted bank leaves."""
+    return path.name != LOCK and files.writer(path.name) is None
 
 
 def _write(path: Path, array: np.ndarray) -> None:

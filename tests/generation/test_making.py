@@ -62,6 +62,7 @@ def test_an_interrupted_bank_goes_on_and_is_the_same_to_the_last_byte(tmp_path, 
     assert (stopped.made, seen) == (INDICES[:3].tolist(), [3])
     with pytest.raises(UserError, match="not complete"):
         banks.read_manifest(str(tmp_path / "parts"))
+    (tmp_path / "parts/.variants-00001.npy.99.0123abcd.mixbench").write_bytes(b"cut off")  # as a killed process does
     rest = Shifted()
     made = make_bank(tmp_path / "parts", WANTED, rest, seen.append)
     assert (rest.made, made.before, seen) == (INDICES[3:].tolist(), 3, [3, 3, 3, 1])

@@ -184,7 +184,11 @@ def _shown(label: str, images: int, setting: str) -> Iterator[Callable[[int], No
 
     if wants_bar(setting):
         with tqdm(total=images, desc=label, unit="image", leave=False, dynamic_ncols=True) as bar:
-            yield lambda number: bar.update(number) and None
+
+            def update(number: int) -> None:
+                bar.update(number)
+
+            yield update
         return
     done, last = 0, time.monotonic()
 
