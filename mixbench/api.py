@@ -242,7 +242,7 @@ def recommend(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final")
 
     runs, baseline, rule: as in `compare`.
     Returns one row for each setting, with the columns n, setting, method (the recommended method; missing if no method
-        is significantly better) and verdict (one to four sentences).
+        is significantly better) and verdict (a few sentences).
     Raises the errors of `compare`.
     """
     from mixbench.analysis.recommend import recommend as verdict_of

@@ -20,6 +20,7 @@ from mixbench.training.rules import RULES
 
 # Keys of an identity that belong to the method, besides those with the prefix `method.`. All others are the setting.
 METHOD_KEYS = ("method", "protect", "variant")
+NEAR_CHANCE = 5.0  # percentage points above chance; below that, a comparison says little about training that works
 # Keys that may differ along one curve of accuracy against n: a protocol can choose the steps from n.
 KEYS_ALONG_CURVE = ("n", "train.steps", "train.eval_every", "train.warmup")
 
@@ -68,12 +69,20 @@ class Setting:
     n: number of training images.
     baseline: the baseline's experiment; None if it has no runs.
     methods: the experiments of all other methods.
+    baseline_classes: the baseline's accuracy for each class in percent, the mean over its runs; None if not stored.
     """
 
     name: str
     n: int
     baseline: Experiment | None
     methods: list[Experiment]
+    baseline_classes: list[float] | None = None
+
+    @property
+    def near_chance(self) -> bool:
+        """Whether the baseline is within 5 percentage points of a network that always predicts one class."""
+        classes = self.baseline_classes
+        return classes is not None and sum(classes) / len(classes) < 100 / len(classes) + NEAR_CHANCE
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -138,6 +147,8 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
             key=lambda e: [order(frame.at[e.places[0], key]) for key in (first, *variant_by)],
         )
         setting = Setting(name, row["n"], baselines[0] if baselines else None, methods)
+        if setting.baseline and "per_class_accuracy" in frame:
+            setting.baseline_classes = _mean_of_classes(frame["per_class_accuracy"].iloc[setting.baseline.places])
         _compare_with_baseline(setting)
         made.append(([order(row[key]) for key in named_by], setting))
     _find_equivalents([setting for _, setting in made], frame, of_setting)
@@ -147,6 +158,14 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
 def _name(row: pd.Series, first: str, keys: Sequence[str]) -> str:
     options = [f"{key.removeprefix('method.')}={label(row[key])}" for key in keys if row[key] is not None]
     return ", ".join([str(row[first] if row[first] is not None else row["method"]), *options])
+
+
+def _mean_of_classes(accuracies: pd.Series) -> list[float] | None:
+    """Return the accuracy for each class, the mean over runs; None if it is not known for every run."""
+    of_runs = [[value for value in run if value is not None] for run in accuracies if run]
+    if not of_runs or len({len(run) for run in of_runs}) > 1 or len(of_runs) < len(accuracies):
+        return None
+    return [sum(values) / len(values) for values in zip(*of_runs, strict=True)]
 
 
 def _compare_with_baseline(setting: Setting) -> None:

@@ -14,17 +14,27 @@ def display_interval(summary: Summary) -> tuple[float, float] | None:
     """Return the interval of an accuracy, limited to 0 to 100 %.
 
     A t interval of two or three runs can exceed these limits. accuracy.csv has the interval without limits.
+
+    summary: accuracies in percent.
+    Returns (low, high) in percent; None if there is no interval.
     """
     return summary.interval and (max(summary.interval[0], 0.0), min(summary.interval[1], 100.0))
 
 
 def display_gain(gain: Difference) -> tuple[float, float] | None:
-    """Return the interval of a difference of two accuracies, limited to -100 to 100 percentage points."""
+    """Return the interval of a difference of two accuracies, limited to -100 to 100 percentage points.
+
+    gain: the difference to the baseline.
+    Returns (low, high) in percentage points; None if there is no interval.
+    """
     return gain.interval and (max(gain.interval[0], -100.0), min(gain.interval[1], 100.0))
 
 
 def order(value: Any) -> tuple:
-    """Return a sort key: numbers by size, then the baseline, then other names, then missing values."""
+    """Return a sort key: numbers by size, then the baseline, then other names, then missing values.
+
+    value: a value of a key; None if it is missing.
+    """
     if value is None:
         return (2, 0, "")
     if isinstance(value, (int, float)):
@@ -63,7 +73,10 @@ def shown_experiment(name: str) -> str:
 
 
 def baseline_text(name: str) -> str:
-    """Return the name of the baseline in a sentence: `no mixing` for the method none, otherwise its own name."""
+    """Return the name of the baseline in a sentence: `no mixing` for the method none, otherwise its own name.
+
+    name: name of the baseline's method.
+    """
     return "no mixing" if name == BASELINE else name
 
 

@@ -16,13 +16,19 @@ MOST_STORED = 12  # most values that a message lists
 
 
 def of_jobs(jobs: Sequence[Job]) -> Callable[[str], bool]:
-    """Return a function: whether a folder's name can be that of one of these runs, with any seed."""
+    """Return a function: whether a folder's name can be that of one of these runs, with any seed.
+
+    jobs: the wanted runs.
+    """
     names = {re.escape(job.id.rpartition("-s")[0]) for job in jobs}
     return _named(rf"(?:{'|'.join(sorted(names))})-s\d+-[0-9a-f]{{10}}")
 
 
 def of_values(wanted: Mapping[str, Sequence[Any]]) -> Callable[[str], bool]:
-    """Return a function: whether a folder's name can be that of a run whose keys have the wanted values."""
+    """Return a function: whether a folder's name can be that of a run whose keys have the wanted values.
+
+    wanted: key -> wanted values. Keys that are not part of a folder's name are ignored.
+    """
     parts = {key: "|".join(re.escape(str(value)) for value in wanted[key]) for key in IN_NAME if key in wanted}
     some = {"n": r"\d+", "seed": r"\d+"}
     dataset, n, method, seed = (f"(?:{parts.get(key) or some.get(key, '.+')})" for key in IN_NAME)
@@ -35,7 +41,12 @@ def _named(pattern: str) -> Callable[[str], bool]:
 
 
 def what_there_is(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> str:
-    """Return why no run matches: the stored values of the first key whose wanted values no run has."""
+    """Return why no run matches: the stored values of the first key whose wanted values no run has.
+
+    frame: all stored runs, one row each.
+    wanted: key -> wanted values. Every key is a column of the frame.
+    Returns the reason; empty if there are no runs, or no condition to explain.
+    """
     for key, its_values in wanted.items():
         if len(frame) and not bool(frame[key].isin(its_values).any()):
             there = sorted(frame[key].dropna().unique(), key=lambda value: (isinstance(value, str), value))

@@ -17,19 +17,25 @@ OF_EACH_CLASS = tuple(name for name in measured.MEASURES if name not in measured
 NOT_KEYS = ("cell", "folder", *OF_EACH_CLASS)
 
 
-def identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
+def _identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return an identity as a row of the frame: with all keys, and lists as texts."""
     return {key: cell_value(value) for key, value in completed(identity).items()}
 
 
 def identity_keys(frame: pd.DataFrame) -> list[str]:
-    """Return the columns of a frame that belong to the runs' identities, without the seeds."""
+    """Return the columns of a frame that belong to the runs' identities, without the seeds.
+
+    frame: stored runs, one row each.
+    """
     whole = {*WHOLE_KEYS, VARIANT} - {*SEEDS}
     return [key for key in frame.columns if "." in key or key in whole]
 
 
 def cell_value(value: Any) -> Any:
-    """Return a value as the frame has it: a list as its text."""
+    """Return a value as the frame has it: a list as its text.
+
+    value: a value of an identity.
+    """
     return str(value) if isinstance(value, list) else value
 
 
@@ -49,7 +55,7 @@ def run_frame(
     names = method_names.of_runs(found, cells) | dict(shown or {})
     for m, cell in zip(found, cells, strict=True):
         if cell not in rows:  # repetitions differ only in their seeds
-            rows[cell] = method_names.renamed(identity_row(m["identity"]), names.get(cell))
+            rows[cell] = method_names.renamed(_identity_row(m["identity"]), names.get(cell))
         record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}

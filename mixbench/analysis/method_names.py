@@ -14,7 +14,10 @@ BASE = "method.base"  # key of a row that shows a method under another name: the
 
 
 def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
-    """Return cell -> name of its method in tables."""
+    """Return cell -> name of its method in tables.
+
+    jobs: runs of any methods.
+    """
     return {cell_hash(job.identity): job.display_name for job in jobs}
 
 

@@ -31,7 +31,11 @@ def write(selection: Selection) -> list[Path]:
 
 
 def outdated(selection: Selection, drawn: Mapping[Path, bytes]) -> list[Path]:
-    """Return old plots in the selection's folder that were not drawn again; they belong to another selection."""
+    """Return the old plots in the selection's folder that were not drawn again. They belong to another selection.
+
+    selection: the selection that was drawn.
+    drawn: path -> content of the new plots.
+    """
     return [path for name in FIGURES for path in paths(selection.out / name) if path not in drawn]
 
 

@@ -17,7 +17,10 @@ LISTED = 4  # names in a list before "and 3 others"
 
 
 def recommend(setting: Setting) -> str:
-    """Return the recommendation for a setting, in two to four sentences."""
+    """Return the recommendation for a setting, in a few sentences.
+
+    setting: the methods with their gains, from analysis.compare.
+    """
     if setting.baseline is None:
         return "No run without mixing (method=none) is among these runs, so gains cannot be computed."
     baseline, best = setting.baseline.shown_name, setting.best
@@ -28,15 +31,28 @@ def recommend(setting: Setting) -> str:
     chosen = setting.recommended
     if chosen is not None:
         sentences = [
-            f"Use {chosen.shown_name}: {gain_text(chosen, baseline)}.",
+            f"Use {chosen.shown_name}: {_gain_text(chosen, baseline)}.",
             *_equivalent(chosen, baseline),
             *_rivals(chosen),
         ]
-        return " ".join(sentences)
-    return " ".join([*_undecided(setting, best, baseline), *_worse(setting, baseline)])
+    else:
+        sentences = [*_undecided(setting, best, baseline), *_worse(setting, baseline)]
+    return " ".join([*sentences, *_near_chance(setting)])
 
 
-def gain_text(method: Experiment, baseline: str) -> str:
+def _near_chance(setting: Setting) -> list[str]:
+    """Return the sentence on a baseline that has learned almost nothing, so that a comparison with it says little."""
+    classes = setting.baseline_classes
+    if classes is None or not setting.near_chance:
+        return []
+    mean, chance = sum(classes) / len(classes), 100 / len(classes)
+    return [
+        f"The baseline has hardly learned anything: its mean accuracy over classes is {mean:.0f} %, and always "
+        f"predicting one class gives {chance:.0f} %. Train for more steps or with more images."
+    ]
+
+
+def _gain_text(method: Experiment, baseline: str) -> str:
     """Return the gain of a method with its evidence.
 
     Such as: +6.5 percentage points over no mixing (95 % interval +5.1 to +8.4, 3 subsets, p = 0.003 after Holm's
@@ -51,7 +67,7 @@ def gain_text(method: Experiment, baseline: str) -> str:
         return f"{text} ({_why_no_interval(gain)})"
     low, high = interval
     p_value = f"p {'<' if p < SMALLEST_P else '='} {p_text(p).removeprefix('<')}"
-    evidence = f"95 % interval {signed(low)} to {signed(high)}, {units_text(gain)}, {p_value} after Holm's correction"
+    evidence = f"95 % interval {signed(low)} to {signed(high)}, {_units_text(gain)}, {p_value} after Holm's correction"
     return f"{text} ({evidence})"
 
 
@@ -68,18 +84,24 @@ def _difference(mean: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Format a number with its sign and one decimal; never -0.0."""
+    """Format a number with its sign and one decimal; never -0.0.
+
+    value: such as a gain in percentage points.
+    """
     return f"{round(value, 1) + 0.0:+.1f}"
 
 
 def p_text(p: float) -> str:
-    """Format a p-value with two significant digits, or three if it is close to 0.05."""
+    """Format a p-value with two significant digits, or three if it is close to 0.05.
+
+    p: p-value, 0 to 1.
+    """
     if p < SMALLEST_P:
         return f"<{SMALLEST_P}"
     return f"{p:.3g}" if abs(p - ALPHA) < 0.1 * ALPHA else f"{p:.2g}"
 
 
-def units_text(gain: Difference) -> str:
+def _units_text(gain: Difference) -> str:
     """Such as `3 subsets` or `3 seeds of one subset`."""
     return f"{gain.units} subsets" if gain.over == "subsets" else f"{gain.units} seeds of one subset"
 
@@ -87,7 +109,7 @@ def units_text(gain: Difference) -> str:
 def _why_no_interval(gain: Difference) -> str:
     if gain.units < 2:
         return "one pair of runs, so there is no interval"
-    return f"the same difference for each of the {units_text(gain)}, so no interval can be computed"
+    return f"the same difference for each of the {_units_text(gain)}, so no interval can be computed"
 
 
 def _equivalent(method: Experiment, baseline: str) -> list[str]:
@@ -123,7 +145,7 @@ def _rivals(method: Experiment) -> list[str]:
 
 
 def _undecided(setting: Setting, best: Experiment, baseline: str) -> list[str]:
-    gain, text, against = _gain(best), gain_text(best, baseline), baseline_text(baseline)
+    gain, text, against = _gain(best), _gain_text(best, baseline), baseline_text(baseline)
     if gain.mean <= 0:
         return [f"No method is significantly better than {against}.", f"The closest is {best.shown_name}: {text}."]
     return [

@@ -24,6 +24,7 @@ from mixbench.runs.store.store import Store
 from mixbench.runs.study import Study
 from mixbench.training import rules
 
+NO_RUNS = "it has no such run; mixbench run trains one, and mixbench report demo shows published records"
 OWN, RECORDS = "own", "records"  # the user's own runs; published records
 
 
@@ -59,6 +60,7 @@ class Selection:
     out: folder for tables and plots.
     title: title of tables and plots.
     source: folder of runs or archive of records that the runs were read from.
+    own_runs: folder of the user's own runs.
     study: the study with all its planned runs; None if runs were selected by their keys.
     name: name of the study with its changes, which is also the name of its records.
     problems: one line for each folder that was left out.
@@ -73,6 +75,7 @@ class Selection:
     out: Path
     title: str
     source: Path
+    own_runs: Path
     study: Study | None = None
     name: str = ""
     problems: list[str] = field(default_factory=list)
@@ -154,6 +157,7 @@ def of_study(
         Path(options.out or results.root / name_of_part),
         f"{settings.title} ({name_of_runs})",
         source,
+        results.runs,
         chosen,
         name_of_runs,
         problems,
@@ -163,7 +167,12 @@ def of_study(
 
 
 def check_shown(chosen: Study, options: Options) -> None:
-    """Raise UserError if no run of a study has the key of its table's rows or columns."""
+    """Check that the runs of a study have the keys of its table's rows and columns.
+
+    chosen: the study with its planned runs.
+    options: the rows and columns that the command names; where it names none, those of the study are checked.
+    Raises UserError if no run has the key.
+    """
     keys = set(_wanted(chosen).columns) - {*NOT_KEYS, "id"}
     for what in ("rows", "columns"):
         key = getattr(options, what) or getattr(chosen.settings, what)
@@ -198,7 +207,12 @@ def _with_other_methods(
 
 
 def folder_name(name: str, overrides: Sequence[str]) -> str:
-    """Return the folder name of a study, or of another selection, with these overrides."""
+    """Return the folder name of a study, or of another selection, with these overrides.
+
+    name: name of the study, or the word that stands for another selection.
+    overrides: KEY=VALUE texts.
+    Returns the name; one of more than 200 bytes is cut and ends in a checksum.
+    """
     whole = ",".join([name, *(override.replace("/", "_") for override in overrides)])
     # Most file systems allow at most 255 bytes.
     return whole if len(whole.encode()) <= 200 else f"{whole[:60]}…{zlib.crc32(whole.encode()):08x}"
@@ -237,9 +251,10 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
         out,
         title,
         results.runs,
+        results.runs,
         problems=problems,
         class_names=class_names(parsed, [m for m in found if m["id"] in ids]),
-        why="" if len(frame) else why,
+        why="" if len(frame) else why or NO_RUNS,
     )
 
 

@@ -5,24 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from mixbench.analysis import notes
 from mixbench.analysis.display import display_interval, label, order
 from mixbench.analysis.frame import NOT_KEYS, identity_keys
 from mixbench.analysis.select import Selection
 from mixbench.config.labels import distinguishing_keys
-from mixbench.config.method_aliases import with_alias
 from mixbench.core import files
 from mixbench.core import markdown as md
 from mixbench.core.errors import unknown
-from mixbench.runs import study
-from mixbench.runs.published import Published, published_number, published_rule
+from mixbench.runs.published import Published, published_number
 from mixbench.stats import Summary, summarise
-from mixbench.training import rules
 from mixbench.training.rules import RULES
-
-LARGE_GAP = 2.0  # percentage points between best and final accuracy that are worth a note
 
 
 @dataclass
@@ -49,15 +44,25 @@ class Table:
     places: list[tuple]
 
     def cell(self, row: tuple, column: Any) -> Summary:
-        """Return the summary of a cell; it has no runs if the cell is empty."""
+        """Return the summary of a cell; it has no runs if the cell is empty.
+
+        row: values of row_keys.
+        column: a value of column_key.
+        """
         return self.cells.get((row, column), summarise({}))
 
     def heading(self, column: Any) -> str:
-        """Return a column's name as readers see it; a number has its key, such as n=20."""
+        """Return a column's name as readers see it; a number has its key, such as n=20.
+
+        column: a value of column_key.
+        """
         return label(column, self.column_key) if isinstance(column, str) else self.csv_name(column)
 
     def csv_name(self, column: Any) -> str:
-        """Return a column's name in the CSV file, where a method has only its own name."""
+        """Return a column's name in the CSV file, where a method has only its own name.
+
+        column: a value of column_key.
+        """
         return label(column) if isinstance(column, str) else f"{self.column_key}={label(column)}"
 
     @property
@@ -67,7 +72,11 @@ class Table:
 
 
 def build(selection: Selection) -> Table:
-    """Return the table of a selection. Raises UserError if no run has a key of its rows or columns."""
+    """Return the table of a selection.
+
+    selection: stored runs, and the planned runs of a study if there is one.
+    Raises UserError if no run has a key of the rows or columns.
+    """
     stored, wanted = selection.frame, selection.wanted()
     everything = pd.concat([f.astype(object) for f in (stored, wanted) if len(f)] or [stored], ignore_index=True)
     everything = everything.where(everything.notna(), None)  # columns that only stored or only wanted runs have
@@ -106,9 +115,13 @@ def build(selection: Selection) -> Table:
 
 
 def markdown(selection: Selection, table: Table) -> str:
-    """Return the table as Markdown, with the notes that a reader needs to interpret it."""
+    """Return the table as Markdown, with the notes that a reader needs to interpret it.
+
+    selection: the runs of the table.
+    table: their table.
+    """
     headers, lines = grid(table)
-    above, below = preamble(selection, table), notes(selection, table)
+    above, below = notes.above(selection, table), notes.below(selection, table)
     parts = [
         md.heading(1, selection.title),
         *map(md.paragraph, above),
@@ -119,7 +132,10 @@ def markdown(selection: Selection, table: Table) -> str:
 
 
 def grid(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Return the headers and the lines of the table as texts. Published numbers have their own columns."""
+    """Return the headers and the lines of the table as texts. Published numbers have their own columns.
+
+    table: the table of a selection.
+    """
     headers, lines = list(table.row_keys), []
     beside = {column for column in table.columns if any((row, column) in table.published for row in table.rows)}
     for column in table.columns:
@@ -153,7 +169,12 @@ def cell_text(summary: Summary, expected: int | None, mixed: bool = False) -> st
 
 
 def write(selection: Selection) -> list[Path]:
-    """Write accuracy.csv, accuracy.md and runs.csv into the selection's folder. Returns their paths."""
+    """Write accuracy.csv, accuracy.md and runs.csv into the selection's folder.
+
+    selection: at least one run.
+    Returns the paths of the files.
+    Raises UserError if no run has a key of the rows or columns, and CannotWrite.
+    """
     table = build(selection)
     runs = selection.frame
     texts = {
@@ -166,7 +187,10 @@ def write(selection: Selection) -> list[Path]:
 
 
 def stored_accuracies(selection: Selection) -> str | None:
-    """Return the accuracy.csv that an earlier call wrote into the selection's folder; None if there is none."""
+    """Return the accuracy.csv that an earlier call wrote into the selection's folder; None if there is none.
+
+    selection: its folder `out` is read.
+    """
     try:
         return files.read_text(selection.out / "accuracy.csv")
     except (OSError, ValueError):
@@ -176,6 +200,7 @@ def stored_accuracies(selection: Selection) -> str | None:
 def outdated(selection: Selection, before: str | None) -> list[str]:
     """Return a warning if plots or a report in the selection's folder belong to an older table. They are kept.
 
+    selection: the selection whose new table was written.
     before: what stored_accuracies returned before the new table was written.
     """
     old = sorted(path.name for kind in ("*.png", "report.html") for path in selection.out.glob(kind))
@@ -199,113 +224,3 @@ def _accuracy_frame(table: Table) -> pd.DataFrame:
                 record[f"{name}_published"] = number.accuracy if number else None
         records.append(record)
     return pd.DataFrame.from_records(records)
-
-
-def preamble(selection: Selection, table: Table) -> list[str]:
-    """Return the paragraphs above the table: what the numbers mean and how the runs were made."""
-    lines = precisions(selection.frame)
-    meaning = rules.rule(selection.rule, selection.on).meaning
-    lines.append(f"Accuracy in percent: mean ± standard deviation (number of runs){_interval_note(table)}; {meaning}.")
-    return [*lines, *circumstances(selection)]
-
-
-def circumstances(selection: Selection) -> list[str]:
-    """Return paragraphs on how the runs were made: evaluation images, protocol, scale and changes."""
-    lines = _evaluation_note(selection.on)
-    if selection.study is not None:
-        chosen, settings = selection.study, selection.study.settings
-        lines += [text for text in (settings.protocol, settings.note) if text]
-        if chosen.scale == settings.scale != study.SCALES[0]:
-            lines.append(f"Scale {chosen.scale}: a smaller network and fewer steps than in published studies.")
-        if chosen.changes:
-            lines.append(f"Settings that differ from the study: {_changes(chosen)}.")
-            if settings.published:
-                lines[-1] += " Published numbers are not shown, because they belong to the unchanged study."
-        if chosen.further:
-            whose = "source" if settings.source else "study"
-            names = ", ".join(map(with_alias, chosen.further))
-            lines.append(f"Methods that are not in the {whose}, trained with its settings: {names}.")
-        if settings.published and not chosen.changes:
-            rule = published_rule(settings, selection.rule)
-            lines.append(f"Published numbers: {settings.source}{f'; {RULES[rule].meaning}' if rule else ''}.")
-    return [" ".join(line.split()) for line in lines]
-
-
-def precisions(frame: pd.DataFrame) -> list[str]:
-    """Return a warning if the runs were computed in different precisions, otherwise nothing."""
-    counts = Counter(frame["resolved_precision"].dropna()) if len(frame) else Counter()
-    if len(counts) < 2:
-        return []
-    parts = " and ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
-    return [f"These runs were computed in different precisions ({parts}). This may cause some of their differences."]
-
-
-def _evaluation_note(on: str) -> list[str]:
-    """Return a sentence on the evaluation images if they are not simply the test images."""
-    held_out = "Accuracies are measured on held-out images: a part of the training list that no run trains on."
-    mixed = "Some runs are evaluated on test images, others on held-out images of the training list."
-    return {rules.HELD_OUT: [held_out], rules.MIXED: [mixed]}.get(on, [])
-
-
-def _interval_note(table: Table) -> str:
-    over = {
-        frozenset(): "",
-        frozenset({"subsets"}): " [95 % t interval over the means of the subsets]",
-        frozenset({"seeds"}): " [95 % t interval over the seeds of one subset]",
-    }
-    mixed = " [95 % t interval over the means of the subsets; with † over the seeds of one subset]"
-    return over.get(frozenset(table.over), mixed)
-
-
-def _changes(chosen: study.Study) -> str:
-    """Return the changes to a study as text; a scale is followed by the keys that it sets."""
-    scale = f"{study.SCALE}={chosen.scale}"
-    return ", ".join(f"{c} ({', '.join(chosen.scaled)})" if c == scale else c for c in chosen.changes)
-
-
-def notes(selection: Selection, table: Table) -> list[str]:
-    """Return the paragraphs below the table: limits of the numbers, and where the runs come from."""
-    frame, lines = selection.frame, []
-    if table.published and selection.study is not None:
-        settings = selection.study.settings
-        if selection.rule != published_rule(settings, selection.rule):
-            lines.append("The published numbers use another accuracy rule than ours, so do not compare them directly.")
-    if not len(frame):
-        return [*lines, "No run of this selection is stored."]
-    lines += caveats(selection)
-    if any(summary.interval != display_interval(summary) for summary in table.cells.values()):
-        lines.append(
-            "Intervals are limited to 0 to 100 %: with so few and so different runs a t interval can exceed these "
-            "limits. accuracy.csv has the intervals without limits."
-        )
-    if len(table.row_keys) > 1:
-        lines.append(f"Rows also show {', '.join(table.row_keys[1:])}, because the runs differ in it.")
-    return [*lines, f"{count(frame)} from {selection.source}; {made_on(frame)}."]
-
-
-def caveats(selection: Selection) -> list[str]:
-    """Return notes on large gaps between best and final accuracy, and on runs from several versions or devices."""
-    frame, lines = selection.frame, []
-    gaps = frame[RULES["best"].key].astype(float) - frame[RULES["final"].key].astype(float)
-    if (large := np.count_nonzero(gaps > LARGE_GAP)) > 0:
-        lines.append(
-            f"In {large:,} of {len(frame):,} runs the best accuracy on the {selection.on} images is more than "
-            f"{LARGE_GAP:g} percentage points above the final one (up to {gaps.max():.1f}). A rule that takes the best "
-            "accuracy makes these runs look better than they are."
-        )
-    for key, what in (("numerics", "versions of the code"), ("device", "devices")):
-        kinds = sorted({str(value) for value in frame[key].dropna()})
-        if len(kinds) > 1:
-            lines.append(f"These runs come from different {what}: {'; '.join(kinds)}.")
-    return lines
-
-
-def count(frame: pd.DataFrame) -> str:
-    """Return such as `1 run` or `1,200 runs`."""
-    return f"{len(frame):,} run{'s' * (len(frame) != 1)}"
-
-
-def made_on(frame: pd.DataFrame) -> str:
-    """Return device, precision and mixbench version of the first run."""
-    first = frame.iloc[0]
-    return f"{first['device']}, {first['resolved_precision']}; mixbench {first['mixbench']}"

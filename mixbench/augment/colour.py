@@ -108,13 +108,20 @@ def blend_(images: Tensor, other: Tensor, factor: Tensor, weight: Tensor) -> Ten
 
 
 def degenerate(images: Tensor, flat: Tensor) -> Tensor:
-    """float32 [B, 1, H, W]: the grey image, or its mean for images whose `flat`, float32 [B], is 1 instead of 0."""
+    """float32 [B, 1, H, W]: the image that contrast and saturation blend with, which is grey or of one shade.
+
+    images: float32 [B, C, H, W], whole numbers in 0 … 255.
+    flat: float32 [B]; 0: the grey image, 1: the mean of the grey image.
+    """
     shades = grey(images)
     return shades.lerp_(shades.mean(dim=(2, 3), keepdim=True), flat[:, None, None, None])
 
 
 def grey(images: Tensor) -> Tensor:
-    """float32 [B, 1, H, W]: luma (ITU-R BT.601), truncated to whole numbers; the mean if channels are not three."""
+    """float32 [B, 1, H, W]: luma (ITU-R BT.601), truncated to whole numbers; the mean if channels are not three.
+
+    images: float32 [B, C, H, W], whole numbers in 0 … 255.
+    """
     if images.shape[1] != 3:
         return images.mean(dim=1, keepdim=True)
     red, green, blue = images.split(1, dim=1)
@@ -122,7 +129,11 @@ def grey(images: Tensor) -> Tensor:
 
 
 def smoothing(images: Tensor) -> Tensor:
-    """Return the change by Pillow's SMOOTH filter, (3x3 ones with 5 in the centre) / 13. It is 0 at the border."""
+    """Return the change by Pillow's SMOOTH filter, (3x3 ones with 5 in the centre) / 13. It is 0 at the border.
+
+    images: float32 [B, C, H, W], whole numbers in 0 … 255.
+    Returns smoothed minus given images, of the same shape.
+    """
     change = torch.zeros_like(images)
     if min(images.shape[2:]) < 3:
         return change
@@ -135,7 +146,12 @@ def smoothing(images: Tensor) -> Tensor:
 
 
 def turned_hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Rotate the hue (of HSV) of three-channel images by `turns`, float64 [B], as a share of the full circle."""
+    """Rotate the hue (of HSV) of images.
+
+    images: float32 [B, 3, H, W], whole numbers in 0 … 255.
+    turns: float64 [B], the rotation as a share of the full circle.
+    Returns images of the same shape, truncated to whole numbers.
+    """
     red, green, blue = images.unbind(dim=1)
     highest, chroma = images.amax(dim=1), images.amax(dim=1) - images.amin(dim=1)
     divisor = chroma.clamp(min=1)  # a pixel without chroma has no hue; avoids division by zero

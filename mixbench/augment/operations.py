@@ -97,7 +97,13 @@ def row(operation: str, magnitude: float | None, height: int, width: int, channe
 
 
 def signed_rows(operation: str, magnitude: float | None, height: int, width: int, channels: int) -> list[Row]:
-    """Return the operation with its magnitude and with the negative magnitude; twice the same if it has no sign."""
+    """Return the operation with its magnitude and with the negative magnitude; twice the same if it has no sign.
+
+    operation: torchvision's name.
+    magnitude: torchvision's magnitude without a sign; None for operations without one.
+    height, width, channels: of the images.
+    Returns two rows. Raises the errors of `row`.
+    """
     other = -magnitude if magnitude is not None and operation in SIGNED else magnitude
     return [row(operation, m, height, width, channels) for m in (magnitude, other)]
 
@@ -105,6 +111,7 @@ def signed_rows(operation: str, magnitude: float | None, height: int, width: int
 def magnitudes(operation: str, tops: dict[str, float], bins: int) -> list[float] | list[None]:
     """Return an operation's magnitudes from weakest to strongest; all are None for an operation without one.
 
+    operation: torchvision's name.
     tops: strongest magnitude of each operation in SIGNED, and for Posterize the largest number of dropped bits.
     bins: number of magnitudes.
     """
@@ -118,7 +125,11 @@ def magnitudes(operation: str, tops: dict[str, float], bins: int) -> list[float]
 
 
 def table(rows: list[Row], device: torch.device) -> Tensor:
-    """Return the rows as a tensor float32 [len(rows), 14] on the device."""
+    """Return the rows as a tensor float32 [len(rows), 14] on the device.
+
+    rows: the numbers of the operations, such as from `row`.
+    device: the device of the tensor.
+    """
     return torch.tensor([astuple(one) for one in rows], dtype=torch.float32, device=device)
 
 

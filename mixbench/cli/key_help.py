@@ -73,7 +73,11 @@ def _group_section(composer: Composer, group: str, option: str, keys: Sequence[K
 
 
 def names_in_lines(names: Sequence[str], begin: str = "") -> str:
-    """Return names in indented lines that fit the terminal. begin: text before the first name."""
+    """Return names in indented lines that fit the terminal.
+
+    names: the names, separated by commas in the result.
+    begin: text before the first name.
+    """
     lines = textwrap.wrap(f"{begin}{', '.join(names)}", _width() - 2, break_on_hyphens=False, break_long_words=False)
     return textwrap.indent("\n".join(lines), "  ")
 

@@ -34,7 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def status_of(work: Callable[[], int]) -> int:
-    """Call a command and return its exit status. A mistake, a full disk and Ctrl-C are printed in one line."""
+    """Call a command and return its exit status. A mistake, a full disk and Ctrl-C are printed in one line.
+
+    work: runs the command and returns its exit status.
+    Returns the command's status; 2 for UserError, 1 for CannotWrite and 130 for Ctrl-C.
+    """
     try:
         return work()
     except UserError as error:

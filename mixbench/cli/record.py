@@ -72,7 +72,10 @@ def _check(own: Selection, path: Path) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run the command and return its exit status. words: as for record."""
+    """Run the command and return its exit status.
+
+    words: as for `record`.
+    """
     return status_of(lambda: record(words))
 
 

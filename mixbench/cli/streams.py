@@ -89,7 +89,10 @@ def lost() -> OSError | None:
 
 
 def write_from_signal(line: str) -> None:
-    """Write a line to standard error from a signal handler, where print is not safe: it can interrupt another print."""
+    """Write a line to standard error from a signal handler, where print is not safe: it can interrupt another print.
+
+    line: ASCII text without a line break.
+    """
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.write(sys.stderr.fileno(), f"\n{line}\n".encode("ascii"))
 

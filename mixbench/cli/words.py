@@ -43,7 +43,12 @@ def read_selection(words: Sequence[str]) -> tuple[str | None, list[str], Options
 
 
 def select(composer: Composer, words: Sequence[str]) -> Selection:
-    """Return the stored runs that the words select. Raises UserError for an unknown word."""
+    """Return the stored runs that the words select.
+
+    composer: reads the study and resolves names of methods.
+    words: a study's name, KEY=VALUE filters and options of tables.
+    Raises UserError for an unknown word.
+    """
     name, filters, options = read_selection(words)
     return of_study(composer, name, filters, options) if name else of_filters(composer, filters, options)
 
@@ -77,7 +82,10 @@ def read_export(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]
 
 
 def archive_name(selection: Selection) -> str:
-    """Return the default name of an archive. It follows from the selection and is safe in every shell."""
+    """Return the default name of an archive. It follows from the selection and is safe in every shell.
+
+    selection: the runs to pack.
+    """
     of_filters = selection.out.name.removeprefix("selection")
     name = selection.out.name if selection.study else f"runs{of_filters}"
     if selection.out.parent != Path(Options.results_dir):
@@ -89,7 +97,12 @@ def archive_name(selection: Selection) -> str:
 
 
 def read_import(words: Sequence[str]) -> tuple[list[Path], str]:
-    """Return the archives and the results_dir in the words of import. The name of a file can have an equals sign."""
+    """Separate the archives from the results_dir in the words of import.
+
+    words: words of the command. The name of an archive can have an equals sign.
+    Returns the archives, and the folder of the results.
+    Raises UserError if no archive is named.
+    """
     paths = [Path(word) for word in words if not word.startswith("results_dir=")]
     folders = [word.removeprefix("results_dir=") for word in words if word.startswith("results_dir=")]
     if not paths:

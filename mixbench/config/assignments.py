@@ -40,15 +40,25 @@ Word = str | Assignment
 
 
 def key_of(word: Word) -> str:
-    """Return the key of a word."""
+    """Return the key of a word, such as method.alpha.
+
+    word: an assignment or a KEY=VALUE text.
+    """
     return word.key if isinstance(word, Assignment) else word.partition("=")[0]
 
 
 def option_of(word: Word) -> Any:
-    """Return the option that a word chooses for a group; from a command-line text, everything after `=`."""
+    """Return the option that a word chooses for a group; from a command-line text, everything after `=`.
+
+    word: an assignment or a KEY=VALUE text, whose key is a config group.
+    """
     return word.value if isinstance(word, Assignment) else word.partition("=")[2]
 
 
 def value_of(word: Word) -> Any:
-    """Return the value that a word assigns. Raises UserError for a text that Hydra cannot read."""
+    """Return the value that a word assigns.
+
+    word: an assignment or a KEY=VALUE text.
+    Raises UserError for a text that Hydra cannot read.
+    """
     return word.value if isinstance(word, Assignment) else parse([word])[0].value()

@@ -16,6 +16,10 @@ SHOWN = 3  # largest number of reasons in a warning
 def combine(composer: Composer, overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str]]:
     """Return every combination of the values once. A key that a method does not have is left out of its combinations.
 
+    composer: knows which keys an option has.
+    overrides: KEY=VALUE texts, each with one or several values.
+    limit: largest number of combinations; None: no limit.
+    Returns KEY=VALUE texts with one value each, one list for each combination.
     Raises UserError if there are more than `limit` combinations.
     """
     fits = fitting(composer, [list(words) for words in expand(overrides, limit)])
@@ -27,6 +31,9 @@ def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Com
 
     `method=none,mixup method.alpha=0.2,1` is three runs, because none has no α. A key that no option has stays; it is
     reported as unknown later.
+
+    composer: knows which keys an option has.
+    combinations: the words of each run.
     """
     chosen = [_options(words) for words in combinations]
     named = {group: {options[group] for options in chosen if group in options} for group in GROUPS}
@@ -51,7 +58,12 @@ def fitting(composer: Composer, combinations: Sequence[Combination]) -> list[Com
 
 
 def repetition_warning(combinations: Sequence[Combination], jobs: Sequence[Job]) -> str | None:
-    """Return a line that explains why several combinations are the same run; None if all runs differ."""
+    """Return a line that explains why several combinations are the same run.
+
+    combinations: the words of each run.
+    jobs: the run of each combination, in the same order.
+    Returns None if all runs differ.
+    """
     first: dict[tuple[str, str | None], Combination] = {}
     reasons: dict[str, None] = {}
     for words, job in zip(combinations, jobs, strict=True):

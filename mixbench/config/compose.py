@@ -12,7 +12,6 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,9 +21,10 @@ from mixbench.config.assignments import Assignment, Word
 from mixbench.config.compose_errors import UNFIT, has, of_file, unfit_value, unknown_key
 from mixbench.config.folder import given_folder
 from mixbench.config.hydra_globals import separate_hydra_state
-from mixbench.config.options import shipped
+from mixbench.config.options import shipped, yaml_names
 from mixbench.config.overrides import PATHS, first_line, line_of, parse, quoted
 from mixbench.config.schema import Config
+from mixbench.core import own_functions
 from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
@@ -50,6 +50,7 @@ _COMPOSED: dict[tuple[str, ...], _Composed] = {}
 _OPTIONS: dict[str, list[str]] = {}
 
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not use
+OWN_FILES = "; your own files: --config-dir FOLDER"
 SHOWN_NAME = r"[\w.+-]+"  # option names that can be shown in every table and plot
 
 
@@ -65,7 +66,7 @@ class Composer:
     def __init__(self, config_dir: str | None = None, stored: bool = False):
         folder = None if config_dir is None else Path(given_folder(config_dir))
         self._own, self._stored = folder, stored
-        self._search = search_path_override([folder.resolve()] if folder else [])
+        self._search = _search_path_override([folder.resolve()] if folder else [])
         self._composed: dict[tuple[str, ...], _Composed] = {}
         self._options: dict[str, list[str]] = {}
 
@@ -73,10 +74,10 @@ class Composer:
         with contextlib.ExitStack() as stack:
             stack.enter_context(separate_hydra_state())
             initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="mixbench")
-            offered = stack.enter_context(own_groups.offered_folder(self._names))
+            offered = stack.enter_context(own_groups.offered_folder(lambda group: yaml_names(group, self._own)))
             self._entered = stack.pop_all()
         if offered is not None:
-            self._search = search_path_override([*([self._own.resolve()] if self._own else []), offered])
+            self._search = _search_path_override([*([self._own.resolve()] if self._own else []), offered])
         if not self._search:  # a user's own files can change while a notebook runs, the package's files cannot
             self._composed, self._options = _COMPOSED, _OPTIONS
         return self
@@ -90,6 +91,7 @@ class Composer:
         Hydra composes each choice of group options once (0.1 s). The values are then set on a copy, which gives the
         same result in a tenth of the time; a study has hundreds of jobs.
 
+        words: assignments or KEY=VALUE texts, each with one value.
         Raises UserError, which names the key or option that does not fit.
         """
         assigned = [self._assignment(word) for word in words]
@@ -112,7 +114,10 @@ class Composer:
         return cfg
 
     def study(self, option: str) -> DictConfig:
-        """Return what the file of a study says about the study: grids, scales, published numbers."""
+        """Return what the file of a study says about the study: grids, scales, published numbers.
+
+        option: name of the study. It must be an option of the group `study`.
+        """
         study = self._composition((f"study={option}",)).study
         assert study is not None
         return study
@@ -180,23 +185,25 @@ class Composer:
         return group in OF_FUNCTIONS and own_groups.takes(group, cfg[group], name, self._stored)
 
     def options(self, group: str) -> list[str]:
-        """Return the options of a group, including the user's own."""
+        """Return the options of a group, including the user's own.
+
+        group: config group, such as method.
+        Returns the names in alphabetical order.
+        """
         if group not in self._options:
-            self._options[group] = self._names(group)
+            self._options[group] = sorted(yaml_names(group, self._own) | own_functions.offered(group).keys())
         return self._options[group]
 
     def default(self, group: str) -> str:
-        """Return the default option of a group."""
+        """Return the default option of a group.
+
+        group: config group, such as method.
+        """
         return self._default_options[group]
 
     @cached_property
     def _default_options(self) -> dict[str, str]:
         return self._choices(())
-
-    def _names(self, group: str) -> list[str]:
-        """Return the options of a group that Hydra finds in its current search path."""
-        loader = GlobalHydra.instance().config_loader()
-        return sorted(set(loader.get_group_options(group, overrides=self._search, config_name=CONFIG_NAME)))
 
     def has(self, group: str, option: str, key: str) -> bool:
         """Whether an option has a key. An option that does not exist has every key: composing it reports the mistake.
@@ -211,7 +218,11 @@ class Composer:
         return has(cfg, key) or mixture.sets_part(cfg, key) or self._takes(cfg, key)
 
     def method_name(self, option: str) -> str:
-        """Return the name of the method that an option chooses. An alias chooses a method with another name."""
+        """Return the name of the method that an option chooses. An alias chooses a method with another name.
+
+        option: option of the group `method`, such as mixup.
+        Returns `option` itself if there is no such option.
+        """
         return self.compose([f"method={option}"]).method.name if option in self.options("method") else option
 
     def display_name(self, option: str | None, name: str) -> str:
@@ -243,7 +254,7 @@ class Composer:
         if one.key in GROUPS:
             options = self.options(one.key)
             if one.value not in options and not (one.key == "study" and one.value is None):
-                raise unknown(one.key, one.value, options)
+                raise unknown(one.key, one.value, options, "" if self._own else OWN_FILES)
         return line, one
 
 
@@ -271,7 +282,7 @@ def _check_override(override: Override) -> None:
         raise UserError(f"{text}: has several values; use mixbench sweep (or run --multirun) to train a run for each")
 
 
-def search_path_override(folders: Sequence[Path]) -> list[str]:
+def _search_path_override(folders: Sequence[Path]) -> list[str]:
     """Return the override that makes Hydra search these folders after the package's own files."""
     paths = ",".join(quoted(f"file://{folder}") for folder in folders)
     return [f"hydra.searchpath=[{paths}]"] if folders else []
@@ -280,6 +291,7 @@ def search_path_override(folders: Sequence[Path]) -> list[str]:
 def yaml_of(cfg: DictConfig, package: str | None = None, resolve: bool = False) -> str:
     """A configuration, or a part of it, as YAML.
 
+    cfg: the configuration; with `resolve`, its references are replaced in place.
     package: the part, such as method; None: the whole.
     resolve: with references such as ${dataset.pad} replaced by their values.
     Raises UserError where there is no such part, or where a reference leads nowhere.
@@ -298,7 +310,8 @@ def yaml_of(cfg: DictConfig, package: str | None = None, resolve: bool = False) 
 def without_paths(text: str) -> str:
     """Return a run's config.yaml without the paths of its images, which belong to one machine and do not matter.
 
-    The text of a damaged run, which is no such configuration, is returned unchanged.
+    text: content of the file.
+    Returns the text unchanged if it is not the configuration of a run, as in a damaged run.
     """
     try:
         cfg = cast(DictConfig, OmegaConf.create(text))  # the result can be a list, which fails below

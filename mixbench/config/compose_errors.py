@@ -34,7 +34,11 @@ UNFIT = (
 
 
 def has(cfg: DictConfig, key: str) -> bool:
-    """Whether a configuration has a key, such as method.alpha."""
+    """Whether a configuration has a key, such as method.alpha.
+
+    cfg: the composed configuration.
+    key: the whole key.
+    """
     marker = object()
     try:
         return OmegaConf.select(cfg, key, default=marker, throw_on_missing=False) is not marker
@@ -47,7 +51,12 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 
 def unfit_value(line: str, key: str, error: BaseException) -> UserError:
-    """The error for a value that does not fit its key's type. line: the override."""
+    """Return the error for a value that does not fit its key's type.
+
+    line: the override, such as n=many.
+    key: its key.
+    error: what OmegaConf raised; its message is used if the type has no description of ours.
+    """
     wanted = _type_of(key)
     optional = type(None) in get_args(wanted)
     (kind, *others) = [one for one in get_args(wanted) if one is not type(None)] if optional else [wanted]
@@ -71,7 +80,11 @@ def _type_of(key: str) -> Any:
 
 
 def unknown_key(cfg: DictConfig, key: str) -> UserError:
-    """Return the error for a key that the configuration does not have, with the nearest known keys."""
+    """Return the error for a key that the configuration does not have, with the nearest known keys.
+
+    cfg: the composed configuration.
+    key: the whole key, such as method.alhpa.
+    """
     parent, _, last = key.rpartition(".")
     dotted = None if parent else _with_dot(cfg, key)
     if dotted is not None:

@@ -26,7 +26,11 @@ def config_folder(given: str | Path | None) -> str | None:
 
 
 def given_folder(given: str | Path) -> str:
-    """Return the folder that a caller names, with ~ replaced. Raises UserError if there is no such folder."""
+    """Return the folder that a caller names, with ~ replaced.
+
+    given: path of the folder.
+    Raises UserError if there is no such folder.
+    """
     folder = os.path.expanduser(given)
     if not os.path.isdir(folder):
         raise UserError(f"--config-dir {given}: no such folder (config_dir={str(given)!r} in Python)")

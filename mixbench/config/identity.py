@@ -76,6 +76,7 @@ class Job:
 def job(cfg: DictConfig, called: str | None = None, display_name: str | None = None) -> Job:
     """Check a composed configuration, fill in missing values and return the run.
 
+    cfg: the composed configuration, which is not changed.
     called: the alias that chose the method; None: no alias.
     display_name: the name of the method in tables (Composer.display_name); None: its own name.
     Raises UserError if a value is out of range.
@@ -96,26 +97,35 @@ def job(cfg: DictConfig, called: str | None = None, display_name: str | None = N
 
 
 def run_id(identity: Mapping[str, Any]) -> str:
-    """Return <dataset>-n<n>-<method>-s<seed>-<hash>: readable in a listing, and unique by the hash of the identity."""
-    digest = identity_hash(identity)
+    """Return <dataset>-n<n>-<method>-s<seed>-<hash>: readable in a listing, and unique by the hash of the identity.
+
+    identity: key -> value of everything that decides the outcome of the run.
+    """
+    digest = _identity_hash(identity)
     return f"{identity['dataset']}-n{identity['n']}-{identity['method']}-s{identity['seed']}-{digest}"
 
 
-def identity_hash(identity: Mapping[str, Any]) -> str:
+def _identity_hash(identity: Mapping[str, Any]) -> str:
     """Return ten hexadecimal digits of the SHA-256 of the identity without neutral values."""
     kept = {key: value for key, value in identity.items() if key not in NEUTRAL or value != NEUTRAL[key]}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def cell_hash(identity: Mapping[str, Any]) -> str:
-    """Return the hash of the identity without the seeds. Runs with the same hash repeat one experiment."""
-    return identity_hash({key: value for key, value in identity.items() if key not in SEEDS})
+    """Return the hash of the identity without the seeds. Runs with the same hash repeat one experiment.
+
+    identity: key -> value of everything that decides the outcome of a run.
+    Returns ten hexadecimal digits.
+    """
+    return _identity_hash({key: value for key, value in identity.items() if key not in SEEDS})
 
 
 def completed(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in keys that were added after the run was stored, so that they do not split its rows in a table.
 
     Only keys that a run with these options has are filled in.
+
+    identity: the identity as it was stored, which is not changed.
     """
     added = {key: value for key, value in NEUTRAL.items() if key not in identity}
     for key, (group, option) in ONLY_OF.items():

@@ -17,6 +17,7 @@ from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import is_own
 from mixbench.core.own_signatures import Own
 from mixbench.core.registry import plain
+from mixbench.core.yaml_text import Loader
 
 # The end of a comment's first sentence, which says what the key is; the others say where its default comes from.
 SENTENCE_END = re.compile(r"(?<!\bal)(?<!\be\.g)(?<!\bi\.e)\.\s+")
@@ -37,21 +38,28 @@ class Key:
 
 
 def keys_of_run(composer: Composer) -> list[Key]:
-    """The keys without a dot, such as n and seed, in the order of run.yaml."""
+    """Return the keys without a dot, such as n and seed, in the order of run.yaml.
+
+    composer: composes the default configuration.
+    """
     comments = _comments(files(CONFIG_MODULE).joinpath(f"{CONFIG_NAME}.yaml").read_text(encoding="utf-8"))
     cfg = composer.compose([])
     return [Key(str(key), text(_value(cfg, key)), comments.get(str(key), "")) for key in cfg if key not in GROUPS]
 
 
 def keys_of_group(composer: Composer, group: str, option: str, config_dir: str | None = None) -> list[Key]:
-    """The keys of an option of a group that a command can set, in the order of its YAML file.
+    """Return the keys of an option of a group that a command can set, in the order of its YAML file.
+
+    Keys that only the option's file can set (name, version) are left out.
 
     composer: with the same config_dir.
-    option: such as cutmix of method.
-    config_dir: the user's own folder.
-    Keys that only the option's file can set (name, version) are left out. Raises UserError for an unknown option.
+    group: config group, such as method.
+    option: option of the group, such as cutmix.
+    config_dir: the user's own folder; None: no such folder.
+    Raises UserError for an unknown option.
     """
-    node = composer.compose([f"{group}={option}"])[group]
+    words = [] if option == composer.default(group) else [f"{group}={option}"]  # the defaults are composed already
+    node = composer.compose(words)[group]
     comments = comments_of(group, option, config_dir)
     if is_own(node):
         comments = _of_group(group) | comments
@@ -119,7 +127,7 @@ def _value(node: Mapping[Any, Any], key: Any) -> Any:
 def _inherited(content: str) -> list[str]:
     """The files of the same group that a file's defaults list names."""
     try:
-        listed = yaml.safe_load(content)["defaults"]
+        listed = yaml.load(content, Loader)["defaults"]
     except (yaml.YAMLError, TypeError, KeyError):
         return []
     return [one for one in listed if isinstance(one, str) and one != "_self_"] if isinstance(listed, list) else []
@@ -128,7 +136,7 @@ def _inherited(content: str) -> list[str]:
 def _comments(content: str) -> dict[str, str]:
     """Return key -> first sentence of the comment on its line, for the keys at the top level of a YAML file."""
     try:
-        root = yaml.compose(content, Loader=yaml.SafeLoader)
+        root = yaml.compose(content, Loader=Loader)
     except yaml.YAMLError:
         return {}
     if not isinstance(root, yaml.MappingNode):

@@ -15,7 +15,11 @@ GREEK = {"alpha": "α", "beta": "β"}
 
 
 def labels(jobs: Sequence[Job]) -> dict[str, str]:
-    """Return id -> label of each run."""
+    """Return a label for each run, which names the keys that distinguish it.
+
+    jobs: the runs of one call.
+    Returns id -> label.
+    """
     identities = [job.identity for job in jobs]
     swept = distinguishing_keys(
         identities, ALWAYS, list(dict.fromkeys(key for identity in identities for key in identity))
@@ -38,7 +42,12 @@ def _method(job: Job) -> str:
 
 
 def distinguishing_keys(rows: Sequence[Mapping[str, Any]], given: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Return the keys that distinguish rows with equal `given`; of keys that vary together, only the first."""
+    """Return the keys that distinguish rows with equal `given`; of keys that vary together, only the first.
+
+    rows: identities, or rows of a frame; key -> value.
+    given: keys that are shown anyway.
+    keys: keys that may distinguish rows, the most important first.
+    """
     values = [tuple(str(row.get(key)) for key in given) for row in rows]
     kept: list[str] = []
     for key in keys:

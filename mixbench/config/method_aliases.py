@@ -6,6 +6,7 @@ from functools import cache
 import yaml
 
 from mixbench.config.options import shipped, yaml_text
+from mixbench.core.yaml_text import Loader
 
 
 @cache
@@ -19,6 +20,8 @@ def with_alias(name: str) -> str:
 
     An alias of a mixture is one choice of its methods, and no name for the others: `mixup-cutmix (mixture)` is shown
     for the alias alone.
+
+    name: name or alias of a method.
     """
     if name in aliases():
         return f"{name} ({aliases()[name]})"
@@ -33,4 +36,4 @@ def _whole_names() -> dict[str, str]:
 
 @cache
 def _contents() -> dict[str, dict]:
-    return {name: yaml.safe_load(yaml_text("method", name)) for name in sorted(shipped("method"))}
+    return {name: yaml.load(yaml_text("method", name), Loader) for name in sorted(shipped("method"))}

@@ -14,17 +14,29 @@ PARTS = "method.parts."  # prefix of the settings of a mixture's methods, such a
 
 
 def is_mixture(method: Mapping[str, Any]) -> bool:
-    """Whether the config group `method` is a mixture."""
+    """Whether the config group `method` is a mixture.
+
+    method: the config group.
+    """
     return "parts" in method
 
 
 def sets_part(cfg: DictConfig, key: str) -> bool:
-    """Whether a key is for a method of the configuration's mixture. `fill_in_parts` checks that the method has it."""
+    """Whether a key is for a method of the configuration's mixture.
+
+    `fill_in_parts` checks that the method has it.
+
+    cfg: the composed configuration.
+    key: the whole key, such as method.parts.cutmix.alpha.
+    """
     return f"{key}.".startswith(PARTS) and is_mixture(cfg.method)
 
 
 def functions(cfg: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield (key, configuration) of all groups and parts of a mixture that name a function or network."""
+    """Yield (key, configuration) of all groups and parts of a mixture that name a function or network.
+
+    cfg: the composed configuration, or a stored one.
+    """
     for group in OF_FUNCTIONS:
         node = cfg.get(group) or {}
         yield group, node

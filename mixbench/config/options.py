@@ -19,7 +19,11 @@ def names(group: str, config_dir: str | None = None) -> list[str]:
 
 @cache
 def shipped(group: str) -> frozenset[str]:
-    """Return the options of a group that come with mixbench."""
+    """Return the options of a group that come with mixbench.
+
+    group: config group, such as method.
+    Returns no names if there is no such group.
+    """
     folder = files("mixbench.configs") / group
     if not folder.is_dir():
         return frozenset()
@@ -46,7 +50,7 @@ def describe(group: str, config_dir: str | None = None) -> dict[str, str]:
     return found
 
 
-def yaml_names(group: str, config_dir: str | None = None) -> set[str]:
+def yaml_names(group: str, config_dir: str | Path | None = None) -> set[str]:
     """Return the options of a group that have a YAML file, in the package or in the user's own folder.
 
     group: config group, such as method.

@@ -37,22 +37,38 @@ UNREADABLE = (HydraException, RecursionError, ValueError, OverflowError, decimal
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """Parse overrides; their `input_line` is the text that Hydra reads. Raises UserError if one is not KEY=VALUE."""
+    """Parse overrides; their `input_line` is the text that Hydra reads.
+
+    overrides: KEY=VALUE texts.
+    Raises UserError if one is not KEY=VALUE.
+    """
     return [_parsed(text) for text in overrides]
 
 
 def readable(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides as texts that Hydra's own program can read. Raises the errors of `parse`."""
+    """Return overrides as texts that Hydra's own program can read.
+
+    overrides: KEY=VALUE texts, as a user types them.
+    Raises the errors of `parse`.
+    """
     return [line_of(override) for override in parse(overrides)]
 
 
 def line_of(override: Override) -> str:
-    """Return the text that Hydra reads. Only an override that was not made by Hydra's parser could have none."""
+    """Return the text that Hydra reads. Only an override that was not made by Hydra's parser could have none.
+
+    override: a result of `parse`.
+    """
     return cast(str, override.input_line)
 
 
 def values(override: Override, limit: int | None = LIMIT) -> list[Any]:
-    """Return the values of an override; one if it is not a sweep. Raises UserError if there are more than `limit`."""
+    """Return the values of an override; one if it is not a sweep.
+
+    override: a result of `parse`.
+    limit: largest number of values; None: no limit.
+    Raises UserError if there are more values.
+    """
     if not _several(override, limit):
         return [override.value()]
     return [value.text if isinstance(value, QuotedString) else value for value in override.sweep_iterator()]
@@ -61,7 +77,12 @@ def values(override: Override, limit: int | None = LIMIT) -> list[Any]:
 def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str]]:
     """Return every combination of the values of a sweep. The last override varies fastest, as in Hydra's sweeper.
 
-    Combinations are counted before they are made. Raises UserError if there are more than `limit`, or none.
+    Combinations are counted before they are made.
+
+    overrides: KEY=VALUE texts, each with one or several values.
+    limit: largest number of combinations; None: no limit.
+    Returns KEY=VALUE texts with one value each, one list for each combination.
+    Raises UserError if there are more combinations, or none.
     """
     parsed = parse(overrides)
     check_count(math.prod(map(count, parsed)), limit)
@@ -76,7 +97,11 @@ def expand(overrides: Sequence[str], limit: int | None = LIMIT) -> list[list[str
 
 
 def count(override: Override) -> int:
-    """Count the values of an override without making them. Raises UserError if there are none."""
+    """Count the values of an override without making them.
+
+    override: a result of `parse`.
+    Raises UserError if there are none.
+    """
     if not override.is_sweep_override():
         return 1
     sweep = override.value()
@@ -96,7 +121,10 @@ def _bounds(sweep: RangeSweep) -> tuple[float, float, float]:
 
 
 def text(value: Any) -> str:
-    """Write a value of a YAML file in the grammar of overrides, which reads it as the same value."""
+    """Write a value of a YAML file in the grammar of overrides, which reads it as the same value.
+
+    value: null, a boolean, a number, a text, or a list or dictionary of these.
+    """
     if isinstance(value, str):
         return value if value and _reads_as(value) else quoted(value)
     return _inner(value)
@@ -115,17 +143,27 @@ def _inner(value: Any) -> str:
 
 
 def quoted(value: str) -> str:
-    """Write any text in quotes, in the grammar of overrides."""
+    """Write any text in quotes, in the grammar of overrides.
+
+    value: the text without quotes.
+    """
     return QuotedString(value, Quote.single).with_quotes()
 
 
 def home(path: str) -> str:
-    """Replace ~ in a path by the home folder, which a shell does not do after KEY=."""
+    """Replace ~ in a path by the home folder, which a shell does not do after KEY=.
+
+    path: the path as the user typed it.
+    """
     return os.path.expanduser(path)
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
+    """Return the first line of an error's message.
+
+    error: an exception of Hydra or OmegaConf.
+    Returns the line without a full stop; the name of the exception's type if there is no message.
+    """
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
 
 

@@ -8,6 +8,7 @@ import yaml
 
 from mixbench.config.options import shipped
 from mixbench.core.errors import UserError
+from mixbench.core.yaml_text import Loader
 
 MOST_BYTES = 1_000_000  # limit for a file; a study with a thousand published rows has a tenth of it
 MOST_NODES = 100_000  # limit for the values of a file after aliases are expanded; ten lines can expand to billions
@@ -29,13 +30,13 @@ def check_files(config_dir: Path, chosen: Sequence[str]) -> None:
             seen.add((group, option))
             if option in shipped(group):
                 raise UserError(f"{path}: mixbench has its own {group}={option}, which takes priority; rename the file")
-            content = read_yaml(path)
+            content = _read_yaml(path)
             if group == "study":
                 _check_lists(path, content.get("study"))
             waiting += list(_defaults(group, content))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     """Read the keys of a YAML file. Raises UserError if it cannot be a file of a configuration."""
     if not path.is_file():
         raise UserError(f"{path}: is not a file")
@@ -43,14 +44,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path}: is too large; the limit is {MOST_BYTES:,} bytes")
         content = path.read_text(encoding="utf-8")
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
+        node = yaml.compose(content, Loader=Loader)
         if node is None:
             return {}
         if not isinstance(node, yaml.MappingNode):
             raise UserError(f"{path}: must be keys with values, as in `name: cutmix`, not a single value or a list")
         if _size(node) > MOST_NODES:
             raise UserError(f"{path}: has too many values after aliases are expanded; the limit is {MOST_NODES:,}")
-        return yaml.safe_load(content)
+        return yaml.constructor.SafeConstructor().construct_document(node)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:

@@ -48,7 +48,11 @@ def offered_folder(known: Callable[[str], Collection[str]]) -> Iterator[Path | N
 
 
 def names_function(group: str, node: DictConfig) -> bool:
-    """Whether a composed group names a user's own function, by its key `function` or by the name of an entry point."""
+    """Whether a composed group names a user's own function, by its key `function` or by the name of an entry point.
+
+    group: the config group.
+    node: the composed configuration of the group.
+    """
     return is_own(node) or _entry_point(group, node) is not None
 
 
@@ -112,7 +116,13 @@ def takes(group: str, node: Mapping, key: str, stored: bool = False) -> bool:
 
 
 def unknown_key(group: str, node: Mapping, key: str, parent: str) -> UserError:
-    """Return the error for a key that neither the YAML file nor the function has. parent: the key of the group."""
+    """Return the error for a key that neither the YAML file nor the function has.
+
+    group: the config group.
+    node: its configuration, which names a user's own function.
+    key: the unknown key, without its parent.
+    parent: the key of the group in the whole configuration.
+    """
     own = Own(group, node)
     choices = {*own.takes(), *GROUPS[group].defaults}
     return unknown(f"key of {own.label}", f"{parent}.{key}", [f"{parent}.{choice}" for choice in choices])

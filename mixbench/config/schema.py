@@ -98,6 +98,8 @@ class Config:
 def typed(cfg: DictConfig, kind: type[Part]) -> Part:
     """Convert a part of a configuration to its dataclass, whose attributes are typed and fast to read.
 
+    cfg: the part, such as the config group `train`.
+    kind: the dataclass.
     Raises OmegaConfBaseException if a value is missing, and TypeError if the part has another type.
     """
     found = OmegaConf.to_object(cfg)

@@ -32,6 +32,7 @@ SEEDS = ("seed", "subset_seed")
 def validate(cfg: DictConfig) -> DictConfig:
     """Return a checked copy in which steps and eval_every are numbers, aliases are replaced and classes are numbers.
 
+    cfg: the composed configuration, which is not changed.
     Raises UserError if a value is out of range.
     """
     cfg = cfg.copy()
@@ -48,7 +49,7 @@ def validate(cfg: DictConfig) -> DictConfig:
         raise UserError(f"a reference ${{…}} cannot be resolved ({type(error).__name__})") from error
     if missing:
         raise UserError(f"{missing[0]} is not set; set {missing[0]}=VALUE")
-    check_values({key: cfg[key] for key in cfg if key != "study"})
+    _check_values({key: cfg[key] for key in cfg if key != "study"})
     for key in ("dataset.path", "dataset.root", "results_dir"):
         OmegaConf.update(cfg, key, _home(OmegaConf.select(cfg, key)))
     for group in OF_FUNCTIONS:
@@ -62,7 +63,7 @@ def validate(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def check_values(value: Any, key: str = "") -> None:
+def _check_values(value: Any, key: str = "") -> None:
     """Raise UserError for a number that is not finite, and for a whole number above LARGEST, except seeds.
 
     value: a configuration, or a part of it.
@@ -70,10 +71,10 @@ def check_values(value: Any, key: str = "") -> None:
     """
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            check_values(inner, f"{key}.{name}" if key else str(name))
+            _check_values(inner, f"{key}.{name}" if key else str(name))
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for inner in value:
-            check_values(inner, key)
+            _check_values(inner, key)
     elif isinstance(value, float):
         _require(math.isfinite(value), key, value, "a finite number")
     elif isinstance(value, int) and key not in SEEDS:
@@ -85,7 +86,10 @@ def _home(path: str | None) -> str | None:
 
 
 def small_data_steps(n: int) -> int:
-    """Return the number of updates for n images in the small-data report: its iteration runs, or 100 epochs of 128."""
+    """Return the number of updates for n images in the small-data report: its iteration runs, or 100 epochs of 128.
+
+    n: number of training images.
+    """
     if n <= 100:
         return 40_000
     if n < 1000:
@@ -118,7 +122,7 @@ def _check_top(cfg: DictConfig) -> None:
 def _validate_dataset(cfg: DictConfig) -> None:
     dataset = cfg.dataset
     if dataset.source == "npz" and not dataset.path:
-        raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz")
+        raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz, an archive with train_images and train_labels")
     if dataset.name is None:
         dataset.name = _name_of(dataset.path)
     _require(

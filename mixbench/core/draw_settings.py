@@ -41,5 +41,8 @@ def checked(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def mix_nothing(settings: Mapping[str, Any]) -> bool:
-    """Whether these checked settings mean that λ is always 1, so nothing is mixed."""
+    """Whether these checked settings mean that λ is always 1, so nothing is mixed.
+
+    settings: setting -> value, as `checked` returns them.
+    """
     return "alpha" in settings and settings["alpha"] == settings["beta"] == 0

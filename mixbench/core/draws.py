@@ -126,12 +126,18 @@ def draw(
 
 
 def draws_for(group: str) -> tuple[str, ...]:
-    """Return the names of the draws that functions of a config group can ask for."""
+    """Return the names of the draws that functions of a config group can ask for.
+
+    group: config group, such as method.
+    """
     return tuple(name for name, one in DRAWS.items() if group in one.groups)
 
 
 def settings_read_by(names: Iterable[str]) -> set[str]:
-    """Return the settings that the named draws read."""
+    """Return the settings that the named draws read.
+
+    names: names of draws.
+    """
     return {setting for name in names for setting in DRAWS[name].settings}
 
 

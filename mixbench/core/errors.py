@@ -17,27 +17,34 @@ class CannotWrite(OSError):
         return f"{self.filename}: cannot be written ({self.strerror})"
 
 
-def unknown(kind: str, value: object, choices: Iterable[str]) -> UserError:
+def unknown(kind: str, value: object, choices: Iterable[str], more: str = "") -> UserError:
     """Return the error for a name that is not one of the choices.
 
     kind: what the name stands for, such as `method`.
     value: the unknown name.
     choices: the valid names; the message lists them and suggests the nearest one.
+    more: text after the choices, such as where others can be found.
     """
     choices = sorted(choices)
     nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
-    return UserError(f"unknown {kind} {str(value)!r}{hint}; choices: {', '.join(choices) or 'none'}")
+    return UserError(f"unknown {kind} {str(value)!r}{hint}; choices: {', '.join(choices) or 'none'}{more}")
 
 
 def one_line(text: str) -> str:
-    """Return a message as one printable line. Long values and long lines are shortened in the middle."""
+    """Return a message as one printable line.
+
+    text: the message. Long words and long lines are shortened in the middle.
+    """
     words = [_cut(word, LONGEST_WORD) for word in text.split()]
     return _cut(printable(" ".join(words)), LONGEST_LINE)
 
 
 def printable(text: str) -> str:
-    """Escape characters that a terminal cannot print; folder names and values can contain any character."""
+    """Escape characters that a terminal cannot print.
+
+    text: any text; folder names and values can contain any character.
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

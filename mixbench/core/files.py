@@ -34,7 +34,11 @@ TEMPORARY = re.compile(
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading. Raises OSError, and ValueError for anything else: a FIFO could block forever."""
+    """Open a regular file for reading.
+
+    path: the file.
+    Raises OSError, and ValueError for anything that is not a regular file: a FIFO could block forever.
+    """
     try:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
@@ -51,7 +55,12 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
-    """Read a file. Raises OSError, and ValueError if it is not a regular file or has more than `most` bytes."""
+    """Read a file.
+
+    path: the file.
+    most: largest size in bytes.
+    Raises OSError, and ValueError if it is not a regular file or is larger.
+    """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
@@ -60,18 +69,28 @@ def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
 
 
 def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
-    """Read a UTF-8 text file. Raises the errors of read_bytes, and ValueError if the text is not UTF-8."""
+    """Read a UTF-8 text file.
+
+    path: the file.
+    most: largest size in bytes.
+    Raises the errors of read_bytes, and ValueError if the text is not UTF-8.
+    """
     return read_bytes(path, most).decode("utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a file. Raises OSError, and ValueError if the file does not hold a JSON object."""
+    """Read a JSON object from a file.
+
+    path: the file.
+    Raises OSError, and ValueError if the file does not hold a JSON object.
+    """
     return parse_json(read_text(path, LARGEST_JSON), path.name)
 
 
 def parse_json(text: str, name: str) -> dict[str, Any]:
     """Parse a text that holds a JSON object.
 
+    text: the content of a file.
     name: the name of its file, for messages.
     Raises ValueError if the text does not hold a JSON object.
     """
@@ -94,7 +113,11 @@ class _WithoutAliases(yaml.SafeLoader):
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the value of a YAML text that mixbench wrote. Raises ValueError if it is not YAML or is too large."""
+    """Return the value of a YAML text that mixbench wrote.
+
+    text: the content of a file, without aliases.
+    Raises ValueError if it is not YAML or is too large.
+    """
     if len(text) > LARGEST_YAML:
         raise ValueError("it is too large")
     try:
@@ -108,7 +131,10 @@ def parse_yaml(text: str) -> Any:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError into CannotWrite, which names the file or folder."""
+    """Turn an OSError in the body into CannotWrite.
+
+    path: the file or folder that the message names.
+    """
     try:
         yield
     except CannotWrite:
@@ -118,10 +144,22 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object to a file, completely or not at all.
+
+    path: the file to write.
+    value: without NaN and infinity.
+    Raises CannotWrite, and ValueError for NaN and infinity.
+    """
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text to a file in UTF-8, completely or not at all.
+
+    path: the file to write.
+    text: its content.
+    Raises CannotWrite.
+    """
     write(path, lambda file: file.write(text.encode()))
 
 
@@ -214,7 +252,11 @@ def _fill(path: Path, target: _Target, fill: Callable[[BinaryIO], Any]) -> None:
 
 @contextmanager
 def folder_for(path: Path) -> Iterator[None]:
-    """Create the folder of a file and its parents. Folders created here are removed again if the body fails."""
+    """Create the folder of a file and its parents. Folders created here are removed again if the body fails.
+
+    path: the file that the body writes.
+    Raises CannotWrite if a folder cannot be created.
+    """
     missing = [folder for folder in path.parents if not folder.is_dir()]
     made = []
     try:
@@ -250,7 +292,11 @@ def check_writable(folder: Path, key: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder and its contents. Of a link, only the link is removed. Raises CannotWrite."""
+    """Remove a file, or a folder and its contents. Of a link, only the link is removed.
+
+    path: the file or folder. If there is none, nothing happens.
+    Raises CannotWrite.
+    """
     with writing(path):
         if os.path.islink(path) or not os.path.isdir(path):
             path.unlink(missing_ok=True)
@@ -262,13 +308,19 @@ def remove(path: Path) -> None:
 
 
 def writer(name: str) -> int | None:
-    """Return the id of the process that made the temporary file of this name; None for any other file."""
+    """Return the id of the process that made the temporary file of this name; None for any other file.
+
+    name: name of a file, without its folder.
+    """
     fits = TEMPORARY.fullmatch(name)
     return None if fits is None else int(fits["process"] or fits["old"])
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process with this id runs on this machine; True if the system does not tell."""
+    """Whether a process with this id runs on this machine; True if the system does not tell.
+
+    process: id of the process.
+    """
     if os.name != "posix":
         return True
     try:

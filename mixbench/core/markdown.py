@@ -24,12 +24,18 @@ SPECIAL_AT_START = re.compile(r"^(?:[#>=+-]|\d+(?=[.)](?:\s|$)))")
 
 
 def escaped(text: str) -> str:
-    """Escape a part of a line, such as a table cell, so that Markdown and HTML show it literally."""
+    """Escape a part of a line, such as a table cell, so that Markdown and HTML show it literally.
+
+    text: any text. Line breaks become spaces.
+    """
     return SPECIAL.sub(r"\\\g<0>", printable(" ".join(text.split())))
 
 
 def paragraph(text: str) -> str:
-    """Return a text as a paragraph on one line, shown literally."""
+    """Return a text as a paragraph on one line, shown literally.
+
+    text: any text. Line breaks become spaces.
+    """
     return SPECIAL_AT_START.sub(lambda found: _escaped_start(found.group()), escaped(text))
 
 
@@ -38,6 +44,11 @@ def _escaped_start(start: str) -> str:
 
 
 def heading(level: int, text: str) -> str:
+    """Return a text as a heading, shown literally.
+
+    level: 1 (the largest) to 6.
+    text: any text. Line breaks become spaces.
+    """
     text = re.sub(r"#$", r"\\#", escaped(text))  # "# a #" would be the heading "a"
     return f"{'#' * level} {text}"
 

@@ -33,7 +33,10 @@ def total() -> int:
 
 
 def size(count: int) -> str:
-    """Format a number of bytes, such as 1.2 GB."""
+    """Format a number of bytes, such as 1.2 GB.
+
+    count: number of bytes.
+    """
     value, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]

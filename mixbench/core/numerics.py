@@ -52,7 +52,10 @@ def declared(record: Mapping[str, Any]) -> dict[str, int] | None:
 
 
 def is_usable(versions: Any) -> TypeGuard[Mapping[str, int]]:
-    """Whether this is a mapping of component names to integer versions."""
+    """Whether this is a mapping of component names to integer versions.
+
+    versions: any value that was read from a file.
+    """
     return isinstance(versions, Mapping) and all(
         isinstance(name, str) and isinstance(version, int) and not isinstance(version, bool)
         for name, version in versions.items()
@@ -60,7 +63,10 @@ def is_usable(versions: Any) -> TypeGuard[Mapping[str, int]]:
 
 
 def name(record: Mapping[str, Any]) -> str:
-    """Return a name for the code that made a record. Records made by the same code have the same name."""
+    """Return a name for the code that made a record. Records made by the same code have the same name.
+
+    record: the content of metrics.json or provenance.json.
+    """
     versions = declared(record)
     if versions is None:
         return f"an earlier code, {record.get('code_sha256') or 'not known'}"
@@ -69,7 +75,10 @@ def name(record: Mapping[str, Any]) -> str:
 
 
 def difference(record: Mapping[str, Any]) -> str | None:
-    """Describe how the code that made a record differs from the current code; None if both give the same numbers."""
+    """Describe how the code that made a record differs from the current code; None if both give the same numbers.
+
+    record: the content of metrics.json or provenance.json.
+    """
     made, here = declared(record), VERSIONS
     if made is None:
         return name(record)

@@ -41,13 +41,19 @@ def located(reference: Any, folder: Path, key: str) -> str:
 
 
 def short(reference: str) -> str:
-    """Return a short name: the function's name for a function in a file, the full reference for one in a module."""
+    """Return a short name: the function's name for a function in a file, the full reference for one in a module.
+
+    reference: FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION.
+    """
     where, _, name = reference.rpartition(":")
     return name if _is_file(where) else reference
 
 
 def reference_for_messages(reference: str) -> str:
-    """Return the reference for messages, with a path relative to the current folder if the file is inside it."""
+    """Return the reference for messages, with a path relative to the current folder if the file is inside it.
+
+    reference: FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION.
+    """
     where, _, name = reference.rpartition(":")
     if _is_file(where):
         near = os.path.relpath(where)
@@ -60,6 +66,8 @@ def checksums(reference: str) -> dict[str, str]:
 
     For a file, these are the file and the files of its folder that it imports; for a module, its source file. For a
     module without a source file, the result is package -> version. It is empty if there is no such file or module.
+
+    reference: FILE.py:FUNCTION with an absolute path, or PACKAGE.MODULE:FUNCTION.
     """
     where, _, _ = reference.rpartition(":")
     try:
@@ -76,6 +84,8 @@ def code(reference: str) -> str | None:
 
     For one file it is the first digits of its SHA-256; for several files, of a SHA-256 over all of theirs. It is None
     if there is no such file or module.
+
+    reference: as for `checksums`.
     """
     found = list(checksums(reference).values())
     if not found:
@@ -87,6 +97,7 @@ def code(reference: str) -> str | None:
 def load(reference: str, expected: str | None = None) -> Callable:
     """Load the function that the reference names.
 
+    reference: as for `checksums`.
     expected: the checksum that the code must have, as from `code`. None: any code.
     Raises UserError if there is no such file, module or function, if executing the file fails, or if the file has
         changed.
@@ -104,6 +115,7 @@ def load(reference: str, expected: str | None = None) -> Callable:
 def offered(group: str) -> dict[str, EntryPoint]:
     """Return name -> entry point of the functions that installed packages offer for a config group.
 
+    group: config group, such as method.
     Raises UserError if two packages offer different functions under one name.
     """
     name = GROUPS[group].entry_points
@@ -111,7 +123,10 @@ def offered(group: str) -> dict[str, EntryPoint]:
 
 
 def entry_reference(entry: EntryPoint) -> str:
-    """Return the reference PACKAGE.MODULE:FUNCTION of an entry point."""
+    """Return the reference PACKAGE.MODULE:FUNCTION of an entry point.
+
+    entry: the entry point of an installed package.
+    """
     return f"{entry.module}:{entry.attr}"
 
 
@@ -131,12 +146,18 @@ def provenance(functions: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, 
 
 
 def is_own(cfg: Mapping[str, Any]) -> bool:
-    """Whether a group's configuration names a user's own function instead of one of mixbench's."""
+    """Whether a group's configuration names a user's own function instead of one of mixbench's.
+
+    cfg: configuration of the group.
+    """
     return cfg.get("function") is not None
 
 
 def reason(error: BaseException) -> str:
-    """Return an exception raised by a user's code as one line."""
+    """Return an exception raised by a user's code as one line.
+
+    error: what importing or calling the code raised.
+    """
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 

@@ -76,7 +76,11 @@ class Own:
         return {name: plain(value) for name, value in cfg.items() if name in self.known}
 
     def settings(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of the draws; beta is alpha unless it is set."""
+        """Return the settings of the draws; beta is alpha unless it is set.
+
+        cfg: configuration of the group.
+        Raises UserError if a setting is out of range.
+        """
         return draw_settings.checked({name: cfg.get(name, draw_settings.DEFAULTS[name]) for name in self.wanted})
 
     def _declared(self) -> Declaration:

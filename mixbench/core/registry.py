@@ -76,7 +76,10 @@ def declare(
 
 
 def declaration_of(function: Callable) -> Declaration:
-    """Return the function's declaration; if it has none, the draws among its keyword-only parameters."""
+    """Return the function's declaration; if it has none, the draws among its keyword-only parameters.
+
+    function: a method, augmentation or other function of a config group.
+    """
     declared = getattr(function, DECLARATION, None)
     if declared is None:
         declared = Declaration(tuple(name for name in _keywords(function) if name in DRAWS))
@@ -84,12 +87,19 @@ def declaration_of(function: Callable) -> Declaration:
 
 
 def draws_of(function: Callable) -> tuple[str, ...]:
-    """Return the names of the draws that the function asks for."""
+    """Return the names of the draws that the function asks for.
+
+    function: as for `declaration_of`.
+    """
     return declaration_of(function).draws
 
 
 def options_of(function: Callable) -> dict[str, inspect.Parameter]:
-    """Return the function's options, which its YAML file may set: keyword parameters that are no draws and no needs."""
+    """Return the function's options, which its YAML file may set: keyword parameters that are no draws and no needs.
+
+    function: as for `declaration_of`.
+    Returns name -> parameter.
+    """
     declared = declaration_of(function)
     return {
         name: parameter
@@ -99,7 +109,10 @@ def options_of(function: Callable) -> dict[str, inspect.Parameter]:
 
 
 def settings_of(function: Callable) -> set[str]:
-    """Return the settings (alpha, beta, p, per_sample) that the function's draws read."""
+    """Return the settings (alpha, beta, p, per_sample) that the function's draws read.
+
+    function: as for `declaration_of`.
+    """
     return settings_read_by(draws_of(function))
 
 
@@ -126,7 +139,10 @@ class Configured:
         self.backends = declared.backends
 
     def option(self, name: str) -> Any:
-        """Return the value of an option, from the configuration or the default of the function."""
+        """Return the value of an option, from the configuration or the default of the function.
+
+        name: name of the option.
+        """
         return self.options.get(name, options_of(self.function)[name].default)
 
     def __call__(self, *batch: Any, decided: Mapping[str, Any], needs: Mapping[str, Any] | None = None) -> Any:
@@ -254,7 +270,10 @@ def check_bounds(what: str, low: float, high: float, most: float) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a list of a configuration as a tuple, and any other value unchanged."""
+    """Return a list of a configuration as a tuple, and any other value unchanged.
+
+    value: a value of a configuration.
+    """
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 

@@ -78,7 +78,10 @@ def _tail(labels: np.ndarray, held: int) -> np.ndarray:
 
 
 def named(classes: Iterable[int]) -> str:
-    """Name classes in a message, such as `class 0, 1, 2`. Of many classes, only the first five are named."""
+    """Name classes in a message, such as `class 0, 1, 2`. Of many classes, only the first five are named.
+
+    classes: numbers of classes.
+    """
     numbers = [str(k) for k in sorted(classes)]
     more = f" and {len(numbers) - NAMED} more" if len(numbers) > NAMED else ""
     return f"class {', '.join(numbers[:NAMED])}{more}"

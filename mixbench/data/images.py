@@ -116,7 +116,11 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
 
 
 def warnings(images: Split, cfg: DictConfig) -> list[str]:
-    """Return warnings about classes without images in a run, one line each, for the user to see before training."""
+    """Return warnings about classes without images in a run, one line each, for the user to see before training.
+
+    images: the images of the run.
+    cfg: the validated configuration of the run.
+    """
     name = cfg.dataset.name
     in_list = images.list_counts > 0
     in_subset = np.array(images.class_counts) > 0

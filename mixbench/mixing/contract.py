@@ -118,14 +118,14 @@ class Context(Protocol):
         ...
 
 
-class NoContext:
+class NoContext(Context):
     """Provides nothing, for methods without needs."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         raise unserved(need)
 
 
-class StandIns:
+class StandIns(Context):
     """Provides values of the right shapes without a network, to try a method before anything is loaded."""
 
     def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
@@ -139,7 +139,10 @@ class StandIns:
 
 
 def unserved(need: str) -> UserError:
-    """Return the error for a need that nothing provides."""
+    """Return the error for a need that nothing provides.
+
+    need: a name from NEEDS.
+    """
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
     if need in KEYS_OF_NEEDS:
         return UserError(f"{problem}make a bank with mixbench generate and set method.{KEYS_OF_NEEDS[need]}=FOLDER")

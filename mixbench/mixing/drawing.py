@@ -69,7 +69,12 @@ def draw_for_batch(
 
 
 def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Check the settings of draws and fill in beta; alpha = 0 becomes p = 0. Raises ValueError if out of range."""
+    """Check the settings of draws and fill in beta; alpha = 0 becomes p = 0.
+
+    settings: name -> value of the settings that the draws read.
+    Returns the checked settings.
+    Raises ValueError if one is out of range.
+    """
     try:
         checked = draw_settings.checked(settings)
     except UserError as error:

@@ -52,7 +52,7 @@ class Mixer(nn.Module):
         for key in values:
             if key not in known and key not in settings:
                 raise TypeError(f"{name}: {unknown('option', key, {*known, *settings})}")
-        self.function, self.num_classes, self.generator = function, checked_classes(num_classes), generator
+        self.function, self.num_classes, self.generator = function, _checked_classes(num_classes), generator
         self.options = {key: value for key, value in values.items() if key in known}
         for key, value in self.options.items():
             drawing.check_kind(key, value, known[key].annotation)
@@ -153,7 +153,7 @@ def stacked(images: Tensor | Pairs, labels: Tensor | None) -> tuple[Tensor, Tens
     return of_pairs, their_labels
 
 
-def checked_classes(num_classes: Any) -> int | None:
+def _checked_classes(num_classes: Any) -> int | None:
     """Return the number of classes as an int, or None. Raises ValueError for any other value."""
     if num_classes is None:
         return None

@@ -13,6 +13,8 @@ def cumulative_probabilities(probabilities: Sequence[float] | np.ndarray) -> np.
     """float64 [N]: cumulative sums of N probabilities; the last one is exactly 1 if they sum to 1 up to rounding.
 
     A uniform number u chooses item `np.searchsorted(sums, u, side="right")`, where N means none.
+
+    probabilities: [N], each 0 to 1.
     """
     ends = np.cumsum(probabilities)
     if abs(ends[-1] - 1) < ROUNDING:
@@ -45,5 +47,7 @@ def known_all_false(mask: Tensor) -> bool:
     """Whether a mask is known to be false everywhere, so that work can be skipped.
 
     Reading a CPU tensor is cheap. On a GPU it would wait for the device, so the answer is False and the work is done.
+
+    mask: bool, of any shape.
     """
     return mask.device.type == "cpu" and not mask.any()

@@ -27,7 +27,12 @@ class Method(Protocol):
     """What a run calls: a single function, or a mixture of several."""
 
     def drawn(self, plan: Plan, first: int, count: int) -> dict[str, np.ndarray]:
-        """Return the decisions of the steps first … first + count - 1 of a run's plan, as arrays [count, …]."""
+        """Return the decisions of the steps first … first + count - 1 of a run's plan, as arrays [count, …].
+
+        plan: settings of the draws.
+        first: the first step, from 0.
+        count: number of steps.
+        """
         ...
 
     def __call__(
@@ -73,7 +78,7 @@ def input_only(cfg: Mapping[str, Any], key: str = "method") -> dict[str, Any]:
     return {**cfg} if layers is None else {**cfg, layers: [INPUT]}
 
 
-class Single:
+class Single(Method):
     """One function with its options, either from METHODS or a user's own."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):
@@ -98,7 +103,7 @@ class Single:
         return (INPUT,) if option is None else tuple(self.function.option(option))
 
 
-class MixtureOfParts:
+class MixtureOfParts(Method):
     """Several methods with probabilities. One of them is applied to each batch or, with per_sample, to each image."""
 
     def __init__(self, cfg: Mapping[str, Any], key: str):

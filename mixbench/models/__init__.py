@@ -22,7 +22,11 @@ __all__ = ["MODELS", "build_network", "check_attention", "check_batch", "check_m
 
 
 def check_model(cfg: DictConfig) -> None:
-    """Raise UserError if the config group `model` does not describe a network."""
+    """Check that the config group `model` describes a network.
+
+    cfg: the config group.
+    Raises UserError if it does not.
+    """
     found = _options(cfg)
     layer_names(cfg)
     for name, value in found.items() if not is_own(cfg) else ():
@@ -32,9 +36,11 @@ def check_model(cfg: DictConfig) -> None:
 
 
 def check_size(cfg: DictConfig, height: int, width: int) -> None:
-    """Raise UserError if the network of the config group `model` does not fit images of this size.
+    """Check that a network fits the size of the images.
 
+    cfg: the config group `model`.
     height, width: size of the images, in pixels.
+    Raises UserError if it does not.
     """
     _check_options(cfg, _options(cfg), (height, width))
 
@@ -71,7 +77,11 @@ def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> No
 
 
 def check_attention(cfg: DictConfig) -> None:
-    """Raise UserError if the network of the config group `model` has no attribute ATTENTION."""
+    """Check that a network has the attribute ATTENTION.
+
+    cfg: the config group `model`.
+    Raises UserError if it does not.
+    """
     network = Own("model", cfg).function if is_own(cfg) else MODELS[cfg.name]
     if not hasattr(network, "ATTENTION"):
         raise UserError(
@@ -83,6 +93,7 @@ def check_attention(cfg: DictConfig) -> None:
 def layer_names(cfg: DictConfig) -> tuple[str, ...]:
     """Return the names of the layers whose features a method can mix. `input` stands for the images.
 
+    cfg: the config group `model`.
     Raises UserError if LAYERS of a user's own network is not a tuple of names.
     """
     if not is_own(cfg):
@@ -95,12 +106,18 @@ def layer_names(cfg: DictConfig) -> tuple[str, ...]:
 
 
 def has_layers(cfg: DictConfig) -> bool:
-    """Whether the network's forward takes `at`. A user's own network without layers takes only images."""
+    """Whether the network's forward takes `at`. A user's own network without layers takes only images.
+
+    cfg: the config group `model`.
+    """
     return not is_own(cfg) or len(layer_names(cfg)) > 1 or hasattr(Own("model", cfg).function, "ATTENTION")
 
 
 def is_sized(cfg: DictConfig) -> bool:
-    """Whether the network's weights depend on the size of the images."""
+    """Whether the network's weights depend on the size of the images.
+
+    cfg: the config group `model`.
+    """
     return not is_own(cfg) and getattr(MODELS[cfg.name], "SIZED", False)
 
 

@@ -24,7 +24,10 @@ class Pointwise(nn.Conv2d):
         super().__init__(channels_in, channels, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve x, float [B, channels_in, H, W]; returns [B, channels, ⌈H / stride⌉, ⌈W / stride⌉]."""
+        """Return the convolution, [B, channels, ⌈H / stride⌉, ⌈W / stride⌉].
+
+        x: float [B, channels_in, H, W].
+        """
         rows, columns = self.stride
         if self.in_channels < BLOCK and (rows, columns) != (1, 1):
             return F.conv2d(x[..., ::rows, ::columns], self.weight)

@@ -42,6 +42,10 @@ class PreActBlock(nn.Module):
             self.shortcut = Pointwise(channels_in, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the block's features, [B, channels, ⌈H / stride⌉, ⌈W / stride⌉].
+
+        x: float [B, channels_in, H, W], before the first BN.
+        """
         out = F.relu(self.bn1(x), inplace=True)
         shortcut = out if self.activated else x
         if self.shortcut is not None:

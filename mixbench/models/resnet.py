@@ -36,6 +36,10 @@ class BasicBlock(nn.Module):
             self.shortcut = nn.Sequential(Pointwise(channels_in, channels, stride), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the block's features, [B, channels, ⌈H / stride⌉, ⌈W / stride⌉], after the last ReLU.
+
+        x: float [B, channels_in, H, W].
+        """
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
         return F.relu(out + (x if self.shortcut is None else self.shortcut(x)), inplace=True)

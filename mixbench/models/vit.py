@@ -25,6 +25,10 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the tokens after attention, of the same shape.
+
+        x: tokens, float [B, T, dim].
+        """
         query, key, value = self._split(x)
         out = F.scaled_dot_product_attention(query, key, value)
         return self.proj(out.transpose(1, 2).flatten(2))

@@ -79,14 +79,22 @@ def _finished(cfg: DictConfig, images: Split, outcome: Outcome, others: float | 
 
 
 def replaced_labels(images: Split) -> list[dict[str, int]]:
-    """Return the images whose labels were replaced by noise, sorted by their index in the training list."""
+    """Return the images whose labels were replaced by noise, sorted by their index in the training list.
+
+    images: the images of the run.
+    Returns one row for each image, with its index, its true label and the label that it was given.
+    """
     columns = (images.indices, images.true_labels, images.train_labels)
     rows = zip(*(column[images.replaced].tolist() for column in columns), strict=True)
     return [{"index": index, "true": true, "given": given} for index, true, given in sorted(rows)]
 
 
 def csv_text(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> str:
-    """Write rows as CSV text. columns: names of the columns; needed if there can be no rows."""
+    """Write rows as CSV text.
+
+    rows: column -> value; all rows have the same columns.
+    columns: names of the columns; None: those of the first row, so there must be one.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -32,7 +32,10 @@ class Rates:
     by_similarity: tuple[dict[tuple, list[float]], ...]
 
     def seconds_per_step(self, identity: Mapping[str, Any]) -> float | None:
-        """Return the median over the most similar stored runs; None if there are none."""
+        """Return the median over the most similar stored runs; None if there are none.
+
+        identity: identity of the run whose speed is estimated.
+        """
         for similarity, known in zip(SIMILARITIES, self.by_similarity, strict=True):
             if (seconds := known.get(similarity(identity))) is not None:
                 return statistics.median(seconds)
@@ -56,7 +59,11 @@ SIMILARITIES: tuple[Callable[[Mapping[str, Any]], tuple], ...] = (_and_evaluatio
 
 
 def rates(results: Store, jobs: Sequence[Job] = ()) -> Rates:
-    """Return the rates of the finished runs. If there are none, use those of `jobs` that have started."""
+    """Return the rates of the finished runs. If there are none, use those of `jobs` that have started.
+
+    results: the store of the runs.
+    jobs: unfinished runs.
+    """
     found, _ = store.scan(results.runs)
     timed = [m for m in found if m.get("steps") and m.get("seconds")]
     if not timed:
@@ -81,12 +88,21 @@ def _add(known: tuple[dict[tuple, list[float]], ...], identity: Mapping[str, Any
 
 
 def steps_done(run_id: str, results: Store) -> int:
-    """Return the steps of an unfinished run up to its last evaluation."""
+    """Return the steps of an unfinished run up to its last evaluation.
+
+    run_id: name of the run.
+    results: the store of the runs.
+    """
     return last_row(run_id, results)[0]
 
 
 def last_row(run_id: str, results: Store) -> tuple[int, float]:
-    """Return steps and seconds of an unfinished run up to its last evaluation, if it trains now or has a checkpoint."""
+    """Return steps and seconds of an unfinished run up to its last evaluation, if it trains now or has a checkpoint.
+
+    run_id: name of the run.
+    results: the store of the runs.
+    Returns (0, 0.0) for any other run, and if the history cannot be read.
+    """
     folder = results.folder(run_id)
     if not (results.locked(run_id) or os.path.exists(folder / "checkpoint.pt")):
         return 0, 0.0
@@ -101,12 +117,20 @@ def last_row(run_id: str, results: Store) -> tuple[int, float]:
 
 
 def steps_left(job: Job, results: Store) -> int:
-    """Return the remaining steps of a job that is not finished."""
+    """Return the remaining steps of a job that is not finished.
+
+    job: the run.
+    results: the store of the runs.
+    """
     return max(0, job.cfg.train.steps - steps_done(job.id, results))
 
 
 def time_left(jobs: Sequence[Job], results: Store) -> str:
-    """Return one line about the remaining work of unfinished jobs."""
+    """Return one line about the remaining work of unfinished jobs: runs, steps and, if it is known, the time.
+
+    jobs: the unfinished runs, each once.
+    results: the store, whose runs give the seconds per step.
+    """
     known = rates(results, jobs)
     left = [(steps_left(job, results), known.seconds_per_step(job.identity)) for job in jobs]
     steps = sum(count for count, _ in left)
@@ -125,7 +149,11 @@ def _runs(count: int) -> str:
 
 
 def dry_run(jobs: Sequence[Job], results: Store) -> list[str]:
-    """Return lines about the training that these jobs need and its time. Nothing is loaded or written."""
+    """Return lines about the training that these jobs need and its time. Nothing is loaded or written.
+
+    jobs: the runs of a call; the same run can occur several times.
+    results: the store of the runs.
+    """
     unique = list({job.id: job for job in jobs}.values())
     todo = [job for job in unique if job.cfg.force or results.state(job.id).name != "finished"]
     finished = len(unique) - len(todo)

@@ -76,6 +76,7 @@ def runs_of_study(
 def values(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return key -> list of values for a grid in which a single value need not be in a list.
 
+    grid: key -> one value, or several in a list, tuple, range, array or series.
     Raises UserError if it is not a dictionary of keys.
     """
     if not isinstance(grid, Mapping):
@@ -116,7 +117,11 @@ def _of_call(results_dir: str | Path, progress: str) -> "list[Word]":
 
 
 def checked_folder(results_dir: Any) -> Path:
-    """Return the folder of results as a path. Raises UserError if it is not a path."""
+    """Return the folder of results as a path.
+
+    results_dir: what the caller gave.
+    Raises UserError if it is not a path.
+    """
     if not isinstance(results_dir, str | Path) or str(results_dir) in ("", "."):
         raise UserError(f"results_dir={results_dir!r}: must be the path of a folder, such as 'results'")
     return Path(results_dir)

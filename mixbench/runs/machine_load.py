@@ -28,7 +28,10 @@ class Reading:
 
 
 def read_counters(stat: Path = STAT) -> Reading | None:
-    """Return the current counters; None if the system does not have them."""
+    """Return the current counters; None if the system does not have them.
+
+    stat: the file in which Linux has the counters.
+    """
     try:
         words = stat.read_text(encoding="ascii").splitlines()[0].split()
         ticks = [int(word) for word in words[1:]][:GUEST_FIELDS]
@@ -42,9 +45,13 @@ def read_counters(stat: Path = STAT) -> Reading | None:
 
 
 def load_by_others(before: Reading | None, after: Reading | None) -> float | None:
-    """Return the share of all cores' time that other processes used between two readings, 0 to 1; None if unknown.
+    """Return the share of all cores' time that other processes used between two readings.
 
     Time taken by the host of a virtual machine ("steal") is included, because it is lost in the same way.
+
+    before: the first reading; None: the system does not have counters.
+    after: the second reading.
+    Returns 0 to 1; None if the share is not known.
     """
     if before is None or after is None or after.cores <= before.cores:
         return None

@@ -18,13 +18,23 @@ class RunObserver:
     """Observes one run."""
 
     def step(self, k: int, loss: float | None) -> None:
-        """Called after step k. loss: of its batch; None if reading it would wait for the device."""
+        """Called after each step.
+
+        k: number of the step, from 1.
+        loss: loss of its batch; None if reading it would wait for the device.
+        """
 
     def row(self, row: dict[str, float]) -> None:
-        """Called after an evaluation. row: the new row of the history."""
+        """Called after an evaluation.
+
+        row: the new row of the history.
+        """
 
     def warn(self, line: str) -> None:
-        """Called with a warning about this run."""
+        """Called with a warning about this run.
+
+        line: the text of the warning.
+        """
 
     def close(self) -> None:
         """Called when the run has ended, successfully or not."""
@@ -34,10 +44,16 @@ class Observer:
     """Observes the runs of one call."""
 
     def warn(self, line: str) -> None:
-        """Called with a warning before anything trains."""
+        """Called with a warning before anything trains.
+
+        line: the text of the warning.
+        """
 
     def note(self, line: str) -> None:
-        """Called with the reason for a delay: a download, or another process that is running."""
+        """Called with the reason for a delay: a download, or another process that is running.
+
+        line: the reason.
+        """
 
     def begin(self, jobs: Sequence[Job], finished: Sequence["Result"], names: dict[str, str]) -> None:
         """Called when all jobs passed their checks.
@@ -58,7 +74,13 @@ class Observer:
         return RunObserver()
 
     def end(self, result: "Result", number: int, count: int, left: float | None) -> None:
-        """Called when job `number` of `count` has ended. left: seconds for the other jobs; None: not known."""
+        """Called when a job has ended.
+
+        result: its result, also if it failed.
+        number: number of the job among those that had to be trained, from 1.
+        count: how many had to be trained.
+        left: seconds for the other jobs; None: not known.
+        """
 
     def stopping(self) -> None:
         """Called once when the user asks to stop. It runs in a signal handler, so it must be safe there."""

@@ -96,7 +96,12 @@ class StopRequest:
 
 
 def prepare(job: Job, dataset: Dataset) -> Split:
-    """Check a job against its data and return its images. Writes nothing. Raises UserError if it cannot be run."""
+    """Check a job against its data and return its images. Writes nothing.
+
+    job: the run.
+    dataset: its data set.
+    Raises UserError if it cannot be run.
+    """
     check_functions(job.cfg)
     device = choose_device(job.cfg.device)
     height, width, channels = dataset.train_images.shape[1:]
@@ -110,6 +115,9 @@ def find(job: Job, results: Store) -> Result | None:
     """Return the result of a job that is stored already; None if it must be trained.
 
     The result is `finished`, or `failed` if the stored run has an unknown format or cannot be read.
+
+    job: the run.
+    results: the store of the runs.
     """
     folder = results.folder(job.id)
     try:

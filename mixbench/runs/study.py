@@ -51,7 +51,12 @@ class Study:
 
 
 def load(composer: Composer, name: str) -> StudyConfig:
-    """Load a study. Raises UserError if there is no study of that name, or if its YAML file is not consistent."""
+    """Load a study.
+
+    composer: reads the study's file.
+    name: name of the study.
+    Raises UserError if there is no study of that name, or if its YAML file is not consistent.
+    """
     if name not in composer.options("study"):
         raise unknown("study", name, composer.options("study"))
     cfg = composer.study(name)
@@ -67,6 +72,7 @@ def load(composer: Composer, name: str) -> StudyConfig:
 def plan(composer: Composer, name: str, overrides: Sequence[Word] = (), limit: int | None = LIMIT) -> Study:
     """Return the study with the runs for these overrides.
 
+    composer: composes the runs.
     name: name of the study.
     overrides: as in `combinations`.
     limit: largest number of runs; None: no limit.
@@ -109,6 +115,7 @@ def plan(composer: Composer, name: str, overrides: Sequence[Word] = (), limit: i
 def combinations(composer: Composer, name: str, overrides: Sequence[Word] = ()) -> list[list[Word]]:
     """Return the words of each run of a study, `study=NAME` first.
 
+    composer: reads the study's file.
     name: name of the study.
     overrides: `scale` chooses a scale of the study. `method` chooses among its methods and can add others. A key that a
         grid sets together with another key chooses among the grid's values. Any other key of a grid replaces the grid's
@@ -122,7 +129,12 @@ def combinations(composer: Composer, name: str, overrides: Sequence[Word] = ()) 
 
 
 def words_of_run(composer: Composer, words: Sequence[Word]) -> list[Word]:
-    """Return the words of `mixbench run`, with the scale of a study replaced by its settings for a single run."""
+    """Return the words of `mixbench run`, with the scale of a study replaced by its settings for a single run.
+
+    composer: reads the study's file.
+    words: assignments or KEY=VALUE texts.
+    Raises UserError if a scale is given without a study.
+    """
     if not any(key_of(word) == SCALE for word in words):
         return list(words)
     name = next((value_of(word) for word in words if key_of(word) == "study"), None)

@@ -14,7 +14,12 @@ SCALE, VARIANT, RULE = "scale", "variant", "rule"
 
 
 def check_study(name: str, study: StudyConfig | None) -> None:
-    """Check everything that can be checked without other files. Raises UserError."""
+    """Check everything that can be checked without other files.
+
+    name: name of the study, for messages.
+    study: content of its file; None: the file says nothing about a study.
+    Raises UserError.
+    """
     if study is None or not study.grids:
         raise UserError(f"study {name}: its YAML file has no study.grids; add at least one grid")
     for rule in (
@@ -46,7 +51,13 @@ def _check_settings(where: str, settings: dict[str, Any]) -> None:
 
 
 def check_published(name: str, study: StudyConfig, methods: Collection[str]) -> None:
-    """Raise UserError for a published value that is not a number. methods: names of all methods."""
+    """Check that published values are numbers.
+
+    name: name of the study, for messages.
+    study: content of its file.
+    methods: names of all methods.
+    Raises UserError for the first value that is not a number.
+    """
     for row in study.published:
         for key, value in row.items():
             where = f"study {name}: study.published: {key}: {value}"
@@ -58,7 +69,14 @@ def check_published(name: str, study: StudyConfig, methods: Collection[str]) -> 
 
 
 def check_published_keys(name: str, study: StudyConfig, keys: Collection[str], methods: Collection[str]) -> None:
-    """Raise UserError for a published row with a key that no run of the study has. keys: keys of its runs."""
+    """Check that each published row can belong to a run of the study.
+
+    name: name of the study, for messages.
+    study: content of its file.
+    keys: keys of its runs.
+    methods: names of all methods.
+    Raises UserError for a row with a key that no run has.
+    """
     for row in study.published:
         for key in row:
             if key not in (*keys, *methods, RULE):

@@ -100,7 +100,11 @@ class Datasets:
     loaded: dict[tuple, data.Dataset] = field(default_factory=dict)
 
     def of(self, job: Job) -> data.Dataset:
-        """Return the data set of a job. Raises UserError if it cannot be loaded."""
+        """Return the data set of a job. It is loaded once for all jobs that use it.
+
+        job: the run.
+        Raises UserError if it cannot be loaded.
+        """
         dataset = job.cfg.dataset
         with_test = job.cfg.eval == "test" or not dataset.path
         key = (dataset.source, dataset.root, dataset.path, with_test)

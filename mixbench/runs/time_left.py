@@ -22,12 +22,18 @@ class TimeLeft:
         self._begun = self._since = 0.0  # times of its start and of its first step
 
     def begin(self, steps: int) -> None:
-        """Note that a run with this number of steps starts."""
+        """Note that a run starts.
+
+        steps: number of its steps.
+        """
         self._waiting -= steps
         self._run, self._first, self._last, self._begun = steps, 0, 0, self._clock()
 
     def step(self, k: int) -> None:
-        """Note that the current run has done step k. A resumed run does not start at 1."""
+        """Note that the current run has done a step.
+
+        k: number of the step. A resumed run does not start at 1.
+        """
         if not self._first:
             self._first, self._since = k, self._clock()
         self._last = k

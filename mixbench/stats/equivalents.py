@@ -37,7 +37,10 @@ class Equivalent:
     largest: int
 
     def text(self, images: float) -> str:
-        """Format a number of images, such as 1,884, or >20,000 if it is above the largest measured n."""
+        """Format a number of images, such as 1,884, or >20,000 if it is above the largest measured n.
+
+        images: number of images; BELOW or BEYOND outside the measured n.
+        """
         if images == BELOW:
             return f"<{self.smallest:,}"
         return f">{self.largest:,}" if images == BEYOND else f"{images:,.0f}"

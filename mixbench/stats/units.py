@@ -18,7 +18,11 @@ SAME = 1e-9
 
 
 def units_of(runs: Runs) -> tuple[list[float], str]:
-    """Return the units and what they are: the means of the subsets if there are several, else the runs (`seeds`)."""
+    """Return the units and what they are: the means of the subsets if there are several, else the runs (`seeds`).
+
+    runs: (subset, seed) -> value of a run.
+    Returns one value for each unit, and `subsets` or `seeds`.
+    """
     of_subset: dict[Any, list[float]] = {}
     for (subset, _), value in runs.items():
         of_subset.setdefault(subset, []).append(value)

@@ -37,7 +37,12 @@ class CheckpointMismatch(ValueError):
 
 
 def state(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> dict[str, Any]:
-    """Return the content of a checkpoint."""
+    """Return the content of a checkpoint.
+
+    model: the network.
+    optimizer: its optimizer.
+    progress: the progress of the run.
+    """
     return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(progress)}
 
 
@@ -47,6 +52,8 @@ def resume(
     """Load a checkpoint into the model and the optimizer. Everything is checked before anything is loaded.
 
     path: the checkpoint.
+    model: the network, on the device of the run.
+    optimizer: its optimizer.
     train: the validated config group `train`.
     columns: columns of a row of the history.
     Returns the progress of the run.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mixbench.core.errors import UserError
-from mixbench.mixing.contract import PROVIDED, Generated, Gradient, unserved
+from mixbench.mixing.contract import PROVIDED, Context, Generated, Gradient, unserved
 
 if TYPE_CHECKING:
     from mixbench.training.engine import Engine
@@ -28,12 +28,16 @@ class Providers:
     teacher: Callable[[Tensor], Tensor] | None = None
 
     def check(self, need: str) -> None:
-        """Raise UserError if the caller must provide a need but has not done so."""
+        """Check that the caller provides what only a caller can provide.
+
+        need: a name from contract.NEEDS.
+        Raises UserError if it is missing.
+        """
         if need in PROVIDED and getattr(self, need) is None:
             raise unserved(need)
 
 
-class BatchContext:
+class BatchContext(Context):
     """Provides the needs of a method in one step. If several parts of a mixture have a need, it is computed once."""
 
     def __init__(self, engine: "Engine", decided: Mapping[str, Tensor]):
@@ -52,7 +56,7 @@ class BatchContext:
     def _input_gradient(self, images: Tensor, targets: Tensor) -> Gradient:
         """Compute it with an extra forward and backward pass in training mode; no weights or gradients change."""
         images = images.detach().requires_grad_()
-        with torch.enable_grad(), untracked(self.engine.model):
+        with torch.enable_grad(), _untracked(self.engine.model):
             loss = self.engine.loss(self.engine.forward(images), targets, decided=self.decided)
             (gradient,) = torch.autograd.grad(loss, images)
         return Gradient(gradient * len(images))
@@ -61,7 +65,7 @@ class BatchContext:
         @torch.no_grad()
         def attention(images: Tensor, targets: Tensor) -> Tensor:
             seen: dict[str, Tensor] = {}
-            with untracked(self.engine.model):
+            with _untracked(self.engine.model):
                 self.engine.forward(images, seen=seen)
             return attention_of(self.engine.model, seen, targets)
 
@@ -107,6 +111,7 @@ def picked(position: Tensor, count: int) -> Tensor:
 def attention_of(model: nn.Module, seen: Mapping[str, Tensor], targets: Tensor) -> Tensor:
     """float [N, 1, h, w]: the model's attention.
 
+    model: the network.
     seen: features by the name of their layer.
     targets: float [N, K].
     Raises UserError if the network has no attribute ATTENTION.
@@ -119,7 +124,7 @@ def attention_of(model: nn.Module, seen: Mapping[str, Tensor], targets: Tensor) 
 
 
 @contextlib.contextmanager
-def untracked(model: nn.Module) -> Iterator[None]:
+def _untracked(model: nn.Module) -> Iterator[None]:
     """In the body, batch normalisation uses the statistics of the batch without changing its running averages."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     for norm in norms:

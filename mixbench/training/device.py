@@ -13,7 +13,11 @@ PRECISION_NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def choose_device(requested: str) -> torch.device:
-    """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`. Raises UserError if this machine does not have it."""
+    """Return the device on which a run trains.
+
+    requested: value of the key `device`: auto, cpu, cuda or such as cuda:1.
+    Raises UserError if this machine does not have it.
+    """
     # A driver that is too old for this version of torch still counts its devices.
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if requested == "auto":
@@ -26,11 +30,15 @@ def choose_device(requested: str) -> torch.device:
 
 
 def choose_precision(requested: str, device: torch.device) -> torch.dtype:
-    """Return bfloat16 or float32 for `auto`, `bf16` or `fp32`.
+    """Return the precision of a run.
 
     `auto` is bfloat16 on CUDA devices that support it and on CPUs with AMX, else float32. The hardware decides, not a
     measured time, which could differ between workers. AVX512-BF16 without AMX is not enough: on such a CPU a step in
     bfloat16 ran at 0.73 to 0.75 times the speed of float32.
+
+    requested: value of the key `precision`: auto, bf16 or fp32.
+    device: the device of the run.
+    Returns bfloat16 or float32.
     """
     if requested == "auto":
         if device.type == "cuda":
@@ -55,17 +63,26 @@ def has_amx() -> bool:
 
 
 def use_precision(dtype: torch.dtype) -> None:
-    """Turn TF32 off for float32 runs: by default, CUDA convolutions round float32 to TF32's 10-bit mantissa."""
+    """Turn TF32 off for float32 runs: by default, CUDA convolutions round float32 to TF32's 10-bit mantissa.
+
+    dtype: the precision of the run.
+    """
     torch.backends.cudnn.allow_tf32 = dtype != torch.float32
 
 
 def device_name(device: torch.device) -> str:
-    """Return the model name of the device, such as NVIDIA H100 80GB HBM3."""
+    """Return the model name of the device, such as NVIDIA H100 80GB HBM3.
+
+    device: a CUDA device or the CPU.
+    """
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the peak memory in bytes. On a CPU it is that of the process, so in a sweep of the largest run so far."""
+    """Return the peak memory in bytes. On a CPU it is that of the process, so in a sweep of the largest run so far.
+
+    device: the device of the run.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

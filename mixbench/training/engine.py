@@ -101,29 +101,49 @@ class Engine:
         self.plan_steps = max(1, min(PLAN_STEPS, PLAN_BYTES // bytes_a_step))
 
     def plans(self, first: int, count: int) -> dict[str, Tensor]:
-        """Return name -> decisions [count, …] of `count` steps, at most `plan_steps`, on the device."""
+        """Return the decisions of several steps, on the device.
+
+        first: the first step, from 0.
+        count: number of steps, at most `plan_steps`.
+        Returns name -> decisions [count, …].
+        """
         return {name: self._to_device(array) for name, array in self._decide(first, count).items()}
 
     def _decide(self, first: int, count: int) -> dict[str, np.ndarray]:
         return self.plan.steps(first, count) | self.method.drawn(self.plan, first, count)
 
     def batch(self, decided: dict[str, Tensor]) -> Mixed:
-        """Return the batch of one step: augmented, normalised, mixed images [R, C, H, W] and label weights [R, K]."""
+        """Return the batch of one step: augmented, normalised, mixed images [R, C, H, W] and label weights [R, K].
+
+        decided: name -> decisions of the step, one entry of `plans`.
+        """
         index = decided["index"]
         images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided)
         targets = one_hot(self.labels[index], self.classes, self.smoothing, self.master)
         return self.method(self.normalise(images), targets, decided, self.context(decided))
 
     def context(self, decided: dict[str, Tensor]) -> Context:
-        """Return the object that provides the needs of the method in this step."""
+        """Return the object that provides the needs of the method in this step.
+
+        decided: name -> decisions of the step.
+        """
         return BatchContext(self, decided) if self.needs else NO_CONTEXT
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Convert uint8 images to floats; with the split's mean and std, each channel has mean 0 and deviation 1."""
+        """Convert uint8 images to floats; with the split's mean and std, each channel has mean 0 and deviation 1.
+
+        images: uint8 [B, C, H, W].
+        Returns float [B, C, H, W].
+        """
         return images.to(self.master).sub_(self.mean).div_(self.std)
 
     def step(self, decided: dict[str, Tensor], lr: float) -> Tensor:
-        """Update the weights once. Returns the mean loss of the batch, a scalar tensor on the device."""
+        """Update the weights once.
+
+        decided: name -> decisions of the step.
+        lr: learning rate.
+        Returns the mean loss of the batch, a scalar tensor on the device.
+        """
         mixed = self.batch(decided)
         logits, targets = self.outputs(mixed)
         loss = self.mean_loss(logits, targets, mixed.weights, decided)
@@ -136,7 +156,10 @@ class Engine:
         return loss.detach()
 
     def outputs(self, mixed: Mixed) -> tuple[Tensor, Tensor]:
-        """Return the logits [R, K] of a mixed batch, and its final targets [R, K]."""
+        """Return the logits [R, K] of a mixed batch, and its final targets [R, K].
+
+        mixed: the batch.
+        """
         if mixed.after_forward is None:
             return self.forward(mixed.images, mixed.at_layer), mixed.targets
         seen: dict[str, Tensor] | None = {} if "attention" in self.needs else None
@@ -146,7 +169,13 @@ class Engine:
             return logits, mixed.after_forward(Outputs(logits.detach(), attention))
 
     def mean_loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None, decided: dict[str, Tensor]) -> Tensor:
-        """Return the mean over the rows of weight times loss. weights: float [R]; None: 1 for all rows."""
+        """Return the mean over the rows of weight times loss.
+
+        logits: float [R, K].
+        targets: float [R, K].
+        weights: float [R]; None: 1 for all rows.
+        decided: name -> decisions of the step.
+        """
         if weights is None:
             return self.loss(logits, targets, decided=decided)
         return (loss_per_row(partial(self.loss, decided=decided), logits, targets) * weights).mean()
@@ -175,7 +204,10 @@ class Engine:
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
-        """Return logits [N, K] on the host for uint8 images [N, H, W, C], without augmentation and mixing."""
+        """Return logits [N, K] on the host, without augmentation and mixing.
+
+        images: uint8 [N, H, W, C], on the device.
+        """
         self.model.eval()
         parts = [self.forward(self.normalise(part.permute(0, 3, 1, 2))) for part in images.split(EVAL_BATCH)]
         self.model.train()

@@ -102,7 +102,10 @@ class Finished:
 
 
 def measure(run: Finished) -> dict[str, Any]:
-    """Return name -> value of a finished run, in the order of MEASURES."""
+    """Return name -> value of a finished run, in the order of MEASURES.
+
+    run: what is known of the run after its last step.
+    """
     values = {
         **metrics.of_history(run.history),
         **metrics.of_logits(run.eval_logits, run.eval_labels),

@@ -95,12 +95,18 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float | Non
 
 
 def current(row: Mapping[str, float]) -> dict[str, float]:
-    """Return a history row of any version with the current column names."""
+    """Return a history row of any version with the current column names.
+
+    row: column -> value.
+    """
     return {OLDER.get(key, key): value for key, value in row.items()}
 
 
 def of_history(history: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Return accuracies in percent over a run's evaluations: the last, the best and the median of the last ten."""
+    """Return accuracies in percent over a run's evaluations: the last, the best and the median of the last ten.
+
+    history: the evaluations in order, at least one.
+    """
     accuracies = [current(row)["eval_accuracy"] for row in history]
     return {
         "final_accuracy": accuracies[-1],

@@ -32,7 +32,11 @@ def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimiz
 
 
 def clip_gradients(model: nn.Module, train: TrainConfig) -> None:
-    """Scale the gradients so that the norm of all of them together is at most train.clip_norm; null: leave them."""
+    """Scale the gradients so that the norm of all of them together is at most train.clip_norm.
+
+    model: the network, after the backward pass.
+    train: the config group `train`; if its clip_norm is null, the gradients stay unchanged.
+    """
     if train.clip_norm is not None:
         clip_grad_norm_(model.parameters(), train.clip_norm)
 

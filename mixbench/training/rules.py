@@ -42,7 +42,11 @@ def images(evals: Iterable[Any]) -> str:
 
 
 def rule(name: str, on: str) -> Rule:
-    """Return a rule with descriptions that fit the evaluation images. on: their name from `images`."""
+    """Return a rule with descriptions that fit the evaluation images.
+
+    name: name of the rule, a key of RULES.
+    on: name of the evaluation images, from `images`.
+    """
     if name != "best" or on == TEST:
         return RULES[name]
     short = "best evaluation" if on == MIXED else f"best on {on} images"

@@ -29,7 +29,11 @@ def _passed(train: TrainConfig, step: int) -> int:
 
 
 def steps_of(train: TrainConfig) -> int:
-    """Return the number of updates of a run. Raises ValueError if epochs were not converted to steps."""
+    """Return the number of updates of a run.
+
+    train: the validated config group `train`.
+    Raises ValueError if epochs were not converted to steps.
+    """
     if train.steps is None:
         raise ValueError("train.steps: must be set, as config.identity.job does")
     return train.steps

@@ -464,3 +464,25 @@ def test_a_larger_gain_that_is_not_significant_is_named_even_if_it_leads_in_ever
     lead = found.recommended.ahead["data-mix"]
     assert (lead.mean, lead.p) == (pytest.approx(-4.5), pytest.approx(0.035, abs=0.002))
     assert named(recommend(found)) == ["cutmix", "no mixing", "data-mix", "label-mix"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "near"),
+    [
+        ([[14.0] * 10], True),
+        ([[16.0] * 10], False),
+        ([[100.0] + [0.0] * 9], True),  # always one class: the accuracy can be high where classes are uneven
+        ([[54.0, 54.0]], True),
+        ([[60.0, 60.0]], False),
+        ([[12.0] * 10, [30.0] * 10], False),  # the mean over runs counts
+        ([[12.0] * 10, None], False),  # not known for every run
+        ([[12.0] * 9 + [None]], True),  # a class without evaluation images
+    ],
+)
+def test_a_baseline_near_chance_is_reported(select, add, classes, near):
+    add(lambda identity: 50.0, methods=["none", "cutmix"], seed=list(range(len(classes))))
+    frame = select("n=50").frame
+    frame["per_class_accuracy"] = [classes[seed] for seed in frame["seed"]]
+    (setting,) = compare_runs(frame, "final")
+    assert setting.near_chance == near
+    assert ("hardly" in recommend(setting)) == near

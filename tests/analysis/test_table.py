@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from mixbench import stats
-from mixbench.analysis import plot, table
+from mixbench.analysis import notes, plot, table
 from mixbench.analysis.charts import accuracy, losses, style
 from mixbench.cli import words as cli_words
 from mixbench.cli.main import main
@@ -143,8 +143,8 @@ def test_another_rule_than_the_published_one_is_said(select, results):
     chosen = select("small-data", "rule=final")
     published = table.build(chosen)
     same = select("small-data", "rule=best")
-    notes, of_same = table.notes(chosen, published), table.notes(same, table.build(same))
-    (added,) = set(notes) - set(of_same)
+    below, of_same = notes.below(chosen, published), notes.below(same, table.build(same))
+    (added,) = set(below) - set(of_same)
     assert "published" in added
 
 
@@ -205,7 +205,7 @@ def test_experiments_are_never_averaged_over(select, results):
     built = table.build(chosen)
     assert len(built.row_keys) == 2  # width and rate move together: one of them tells the rows apart
     assert [built.cell(row, "none").count for row in built.rows] == [3, 3]
-    assert any(built.row_keys[1] in note for note in table.notes(chosen, built))
+    assert any(built.row_keys[1] in note for note in notes.below(chosen, built))
 
 
 def test_mixed_precisions_and_code_are_said(select, results):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mixbench.analysis import table
+from mixbench.analysis import notes, table
 from mixbench.cli import words as cli_words
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
@@ -254,7 +254,7 @@ def test_stored_runs_of_further_methods_are_shown_and_marked(results, monkeypatc
     assert len(after.jobs) == len(before.jobs)  # what is not asked for is not missed
     built = table.build(after)
     assert built.columns == ["none", "cutmix", "data-mix", "label-mix"]
-    assert "cutmix" in " ".join(table.preamble(after, built))
+    assert "cutmix" in " ".join(notes.above(after, built))
     assert set(select("demo", "method=none,label-mix").frame["method"]) == {"none", "label-mix"}
     assert set(select("demo", "method=cutmix").frame["id"]) == {mine}
 
@@ -266,7 +266,7 @@ def test_published_numbers_stay_with_the_sources_methods(results, monkeypatch, t
     chosen = select("small-data", "method=none,cutmix")
     built = table.build(chosen)
     assert {column for _, column in built.published} == {"none"}
-    assert "not in the source" in " ".join(table.preamble(chosen, built))
+    assert "not in the source" in " ".join(notes.above(chosen, built))
 
 
 def test_a_further_method_trains_and_is_tabled(mixbench, tmp_path):

@@ -85,7 +85,10 @@ def accuracy(selection: Selection, table: Table, log: bool = False, limit: float
 
 
 def numbers(table: Table) -> list[float]:
-    """Return the values of the rows if all are numbers, otherwise an empty list."""
+    """Return the values of the rows if all are numbers, otherwise an empty list.
+
+    table: the table whose first row key is the horizontal axis.
+    """
     values = [row[0] for row in table.rows]
     if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and v == v for v in values):
         return []

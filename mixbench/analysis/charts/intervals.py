@@ -44,10 +44,17 @@ def interval_title(table: Table, beyond: bool) -> str | None:
 
 
 def arrow_note(beyond: bool) -> str:
-    """Return the note on arrows, to be added to another note; empty if there are no arrows."""
+    """Return the note on arrows, to be added to another note.
+
+    beyond: whether any interval continues beyond the axis.
+    Returns an empty text if there are no arrows.
+    """
     return "; arrow: interval continues" if beyond else ""
 
 
 def accuracy_label(selection: Selection) -> str:
-    """Return the label of an axis of accuracies."""
+    """Return the label of an axis of accuracies.
+
+    selection: the runs that the chart shows; its rule and evaluation images are named.
+    """
     return f"{selection.on} accuracy (%), {rules.rule(selection.rule, selection.on).short}"

@@ -97,6 +97,10 @@ class Legend:
         self.height = entries + (text_height(self.title, SMALL - 1) + 0.05 if self.title else 0.0) + 0.12
 
     def draw(self, figure: Figure) -> None:
+        """Draw the legend at the bottom of a figure. An empty legend without a title is not drawn.
+
+        figure: the figure, whose height must be final.
+        """
         if not self.names and not self.title:
             return
         place = (0.5, 0.04 / figure.get_figheight())

@@ -245,7 +245,10 @@ def _scale(axes: Axes, shown: Sequence[pd.DataFrame]) -> None:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return three to eight round numbers between two positive limits; fewer only if there are no more."""
+    """Return three to eight round numbers between two positive limits; fewer only if there are no more.
+
+    low, high: the limits of the axis, above 0.
+    """
     decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     stride = max(1, -(-len(decades) // 6))
     for of_decade in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):

@@ -67,6 +67,8 @@ def colours(names: Sequence[Any]) -> dict[Any, str]:
 
     Known methods have fixed colours. Other texts have colours that follow from their names, and other values have
     colours in their order.
+
+    names: names of methods, or other values of a key, each once.
     """
     chosen = {name: COLOURS[name] for name in names if name in COLOURS}
     for i, name in enumerate(name for name in names if name not in COLOURS):
@@ -88,7 +90,10 @@ def marker(name: Any, place: int, variant: int = 0) -> str:
 
 
 def paths(stem: Path) -> list[Path]:
-    """Return the paths of a figure's PNG and SVG files."""
+    """Return the paths of a figure's PNG and SVG files.
+
+    stem: path of the figure without the ending.
+    """
     return [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mixbench.analysis import plot, table
+from mixbench.analysis import notes, plot, table
 from mixbench.analysis.compare import Setting
 from mixbench.analysis.recommend import recommend
 from mixbench.analysis.report.content import sections
@@ -23,7 +23,7 @@ def advice(selection: Selection, settings: Sequence[Setting]) -> list[str]:
     settings: the selection's settings, from analysis.compare.
     """
     lines = [f"{setting.name}: {recommend(setting)}" for setting in settings]
-    return [*table.precisions(selection.frame), *lines]
+    return [*notes.precisions(selection.frame), *lines]
 
 
 def write(selection: Selection, settings: Sequence[Setting]) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mixbench.analysis import table
+from mixbench.analysis import notes, table
 from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.display import display_gain
 from mixbench.analysis.recommend import p_text, recommend, signed
@@ -40,7 +40,11 @@ def sections(
 
 
 def recommendation(selection: Selection, settings: Sequence[Setting]) -> Section:
-    """Return the recommendation for each setting, and what a gain means."""
+    """Return the recommendation for each setting, and what a gain means.
+
+    selection: at least one run.
+    settings: the selection's settings, from analysis.compare.
+    """
     meaning = (
         "A gain is the mean difference in accuracy, in percentage points, between a method and no mixing on the same "
         "images and with the same seed. It is statistically significant if p < 0.05 in a paired t test, after Holm's "
@@ -48,13 +52,13 @@ def recommendation(selection: Selection, settings: Sequence[Setting]) -> Section
         "is only one subset, the result holds for these images and says nothing about others. The largest of several "
         "gains is likely to be somewhat smaller when it is measured again."
     )
-    first = [Text(text) for text in table.precisions(selection.frame)]
+    first = [Text(text) for text in notes.precisions(selection.frame)]
     return Section("What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(meaning)])
 
 
 def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]) -> Section:
     headers, lines = table.grid(built)
-    blocks: list = [Text(text) for text in table.preamble(selection, built)]
+    blocks: list = [Text(text) for text in notes.above(selection, built)]
     blocks.append(accuracy_chart(settings, plots))
     if "heatmap" in plots:
         blocks.append(
@@ -65,7 +69,7 @@ def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setti
             )
         )
     blocks.append(Table(headers, lines, left=len(built.row_keys)))
-    blocks += [Text(text) for text in table.notes(selection, built)]
+    blocks += [Text(text) for text in notes.below(selection, built)]
     return Section("Accuracy", blocks)
 
 
@@ -83,14 +87,21 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
 
 
 def accuracy_chart(settings: Sequence[Setting], plots: Sequence[str]) -> Picture:
-    """Return the chart of accuracies that suits the range of n. plots: names of the charts that were drawn."""
+    """Return the chart of accuracies that suits the range of n.
+
+    settings: at least one setting, from analysis.compare.
+    plots: names of the charts that were drawn.
+    """
     ns = sorted({setting.n for setting in settings})
     chart = "accuracy-log" if "accuracy-log" in plots and ns[-1] >= LOG_FROM * ns[0] else "accuracy"
     return Picture(chart, "Accuracy with 95 % intervals; the numbers are in the table below.")
 
 
 def gains_chart(plots: Sequence[str]) -> list[Picture]:
-    """Return the chart of gains in a list, which is empty if the chart was not drawn."""
+    """Return the chart of gains in a list, which is empty if the chart was not drawn.
+
+    plots: names of the charts that were drawn.
+    """
     text = "Gain of each method over no mixing with its 95 % interval; the numbers are in the table below."
     return [Picture("gains", text)] if "gains" in plots else []
 

@@ -22,7 +22,11 @@ CALIBRATION = ("nll", "ece", *metrics.CALIBRATION)
 
 
 def classes(selection: Selection, settings: Sequence[Setting]) -> list[Section]:
-    """Return the section on the recall of each class, and on the hardest classes; no section if runs have no recall."""
+    """Return the section on the recall of each class, and on the hardest classes; no section if runs have no recall.
+
+    selection: at least one run.
+    settings: the selection's settings, from analysis.compare.
+    """
     recalls = _per_run(selection, "per_class_accuracy")
     names = _class_names(selection)
     lines, shades, worst, shown, most = [], [], [], None, 0
@@ -114,6 +118,9 @@ def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Secti
     """Return the section on NLL and ECE, before and after temperature scaling; no section if runs have no NLL.
 
     For runs that were stored before these values existed, they are computed from the predictions.
+
+    selection: at least one run.
+    settings: the selection's settings, from analysis.compare.
     """
     rows = _calibrated(selection)
     lines = []
@@ -156,7 +163,11 @@ def _calibrated(selection: Selection) -> list[dict[str, Any]]:
 
 
 def cost(selection: Selection, settings: Sequence[Setting]) -> Section:
-    """Return the section on steps, memory and time. Times need runs that had the machine to themselves."""
+    """Return the section on steps, memory and time. Times need runs that had the machine to themselves.
+
+    selection: at least one run.
+    settings: the selection's settings, from analysis.compare.
+    """
     frame = selection.frame
     steps, memory = (frame[key].astype(float).to_numpy() for key in ("steps", "peak_memory_bytes"))
     seconds, devices = frame["seconds"].astype(float).to_numpy(), frame["device"].tolist()

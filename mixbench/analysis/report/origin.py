@@ -31,7 +31,10 @@ DIGITS = 12  # digits of a checksum that are shown: enough to compare by eye
 
 
 def provenance(selection: Selection) -> Section:
-    """Return the section with a list of what all runs share, and a table of what differs between them."""
+    """Return the section with a list of what all runs share, and a table of what differs between them.
+
+    selection: at least one run.
+    """
     frame = selection.frame
     settings = [*identity_keys(frame), *SEEDS]
     records, unread = [], 0

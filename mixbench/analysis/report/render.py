@@ -36,7 +36,11 @@ def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -
 
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
-    """Return the report as Markdown, which shows the PNG files of its pictures."""
+    """Return the report as Markdown, which shows the PNG files of its pictures.
+
+    title: the heading of the report.
+    sections: the sections in order.
+    """
     parts = [md.heading(1, title)]
     for section in sections:
         parts.append(md.heading(2, section.title))

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from mixbench.analysis import plot, table
+from mixbench.analysis import notes, plot, table
 from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.display import display_gain
 from mixbench.analysis.recommend import p_text, signed
@@ -52,7 +52,7 @@ def _sections(selection: Selection, settings: Sequence[Setting], charts: Sequenc
         "its 95 % interval; p is after Holm's correction for the methods of the setting."
     )
     blocks = [Text(meaning), *others, _table(settings, with_counts=not alike)]
-    blocks += [Text(text) for text in (*table.circumstances(selection), *table.caveats(selection))]
+    blocks += [Text(text) for text in (*notes.circumstances(selection), *notes.caveats(selection))]
     return [Section(what_to_use.title, [first, *what_to_use.blocks]), Section("Accuracy and gain", blocks)]
 
 
@@ -106,8 +106,8 @@ def _runs(selection: Selection) -> list[str]:
     size, source = memory.size(selection.source.stat().st_size), selection.source
     return [
         "## The runs",
-        f"[{source.name}]({source.name}) ({size}) has {table.count(selection.frame)} with settings, provenance, "
-        f"history, metrics and checksums. They were made on {table.made_on(selection.frame)}. "
+        f"[{source.name}]({source.name}) ({size}) has {notes.count(selection.frame)} with settings, provenance, "
+        f"history, metrics and checksums. They were made on {notes.made_on(selection.frame)}. "
         + recognised.get(with_images, some),
         "\n".join(
             [

@@ -11,12 +11,20 @@ if TYPE_CHECKING:
 
 
 def wants_help(words: Sequence[str]) -> bool:
-    """Whether the words ask for help."""
+    """Whether the words ask for help.
+
+    words: words after the command.
+    """
     return "-h" in words or "--help" in words
 
 
 def config_dir_of(words: list[str]) -> tuple[str | None, list[str]]:
-    """Return the folder of --config-dir and the other words. --help and --yes, if given, become the last words."""
+    """Separate --config-dir from the words of a command.
+
+    words: words after the command.
+    Returns the folder, or None, and the other words. --help and --yes, if given, become the last words.
+    Raises UserError for a flag that the command does not have.
+    """
     from mixbench.cli.flags import YES, read
 
     flags = read(words, known=("--config-dir", "-cd", YES, "--help", "-h"))
@@ -24,7 +32,11 @@ def config_dir_of(words: list[str]) -> tuple[str | None, list[str]]:
 
 
 def select_runs(words: list[str]) -> "Selection":
-    """Return the stored runs that the words select. Raises UserError for an unknown word."""
+    """Return the stored runs that the words of a command select.
+
+    words: words after the command.
+    Raises UserError for an unknown word.
+    """
     from mixbench.cli.words import select
     from mixbench.config.compose import Composer
 
@@ -34,7 +46,11 @@ def select_runs(words: list[str]) -> "Selection":
 
 
 def write_table(chosen: "Selection") -> int:
-    """Print and write the table of a selection. Returns the exit status."""
+    """Print and write the table of a selection.
+
+    chosen: the selected runs. If there are none, nothing is written.
+    Returns the exit status.
+    """
     from mixbench.analysis import table
 
     if len(chosen.frame) or chosen.study:  # an empty table of a study shows which runs are missing
@@ -47,7 +63,11 @@ def write_table(chosen: "Selection") -> int:
 
 
 def write_report(chosen: "Selection") -> int:
-    """Print the recommendations for a selection and write its report. Returns the exit status."""
+    """Print the recommendations for a selection and write its report.
+
+    chosen: the selected runs. If there are none, nothing is written.
+    Returns the exit status.
+    """
     from mixbench.analysis import report
     from mixbench.analysis.compare import compare
 
@@ -61,22 +81,37 @@ def write_report(chosen: "Selection") -> int:
 
 
 def no_runs(chosen: "Selection") -> int:
-    """Print that no run of a selection is stored. Returns the exit status 1."""
+    """Print that no run of a selection is stored.
+
+    chosen: a selection without runs.
+    Returns the exit status 1.
+    """
     say(f"no run of this selection is stored in {source_of(chosen)}{f' ({chosen.why})' if chosen.why else ''}")
     return 1
 
 
 def source_of(chosen: "Selection") -> str:
-    """Return the path that the runs come from; a folder ends in a slash."""
+    """Return the path that the runs come from; a folder ends in a slash.
+
+    chosen: the selected runs.
+    """
     return f"{chosen.source}{'' if chosen.source.is_file() else '/'}"
 
 
 def warn(chosen: "Selection") -> None:
-    """Print the problems of a selection as warnings."""
+    """Print where published records come from, and the problems of a selection as warnings.
+
+    chosen: the selected runs, whose problems are printed one a line.
+    """
+    if chosen.source.is_file():
+        say(f"these are published records ({chosen.source}); {chosen.own_runs}/ has no run of {chosen.name}")
     for problem in chosen.problems:
         say(f"warning: {problem}")
 
 
 def say(line: str) -> None:
-    """Print one line to standard error."""
+    """Print one line to standard error.
+
+    line: the text. Long words are shortened, and characters that a terminal cannot print are escaped.
+    """
     print(one_line(line), file=sys.stderr, flush=True)

@@ -47,7 +47,7 @@ def plot(words: list[str]) -> int:
         print(TABLE_HELP.format(what="Plots", command="plot"), end="")
         return 0
     chosen = select_runs(words)
-    status = write_plots(chosen)
+    status = _write_plots(chosen)
     warn(chosen)
     return status
 
@@ -171,7 +171,7 @@ def status(words: list[str]) -> int:
     return 0
 
 
-def write_plots(chosen: "Selection") -> int:
+def _write_plots(chosen: "Selection") -> int:
     """Write the plots of a selection. Returns the exit status."""
     from mixbench.analysis import plot
 

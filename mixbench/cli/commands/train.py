@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str], multirun: bool = False) -> int:
-    """mixbench run: train one run, or several with --multirun."""
+    """mixbench run: train one run, or several with --multirun.
+
+    words: words after the command.
+    multirun: whether several values of a key are several runs, as with --multirun.
+    Returns the exit status.
+    """
     from mixbench.cli.flags import read
     from mixbench.config import overrides
     from mixbench.config.combinations import combine

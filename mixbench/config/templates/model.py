@@ -18,7 +18,11 @@ class MyModel(nn.Module):
         self.last = nn.Linear(2 * width, classes)
 
     def forward(self, x, at=None):
-        """Images float [B, C, H, W] to logits [B, classes]. at: (name, features) -> features to go on with, or None."""
+        """Return the logits of images, float [B, classes].
+
+        x: float [B, C, H, W], normalised images.
+        at: (name, features) -> features to go on with; None: go on with the layer's own features.
+        """
         out = self.first(x).relu()
         if at is not None:
             out = at("first", out)

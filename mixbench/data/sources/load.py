@@ -47,7 +47,11 @@ class Dataset:
         return int(self.train_labels.max()) + 1
 
     def sha256(self, with_test: bool) -> str:
-        """Return the checksum of the training list and, if `with_test`, of the test images and labels."""
+        """Return the checksum of the images and labels.
+
+        with_test: whether the test images and labels are included.
+        Returns the hexadecimal SHA-256. Raises ValueError if test images are asked for but there are none.
+        """
         parts = (self.train_sha256, self._test_sha256) if with_test else (self.train_sha256,)
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 

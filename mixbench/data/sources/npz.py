@@ -18,6 +18,8 @@ TRAIN_KEYS, TEST_KEYS = ("train_images", "train_labels"), ("test_images", "test_
 LARGEST_LABEL = 99_999  # a network has an output for each class; a larger label is a mistake, not a class
 SMALLEST_SIDE = 8  # pixels; halved three times, it is one pixel
 ARRAYS = ", ".join((*TRAIN_KEYS, *TEST_KEYS))
+ARRAYS_TO_SAVE = f"{' and '.join(TRAIN_KEYS)} (uint8 [N, H, W, C] and integers from 0)"
+HOW_TO_MAKE = f"save your images with numpy.savez_compressed as {ARRAYS_TO_SAVE}"
 # Raised by zipfile and NumPy for content that is damaged, encrypted or compressed by an unknown method.
 DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
@@ -80,13 +82,10 @@ def read_images(path: str, with_test: bool) -> dict[str, np.ndarray]:
 
 def _check_place(path: str, file: str) -> None:
     if os.path.isdir(file):
-        raise UserError(
-            f"dataset.path={path}: is a folder, must be an .npz archive; save its images with numpy.savez_compressed "
-            f"as {' and '.join(TRAIN_KEYS)} (uint8 [N, H, W, C] and integers from 0)"
-        )
+        raise UserError(f"dataset.path={path}: is a folder, must be an .npz archive; {HOW_TO_MAKE}")
     if not os.path.isfile(file):
-        what = "not a file; give an .npz archive" if os.path.exists(file) else "no such file"
-        raise UserError(f"dataset.path={path}: {what}")
+        what = "not a file" if os.path.exists(file) else "no such file"
+        raise UserError(f"dataset.path={path}: {what}; correct the path, or {HOW_TO_MAKE}")
 
 
 def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict[str, zipfile.ZipInfo]:

@@ -120,7 +120,7 @@ def _add_run(
     texts = {name: reading.read_bytes(place, name) for name in FILES if name in names and reading.has(place, name)}
     texts = {name: text for name, text in texts.items() if len(text) <= largest.get(name, len(text))}
     if "config.yaml" in texts:
-        texts["config.yaml"] = portable(texts["config.yaml"])
+        texts["config.yaml"] = _portable(texts["config.yaml"])
     if not (PREDICTIONS in names and reading.has(place, PREDICTIONS)):
         texts |= _correct(place)
     for name in sorted({*names, *texts}):
@@ -149,7 +149,7 @@ def _correct(place: Place) -> dict[str, bytes]:
     return {} if correct is None else {CORRECT: predictions.encoded(correct)}
 
 
-def portable(config: bytes) -> bytes:
+def _portable(config: bytes) -> bytes:
     """Return a run's config.yaml without the paths of this machine. A damaged file is returned unchanged."""
     try:
         text = config.decode()
@@ -175,7 +175,11 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def check(place: Place) -> dict[str, Any]:
-    """Return the metrics of a run. Raises OSError or ValueError if it is not finished or damaged."""
+    """Return the metrics of a run, after checking that it is finished and not damaged.
+
+    place: the run.
+    Raises OSError or ValueError if it is not finished or is damaged.
+    """
     metrics = store.read_metrics(place)
     if run_id(metrics["identity"]) != metrics["id"]:
         raise ValueError("its name does not match its settings")
@@ -186,7 +190,10 @@ def check(place: Place) -> dict[str, Any]:
 
 
 def unlisted_members(archive: Archive) -> list[str]:
-    """Return the members that the manifest does not list. Folders of runs, which other tools add, do not count."""
+    """Return the members that the manifest does not list. Folders of runs, which other tools add, do not count.
+
+    archive: the opened archive.
+    """
     named = {f"{name}/{file}" for name, files in archive.runs.items() if isinstance(files, dict) for file in files}
     folders = {f"{name}/" for name in archive.runs}
     return sorted(set(archive.zip.namelist()) - named - folders - {MANIFEST})

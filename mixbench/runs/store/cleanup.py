@@ -63,7 +63,10 @@ def delete_all(results: Store, left_overs: Iterable[LeftOver]) -> Deleted:
 
 
 def find_left_overs(results: Store) -> list[LeftOver]:
-    """Return runs that are neither finished nor running, and files that crashes and killed processes left."""
+    """Return runs that are neither finished nor running, and files that crashes and killed processes left.
+
+    results: the store of the runs. Nothing is deleted.
+    """
     left_overs = []
     incoming = results.folder(INCOMING)
     if os.path.lexists(incoming) and not results.locked(INCOMING):

@@ -23,7 +23,11 @@ UNKNOWN = {errno.ENOSYS, errno.EOPNOTSUPP}  # the file system has no such locks;
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock now; False also if the file cannot be read. path: the lock's file."""
+    """Whether a process holds the lock now.
+
+    path: the lock's file.
+    Returns False also if the file cannot be read.
+    """
     if fcntl is None:
         return _is_held(path)
     try:

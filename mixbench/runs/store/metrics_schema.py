@@ -15,9 +15,12 @@ NOT_A_KEY = "id"  # a column of the frame that must not be a key of an identity
 
 
 def check(metrics: dict[str, Any]) -> None:
-    """Raise ValueError for the first entry of metrics.json that readers cannot use. Unknown entries are ignored.
+    """Check the entries of metrics.json that readers use. Unknown entries are ignored.
 
     Values of the identity must be scalars or nested lists of scalars. Metrics must be numbers, or null if unknown.
+
+    metrics: content of the file.
+    Raises ValueError for the first entry that readers cannot use.
     """
     check_identity(metrics.get("identity"))
     measured = {name: _measure(measure, metrics.get(name)) for name, measure in MEASURES.items()}
@@ -29,7 +32,11 @@ def check(metrics: dict[str, Any]) -> None:
 
 
 def check_identity(identity: Any) -> None:
-    """Raise ValueError for the first key of an identity that readers cannot use."""
+    """Check the keys of an identity.
+
+    identity: any value that was read from a file.
+    Raises ValueError for the first key that readers cannot use.
+    """
     identity = identity if isinstance(identity, dict) else {}
     usable = {
         "dataset": _text(identity.get("dataset")),

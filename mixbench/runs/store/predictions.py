@@ -20,6 +20,7 @@ LARGEST_PREDICTIONS = 2**30  # most bytes after unpacking; enough for 500,000 im
 def read_predictions(place: Place) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the predictions of a run.
 
+    place: the run.
     Returns logits float16 [N, K] and labels int [N] of the evaluation images; None if not kept or damaged.
     """
     try:
@@ -39,7 +40,9 @@ def read_predictions(place: Place) -> tuple[np.ndarray, np.ndarray] | None:
 def read_correct(place: Place) -> np.ndarray | None:
     """Return whether a run classifies each evaluation image correctly, from the logits or otherwise from correct.json.
 
-    Returns bool [N]; None if the run has neither. Raises ValueError if its file is damaged.
+    place: the run.
+    Returns bool [N]; None if the run has neither.
+    Raises ValueError if its file is damaged.
     """
     if reading.has(place, PREDICTIONS):
         found = read_predictions(place)
@@ -56,7 +59,10 @@ def read_correct(place: Place) -> np.ndarray | None:
 
 
 def encoded(correct: np.ndarray) -> bytes:
-    """Return the content of correct.json. correct: bool [N]."""
+    """Return the content of correct.json.
+
+    correct: bool [N], whether each evaluation image is classified correctly.
+    """
     bits = base64.b64encode(np.packbits(correct).tobytes()).decode()
     return (json.dumps({"images": len(correct), "bits": bits}) + "\n").encode()
 

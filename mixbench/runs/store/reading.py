@@ -97,13 +97,21 @@ def _reopened(path: Path, name: str) -> PackedRun:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open an archive within the body. Raises UserError if the file is not an archive that this version can read."""
+    """Open an archive within the body.
+
+    path: the archive's file.
+    Raises UserError if the file is not an archive that this version can read.
+    """
     with _file(path) as file:
         yield _checked(path, file)
 
 
 def attach(path: Path) -> Archive:
-    """Open an archive that stays open as long as it, or one of its places, is in use. Raises as open_archive."""
+    """Open an archive that stays open as long as it, or one of its places, is in use.
+
+    path: the archive's file.
+    Raises as open_archive.
+    """
     file = _file(path)
     try:
         archive = _checked(path, file)
@@ -157,7 +165,11 @@ def _no_archive(path: Path, error: Exception) -> UserError:
 
 
 def has(place: Place, file: str) -> bool:
-    """Whether a run has a file of that name."""
+    """Whether a run has a file of that name.
+
+    place: the run.
+    file: name of the file, such as predictions.npz.
+    """
     if isinstance(place, PackedRun):
         facts = place.archive.runs.get(place.name)
         return isinstance(facts, dict) and file in facts
@@ -184,12 +196,20 @@ def read_bytes(place: Place, file: str, most: int = files.LARGEST_TEXT) -> bytes
 
 
 def read_text(place: Place, file: str, most: int = files.LARGEST_TEXT) -> str:
-    """Return the text of a run's file. As read_bytes; raises ValueError also if it is not UTF-8."""
+    """Return the text of a run's file.
+
+    place, file, most: as in `read_bytes`.
+    Raises the errors of read_bytes, and ValueError if the text is not UTF-8.
+    """
     return read_bytes(place, file, most).decode("utf-8")
 
 
 def read_json(place: Place, file: str) -> dict[str, Any]:
-    """Return the JSON object of a run's file. As read_bytes; raises ValueError also if it is not a JSON object."""
+    """Return the JSON object of a run's file.
+
+    place, file: as in `read_bytes`.
+    Raises the errors of read_bytes, and ValueError if the file does not hold a JSON object.
+    """
     return files.parse_json(read_text(place, file, files.LARGEST_JSON), file)
 
 
@@ -197,6 +217,8 @@ def read_json(place: Place, file: str) -> dict[str, Any]:
 def open_file(place: Place, file: str) -> Iterator[IO[bytes]]:
     """Open a run's file within the body. The checksum of a file in an archive is not compared.
 
+    place: the run.
+    file: name of the file.
     Raises OSError or ValueError, and in the body one of UNREADABLE.
     """
     if not isinstance(place, PackedRun):
@@ -218,20 +240,36 @@ def _member(place: PackedRun, file: str, most: int | None = None) -> zipfile.Zip
 
 
 def read_whole(place: Place, file: str, most: int) -> IO[bytes]:
-    """Return a run's file as a binary stream; from an archive its checked content in memory. Raises as read_bytes."""
+    """Return a run's file as a binary stream; from an archive its checked content in memory.
+
+    place, file: as in `read_bytes`.
+    most: largest size in bytes of a file in an archive.
+    Raises the errors of read_bytes.
+    """
     if isinstance(place, PackedRun):
         return io.BytesIO(read_bytes(place, file, most))
     return files.open_regular(place / file)
 
 
 def check_sum(place: Place, file: str, digest: str) -> None:
-    """Raise ValueError if the archive's manifest has another SHA-256 of a run's file. digest: SHA-256 of the file."""
+    """Check a file of a run in an archive against the manifest. A file in a folder has no manifest.
+
+    place: the run.
+    file: name of the file.
+    digest: hexadecimal SHA-256 of its content.
+    Raises ValueError if the manifest has another SHA-256.
+    """
     if isinstance(place, PackedRun) and place.archive.runs[place.name][file]["sha256"] != digest:
         raise ValueError(f"{file} is damaged: its checksum differs from the manifest")
 
 
 def modified(place: Place) -> float:
-    """Return the time when a run was finished, or when its archive was written, in seconds. Raises OSError."""
+    """Return the time when a run was finished, or when its archive was written.
+
+    place: the run.
+    Returns seconds since 1970.
+    Raises OSError.
+    """
     return (place.path if isinstance(place, PackedRun) else place / "metrics.json").stat().st_mtime
 
 

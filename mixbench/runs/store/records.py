@@ -40,7 +40,10 @@ def places(root: Path, study: str) -> list[Path]:
 
 
 def studies(root: Path) -> list[str]:
-    """Return the names of the studies that have records. root: folder of the results."""
+    """Return the names of the studies that have records.
+
+    root: folder of the results. Records of the package are included.
+    """
     folders = [folder for folder in (root / PUBLISHED, _shipped()) if folder is not None]
     return sorted({found.parent.name for folder in folders for found in folder.glob(f"*/{RUNS}")})
 

@@ -81,15 +81,24 @@ class Store:
                 write_json(marker, {"schema": SCHEMA})
 
     def folder(self, run_id: str) -> Path:
-        """Return the folder of a run."""
+        """Return the folder of a run, which need not exist.
+
+        run_id: name of the run.
+        """
         return self.runs / run_id
 
     def state(self, run_id: str) -> State:
-        """Return the state of a run."""
+        """Return the state of a run.
+
+        run_id: name of the run.
+        """
         return State("running") if self.locked(run_id) else self.state_on_disk(run_id)
 
     def state_on_disk(self, run_id: str) -> State:
-        """Return the state of a run that no other process trains."""
+        """Return the state of a run that no other process trains.
+
+        run_id: name of the run.
+        """
         folder = self.folder(run_id)
         try:
             read_metrics(folder)
@@ -105,12 +114,18 @@ class Store:
         return State("interrupted", "no checkpoint yet") if os.path.exists(folder) else State("missing")
 
     def ids(self, copies: bool = False) -> list[str]:
-        """Return the names of all run folders. copies: whether to include those of runs that are trained again."""
+        """Return the names of all run folders.
+
+        copies: whether to include those of runs that are trained again.
+        """
         names = [name for name in _folders(self.runs) if copies or not name.endswith((FORCE, REPLACED))]
         return [name for name in names if _looks_like_run(self.runs, name)]
 
     def locked(self, run_id: str) -> bool:
-        """Whether a process holds the run's lock now."""
+        """Whether a process holds the run's lock now.
+
+        run_id: name of the run.
+        """
         return locks.is_held(self._lock_file(run_id))
 
     @contextmanager
@@ -204,7 +219,12 @@ def checksum_key(dataset: str, kind: str, evaluated_on: str) -> tuple:
 
 
 def read_metrics(place: Place) -> dict[str, Any]:
-    """Return metrics.json of a finished run. Raises OSError if it does not exist, ValueError if it cannot be used."""
+    """Return metrics.json of a finished run.
+
+    place: the run.
+    Raises OSError if the file does not exist, OtherSchema if its schema is not today's, and ValueError if it cannot be
+        used.
+    """
     metrics = reading.read_json(place, "metrics.json")
     if metrics.get("schema") != SCHEMA:
         raise OtherSchema(f"it has schema {metrics.get('schema')}, but this version of mixbench reads schema {SCHEMA}")
