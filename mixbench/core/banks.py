@@ -22,7 +22,10 @@ DIGITS = 12  # hexadecimal digits of the checksum that a run's identity has
 
 
 def part_name(number: int) -> str:
-    """Return the name of a file of variants, uint8 [images, V, H, W, C]."""
+    """Return the name of a file of variants, uint8 [images, V, H, W, C].
+
+    number: number of the file, from 0.
+    """
     return f"variants-{number:05d}.npy"
 
 
@@ -69,6 +72,7 @@ def content_checksum(manifest: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what a run uses of a bank: the data set, the backend, the images and their order.
 
     The versions of libraries are not part of it: equal images give equal runs.
+    manifest: content of bank.json, with or without the checksum itself.
     """
     recipe = manifest.get("recipe")
     used = {key: recipe.get(key) for key in ("train_sha256", "backend", "variants")} if isinstance(recipe, dict) else {}

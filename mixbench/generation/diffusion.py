@@ -78,8 +78,9 @@ class Diffusion:
         }
 
     def make(self, images: np.ndarray, indices: np.ndarray, seed: int) -> np.ndarray:
-        """uint8 [B, V, H, W, C]: the variants of images, uint8 [B, H, W, C].
+        """uint8 [B, V, H, W, C]: the variants of images.
 
+        images: uint8 [B, H, W, C].
         indices: int64 [B], positions of the images in the training list.
         seed: seed of the noise.
         """
@@ -115,7 +116,10 @@ class Diffusion:
 
 
 def weights_checksum(pipe: Any) -> str:
-    """Return the SHA-256 of all weights of a pipeline, wherever they were loaded from."""
+    """Return the SHA-256 of all weights of a pipeline, wherever they were loaded from.
+
+    pipe: a pipeline of diffusers.
+    """
     import torch
 
     digest = hashlib.sha256()

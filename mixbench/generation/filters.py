@@ -41,7 +41,11 @@ class Filters:
         return {"opencv": self.cv2.__version__}
 
     def make(self, images: np.ndarray, indices: np.ndarray, seed: int) -> np.ndarray:
-        """uint8 [B, V, H, W, C]: the variants of images, uint8 [B, H, W, C]. Nothing in them is random."""
+        """uint8 [B, V, H, W, C]: the variants of images. Nothing in them is random.
+
+        images: uint8 [B, H, W, C].
+        indices, seed: not used; for backends with random variants.
+        """
         return np.stack([np.stack([self._filtered(name, image) for name in self.variants]) for image in images])
 
     def _filtered(self, name: str, image: np.ndarray) -> np.ndarray:

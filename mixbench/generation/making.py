@@ -37,8 +37,9 @@ class Backend(Protocol):
         ...
 
     def make(self, images: np.ndarray, indices: np.ndarray, seed: int) -> np.ndarray:
-        """uint8 [B, V, H, W, C]: variants of images uint8 [B, H, W, C]. Each depends on its own image alone.
+        """uint8 [B, V, H, W, C]: variants of images. Each depends on its own image alone.
 
+        images: uint8 [B, H, W, C].
         indices: int64 [B], positions of the images in the training list.
         seed: seed of what is random.
         """

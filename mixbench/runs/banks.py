@@ -17,7 +17,10 @@ NEED = "generated"
 
 
 def methods_with_banks(method: Mapping[str, Any]) -> dict[str, Single]:
-    """Return key -> method, for the methods of a validated config group `method` that need generated images."""
+    """Return key in the configuration -> method, for the methods that need generated images.
+
+    method: a validated config group `method`.
+    """
     singles = build_method(method).singles()
     return {key: single for key, single in singles.items() if NEED in single.function.needs}
 

@@ -104,7 +104,11 @@ class BatchContext(Context):
 
 
 def picked(position: Tensor, count: int) -> Tensor:
-    """int64 [B]: numbers from 0 to count - 1, from positions float [B] in (0, 1) along a list of `count` items."""
+    """int64 [B]: numbers of items of a list, from 0 to count - 1.
+
+    position: float [B] in (0, 1), positions along the list.
+    count: number of items.
+    """
     return (position * count).long().clamp(max=count - 1)
 
 

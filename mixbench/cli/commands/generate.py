@@ -84,7 +84,11 @@ def generate(words: list[str]) -> int:
 
 
 def read_options(words: Sequence[str]) -> tuple[Options, list[str]]:
-    """Separate the command's own options from the keys of a run. Raises UserError for any other key or value."""
+    """Separate the command's own options from the keys of a run.
+
+    words: KEY=VALUE texts.
+    Returns the options, and the KEY=VALUE texts of a run. Raises UserError for any other key or value.
+    """
     from mixbench.config.overrides import line_of, parse
     from mixbench.core.registry import check_kind
 
