@@ -99,6 +99,7 @@ ALWAYS: dict[str, tuple[str, ...] | None] = {
 }
 # Of these matrices, one case in so many always runs.
 ONE_IN = {
+    "config/test_config.py::test_every_method_fits_every_dataset_and_study": 4,
     "analysis/test_charts.py::test_words_lie_apart_and_bars_say_where_they_go_on": 5,
     "config/test_own_files.py::test_a_file_that_is_none_is_told": 7,
     "config/test_own_files.py::test_a_study_that_does_not_fit_together_is_told": 4,

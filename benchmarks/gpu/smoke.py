@@ -32,6 +32,7 @@ from mixbench.config.identity import job
 from mixbench.config.options import names
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES
+from mixbench.runs.banks import with_stand_ins
 from mixbench.training.device import choose_device, use_precision
 from mixbench.training.engine import Engine
 from mixbench.training.schedule import learning_rate
@@ -98,7 +99,8 @@ class Execution:
     def __init__(self, words: Sequence[str], images: data.Dataset, side: Side, dtype: torch.dtype):
         with Composer() as composer:
             cfg = job(composer.compose(["dataset=photos", "dataset.classes=null", *SMALL, *words])).cfg
-        self.side, self.engine = side, Engine(cfg, data.split(images, cfg), side.device, dtype)
+        split = with_stand_ins(data.split(images, cfg), cfg.method)
+        self.side, self.engine = side, Engine(cfg, split, side.device, dtype)
         self.engine.model.to(memory_format=side.layout)
         self.augment = self.engine.augment
         self.chunk = self.engine.plans(0, STEPS)

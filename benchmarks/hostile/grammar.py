@@ -50,6 +50,8 @@ METHODS = [
     "puzzlemix",
     "attentivemix",
     "snapmix",
+    "diffusemix",
+    "filter-mix",
     "mixture",
     "mixup-cutmix",
 ]

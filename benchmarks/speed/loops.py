@@ -22,6 +22,7 @@ from torchvision import transforms
 from mixbench import data, models
 from mixbench.config import identity
 from mixbench.config.compose import Composer
+from mixbench.runs.banks import with_stand_ins
 from mixbench.training.device import PRECISION_NAMES, choose_precision
 from mixbench.training.engine import PLAN_STEPS, Engine
 from mixbench.training.schedule import learning_rate
@@ -147,7 +148,7 @@ class MixbenchLoop:
         dtype = choose_precision(precision, device)
         self.precision = PRECISION_NAMES[dtype]
         self.tf32 = dtype != torch.float32  # as in mixbench's runs
-        self.engine = Engine(cfg, data.split(images(), cfg), device, dtype)
+        self.engine = Engine(cfg, with_stand_ins(data.split(images(), cfg), cfg.method), device, dtype)
         self.model = self.engine.model
         self.k = 0
 

@@ -8,6 +8,7 @@ Train:
   mixbench run KEY=VALUE …          train one run
   mixbench sweep KEY=A,B …          train one run for each combination of values
   mixbench study NAME …             train all runs of a study, then write its table, plots and report
+  mixbench generate KEY=VALUE …     make variants of the training images, for methods that need them
 
 Look:
   mixbench list WHAT                list methods, datasets, models, augments, losses, trainings or studies
@@ -80,6 +81,38 @@ Flags:
   --help [GROUP=NAME]  show this page, or only the keys of GROUP=NAME
 
 Exit status: 0 all runs finished, 1 a run failed, 2 a mistake in the command, 130 interrupted.
+"""
+
+GENERATE_HELP = """\
+Make a bank: a folder with variants of training images and with fractals, for methods that mix an image with a variant
+of itself. A run's id has the bank's checksum. An interrupted bank goes on if the same command is given again.
+
+  mixbench generate KEY=VALUE …
+
+Examples:
+  mixbench generate dataset=digits                         # 6 filters, all training images: data/banks/digits-filters
+  mixbench generate dataset=cifar10 n=500 filters=[pencil,mosaic] bank=cifar10-500
+  mixbench generate dataset=cifar10 n=500 backend=diffusers pipeline=models/instruct-pix2pix bank=cifar10-diffused
+  mixbench run method=filter-mix method.bank=data/banks/digits-filters dataset=digits n=50
+
+Options:
+  backend=filters|diffusers  filters (the default): classical image filters, which need no model and no network
+                          (pip install 'mixbench[generate]'); diffusers: an image-editing diffusion model that you have
+                          (pip install 'mixbench[diffusers]')
+  bank=FOLDER             folder of the bank (default: banks/<dataset>-<backend> in dataset.root)
+  dataset=NAME            the data set, with its keys, such as dataset.path
+  n=N                     only the images of a run with this n, and its subset, subset_seed and eval; without n, all
+                          training images
+  fractals=64             number of fractals
+  seed=0                  seed of the fractals, and of the diffusion model's noise
+  filters=[A,B]           filters: smooth, detail, watercolour, pencil, mosaic, autumn (default: all)
+  pipeline=FOLDER         diffusers: the model, an InstructPix2Pix pipeline; its folder, or its name on the hub
+  prompts=[A,B]           diffusers: prompts (default: the nine of DiffuseMix)
+  steps=100, guidance=4, image_guidance=1.5, side=512
+                          diffusers: denoising steps, weights of prompt and image, pixels a side for the model
+  device=auto, progress=auto   as for mixbench run
+
+Exit status: 0 the bank is complete, 1 the disk cannot be written, 2 a mistake in the command, 130 interrupted.
 """
 
 NEW_HELP = """\

@@ -16,8 +16,11 @@ SLOW = 3600  # seconds left of a run from which advice is given
 WARM = 10  # steps before the speed is used: the first steps allocate memory and choose kernels
 
 
-def _wants_bar(setting: str) -> bool:
-    """Whether to show a bar. setting: value of the key progress: auto, on or off."""
+def wants_bar(setting: str) -> bool:
+    """Whether to show a bar.
+
+    setting: value of the key progress: auto, on or off.
+    """
     return setting == "on" or (setting == "auto" and sys.stderr.isatty())
 
 
@@ -36,7 +39,7 @@ class RunProgress(RunObserver):
         self.several, self.left = left is not None, left or TimeLeft(steps)
         self.left.begin(steps)
         self.bar = None
-        if _wants_bar(setting):
+        if wants_bar(setting):
             self.bar = tqdm(total=steps, desc=label, unit="step", leave=False, dynamic_ncols=True, smoothing=0.1)
         self.first_step: int | None = None
         self.loss = self.accuracy = math.nan

@@ -25,6 +25,7 @@ from mixbench.config.options import shipped, yaml_names
 from mixbench.config.overrides import PATHS, first_line, line_of, parse, quoted
 from mixbench.config.schema import Config
 from mixbench.core import own_functions
+from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import FIXED_KEYS, GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import is_own, short
@@ -320,6 +321,8 @@ def without_paths(text: str) -> str:
                 node.function = short(node.function)
             if isinstance(node, DictConfig) and isinstance(node.get(teacher.KEY), str):
                 node[teacher.KEY] = Path(node[teacher.KEY]).name
+            if isinstance(node, DictConfig) and BANK in node:
+                node[BANK] = None
         return OmegaConf.to_yaml(cfg)
     except (OmegaConfBaseException, yaml.YAMLError, AttributeError, TypeError, ValueError):
         return text

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from mixbench.config import budget, teacher
 from mixbench.config.options import keys_in_file
 from mixbench.config.validate import SEEDS, validate
+from mixbench.core.banks import BANK, checksum_of_bank
 from mixbench.core.errors import UserError
 from mixbench.core.groups import GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import short
@@ -194,9 +195,11 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     for group in OF_FUNCTIONS:
         flat = ((key, value) for key, value in _flat(cfg[group]) if key.rpartition(".")[2] != "cost")
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in flat}
-    for key, value in identity.items():  # weights in place of the folder that holds them
-        if key.startswith("method.") and key.endswith(f".{teacher.KEY}") and value != CURRENT:
-            identity[key] = teacher.checksum(value)[: teacher.DIGITS]
+    for key in [key for key in identity if key.startswith("method.")]:  # the content of a folder, not where it is
+        if key.endswith(f".{teacher.KEY}") and identity[key] != CURRENT:
+            identity[key] = teacher.checksum(identity[key])[: teacher.DIGITS]
+        if key.endswith(f".{BANK}"):
+            identity[key] = checksum_of_bank(identity[key], key)
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     outcome += ("warmup", "optimizer", "beta2", "no_decay", "clip_norm", "eval_every")
     identity |= {f"train.{key}": train[key] for key in outcome}

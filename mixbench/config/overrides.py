@@ -29,7 +29,7 @@ from hydra.errors import HydraException
 from mixbench.config.limits import LIMIT, check_count
 from mixbench.core.errors import UserError
 
-PATHS = ("dataset.path", "dataset.root", "results_dir", "out")
+PATHS = ("dataset.path", "dataset.root", "method.bank", "bank", "pipeline", "results_dir", "out")
 TEXTS = (*PATHS, "dataset.name")
 TAKEN = (ValueType.ELEMENT, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 # Errors of Hydra's parser: its own, and Python's for very deep nesting or numbers with thousands of digits.

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.config import budget, mixture, teacher
 from mixbench.core import baseline, draw_settings
+from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.registry import non_negative
@@ -168,6 +169,8 @@ def _validated_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any
     settings = draw_settings.checked(given, f"{at}.")
     for key, value in settings.items():
         OmegaConf.update(method, key, value, force_add=True)  # beta is missing in some of the users' own files
+    if isinstance(method.get(BANK), str):
+        method[BANK] = _home(method[BANK])
     if mixture.is_mixture(method):
         mixture.check_and_sort(method, at)
         parts = {name: _validated_method(part, f"{at}.parts.{name}") for name, part in method.parts.items()}

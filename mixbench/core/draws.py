@@ -31,6 +31,7 @@ from mixbench.core.random_words import Purpose
 
 UNIFORMS = 32  # uniform numbers per image for augmentation; no augmentation needs more
 VIEWS, CHAIN_UNIFORMS = 2, 34  # augmented views of an image, and uniform numbers for each of them
+PICKS = 4  # choices from lists for each image
 ATTEMPTS = 10  # tries to find a rectangle that fits the image, as in torchvision's RandomErasing and RandomResizedCrop
 
 
@@ -319,6 +320,12 @@ def noise(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 def coin(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: a fair coin toss."""
     return _scoped(plan, purpose, first, count) < 0.5
+
+
+@draw(Purpose.PICKS, settings=("per_sample",))
+def picks(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B, 4]: four choices from lists of any length, as positions in (0, 1) along the lists."""
+    return _scoped(plan, purpose, first, count, PICKS)
 
 
 @draw(Purpose.LAYER)

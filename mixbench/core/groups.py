@@ -43,7 +43,7 @@ GROUPS = {
     "method": Group(
         listed="methods",
         own_keys=("name", "version"),
-        optional_keys=("parts", *OF_COSTS),
+        optional_keys=("parts", "bank", *OF_COSTS),
         batch=("images", "targets"),
         entry_points="mixbench.methods",
     ),

@@ -43,6 +43,9 @@ class Purpose(IntEnum):
     SOURCE_LAMBDA = 24
     SOURCE_CENTRE = 25
     PATHS = 26
+    PICKS = 27
+    FRACTALS = 28
+    GENERATED = 29
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

@@ -16,8 +16,9 @@ from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
 CURRENT = "current"  # the teacher that is the network being trained
-NEED_SETTINGS = {"teacher": CURRENT}  # a need that a key of the same name chooses -> the default of that key
 DECLARATION = "mixbench_declaration"  # attribute of a function that holds its declaration
+# need -> the key of a method's file that says where it comes from. It is no option: the function does not get it.
+KEYS_OF_NEEDS = {"generated": "bank", "teacher": "teacher"}
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,19 @@ class Declaration:
     needs: names from mixing.contract.NEEDS.
     layers: name of its option that lists layers of the network; None: it has no such option.
     views: of a loss: the number of views of each image that it compares. 1: it compares none.
+    backends: the backends of `mixbench generate` whose banks it takes; none: those of every backend.
     """
 
     draws: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     layers: str | None = None
     views: int = 1
+    backends: tuple[str, ...] = ()
+
+    @property
+    def keys_of_needs(self) -> tuple[str, ...]:
+        """The keys of the method's file that say where its needs come from."""
+        return tuple(KEYS_OF_NEEDS[need] for need in self.needs if need in KEYS_OF_NEEDS)
 
 
 def declare(
@@ -43,6 +51,7 @@ def declare(
     known_needs: Collection[str] = (),
     layers: str | None = None,
     views: int = 1,
+    backends: tuple[str, ...] = (),
 ) -> None:
     """Attach a declaration to a function.
 
@@ -52,6 +61,7 @@ def declare(
     known_needs: all names of needs.
     layers: name of the option that lists its layers; None: no such option.
     views: of a loss: the number of views of each image that it compares.
+    backends: the backends whose banks it takes; none: those of every backend.
     Raises ValueError if the declaration does not fit the function's signature.
     """
     name, keywords = function.__name__, _keywords(function)
@@ -67,7 +77,7 @@ def declare(
         raise ValueError(f"{name}: option {one!r} has the name of a setting of its draws; rename the option")
     if layers is not None and layers not in keywords:
         raise ValueError(f"{name}: layers={layers!r} names no keyword-only parameter")
-    setattr(function, DECLARATION, Declaration(draws, needs, layers, views))
+    setattr(function, DECLARATION, Declaration(draws, needs, layers, views, backends))
 
 
 def declaration_of(function: Callable) -> Declaration:
@@ -111,14 +121,6 @@ def settings_of(function: Callable) -> set[str]:
     return settings_read_by(draws_of(function))
 
 
-def need_settings_of(declared: Declaration) -> set[str]:
-    """Return the keys that choose how needs are filled.
-
-    declared: what the function asks for.
-    """
-    return {need for need in declared.needs if need in NEED_SETTINGS}
-
-
 class Configured:
     """A function with the options of its configuration. It is called with a batch and the decisions of a step.
 
@@ -126,11 +128,19 @@ class Configured:
     declared: the draws and needs that it asks for.
     options: the options that its configuration sets.
     settings: the settings of its draws.
+    bank: folder of the generated images that it needs; None: not set.
     """
 
-    def __init__(self, function: Callable, declared: Declaration, options: dict[str, Any], settings: Mapping[str, Any]):
-        self.function, self.options, self.settings = function, options, settings
-        self.draws, self.needs = declared.draws, declared.needs
+    def __init__(
+        self,
+        function: Callable,
+        declared: Declaration,
+        options: dict[str, Any],
+        settings: Mapping[str, Any],
+        bank: str | None = None,
+    ):
+        self.function, self.options, self.settings, self.bank = function, options, settings, bank
+        self.draws, self.needs, self.backends = declared.draws, declared.needs, declared.backends
         self.layers, self.views = declared.layers, declared.views
 
     def option(self, name: str) -> Any:
@@ -163,7 +173,8 @@ def configured_from_table(group: str, table: Mapping[str, Callable], cfg: Mappin
         raise unknown(f"{key}.name", cfg["name"], table)
     function = inspect.unwrap(table[cfg["name"]])
     settings = {name: cfg[name] for name in settings_of(function) if name in cfg}
-    return Configured(function, declaration_of(function), options(group, function, cfg, key), settings)
+    declared = declaration_of(function)
+    return Configured(function, declared, options(group, function, cfg, key), settings, cfg.get("bank"))
 
 
 def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -176,13 +187,14 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     Raises UserError for an unknown option, a missing option, or a value of the wrong type.
     """
     known, settings = options_of(function), settings_of(function)
-    others = {*GROUPS[group].own_keys, *settings}
-    chosen = need_settings_of(declaration_of(function))
+    others, of_needs = {*GROUPS[group].own_keys, *settings}, declaration_of(function).keys_of_needs
     for name, value in cfg.items():
         if name in known:
             check_kind(f"{key}.{name}", value, known[name].annotation)
-        elif name not in others | chosen and name not in GROUPS[group].optional_keys:
-            choices = [f"{key}.{choice}" for choice in (*known, *others, *chosen)]
+        elif name in of_needs:
+            check_kind(f"{key}.{name}", value, str | None)
+        elif name not in others and name not in GROUPS[group].optional_keys:
+            choices = [f"{key}.{choice}" for choice in (*known, *others, *of_needs)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
     needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
     missing = [name for name in (*needed, *sorted(others)) if name not in cfg and not has_default(name)]

@@ -1,13 +1,15 @@
 """Select the images of one run from its data set: split, subset, label noise and normalisation."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from omegaconf import DictConfig
 
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
+from mixbench.data.banks import BankPart
 from mixbench.data.holdout import held_out, named
 from mixbench.data.label_noise import corrupt_labels
 from mixbench.data.sources.load import CIFAR_TEST, Dataset, load
@@ -35,6 +37,7 @@ class Split:
     protected: bool [n], images that are never mixed. They are selected by train_labels, because with wrong labels a
         user knows no others. None: no class is protected.
     list_counts: int64 [K], images of each class in the whole training list.
+    generated: key of a method -> the images of its bank, for methods that need one (`runs/banks.py`).
     """
 
     train_images: np.ndarray
@@ -51,6 +54,7 @@ class Split:
     label_noise: float
     protected: np.ndarray | None
     list_counts: np.ndarray
+    generated: Mapping[str, BankPart] = field(default_factory=dict)
 
     @property
     def class_counts(self) -> list[int]:

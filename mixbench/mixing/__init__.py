@@ -5,8 +5,9 @@ labels, and returns images and targets. The library needs only torch, NumPy and 
 """
 
 from mixbench.mixing.attentivemix import attentivemix
-from mixbench.mixing.contract import Gradient, Mixed, Outputs, Teacher, method
+from mixbench.mixing.contract import Generated, Gradient, Mixed, Outputs, Teacher, method
 from mixbench.mixing.features import manifold
+from mixbench.mixing.generated import diffusemix, filter_mix
 from mixbench.mixing.guidedmix import guidedmix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
@@ -38,6 +39,7 @@ __all__ = [
     "Cutout",
     "DataMix",
     "FMix",
+    "Generated",
     "Gradient",
     "GridMix",
     "LabelOnly",
@@ -60,6 +62,8 @@ __all__ = [
     "cutmix",
     "cutout",
     "data_mix",
+    "diffusemix",
+    "filter_mix",
     "fmix",
     "gridmix",
     "guidedmix",

@@ -5,7 +5,7 @@ parameters are its declared draws, its declared needs, and its options. Its YAML
 `Mixed`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from mixbench.core import registry
 from mixbench.core.errors import UserError
+from mixbench.core.registry import KEYS_OF_NEEDS
 
 Function = TypeVar("Function", bound=Callable[..., "Mixed"])
 AtLayer = Callable[[str, Tensor], Tensor]
@@ -27,10 +28,8 @@ NEEDS = {
     "attention": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], maps that each sum to 1",
     "class_activation": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], evidence for the labels",
     "teacher": "a Teacher: a network that is not changed, with its logits and maps of images",
-    "generated": "float [B, C, H, W], a generated image for each image of the batch, normalised like the batch",
+    "generated": "a Generated, variants of each image of the batch and fractals, from a bank of mixbench generate",
 }
-
-PROVIDED = ("generated",)  # the needs that the caller of training must provide; the engine computes the others
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ class Mixed:
     after_forward: takes Outputs and returns targets [R, K], for methods whose targets are known only after the forward
         pass. `targets` are then the targets before it. None: `targets` are final.
     weights: float [R], a factor for the loss of each row; the loss is the mean over the rows. None: 1 for all rows.
+    stages: name -> float [R, C, H, W], images on the way from the image to the result, in order, for the gallery. None:
+        there is nothing to show.
     """
 
     images: Tensor
@@ -67,6 +68,22 @@ class Mixed:
     at_layer: AtLayer | None = None
     after_forward: Callable[[Outputs], Tensor] | None = None
     weights: Tensor | None = None
+    stages: Mapping[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Images that were generated before training, from a bank of `mixbench generate`.
+
+    Both functions take float [B] in (0, 1), a position along the list for each image of the batch, and return float
+    [B, C, H, W], normalised like the batch.
+
+    variants: a variant of each image, from its own list. It is augmented like the image.
+    fractals: fractals from the bank's list, the same for all images.
+    """
+
+    variants: Callable[[Tensor], Tensor]
+    fractals: Callable[[Tensor], Tensor]
 
 
 class Gradient:
@@ -128,12 +145,13 @@ class Teacher(Protocol):
 class Context(Protocol):
     """Provides the needs of methods for one batch. In training, `training/context.py` does so."""
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         """Return what a method gets for a need, as described in NEEDS.
 
         need: a name from NEEDS.
         images: float [B, C, H, W], before mixing.
         targets: float [B, K], before mixing.
+        key: the method's key in the configuration; the methods of a mixture can have different banks.
         Raises UserError if the need cannot be provided.
         """
         ...
@@ -142,7 +160,7 @@ class Context(Protocol):
 class NoContext(Context):
     """Provides nothing, for methods without needs."""
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         raise unserved(need)
 
 
@@ -180,7 +198,7 @@ class StandIns(Context):
     def __init__(self):
         self.teacher = StandInTeacher()
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         self.teacher.classes = targets.shape[1]
         if need == "input_gradient":
             return Gradient(images.detach().float().cos())
@@ -188,7 +206,7 @@ class StandIns(Context):
             return lambda images, targets: images.new_full((len(images), 1, 2, 2), 0.25)
         if need == "teacher":
             return self.teacher
-        return images.detach().flip(2)
+        return Generated(lambda position: images.detach().flip(2), lambda position: torch.zeros_like(images))
 
 
 def unserved(need: str) -> UserError:
@@ -197,14 +215,19 @@ def unserved(need: str) -> UserError:
     need: a name from NEEDS.
     """
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
-    if need not in PROVIDED and need != "teacher":
+    if need == "generated":
+        return UserError(f"{problem}make a bank with mixbench generate and set method.{KEYS_OF_NEEDS[need]}=FOLDER")
+    if need != "teacher":
         return UserError(f"{problem}train it with mixbench run")
     where = f"mixbench.training.loop.train(providers=Providers({need}=…))"
     return UserError(f"{problem}provide it in Python with {where}")
 
 
 def method(
-    draws: Sequence[str] = (), needs: Sequence[str] = (), layers: str | None = None
+    draws: Sequence[str] = (),
+    needs: Sequence[str] = (),
+    layers: str | None = None,
+    backends: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Declare that a function is a mixing method.
 
@@ -212,18 +235,20 @@ def method(
     needs: names from NEEDS. The function gets each as a keyword argument.
     layers: name of the option that lists the network's layers at which the method mixes. These names are checked
         against the network's layers. None: the method has no such option.
+    backends: for the need `generated`, the backends of `mixbench generate` whose banks the method takes. None named:
+        those of every backend.
     Returns a decorator that returns the function itself. Its other keyword-only parameters are options.
     Raises ValueError if a draw or need is unknown or is not a keyword-only parameter of the function, and TypeError if
         the parentheses are missing or the names are not a sequence.
     """
     if callable(draws):
         raise TypeError("@method needs parentheses: @method(), or @method(draws=(…))")
-    for key, names in (("draws", draws), ("needs", needs)):
+    for key, names in (("draws", draws), ("needs", needs), ("backends", backends)):
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise TypeError(f"@method: {key}={names!r}: must be a sequence of names, as in {key}=({str(names)!r},)")
 
     def declare(function: Function) -> Function:
-        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers)
+        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers, tuple(backends))
         return function
 
     return declare

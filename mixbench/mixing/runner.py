@@ -91,7 +91,7 @@ class Single(Method):
     def __call__(
         self, images: Tensor, targets: Tensor, decided: Mapping[str, Tensor], context: Context = NO_CONTEXT
     ) -> Mixed:
-        needs = {need: context.serve(need, images, targets) for need in self.function.needs}
+        needs = {need: context.serve(need, images, targets, self.key) for need in self.function.needs}
         return self.function(images, targets, decided=decided, needs=needs)
 
     def singles(self) -> dict[str, "Single"]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mixbench.mixing.attentivemix import attentivemix
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.features import manifold
+from mixbench.mixing.generated import diffusemix, filter_mix
 from mixbench.mixing.guidedmix import guidedmix
 from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
@@ -39,4 +40,6 @@ METHODS: dict[str, Callable[..., Mixed]] = {
     "puzzlemix": puzzlemix,
     "attentivemix": attentivemix,
     "snapmix": snapmix,
+    "diffusemix": diffusemix,
+    "filter-mix": filter_mix,
 }

@@ -37,6 +37,7 @@ def collect(split: Split, device: str, precision: str, threads: int) -> dict[str
         "indices_sha256": split.indices_sha256,
         "class_counts": split.class_counts,
         **({"label_noise": _noise(split)} if split.label_noise > 0 else {}),
+        **({"banks": {key: dict(bank.source) for key, bank in split.generated.items()}} if split.generated else {}),
         "mean": split.mean.tolist(),
         "std": split.std.tolist(),
     }

@@ -20,6 +20,7 @@ from mixbench.config.identity import Job
 from mixbench.core import files, numerics, own_functions
 from mixbench.data import Dataset, Split, split
 from mixbench.runs import machine_load, provenance, teachers
+from mixbench.runs.banks import with_banks
 from mixbench.runs.commit import commit, csv_text, replaced_labels
 from mixbench.runs.observer import Observer
 from mixbench.runs.store import store
@@ -108,7 +109,7 @@ def prepare(job: Job, dataset: Dataset) -> Split:
     teachers.check(job, dataset)
     step_memory.check_memory(job.cfg, height, width, channels, dataset.num_classes, device)
     models.check_batch(job.cfg.model, job.cfg.train.batch_size, height, width)
-    return split(dataset, job.cfg)
+    return with_banks(split(dataset, job.cfg), job)
 
 
 def find(job: Job, results: Store) -> Result | None:

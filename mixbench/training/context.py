@@ -1,4 +1,4 @@
-"""Provides the needs of methods: input gradients, attention, a teacher's logits and generated images."""
+"""Provides the needs of methods: input gradients, attention, a teacher's logits and images from a bank."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from mixbench.core.errors import UserError
-from mixbench.mixing.contract import PROVIDED, Context, Gradient, Maps, Teacher, unserved
+from mixbench.mixing.contract import Context, Generated, Gradient, Maps, Teacher, unserved
 from mixbench.training.maps import untracked
 from mixbench.training.teacher import CurrentTeacher, TeacherNetwork
 
@@ -20,25 +19,13 @@ if TYPE_CHECKING:
 class Providers:
     """What the caller of `train` provides for methods that need it.
 
-    Both must depend only on their arguments, because a resumed run calls them again.
+    It must depend only on its arguments, because a resumed run calls it again.
 
     teacher: a network; or a function that takes normalised images float [N, C, H, W] on the run's device and returns
         logits [N, K]. None: the network that is being trained, unless the configuration names another.
-    generated: takes positions of images in the training subset, int64 [B], and returns one image for each, uint8
-        [B, C, H, W].
     """
 
     teacher: Callable[[Tensor], Tensor] | TeacherNetwork | None = None
-    generated: Callable[[Tensor], Tensor] | None = None
-
-    def check(self, need: str) -> None:
-        """Check that the caller provides what only a caller can provide.
-
-        need: a name from contract.NEEDS.
-        Raises UserError if it is missing.
-        """
-        if need in PROVIDED and getattr(self, need) is None:
-            raise unserved(need)
 
 
 class BatchContext(Context):
@@ -48,10 +35,11 @@ class BatchContext(Context):
         self.engine, self.decided = engine, decided
         self.served: dict[str, Any] = {}
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
         """Return what a method gets for a need, as described in contract.NEEDS. Raises UserError without a provider."""
+        if need == "generated":
+            return self._generated(key)
         if need not in self.served:
-            self.engine.providers.check(need)
             self.served[need] = getattr(self, f"_{need}")(images, targets)
         return self.served[need]
 
@@ -76,13 +64,26 @@ class BatchContext(Context):
     def _teacher(self, images: Tensor, targets: Tensor) -> Teacher:
         return self.engine.teacher
 
-    def _generated(self, images: Tensor, targets: Tensor) -> Tensor:
-        provider = self.engine.providers.generated
-        assert provider is not None  # Providers.check
-        made = provider(self.decided["index"])
-        if made.shape != images.shape or made.dtype != torch.uint8:
-            raise UserError(
-                f"the provider of generated images returned {made.dtype} {list(made.shape)}: must be uint8 "
-                f"{list(images.shape)}"
-            )
-        return self.engine.normalise(made.to(images.device))
+    def _generated(self, key: str) -> Generated:
+        """Return the images of the method's bank. Variants get the crop, flip and other decisions of their images."""
+        bank, engine, index = self.engine.banks.get(key), self.engine, self.decided["index"]
+        if bank is None:
+            raise unserved("generated")
+
+        def variants(position: Tensor) -> Tensor:
+            made = bank.variants[index, picked(position, bank.variants.shape[1])]
+            return engine.normalise(engine.augment(made.permute(0, 3, 1, 2), decided=self.decided))
+
+        def fractals(position: Tensor) -> Tensor:
+            return engine.normalise(bank.fractals[picked(position, len(bank.fractals))].permute(0, 3, 1, 2))
+
+        return Generated(variants, fractals)
+
+
+def picked(position: Tensor, count: int) -> Tensor:
+    """int64 [B]: numbers of items of a list, from 0 to count - 1.
+
+    position: float [B] in (0, 1), positions along the list.
+    count: number of items.
+    """
+    return (position * count).long().clamp(max=count - 1)

@@ -4,6 +4,7 @@ A step is: plan, gather, augment, mix, forward, loss, backward, update.
 """
 
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +33,17 @@ PLAN_STEPS = 128  # largest number of steps whose decisions are drawn and copied
 PLAN_BYTES = 32 * 2**20  # limit of their size, which matters if a method draws a mask for each image
 PATHS = "paths"  # name of the decisions of networks that skip branches at random
 EVAL_BATCH = 500  # images per forward pass of an evaluation
+
+
+class BankImages(NamedTuple):
+    """The images of a method's bank on the device.
+
+    variants: uint8 [n, V, H, W, C], V variants of each image of the subset.
+    fractals: uint8 [F, H, W, C].
+    """
+
+    variants: Tensor
+    fractals: Tensor
 
 
 class Engine:
@@ -71,6 +83,10 @@ class Engine:
         self.mean, self.std = (
             torch.tensor(255 * a, dtype=self.master, device=device).view(1, -1, 1, 1) for a in (split.mean, split.std)
         )
+        self.banks = {
+            key: BankImages(self._to_device(made.variants), self._to_device(made.fractals))
+            for key, made in split.generated.items()
+        }
         self.classes = split.num_classes
         self.providers = providers or Providers()
         self.augment, self.method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)

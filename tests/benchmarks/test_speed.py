@@ -229,7 +229,7 @@ def test_every_method_and_augmentation_is_a_variant_and_its_overrides_fit(varian
     assert {f"augment={name}" for name in AUGMENTS} == set(variants["augment"])
     # The scope that is not the default is another computation: for those that have one.
     scoped = {name for name, function in METHODS.items() if "per_sample" in settings_of(function)}
-    usual = {"cutout", "random-erasing", "mixpro"}  # theirs is per_sample as it is
+    usual = {"cutout", "random-erasing", "mixpro", "diffusemix", "filter-mix"}  # theirs is per_sample as it is
     other = {f"method={name} per_sample" for name in (scoped - usual) | {"mixture"}}
     assert other == {name for name in variants["method"] if name.endswith(" per_sample")}
     with Composer() as composer:

@@ -69,6 +69,7 @@ def test_shapes_and_kinds():
         "noise": ((4, 1, 10, 8, 2), "float32"),
         "coin": ((4, 6), "bool"),
         "layer": ((4, 6), "float64"),
+        "picks": ((4, 6, 4), "float64"),
         "choice": ((4, 6), "float64"),
         "source_lam": ((4, 6), "float64"),
         "source_centre": ((4, 6, 2), "int64"),
@@ -301,6 +302,7 @@ FROZEN = {
     "coin": [False, True, True],
     "uniforms": [0.16573196677180452, 0.5449690796721667, 0.3598232261869993],
     "layer": [0.3936955863192417, 0.3936955863192417],
+    "picks": [0.05798014980121552, 0.9208159435242889],
     "noise": [-1.11267495, -1.72514236, 0.40835577],
     "place": [0.6750787125686977, 0.6213361131387583],
     "size": [0.41650237276292285, 0.41650237276292285],
@@ -336,6 +338,9 @@ def test_frozen_values():
         "SOURCE_LAMBDA": 24,
         "SOURCE_CENTRE": 25,
         "PATHS": 26,
+        "PICKS": 27,
+        "FRACTALS": 28,
+        "GENERATED": 29,
     }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
@@ -349,7 +354,7 @@ def test_frozen_values():
     assert drawn["source_centre"][:, 0].tolist() == [[2, 10], [7, 8], [3, 1]]
     assert drawn["sides"][0, 0] == pytest.approx([0.13478996920299507, 0.23988740799910196], rel=1e-12)
     assert drawn["uniforms"][0, 0, :3] == pytest.approx(FROZEN["uniforms"], rel=1e-12)
-    for name in ("size", "place", "attempts", "layer", "choice"):
+    for name in ("size", "place", "attempts", "layer", "choice", "picks"):
         assert drawn[name][0].ravel()[:2] == pytest.approx(FROZEN[name], rel=1e-12), name
     assert drawn["noise"][0].ravel()[:3] == pytest.approx(FROZEN["noise"], rel=1e-6)
     assert drawn["coin"][:, 0].tolist() == FROZEN["coin"]

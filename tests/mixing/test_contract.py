@@ -99,7 +99,9 @@ def test_the_stand_ins_have_the_shapes_that_are_promised():
     assert attention.shape[:2] == (2, 1)
     torch.testing.assert_close(attention.sum(dim=(1, 2, 3)), torch.ones(2))
     assert served["teacher"](images[:2]).shape == (2, 5)
-    assert served["generated"].shape == images.shape
+    position = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    assert served["generated"].variants(position).shape == images.shape
+    assert served["generated"].fractals(position).shape == images.shape
 
 
 # Methods of a test, in the table as the package's own are

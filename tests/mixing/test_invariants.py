@@ -182,7 +182,8 @@ def test_more_rows_and_every_need_are_tried(monkeypatch):
     @method(draws=("partner",), needs=tuple(NEEDS))
     def all_needs(images, targets, *, partner, input_gradient, attention, class_activation, teacher, generated):
         seen.append((input_gradient.magnitudes.shape, attention(images, targets).shape, teacher(images).shape))
-        return Mixed(torch.cat([images, generated]), torch.cat([targets, targets]), weights=torch.ones(2 * len(images)))
+        variants = generated.variants(torch.full((len(images),), 0.5))
+        return Mixed(torch.cat([images, variants]), torch.cat([targets, targets]), weights=torch.ones(2 * len(images)))
 
     assert violations_of(all_needs, monkeypatch) == []
     assert ((6, 1, 16, 16), (6, 1, 2, 2), (6, 4)) in seen

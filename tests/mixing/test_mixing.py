@@ -28,11 +28,12 @@ from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build_method
 CONFIGS = Path(__file__).parents[2] / "configs"
 KEPT, MIXED, CUT = "kept", "mixed with the partner's", "set to 0 in places"
 LARGER = "the label of the larger share"
+JOINED = "joined with a variant and a fractal, by default a fifth"  # stand-ins: the mirrored image, and 0
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a method does to pixels (KEPT, MIXED or CUT) and labels (KEPT, MIXED or LARGER).
+    """What a method does to pixels (KEPT, MIXED, CUT or JOINED) and labels (KEPT, MIXED or LARGER).
 
     exact: an image's own share is the plan's λ itself; else the method makes its own of it, and the targets tell it.
     on_host: it solves a problem on the host, so it reads numbers of the device.
@@ -73,6 +74,8 @@ ROWS = {
     "puzzlemix": Row(MIXED, MIXED, on_host=True),  # masks and moves: test_puzzlemix.py
     "attentivemix": Row(MIXED, MIXED),
     "snapmix": Row(MIXED, MIXED),  # labels by maps: test_snapmix.py
+    "diffusemix": Row(JOINED, KEPT),
+    "filter-mix": Row(JOINED, KEPT),
     "mixture": Row(MIXED, MIXED),  # label-mix or cutmix
 }
 SHAPES = [(8, 3, 16, 16), (1, 3, 16, 16), (7, 3, 12, 20), (5, 1, 20, 12)]  # [B, C, H, W]
@@ -172,6 +175,10 @@ def test_constant_colours_and_own_labels_recover_mask_and_partner(name, shape, p
         elif row_of(name).pixels == MIXED:
             blended = share * own_colour + (1 - share) * own_colour[decided["partner"]]
             torch.testing.assert_close(pixels.mean(dim=(2, 3)), blended)
+        elif row_of(name).pixels == JOINED:
+            torch.testing.assert_close(mixed.own.mean(dim=(1, 2, 3)), torch.full((batch,), 0.4))
+            torch.testing.assert_close(pixels, 0.8 * images)
+            continue
         else:
             assert ((pixels == images) | (pixels == 0)).all()
         # `own` is the share of each pixel that is the image's own.

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mixbench.cli.commands.generate import read_options
 from mixbench.mixing import Mixture, MixUp, PairMixer
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,9 @@ class Played:
         if program != "mixbench":
             assert not run, f"a block that is run has commands of mixbench alone: {words}"
             assert program in OTHERS or is_in_git(program, rest), words
+            return
+        if rest[0] == "generate" and not run:
+            read_options(rest[1:])
             return
         if rest[0] == "import" and not run:
             assert all(word.endswith(".zip") or word.startswith("results_dir=") for word in rest[1:]), words

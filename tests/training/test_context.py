@@ -11,6 +11,7 @@ from mixbench.core.errors import UserError
 from mixbench.data import split
 from mixbench.mixing import METHODS, Mixed, method
 from mixbench.mixing.operations import blend
+from mixbench.runs.banks import with_stand_ins
 from mixbench.training.context import Providers
 from mixbench.training.engine import Engine
 from mixbench.training.validate import check_functions
@@ -55,9 +56,10 @@ def taught_mixup(images, targets, *, partner, lam, teacher):
 
 @method(needs=("generated",))
 def half_generated(images, targets, *, generated):
-    """Each image and its generated one, the latter with half the weight: 2B rows."""
+    """Each image and its first variant, the latter with half the weight: 2B rows."""
     weights = torch.tensor([1.0, 0.5], dtype=images.dtype).repeat_interleave(len(images))
-    return Mixed(torch.cat([images, generated]), torch.cat([targets, targets]), weights=weights)
+    variants = generated.variants(torch.full((len(images),), 0.1))
+    return Mixed(torch.cat([images, variants]), torch.cat([targets, targets]), weights=weights)
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +76,11 @@ def config(name, *words, **settings):
     return cfg
 
 
-def engine_of(name, *words, providers=None, **settings):
+def engine_of(name, *words, providers=None, banks=False, **settings):
+    """banks: with stand-ins for banks, whose variants are negatives."""
     cfg = config(name, *words, **settings)
     images = split(data.load("digits", "data", None, say=print), cfg)
+    images = with_stand_ins(images, cfg.method) if banks else images
     return Engine(cfg, images, torch.device("cpu"), torch.float64, providers)
 
 
@@ -174,16 +178,9 @@ def test_targets_of_a_teacher():
 
 @pytest.mark.parametrize("loss", ["ce", "kl", "bce"])
 def test_rows_of_generated_images_and_their_weights(loss):
-    asked = []
-
-    def generated(index):
-        asked.append(index)
-        return (255 - engine.images[index]).permute(0, 3, 1, 2)
-
-    engine = engine_of("half_generated", "augment=none", f"loss={loss}", providers=Providers(generated=generated))
+    engine = engine_of("half_generated", "augment=none", f"loss={loss}", banks=True)
     decided = first_step(engine)
     mixed = engine.batch(decided)
-    assert torch.equal(asked[0], decided["index"])
     images, _ = plain(engine, decided)
     inverted = engine.normalise((255 - engine.images[decided["index"]]).permute(0, 3, 1, 2))
     torch.testing.assert_close(mixed.images, torch.cat([images, inverted]))
@@ -196,15 +193,22 @@ def test_rows_of_generated_images_and_their_weights(loss):
     torch.testing.assert_close(ones, engine.loss(logits, mixed.targets, decided=decided))
 
 
-def test_without_a_provider_it_is_refused_before_anything_is_loaded():
-    with pytest.raises(UserError, match=r"'generated'.*providers=") as told:
-        check_functions(config("half_generated"))
-    assert "mixbench.training.loop.train(providers=Providers(generated=…))" in str(told.value)  # the remedy
-    assert "\n" not in str(told.value)
-    check_functions(config("half_generated"), Providers(generated=lambda index: index))
+def test_without_a_bank_a_batch_is_refused():
     engine = engine_of("half_generated")
-    with pytest.raises(UserError, match=r"'generated'.*providers="):
+    with pytest.raises(UserError, match=r"mixbench generate.*method\.bank=") as told:
         engine.batch(first_step(engine))
+    assert "\n" not in str(told.value)
+
+
+def test_variants_are_cropped_as_their_images_are():
+    """Of a negative that is moved as its image, the sum with the image is constant inside the crop."""
+    engine = engine_of("half_generated", "augment=standard", banks=True)
+    decided = first_step(engine)
+    assert not (decided["shift"] == 1).all()
+    images, variants = engine.batch(decided).images.split(6)
+    pixels = [made * engine.std + engine.mean for made in (images, variants)]
+    inside = engine.augment(torch.full((6, 1, 8, 8), 255, dtype=torch.uint8), decided=decided)
+    torch.testing.assert_close(sum(pixels), inside.double())
 
 
 def test_a_network_that_names_no_layer_for_attention_is_refused(monkeypatch):
@@ -231,10 +235,9 @@ def test_a_loss_that_cannot_be_taken_row_by_row_is_refused_where_rows_have_weigh
     (tmp_path / "loss/branching.yaml").write_text("function: branching.py:branching\n")
     with Composer(str(tmp_path)) as composer:
         cfg = job(composer.compose([*WORDS, "loss=branching"])).cfg
-    every = Providers(generated=lambda index: index)
     check_functions(cfg)
     cfg.method = {"name": "half_generated", "version": 1}
     with pytest.raises(UserError, match=r"branching\.py:branching: .*row.*half_generated.*weights") as told:
-        check_functions(cfg, every)
+        check_functions(cfg)
     assert "vmap" not in str(told.value)
     assert "\n" not in str(told.value)

@@ -9,6 +9,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.data import split
 from mixbench.mixing.runner import METHOD_NAMES
+from mixbench.runs.banks import with_stand_ins
 from mixbench.training.engine import Engine
 
 WORDS = ("dataset=photos", "n=12", "train.batch_size=8", "train.steps=10", "model.width=2", "model.depth=10")
@@ -17,7 +18,7 @@ WORDS = ("dataset=photos", "n=12", "train.batch_size=8", "train.steps=10", "mode
 def engine_of(*words, dtype=torch.float64):
     with Composer() as composer:
         cfg = job(composer.compose([*WORDS, *words])).cfg
-    images = split(data.load("photos", "", None, say=print), cfg)
+    images = with_stand_ins(split(data.load("photos", "", None, say=print), cfg), cfg.method)
     return Engine(cfg, images, torch.device("cpu"), dtype)
 
 

@@ -1,7 +1,7 @@
 """The gallery: pictures of what methods do to images of a data set (`mixbench gallery`)."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mixbench.config.overrides import expand, parse
 from mixbench.core import files
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES, build_method
+from mixbench.runs.banks import NEED, with_banks
 from mixbench.training.validate import check_functions
 
 # Defaults of a gallery: a few images that need no download, without augmentation.
@@ -71,7 +72,8 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Ca
         if "n" not in given:
             one.cfg.n = min(one.cfg.n, len(dataset.train_images))
         note = [*_note(one.cfg), *_changed(composer, one, words), *_augmented(one, jobs)]
-        samples.append(Samples(one, data.split(dataset, one.cfg, evaluated=False), ", ".join(note)))
+        images = with_banks(data.split(dataset, one.cfg, evaluated=False), one, stand_ins=True)
+        samples.append(Samples(one, images, ", ".join(note)))
     stem = samples[0].name if len(samples) == 1 else "methods"
     if augments != [DEFAULTS["augment"]]:
         stem += f"-{'-'.join(augments)}"
@@ -121,39 +123,68 @@ def _overview(samples: Sequence[Samples]) -> Figure:
 
 
 def _at_length(sample: Samples) -> Figure:
-    """Draw one method in detail: for several λ if it has one, then with random draws. Masks are below the pictures."""
+    """Draw one method in detail: its stages and several λ if it has them, then random draws, with masks below."""
     columns = range(len(MORE_LAMBDAS))
     blocks: list[tuple[str, list[list[Picture]]]] = []
     if sample.has_lambda:
         blocks.append(("by λ, the share of the first image", [[sample.picture(lam=lam) for lam in MORE_LAMBDAS]]))
     drawn = [[sample.picture(pair, draw=2 * k + pair) for k in columns] for pair in range(len(sample.index) // 2)]
     blocks.append((_draws_heading(sample), drawn))
-    heights = [1.2, *(0.6 + HEADING * heading.count("\n") + 2 * ROW * len(rows) for heading, rows in blocks)]
+    stages = [sample.picture(pair, draw=pair).stages for pair in range(len(sample.index) // 2)]
+    shown = [one for one in stages if one]
+    heights = [
+        1.2,
+        *([0.6 + ROW * len(shown)] if shown else []),
+        *(0.6 + HEADING * heading.count("\n") + 2 * ROW * len(rows) for heading, rows in blocks),
+    ]
     figure = Figure(figsize=(1.0 + 1.02 * len(columns), sum(heights)))
-    top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    top, *parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0].tolist()
     about = describe("method").get(sample.name, "")
     lines = [with_alias(sample.name), *textwrap.wrap(sample.note, 62), *textwrap.wrap(about, 62)]
     _originals(top, sample, "\n".join(lines))
+    if shown:
+        _stages(parts.pop(0), shown, heights.pop(1))
     for i, (part, (heading, rows)) in enumerate(zip(parts, blocks, strict=True)):
-        part.text(0.5, 1 - 0.05 / heights[i + 1], heading, fontsize=10, fontweight="bold", ha="center", va="top")
+        _head(part, heading, heights[i + 1])
         headed = sample.has_lambda and i == 0
         grid = _grid(
             part, 2 * len(rows), len(columns), left=0.8, top=(0.55 if headed else 0.35) + HEADING * heading.count("\n")
         )
-        for j, row in enumerate(rows):
-            for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
-                _show(axes, picture.image, sample.caption(picture))
-                if picture.own is not None:
-                    _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
-                below.set_axis_on()
-                below.set(xticks=[], yticks=[])
-                below.spines[:].set(visible=True, color="#999999", linewidth=0.6)
-            known = any(picture.own is not None for picture in row)
-            _name_row(grid[2 * j + 1][0], "", "white: the first image" if known else "the method has no mask")
+        _with_masks(grid, rows, sample)
         if headed:
             for axes, lam in zip(grid[0], MORE_LAMBDAS, strict=True):
                 axes.set_title(f"λ = {lam:g}", fontsize=9)
     return figure
+
+
+def _with_masks(grid: np.ndarray, rows: Sequence[Sequence[Picture]], sample: Samples) -> None:
+    """Draw rows of pictures, each with a row of its masks below. grid: axes, two rows for each row of pictures."""
+    for j, row in enumerate(rows):
+        for axes, below, picture in zip(grid[2 * j], grid[2 * j + 1], row, strict=True):
+            _show(axes, picture.image, sample.caption(picture))
+            if picture.own is not None:
+                _show(below, picture.own, "", cmap="gray", vmin=0, vmax=1)
+            below.set_axis_on()
+            below.set(xticks=[], yticks=[])
+            below.spines[:].set(visible=True, color="#999999", linewidth=0.6)
+        known = any(picture.own is not None for picture in row)
+        _name_row(grid[2 * j + 1][0], "", "white: the first image" if known else "the method has no mask")
+
+
+def _head(part: SubFigure, heading: str, height: float) -> None:
+    """Write a heading at the top of a part of a figure. height: of the part, in inches."""
+    part.text(0.5, 1 - 0.05 / height, heading, fontsize=10, fontweight="bold", ha="center", va="top")
+
+
+def _stages(part: SubFigure, rows: Sequence[Mapping[str, np.ndarray]], height: float) -> None:
+    """Draw the images on the way from the image to the result, a row for each image. height: of the part, in inches."""
+    _head(part, "from the image to the result", height)
+    grid = _grid(part, len(rows), len(rows[0]), left=0.8, top=0.55)
+    for axes, name in zip(grid[0], rows[0], strict=True):
+        axes.set_title(name, fontsize=9)
+    for row, stages in zip(grid, rows, strict=True):
+        for axes, image in zip(row, stages.values(), strict=True):
+            _show(axes, image, "")
 
 
 def _originals(part: SubFigure, sample: Samples, about: str) -> None:
@@ -201,8 +232,11 @@ def _note(cfg: DictConfig) -> list[str]:
         note.append(" or ".join(map(with_alias, cfg.method.methods)))
     elif any(single.function.layers for single in singles):
         note.append("at the input; features are mixed the same way")
-    if any(single.function.needs for single in singles):
+    needs = {need for single in singles for need in single.function.needs}
+    if needs - {NEED}:
         note.append("with an untrained network")
+    if any(NEED in single.function.needs and single.function.bank is None for single in singles):
+        note.append("no bank: negatives as variants")
     return note
 
 

@@ -1,7 +1,7 @@
 """The samples of a gallery: a few images mixed by one method, with their label weights and masks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,12 +31,14 @@ class Picture:
     label: label of the first image.
     weights: float [K], weights of the labels.
     own: float [H, W], share of each pixel that comes from the first image; None if the method does not define it.
+    stages: name -> float [H, W, C], images on the way to the result, in order; empty if the method shows none.
     """
 
     image: np.ndarray
     label: int
     weights: np.ndarray
     own: np.ndarray | None
+    stages: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Samples:
@@ -107,7 +109,8 @@ class Samples:
         mixed, weights = self._mixed(images, targets, decided)
         first = 2 * pair + len(mixed.images) - len(images)  # with more rows, the last ones are the mixed ones
         own = None if mixed.own is None else mixed.own[first, 0].expand(images.shape[2:]).numpy()
-        return Picture(self._visible(mixed.images[first]), self._label(2 * pair), weights[first].numpy(), own)
+        stages = {name: self._visible(images[first]) for name, images in (mixed.stages or {}).items()}
+        return Picture(self._visible(mixed.images[first]), self._label(2 * pair), weights[first].numpy(), own, stages)
 
     @cached_property
     def engine(self) -> Engine:

@@ -1,0 +1,1 @@
+"""Make banks of generated images: variants of training images and fractals (`mixbench generate`)."""
