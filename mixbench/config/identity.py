@@ -126,12 +126,6 @@ def _identity_hash(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _is_neutral(key: str, value: Any) -> bool:
-    """Whether a value means "as if the key did not exist". Parts of a mixture have the keys of their methods."""
-    key = re.sub(r"^method\.parts\.[^.]+\.", "method.", key)
-    return key in NEUTRAL and value == NEUTRAL[key]
-
-
 def cell_hash(identity: Mapping[str, Any]) -> str:
     """Return the hash of the identity without the seeds. Runs with the same hash repeat one experiment.
 

