@@ -1,5 +1,7 @@
 """The report: one page that needs nothing else, the same in HTML and Markdown, with the numbers of the runs."""
 
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -48,6 +50,18 @@ def report(results, capsys):
         return Page(written[0].read_text()), written[1].read_text()
 
     return report
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The page and the Markdown of `mixbench report demo`, written once, for tests that only read them."""
+    results = tmp_path_factory.mktemp("demo") / "results"
+    shutil.copytree(STORE, results)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(["report", "demo", f"results_dir={results}"]) == 0
+    written = [Path(line) for line in out.getvalue().splitlines() if line.startswith(str(results))]
+    return Page(written[0].read_text()), written[1].read_text()
 
 
 def change(folder, **entries):
@@ -106,8 +120,8 @@ def markdown_tables(text):
     return tables
 
 
-def test_one_file_that_needs_no_other(report):
-    page, _ = report("demo")
+def test_one_file_that_needs_no_other(demo):
+    page, _ = demo
     assert not {"script", "link", "img", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
     for tag, attributes in page.tags:
         for name, value in attributes.items():
@@ -118,23 +132,23 @@ def test_one_file_that_needs_no_other(report):
     assert 'name="viewport"' in page.source
 
 
-def test_ids_are_unique_and_every_reference_has_its_target(report):
-    page, _ = report("demo")
+def test_ids_are_unique_and_every_reference_has_its_target(demo):
+    page, _ = demo
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
     wanted = re.findall(r'(?:href="#|url\(#)([^")]+)', page.source)
     assert set(wanted) <= set(ids)
 
 
-def test_the_recommendation_comes_first_and_the_sections_are_in_order(report):
-    page, text = report("demo")
+def test_the_recommendation_comes_first_and_the_sections_are_in_order(demo):
+    page, text = demo
     assert page.headings == SECTIONS
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
     assert page.text.index("Use mixup") < page.text.index("mean ± standard deviation")
 
 
-def test_markdown_says_the_same(report):
-    page, text = report("demo")
+def test_markdown_says_the_same(demo):
+    page, text = demo
     assert markdown_tables(text) == page.tables
     flat = " ".join(page.text.split())
     for line in text.splitlines():
@@ -149,16 +163,16 @@ def test_markdowns_pictures_are_there(report, results):
     assert all((results / "demo" / name).is_file() for name in pictures)
 
 
-def test_every_chart_is_in_the_page_and_says_what_it_is(report):
-    page, _ = report("demo")
+def test_every_chart_is_in_the_page_and_says_what_it_is(demo):
+    page, _ = demo
     charts = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert len(charts) == 3  # accuracy, gains, losses
     assert all(chart["role"] == "img" and len(chart["aria-label"]) > 20 for chart in charts)
 
 
-def test_charts_take_the_pages_colours(report):
+def test_charts_take_the_pages_colours(demo):
     """Black text on a dark page would not be seen."""
-    page, _ = report("demo")
+    page, _ = demo
     charts = "".join(re.findall(r"<svg.*?</svg>", page.source, re.DOTALL))
     assert "#1b1e21" not in charts.lower()
     assert "#ffffff" not in charts.lower()  # a panel with a white ground would be a lamp on it
@@ -174,11 +188,11 @@ def test_the_accuracy_table_is_the_tables(report, results, capsys):
     assert markdown_tables(capsys.readouterr().out)[0] in page.tables
 
 
-def test_gains_are_those_of_the_runs(report):
+def test_gains_are_those_of_the_runs(demo):
     """Accuracies at n = 20 with seeds 0 to 2, from tests/fixtures/store."""
     none, data_mix, label_mix = [60, 62, 64], [58, 61, 64], [70, 72, 77]
     p_values = [ttest_rel(method, none).pvalue for method in (label_mix, data_mix)]
-    page, _ = report("demo")
+    page, _ = demo
     rows = {row["method"]: row for row in page.table("setting", "method", "gain") if row["setting"] == "n = 20"}
     assert (rows["mixup (label-mix)"]["gain"], rows["mixup (label-mix)"]["pairs"]) == ("+11.00", "3")
     assert rows["mixup (label-mix)"]["p (Holm)"] == f"{2 * min(p_values):.2g}"

@@ -97,29 +97,38 @@ def _jobs(composer: Composer, overrides: Sequence[str], every: bool) -> list[tup
 
 
 def _overview(samples: Sequence[Samples]) -> Figure:
-    """Draw a row for each method: left, in columns of λ, the methods with a λ; right the others, with random draws."""
+    """Draw a row for each method: methods with a λ in columns of λ, the others with random draws.
+
+    The methods with a λ are on the left. If they are many more than the others, the last of them continue on the right.
+    """
     by_lambda = [sample for sample in samples if sample.has_lambda]
     by_draw = [sample for sample in samples if not sample.has_lambda]
-    sides = [
-        (by_lambda, [f"λ = {lam:g}" for lam in LAMBDAS], LAMBDAS),
-        (by_draw, [f"draw {k + 1}" for k in range(len(LAMBDAS))], [None] * len(LAMBDAS)),
-    ]
-    sides = [side for side in sides if side[0]]
-    rows = max(len(of_side) for of_side, _, _ in sides)
+    moved = max(0, (len(by_lambda) - len(by_draw) - 1) // 2) if by_draw else 0  # 1: the row before them stays empty
+    left, further = by_lambda[: len(by_lambda) - moved], by_lambda[len(by_lambda) - moved :]
+    sides = [side for side in ([left], [by_draw, further]) if side[0]]
+    rows = max(sum(map(len, side)) + len(side[1:]) * bool(further) for side in sides)
     figure = Figure(figsize=((1.4 + 1.02 * len(LAMBDAS)) * len(sides), 1.5 + ROW * rows))
     top, body = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.2, 0.3 + ROW * rows])[:, 0]
     about = "Images that a network sees in training, and the label weights that it learns"
     _originals(top, samples[0], textwrap.fill(about, 100 if len(sides) > 1 else 45))
-    for part, (of_side, headings, lambdas) in zip(body.subfigures(1, len(sides), squeeze=False)[0], sides, strict=True):
+    for part, side in zip(body.subfigures(1, len(sides), squeeze=False)[0], sides, strict=True):
         grid = _grid(part, rows, len(LAMBDAS))
-        for axes, heading in zip(grid[0], headings, strict=True):
-            axes.set_title(heading, fontsize=9)
-        for row, sample in zip(grid, of_side, strict=False):
-            for k, (axes, lam) in enumerate(zip(row, lambdas, strict=True)):
-                picture = sample.picture(draw=k if lam is None else 0, lam=lam)
-                _show(axes, picture.image, sample.caption(picture))
-            _name_row(row[0], with_alias(sample.name), sample.note)
+        _rows(grid, side[0])
+        if side[1:] and further:
+            _rows(grid[len(side[0]) + 1 :], further)
     return figure
+
+
+def _rows(grid: np.ndarray, samples: Sequence[Samples]) -> None:
+    """Draw a row for each method, with headings above the first. Either all have a λ or none."""
+    headings = [f"λ = {lam:g}" if samples[0].has_lambda else f"draw {k + 1}" for k, lam in enumerate(LAMBDAS)]
+    for axes, heading in zip(grid[0], headings, strict=True):
+        axes.set_title(heading, fontsize=9)
+    for row, sample in zip(grid, samples, strict=False):
+        for k, (axes, lam) in enumerate(zip(row, LAMBDAS, strict=True)):
+            picture = sample.picture(lam=lam) if sample.has_lambda else sample.picture(draw=k)
+            _show(axes, picture.image, sample.caption(picture))
+        _name_row(row[0], with_alias(sample.name), sample.note)
 
 
 def _at_length(sample: Samples) -> Figure:
