@@ -17,7 +17,10 @@ WARM = 10  # steps before the speed is used: the first steps allocate memory and
 
 
 def wants_bar(setting: str) -> bool:
-    """Whether to show a bar. setting: value of the key progress: auto, on or off."""
+    """Whether to show a bar.
+
+    setting: value of the key progress: auto, on or off.
+    """
     return setting == "on" or (setting == "auto" and sys.stderr.isatty())
 
 
