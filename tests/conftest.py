@@ -8,6 +8,7 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start: stored numbers depend on the thread count
 
+import heavy
 import pytest
 import torch
 
@@ -21,6 +22,29 @@ class Call:
     status: int
     out: str
     err: str
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the cases that heavy.py leaves to `-m slow`."""
+    for test, cases in cases_of(items).items():
+        always, one_in = heavy.ALWAYS.get(test, ()), heavy.ONE_IN.get(test)
+        kept = set(always or ()) if one_in is None else {name for name, _ in cases[::one_in]}
+        if len(cases) > 1 and not kept <= {name for name, _ in cases}:
+            raise pytest.UsageError(f"tests/heavy.py: {test} has no case {kept - {name for name, _ in cases}}")
+        for name, item in cases:
+            if name not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
+def cases_of(items):
+    """Return test of heavy.py -> (name, item) of its cases."""
+    found = {}
+    for item in items:
+        name = item.nodeid.removeprefix("tests/").partition("[")[0]
+        if name in heavy.ALWAYS or name in heavy.ONE_IN:
+            found.setdefault(name, []).append((item.callspec.id if hasattr(item, "callspec") else "", item))
+    return found
 
 
 @pytest.fixture(autouse=True, scope="session")

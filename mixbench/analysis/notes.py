@@ -129,11 +129,34 @@ def caveats(selection: Selection) -> list[str]:
             f"{LARGE_GAP:g} percentage points above the final one (up to {gaps.max():.1f}). A rule that takes the best "
             "accuracy makes these runs look better than they are."
         )
+    lines += costs(frame)
     for key, what in (("numerics", "versions of the code"), ("device", "devices")):
         kinds = sorted({str(value) for value in frame[key].dropna()})
         if len(kinds) > 1:
             lines.append(f"These runs come from different {what}: {'; '.join(kinds)}.")
     return lines
+
+
+def costs(frame: pd.DataFrame) -> list[str]:
+    """Return a note on methods whose steps train more rows than others, and whether they have equal steps or rows.
+
+    frame: stored runs, one row each.
+    """
+    known = frame.dropna(subset=["rows_trained", "images_seen"])
+    rows = (known["rows_trained"].astype(float) / known["images_seen"].astype(float)).round(2)
+    dearer = {name: cost for name, cost in zip(known["method"], rows, strict=True) if cost > 1}
+    if not dearer:
+        return []
+    named = ", ".join(f"{with_alias(name)} {cost:g}" for name, cost in sorted(dearer.items()))
+    budgets = {value for key in frame if key.endswith(".budget") for value in frame.loc[known.index, key].dropna()}
+    what = (
+        "With budget=steps they have equal steps and trained for longer; with budget=rows, equal rows and fewer steps."
+    )
+    if budgets == {"steps"}:
+        what = "They have equal steps, so they trained for longer; budget=rows compares equal rows."
+    elif budgets == {"rows"}:
+        what = "They have equal rows, so they have fewer steps."
+    return [f"A step trains more than one row for each image with {named}. {what}"]
 
 
 def count(frame: pd.DataFrame) -> str:

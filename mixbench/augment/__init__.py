@@ -5,6 +5,7 @@ shapes. Nothing is drawn here, and nothing waits for the device. The result for 
 images.
 """
 
+from mixbench.augment.chains import augmix
 from mixbench.augment.colour import color_jitter
 from mixbench.augment.crops import flip, none, random_resized_crop, standard, vertical_flip
 from mixbench.augment.policies import autoaugment, randaugment, trivialaugment
@@ -23,10 +24,12 @@ AUGMENTS = {
     "trivialaugment": trivialaugment,
     "autoaugment": autoaugment,
     "three-augment": three_augment,
+    "augmix": augmix,
 }
 
 __all__ = [
     "AUGMENTS",
+    "augmix",
     "autoaugment",
     "color_jitter",
     "flip",

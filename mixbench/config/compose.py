@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.config import mixture, own_files, own_groups
+from mixbench.config import mixture, own_files, own_groups, teacher
 from mixbench.config.assignments import Assignment, Word
 from mixbench.config.compose_errors import UNFIT, has, of_file, unfit_value, unknown_key
 from mixbench.config.folder import given_folder
@@ -321,6 +321,8 @@ def without_paths(text: str) -> str:
                 node.function = short(node.function)
             if isinstance(node, DictConfig) and BANK in node:
                 node[BANK] = None
+            if isinstance(node, DictConfig) and isinstance(node.get(teacher.KEY), str):
+                node[teacher.KEY] = Path(node[teacher.KEY]).name
         return OmegaConf.to_yaml(cfg)
     except (OmegaConfBaseException, yaml.YAMLError, AttributeError, TypeError, ValueError):
         return text

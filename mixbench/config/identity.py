@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mixbench.config import budget, teacher
+from mixbench.config.options import keys_in_file
 from mixbench.config.validate import SEEDS, validate
 from mixbench.core.banks import BANK, checksum_of_bank
 from mixbench.core.errors import UserError
-from mixbench.core.groups import OF_FUNCTIONS
+from mixbench.core.groups import GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import short
+from mixbench.core.registry import CURRENT
 
 # Keys that do not change the results of a run, only where and how it is computed.
 INERT = {
@@ -42,12 +46,22 @@ NEUTRAL: dict[str, Any] = {
     "loss.label_smoothing": 0,
     "augment.padding": "zero",
     "model.shortcut": "plain",
+    "method.off_after": 1,
+    "method.larger_own": False,
+    "method.partners": "any",
+    "method.min_side": None,
+    "method.max_side": None,
+    "method.budget": "steps",
+    "method.teacher": "current",
+    "loss.budget": "steps",
+    "model.drop_path": 0,
 }
-# Keys of NEUTRAL that only runs with one option of a group have.
-ONLY_OF = {"augment.padding": ("augment", "standard"), "model.shortcut": ("model", "preact_resnet18")}
 
 # Identity keys without a dot; all others are of the form group.key.
 WHOLE_KEYS = ("dataset", "n", "subset", "subset_seed", "eval", "seed", "protect", "precision", *OF_FUNCTIONS)
+
+PART = r"^method\.parts\.[^.]+\."  # prefix of the keys of a mixture's part
+PART_VERSION = PART + "version"
 
 LONGEST_ID = 255 - len(".replaced")  # bytes: the limit of file systems, minus the longest suffix of a run's folder
 
@@ -83,6 +97,7 @@ def job(cfg: DictConfig, called: str | None = None, display_name: str | None = N
     """
     composed, cfg = cfg, validate(cfg)
     identity = _identity(cfg)
+    cfg = budget.within_budget(cfg)  # after the identity, which has the steps that the command sets
     name = run_id(identity)
     if len(name.encode()) > LONGEST_ID:
         key = max(("dataset", "method"), key=lambda key: len(identity[key].encode()))
@@ -107,8 +122,14 @@ def run_id(identity: Mapping[str, Any]) -> str:
 
 def _identity_hash(identity: Mapping[str, Any]) -> str:
     """Return ten hexadecimal digits of the SHA-256 of the identity without neutral values."""
-    kept = {key: value for key, value in identity.items() if key not in NEUTRAL or value != NEUTRAL[key]}
+    kept = {key: value for key, value in identity.items() if not _is_neutral(key, value)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _is_neutral(key: str, value: Any) -> bool:
+    """Whether a value means "as if the key did not exist". Parts of a mixture have the keys of their methods."""
+    key = re.sub(r"^method\.parts\.[^.]+\.", "method.", key)
+    return key in NEUTRAL and value == NEUTRAL[key]
 
 
 def cell_hash(identity: Mapping[str, Any]) -> str:
@@ -127,11 +148,32 @@ def completed(identity: Mapping[str, Any]) -> dict[str, Any]:
 
     identity: the identity as it was stored, which is not changed.
     """
-    added = {key: value for key, value in NEUTRAL.items() if key not in identity}
-    for key, (group, option) in ONLY_OF.items():
-        if identity.get(group) != option:
-            added.pop(key, None)
+    of_groups = {key: value for key, value in NEUTRAL.items() if key.partition(".")[0] not in OF_FUNCTIONS}
+    added = {key: value for key, value in of_groups.items() if key not in identity}
+    for group in OF_FUNCTIONS:
+        added |= _added_to_option(identity, group, str(identity.get(group)))
+    for key in [key for key in identity if re.fullmatch(PART_VERSION, key)]:
+        added |= _added_to_option(identity, key.removesuffix(".version"), key.split(".")[2])
     return {**identity, **added}
+
+
+def _added_to_option(identity: Mapping[str, Any], at: str, option: str) -> dict[str, Any]:
+    """Return the keys of NEUTRAL that an option's file has and the identity lacks, with their values.
+
+    at: the group, or a part of a mixture, such as method.parts.cutmix.
+    """
+    group = at.partition(".")[0]
+    known = keys_in_file(group, option) or GROUPS[group].defaults.keys()  # no file: a user's own option
+    names = [key.removeprefix(f"{group}.") for key in NEUTRAL if key.startswith(f"{group}.")]
+    return {
+        f"{at}.{name}": NEUTRAL[f"{group}.{name}"] for name in names if name in known and f"{at}.{name}" not in identity
+    }
+
+
+def _is_neutral(key: str, value: Any) -> bool:
+    """Whether a key has the value that means "as if the key did not exist". Keys of a mixture's parts are alike."""
+    of_group = re.sub(PART, "method.", key)
+    return of_group in NEUTRAL and value == NEUTRAL[of_group]
 
 
 def _identity(cfg: DictConfig) -> dict[str, Any]:
@@ -151,9 +193,13 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "precision": cfg.precision,
     }
     for group in OF_FUNCTIONS:
-        identity |= {group if key == "name" else f"{group}.{key}": value for key, value in _flat(cfg[group])}
-    for key in [key for key in identity if key.startswith("method.") and key.endswith(f".{BANK}")]:
-        identity[key] = checksum_of_bank(identity[key], key)  # the images decide the outcome, not where they are
+        flat = ((key, value) for key, value in _flat(cfg[group]) if key.rpartition(".")[2] != "cost")
+        identity |= {group if key == "name" else f"{group}.{key}": value for key, value in flat}
+    for key, value in identity.items():  # weights and images in place of the folders that hold them
+        if key.startswith("method.") and key.endswith(f".{teacher.KEY}") and value != CURRENT:
+            identity[key] = teacher.checksum(value)[: teacher.DIGITS]
+        if key.startswith("method.") and key.endswith(f".{BANK}"):
+            identity[key] = checksum_of_bank(value, key)
     outcome = ("steps", "batch_size", "lr", "momentum", "weight_decay", "nesterov", "schedule", "milestones", "gamma")
     outcome += ("warmup", "optimizer", "beta2", "no_decay", "clip_norm", "eval_every")
     identity |= {f"train.{key}": train[key] for key in outcome}

@@ -5,6 +5,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import yaml
+
 from mixbench.core import own_functions
 
 
@@ -69,6 +71,17 @@ def yaml_text(group: str, option: str, config_dir: str | None = None) -> str:
     """
     folder = files("mixbench.configs") / group if option in shipped(group) else Path(config_dir or "") / group
     return _text(folder / f"{option}.yaml")
+
+
+@cache
+def keys_in_file(group: str, option: str) -> frozenset[str]:
+    """Return the keys at the top level of a shipped option's YAML file; none if the option is not shipped.
+
+    group: config group, such as method.
+    option: option of the group, such as cutmix.
+    """
+    found = yaml.safe_load(yaml_text(group, option)) if option in shipped(group) else None
+    return frozenset(found or ())
 
 
 def _text(file: Traversable) -> str:

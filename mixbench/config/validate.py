@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mixbench.config import mixture
+from mixbench.config import budget, mixture, teacher
 from mixbench.core import baseline, draw_settings
 from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
@@ -57,6 +57,8 @@ def validate(cfg: DictConfig) -> DictConfig:
     _check_top(cfg)
     _validate_dataset(cfg)
     cfg.method = _validated_method(cfg.method, "method")
+    budget.check(cfg)
+    teacher.locate(cfg.method, cfg.results_dir)
     _validate_protect(cfg)
     _validate_loss(cfg.loss)
     _validate_train(cfg)

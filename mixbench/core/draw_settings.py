@@ -1,14 +1,24 @@
-"""The settings of a method's draws (alpha, beta, p and per_sample): their defaults and their valid values."""
+"""The settings of a method's draws (alpha, beta, p, per_sample …): their defaults and their valid values."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from mixbench.core.baseline import BASELINE
-from mixbench.core.errors import UserError
+from mixbench.core.errors import UserError, unknown
+from mixbench.core.partners import CHOICES
 from mixbench.core.registry import non_negative
 
 # The value of each setting if neither a user's own file nor the command sets it. beta=None means the value of alpha.
-DEFAULTS: Mapping[str, Any] = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
+DEFAULTS: Mapping[str, Any] = {
+    "alpha": 1.0,
+    "beta": None,
+    "p": 1.0,
+    "per_sample": False,
+    "off_after": 1.0,
+    "larger_own": False,
+    "partners": "any",
+}
+PARTNERS = ("any", *CHOICES)
 
 
 def checked(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -21,13 +31,18 @@ def checked(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     Raises UserError for a value out of range.
     """
     found = dict(settings)
-    for key in ("alpha", "beta", "p"):
+    for key in ("alpha", "beta", "p", "off_after"):
         if key in found and not (key == "beta" and found[key] is None):
             found[key] = non_negative(f"{prefix}{key}", found[key])
     if found.get("p", 0) > 1:
         raise UserError(f"{prefix}p={found['p']}: must be a probability, from 0 to 1")
-    if not isinstance(found.get("per_sample", False), bool):
-        raise UserError(f"{prefix}per_sample={found['per_sample']}: must be true or false")
+    if found.get("off_after", 1.0) > 1:
+        raise UserError(f"{prefix}off_after={found['off_after']}: must be a share of the steps, from 0 to 1")
+    for key in ("per_sample", "larger_own"):
+        if not isinstance(found.get(key, False), bool):
+            raise UserError(f"{prefix}{key}={found[key]}: must be true or false")
+    if found.get("partners", "any") not in PARTNERS:
+        raise unknown(f"{prefix}partners", found["partners"], PARTNERS)
     if "alpha" not in found:
         return found
     if found.get("beta") is None:

@@ -26,11 +26,12 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import betaincinv, ndtri
 
-from mixbench.core import random_words
+from mixbench.core import partners, random_words
 from mixbench.core.random_words import Purpose
 
 UNIFORMS = 32  # uniform numbers per image for augmentation; no augmentation needs more
 PICKS = 4  # choices from lists for each image
+VIEWS, CHAIN_UNIFORMS = 2, 34  # augmented views of an image, and uniform numbers for each of them
 ATTEMPTS = 10  # tries to find a rectangle that fits the image, as in torchvision's RandomErasing and RandomResizedCrop
 
 
@@ -46,6 +47,11 @@ class Plan:
     alpha, beta: λ ~ Beta(alpha, beta).
     p: probability of mixing a batch.
     per_sample: draw λ and places for each image instead of once for the batch.
+    off_after: share of `length` after which nothing is mixed any more; 1: mix to the end.
+    larger_own: replace λ by the larger one of λ and 1-λ.
+    partners: classes of which partners are drawn, from PARTNERS.
+    length: steps of the run, which off_after refers to. None: not known, so off_after has no effect.
+    labels: int [n], the label of each image of the subset. None: not known, so partners can be of any class.
     pad: largest shift of a crop, in pixels.
     protected: bool [n], images of the subset that are never mixed and never serve as partners. None: no such images.
     """
@@ -60,6 +66,11 @@ class Plan:
     beta: float | None = None
     p: float = 1.0
     per_sample: bool = False
+    off_after: float = 1.0
+    larger_own: bool = False
+    partners: str = "any"
+    length: int | None = None
+    labels: np.ndarray | None = None
     pad: int = 0
     protected: np.ndarray | None = None
 
@@ -141,6 +152,14 @@ def settings_read_by(names: Iterable[str]) -> set[str]:
     return {setting for name in names for setting in DRAWS[name].settings}
 
 
+def has_default(setting: str) -> bool:
+    """Whether a plan has a default for a setting of draws; alpha and beta have none.
+
+    setting: name of the setting.
+    """
+    return getattr(Plan, setting, None) is not None
+
+
 def order(plan: Plan, first: int, count: int) -> np.ndarray:
     """int64 [count, B]: which images of the subset each batch holds.
 
@@ -182,12 +201,30 @@ def uniforms(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray
     return drawn.reshape(count, plan.batch_size, UNIFORMS)
 
 
-@draw(Purpose.PARTNER)
+@draw(Purpose.CHAINS, groups=("augment",))
+def chains(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B, 2, 34]: uniform numbers in (0, 1) for two views of each image, by chains of operations."""
+    drawn = random_words.uniform(plan.seed, purpose, first, count, VIEWS * CHAIN_UNIFORMS * plan.batch_size)
+    return drawn.reshape(count, plan.batch_size, VIEWS, CHAIN_UNIFORMS)
+
+
+@draw(Purpose.PARTNER, settings=("partners",))
 def partner(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B]: a uniform permutation π of the batch; image i is mixed with image π(i).
 
-    Protected images are their own partners, and π is uniform over the permutations of the others.
+    Protected images are their own partners, and π is uniform over the permutations of the others. With
+    partners=same-class or other-class, π is a permutation that respects the classes as far as the batch allows.
     """
+    drawn = _permutations(plan, purpose, first, count)
+    if plan.partners == "any" or plan.labels is None:
+        return drawn
+    labels = plan.labels[order(plan, first, count)]
+    protected = np.broadcast_to(_protected(plan, first, count), drawn.shape)
+    rearranged = partners.CHOICES[plan.partners]
+    return np.stack([rearranged(*step) for step in zip(drawn, labels, protected, strict=True)])
+
+
+def _permutations(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     if plan.protected is None:
         return random_words.permutations(plan.seed, purpose, first, count, plan.batch_size)
     keys = random_words.words(plan.seed, purpose, first, count, plan.batch_size)
@@ -200,32 +237,42 @@ def partner(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     return pi
 
 
-@draw(Purpose.APPLIED, settings=("p",))
+@draw(Purpose.APPLIED, settings=("p", "off_after"))
 def applied(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: whether the method is applied. The batch has one chance p; protected images are always False."""
-    coin = random_words.uniform(plan.seed, purpose, first, count, 1) < plan.p
+    coin = (random_words.uniform(plan.seed, purpose, first, count, 1) < plan.p) & _mixes(plan, first, count)
     return np.repeat(coin, plan.batch_size, axis=1) & ~_protected(plan, first, count)
 
 
-@draw(Purpose.CHOSEN, settings=("p", "per_sample"))
+@draw(Purpose.CHOSEN, settings=("p", "per_sample", "off_after"))
 def chosen(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """bool [count, B]: like `applied`, except that with per_sample each image has its own chance p."""
-    return (_scoped(plan, purpose, first, count) < plan.p) & ~_protected(plan, first, count)
+    coin = (_scoped(plan, purpose, first, count) < plan.p) & _mixes(plan, first, count)
+    return coin & ~_protected(plan, first, count)
 
 
-@draw(Purpose.LAMBDA, settings=("alpha", "beta", "p", "per_sample"))
+@draw(Purpose.LAMBDA, settings=("alpha", "beta", "p", "per_sample", "off_after", "larger_own"))
 def lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: λ ~ Beta(α, β), the image's own share; 1 for an image that is not mixed."""
-    u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
-    drawn = betaincinv(plan.alpha, plan.beta, u)
-    return np.where(applied(plan, first, count), drawn, 1.0)
+    return _lambda(plan, purpose, first, count)
 
 
 @draw(Purpose.CENTRE, settings=("per_sample",))
 def centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
-    u = _scoped(plan, purpose, first, count, 2)
-    return (u * (plan.height, plan.width)).astype(np.int64)
+    return _pixel(plan, purpose, first, count)
+
+
+@draw(Purpose.SOURCE_LAMBDA, settings=("alpha", "beta", "p", "per_sample", "off_after", "larger_own"))
+def source_lam(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: like `lam`, drawn independently, for a second region: the one taken from the partner."""
+    return _lambda(plan, purpose, first, count)
+
+
+@draw(Purpose.SOURCE_CENTRE, settings=("per_sample",))
+def source_centre(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """int64 [count, B, 2]: like `centre`, drawn independently, for a second region: the one taken from the partner."""
+    return _pixel(plan, purpose, first, count)
 
 
 @draw(Purpose.SIZE, settings=("per_sample",))
@@ -237,6 +284,12 @@ def size(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
 @draw(Purpose.PLACE, settings=("per_sample",))
 def place(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B, 2]: position of a rectangle, from top to bottom and from left to right, uniform in (0, 1)."""
+    return _scoped(plan, purpose, first, count, 2)
+
+
+@draw(Purpose.SIDES, settings=("per_sample",))
+def sides(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B, 2]: positions of a height and a width between the method's bounds, uniform in (0, 1)."""
     return _scoped(plan, purpose, first, count, 2)
 
 
@@ -282,14 +335,37 @@ def layer(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     return np.repeat(drawn, plan.batch_size, axis=1)
 
 
-@draw(Purpose.CHOICE, settings=("p", "per_sample"))
+@draw(Purpose.CHOICE, settings=("p", "per_sample", "off_after"))
 def choice(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """float64 [count, B]: which method of a mixture is used, as a position along their cumulative probabilities.
 
     These probabilities sum to 1. With probability 1 - p the value is above 1, which means no method.
     """
     with np.errstate(divide="ignore"):
-        return _scoped(plan, purpose, first, count) / plan.p
+        place = _scoped(plan, purpose, first, count) / plan.p
+    return np.where(_mixes(plan, first, count), place, np.inf)
+
+
+def _mixes(plan: Plan, first: int, count: int) -> np.ndarray:
+    """bool [count, 1]: whether a step comes before the share `off_after` of the run."""
+    steps = np.arange(first, first + count)[:, None]
+    # The quotient is compared, not the product, for the same reason as in training/schedule.py.
+    return np.ones_like(steps, dtype=bool) if plan.length is None else steps / plan.length < plan.off_after
+
+
+def _lambda(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """float64 [count, B]: λ ~ Beta(α, β); 1 for an image that is not mixed."""
+    u = random_words.uniform(plan.seed, purpose, first, count, plan.batch_size if plan.per_sample else 1)
+    drawn = betaincinv(plan.alpha, plan.beta, u)
+    if plan.larger_own:
+        drawn = np.maximum(drawn, 1 - drawn)
+    return np.where(applied(plan, first, count), drawn, 1.0)
+
+
+def _pixel(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
+    """int64 [count, B, 2]: row and column of a pixel, uniform over the image."""
+    u = _scoped(plan, purpose, first, count, 2)
+    return (u * (plan.height, plan.width)).astype(np.int64)
 
 
 def _scoped(plan: Plan, purpose: Purpose, first: int, count: int, *size: int) -> np.ndarray:

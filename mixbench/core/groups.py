@@ -36,13 +36,14 @@ class Group:
         return (*self.own_keys, *self.optional_keys, *OWN_FUNCTION_KEYS)
 
 
+OF_COSTS = ("cost", "budget")  # see config/budget.py
 OWN_FUNCTION_KEYS = ("function", "code")  # the location and the checksum of a user's own function
 GROUPS = {
     "dataset": Group(listed="datasets"),
     "method": Group(
         listed="methods",
         own_keys=("name", "version"),
-        optional_keys=("parts", "bank"),
+        optional_keys=("parts", *OF_COSTS),
         batch=("images", "targets"),
         entry_points="mixbench.methods",
     ),
@@ -63,10 +64,16 @@ GROUPS = {
         listed="losses",
         own_keys=("name", "label_smoothing"),
         defaults={"label_smoothing": 0.0},
+        optional_keys=OF_COSTS,
         batch=("logits", "targets"),
         entry_points="mixbench.losses",
     ),
     "study": Group(listed="studies"),
 }
 OF_FUNCTIONS = tuple(name for name, group in GROUPS.items() if group.batch)  # their files name a function or network
-FIXED_KEYS = ("name", "version", *OWN_FUNCTION_KEYS)  # set by an option's file; users choose another option instead
+FIXED_KEYS = (
+    "name",
+    "version",
+    "cost",
+    *OWN_FUNCTION_KEYS,
+)  # set by an option's file; users choose another option instead

@@ -16,6 +16,7 @@ from mixbench.core.registry import (
     check_kind,
     configured_from_table,
     declaration_of,
+    need_settings_of,
     plain,
 )
 
@@ -45,8 +46,8 @@ class Own:
         self.known = self._options(parameters)
 
     def takes(self) -> set[str]:
-        """Return the names that a YAML file or a command may set: options, settings of draws, and keys of needs."""
-        return {*self.known, *self.wanted, *self.declared.keys_of_needs}
+        """Return the names that a YAML file or a command may set: options, settings of draws and keys of needs."""
+        return {*self.known, *self.wanted, *need_settings_of(self.declared)}
 
     def options(self, cfg: Mapping[str, Any], key: str) -> dict[str, Any]:
         """Return the options that a configuration sets.
@@ -58,13 +59,9 @@ class Own:
         for name, value in cfg.items():
             if name in self.known:
                 check_kind(f"{key}.{name}", value, self.known[name].annotation)
-            elif name in self.declared.keys_of_needs:
+            elif name == KEYS_OF_NEEDS["generated"] and name in self.takes():
                 check_kind(f"{key}.{name}", value, str | None)
-            elif name in KEYS_OF_NEEDS.values():
-                raise UserError(
-                    f"{key}.{name}={value}: has no effect, because {self.label} does not need it; leave it out"
-                )
-            elif name not in self.wanted and name not in GROUPS[self.group].kept_keys:
+            elif name not in self.takes() and name not in GROUPS[self.group].kept_keys:
                 choices = [f"{key}.{choice}" for choice in self.takes()]
                 raise unknown(f"key of {self.label}", f"{key}.{name}", choices)
         pad = cfg.get("pad", 0)
@@ -107,6 +104,7 @@ class Own:
             raise UserError(f"{self.label}: takes {names} by position; make it {shape}")
         options = {p.name: p for p in keyword if p.name not in (*self.declared.draws, *self.declared.needs)}
         reserved = {*GROUPS[self.group].kept_keys, *settings_read_by(draws_for(self.group))}
+        reserved |= set(KEYS_OF_NEEDS.values()) if self.group == "method" else set()
         for name in options:
             if name in reserved:
                 raise UserError(f"{self.label}: the option name {name} is reserved by mixbench; rename the option")

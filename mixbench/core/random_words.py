@@ -38,6 +38,11 @@ class Purpose(IntEnum):
     CHOICE = 19
     LABEL_NOISE = 20
     HELD_OUT = 21
+    SIDES = 22
+    CHAINS = 23
+    SOURCE_LAMBDA = 24
+    SOURCE_CENTRE = 25
+    PATHS = 26
     PICKS = 31
     FRACTALS = 32
     GENERATED = 33

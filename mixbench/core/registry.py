@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-from mixbench.core.draws import DRAWS, settings_read_by
+from mixbench.core.draws import DRAWS, has_default, settings_read_by
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import GROUPS
 
+CURRENT = "current"  # the teacher that is the network being trained
 DECLARATION = "mixbench_declaration"  # attribute of a function that holds its declaration
 # need -> the key of a method's file that says where it comes from. It is no option: the function does not get it.
-KEYS_OF_NEEDS = {"generated": "bank"}
+KEYS_OF_NEEDS = {"teacher": "teacher", "generated": "bank"}
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,15 @@ class Declaration:
     draws: names from draws.DRAWS.
     needs: names from mixing.contract.NEEDS.
     layers: name of its option that lists layers of the network; None: it has no such option.
+    views: of a loss: the number of views of each image that it compares. 1: it compares none.
     backends: the backends of `mixbench generate` whose banks it takes; none: those of every backend.
     """
 
     draws: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     layers: str | None = None
+    views: int = 1
     backends: tuple[str, ...] = ()
-
-    @property
-    def keys_of_needs(self) -> tuple[str, ...]:
-        """The keys of the method's file that say where its needs come from."""
-        return tuple(KEYS_OF_NEEDS[need] for need in self.needs if need in KEYS_OF_NEEDS)
 
 
 def declare(
@@ -47,6 +45,7 @@ def declare(
     needs: tuple[str, ...] = (),
     known_needs: Collection[str] = (),
     layers: str | None = None,
+    views: int = 1,
     backends: tuple[str, ...] = (),
 ) -> None:
     """Attach a declaration to a function.
@@ -56,6 +55,7 @@ def declare(
     needs: names of its needs.
     known_needs: all names of needs.
     layers: name of the option that lists its layers; None: no such option.
+    views: of a loss: the number of views of each image that it compares.
     backends: the backends whose banks it takes; none: those of every backend.
     Raises ValueError if the declaration does not fit the function's signature.
     """
@@ -72,7 +72,7 @@ def declare(
         raise ValueError(f"{name}: option {one!r} has the name of a setting of its draws; rename the option")
     if layers is not None and layers not in keywords:
         raise ValueError(f"{name}: layers={layers!r} names no keyword-only parameter")
-    setattr(function, DECLARATION, Declaration(draws, needs, layers, backends))
+    setattr(function, DECLARATION, Declaration(draws, needs, layers, views, backends))
 
 
 def declaration_of(function: Callable) -> Declaration:
@@ -116,6 +116,14 @@ def settings_of(function: Callable) -> set[str]:
     return settings_read_by(draws_of(function))
 
 
+def need_settings_of(declared: Declaration) -> set[str]:
+    """Return the keys that choose how needs are filled.
+
+    declared: what the function asks for.
+    """
+    return {KEYS_OF_NEEDS[need] for need in declared.needs if need in KEYS_OF_NEEDS}
+
+
 class Configured:
     """A function with the options of its configuration. It is called with a batch and the decisions of a step.
 
@@ -135,8 +143,8 @@ class Configured:
         bank: str | None = None,
     ):
         self.function, self.options, self.settings, self.bank = function, options, settings, bank
-        self.draws, self.needs, self.layers = declared.draws, declared.needs, declared.layers
-        self.backends = declared.backends
+        self.draws, self.needs = declared.draws, declared.needs
+        self.layers, self.views, self.backends = declared.layers, declared.views, declared.backends
 
     def option(self, name: str) -> Any:
         """Return the value of an option, from the configuration or the default of the function.
@@ -167,7 +175,7 @@ def configured_from_table(group: str, table: Mapping[str, Callable], cfg: Mappin
     if cfg["name"] not in table:
         raise unknown(f"{key}.name", cfg["name"], table)
     function = inspect.unwrap(table[cfg["name"]])
-    settings = {name: cfg[name] for name in settings_of(function)}
+    settings = {name: cfg[name] for name in settings_of(function) if name in cfg}
     declared = declaration_of(function)
     return Configured(function, declared, options(group, function, cfg, key), settings, cfg.get("bank"))
 
@@ -182,17 +190,18 @@ def options(group: str, function: Callable, cfg: Mapping[str, Any], key: str) ->
     Raises UserError for an unknown option, a missing option, or a value of the wrong type.
     """
     known, settings = options_of(function), settings_of(function)
-    others, of_needs = {*GROUPS[group].own_keys, *settings}, declaration_of(function).keys_of_needs
+    others = {*GROUPS[group].own_keys, *settings}
+    chosen = need_settings_of(declaration_of(function))
     for name, value in cfg.items():
         if name in known:
             check_kind(f"{key}.{name}", value, known[name].annotation)
-        elif name in of_needs:
+        elif name == KEYS_OF_NEEDS["generated"] and name in chosen:
             check_kind(f"{key}.{name}", value, str | None)
-        elif name not in others:
-            choices = [f"{key}.{choice}" for choice in (*known, *others, *of_needs)]
+        elif name not in others | chosen and name not in GROUPS[group].optional_keys:
+            choices = [f"{key}.{choice}" for choice in (*known, *others, *chosen)]
             raise unknown(f"key ({group}={cfg['name']})", f"{key}.{name}", choices)
     needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
-    missing = [name for name in (*needed, *sorted(others)) if name not in cfg]
+    missing = [name for name in (*needed, *sorted(others)) if name not in cfg and not has_default(name)]
     if missing:
         raise UserError(f"{group}={cfg['name']} needs {key}.{missing[0]}")
     return {name: plain(value) for name, value in cfg.items() if name in known}

@@ -4,13 +4,16 @@ A function (`cutmix`) takes images, targets and its draws, and returns `Mixed`. 
 labels, and returns images and targets. The library needs only torch, NumPy and SciPy.
 """
 
-from mixbench.mixing.contract import Generated, Gradient, Mixed, Outputs, method
+from mixbench.mixing.attentivemix import attentivemix
+from mixbench.mixing.contract import Generated, Gradient, Mixed, Outputs, Teacher, method
 from mixbench.mixing.features import manifold
 from mixbench.mixing.generated import diffusemix, filter_mix
-from mixbench.mixing.linear import data_mix, label_mix, label_only, none
+from mixbench.mixing.guidedmix import guidedmix
+from mixbench.mixing.linear import data_mix, label_mix, label_only, mixup_io, none
 from mixbench.mixing.masks import fmix, smoothmix
 from mixbench.mixing.mixer import Mixer, Mixture, PairMixer
-from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, NoMixing
+from mixbench.mixing.modules import DataMix, LabelOnly, ManifoldMixUp, MixUp, MixUpInputs, NoMixing, RegMixUp
+from mixbench.mixing.puzzlemix import puzzlemix
 from mixbench.mixing.region_modules import (
     CutMix,
     Cutout,
@@ -22,7 +25,9 @@ from mixbench.mixing.region_modules import (
     SmoothMix,
 )
 from mixbench.mixing.regions import cutmix, cutout, gridmix, random_erasing, resizemix
+from mixbench.mixing.regularised import regmixup
 from mixbench.mixing.saliency import saliencymix
+from mixbench.mixing.snapmix import snapmix
 from mixbench.mixing.table import METHODS
 from mixbench.mixing.transformers import mixpro, smmix, tokenmix, transmix
 
@@ -40,6 +45,7 @@ __all__ = [
     "LabelOnly",
     "ManifoldMixUp",
     "MixUp",
+    "MixUpInputs",
     "Mixed",
     "Mixer",
     "Mixture",
@@ -47,9 +53,12 @@ __all__ = [
     "Outputs",
     "PairMixer",
     "RandomErasing",
+    "RegMixUp",
     "ResizeMix",
     "SaliencyMix",
     "SmoothMix",
+    "Teacher",
+    "attentivemix",
     "cutmix",
     "cutout",
     "data_mix",
@@ -57,18 +66,23 @@ __all__ = [
     "filter_mix",
     "fmix",
     "gridmix",
+    "guidedmix",
     "label_mix",
     "label_only",
     "manifold",
     "method",
     "mixpro",
     "mixup",
+    "mixup_io",
     "none",
+    "puzzlemix",
     "random_erasing",
+    "regmixup",
     "resizemix",
     "saliencymix",
     "smmix",
     "smoothmix",
+    "snapmix",
     "tokenmix",
     "transmix",
 ]

@@ -7,28 +7,28 @@ parameters are its declared draws, its declared needs, and its options. Its YAML
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mixbench.core import registry
 from mixbench.core.errors import UserError
-from mixbench.core.registry import KEYS_OF_NEEDS
 
 Function = TypeVar("Function", bound=Callable[..., "Mixed"])
 AtLayer = Callable[[str, Tensor], Tensor]
+Maps = Callable[[Tensor, Tensor], Tensor]  # the needs "attention" and "class_activation"
 
 # What a method can ask for in addition to the batch and its draws, and what it gets as the keyword of that name.
 NEEDS = {
     "input_gradient": "a Gradient, of the loss of the batch before mixing with respect to its images",
     "attention": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], maps that each sum to 1",
-    "teacher": "a function images [N, C, H, W] -> logits [N, K], a network that is not trained",
+    "class_activation": "a function (images [N, C, H, W], targets [N, K]) -> [N, 1, h, w], evidence for the labels",
+    "teacher": "a Teacher: a network that is not changed, with its logits and maps of images",
     "generated": "a Generated, variants of each image of the batch and fractals, from a bank of mixbench generate",
 }
-
-# The needs that the caller of training must provide. The engine computes the others, or reads them from a bank.
-PROVIDED = ("teacher",)
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,20 @@ class Generated:
     fractals: Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
 class Gradient:
     """The gradient of a loss with respect to the images.
 
-    values: float [B, C, H, W], B times the gradient of the batch's mean loss, so that it does not depend on B.
+    values: float [B, C, H, W], B times the gradient of the batch's mean loss, so that it does not depend on B; or a
+        function that computes it when it is first read, since not every batch of a method needs it.
     """
 
-    values: Tensor
+    def __init__(self, values: Tensor | Callable[[], Tensor]):
+        self._given = values
+
+    @cached_property
+    def values(self) -> Tensor:
+        """float [B, C, H, W], B times the gradient of the batch's mean loss."""
+        return self._given if isinstance(self._given, Tensor) else self._given()
 
     @property
     def magnitudes(self) -> Tensor:
@@ -101,6 +107,38 @@ class Gradient:
         Source: PuzzleMix, Kim et al. 2020, section 4.
         """
         return self.values.square().mean(dim=1, keepdim=True).sqrt()
+
+
+class Teacher(Protocol):
+    """A network whose predictions or maps of images a method uses. It does not change, and nothing has a gradient."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return logits [N, K] of normalised images float [N, C, H, W]."""
+        ...
+
+    def attention(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the attention, float [N, 1, h, w]; each map sums to 1.
+
+        images: float [N, C, H, W], normalised.
+        targets: float [N, K], label weights.
+        """
+        ...
+
+    def class_activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the evidence for the labels at each place, float [N, 1, h, w], of any sign.
+
+        images: float [N, C, H, W], normalised.
+        targets: float [N, K], label weights.
+        """
+        ...
+
+    def activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean of the last features over their channels, float [N, 1, h, w].
+
+        images: float [N, C, H, W], normalised.
+        targets: float [N, K]; not used.
+        """
+        ...
 
 
 class Context(Protocol):
@@ -125,16 +163,48 @@ class NoContext(Context):
         raise unserved(need)
 
 
+class StandInTeacher(Teacher):
+    """A teacher without a network. It remembers which maps it was asked for.
+
+    asked: names of its methods that were called.
+    """
+
+    def __init__(self):
+        self.asked: set[str] = set()
+        self.classes = 0  # of the batch, set by StandIns
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images.new_zeros(len(images), self.classes)
+
+    def attention(self, images: Tensor, targets: Tensor) -> Tensor:
+        return self._even("attention", images)
+
+    def class_activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        return self._even("class_activation", images)
+
+    def activation(self, images: Tensor, targets: Tensor) -> Tensor:
+        self.asked.add("activation")
+        return F.adaptive_avg_pool2d(images.detach().float().mean(dim=1, keepdim=True), 3)
+
+    def _even(self, kind: str, images: Tensor) -> Tensor:
+        self.asked.add(kind)
+        return images.new_full((len(images), 1, 2, 2), 0.25)
+
+
 class StandIns(Context):
     """Provides values of the right shapes without a network, to try a method before anything is loaded."""
 
+    def __init__(self):
+        self.teacher = StandInTeacher()
+
     def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
+        self.teacher.classes = targets.shape[1]
         if need == "input_gradient":
-            return Gradient(images.detach().cos())
-        if need == "attention":
+            return Gradient(images.detach().float().cos())
+        if need in ("attention", "class_activation"):
             return lambda images, targets: images.new_full((len(images), 1, 2, 2), 0.25)
         if need == "teacher":
-            return lambda images: images.new_zeros(len(images), targets.shape[1])
+            return self.teacher
         return Generated(lambda position: images.detach().flip(2), lambda position: torch.zeros_like(images))
 
 
@@ -144,12 +214,12 @@ def unserved(need: str) -> UserError:
     need: a name from NEEDS.
     """
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
-    if need in KEYS_OF_NEEDS:
-        return UserError(f"{problem}make a bank with mixbench generate and set method.{KEYS_OF_NEEDS[need]}=FOLDER")
-    if need not in PROVIDED:
+    if need == "generated":
+        return UserError(f"{problem}make a bank with mixbench generate and set method.bank=FOLDER")
+    if need != "teacher":
         return UserError(f"{problem}train it with mixbench run")
     where = f"mixbench.training.loop.train(providers=Providers({need}=…))"
-    return UserError(f"{problem}provide it in Python with {where}, since a command cannot")
+    return UserError(f"{problem}provide it in Python with {where}")
 
 
 def method(
@@ -177,7 +247,7 @@ def method(
             raise TypeError(f"@method: {key}={names!r}: must be a sequence of names, as in {key}=({str(names)!r},)")
 
     def declare(function: Function) -> Function:
-        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers, tuple(backends))
+        registry.declare(function, tuple(draws), tuple(needs), NEEDS, layers, backends=tuple(backends))
         return function
 
     return declare

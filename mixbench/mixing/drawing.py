@@ -48,12 +48,18 @@ def label_weights(labels: Tensor, num_classes: int | None, images: Tensor) -> Te
 
 
 def draw_for_batch(
-    names: tuple[str, ...], images: Tensor, generator: Generator | None, protected: Tensor | None, settings: dict
+    names: tuple[str, ...],
+    images: Tensor,
+    targets: Tensor,
+    generator: Generator | None,
+    protected: Tensor | None,
+    settings: dict,
 ) -> dict[str, Tensor]:
     """Return name -> decisions for one batch, from a plan whose seed comes from the generator.
 
     names: names from core.draws.DRAWS.
     images: float [B, …]; the decisions are put on their device.
+    targets: float [B, K]; the class of an image, which the setting `partners` asks for, has the largest weight.
     generator: see `next_seed`.
     protected: bool [B], images that are not mixed; None: there are none.
     settings: checked settings of the draws.
@@ -62,10 +68,18 @@ def draw_for_batch(
     size = len(images)
     plan = Plan(next_seed(generator), size, size, height, width, draws=names, **settings)
     if protected is not None:
-        of_subset = np.empty(size, dtype=bool)  # a plan indexes images of the subset, which here is the batch itself
-        of_subset[order(plan, 0, 1)[0]] = protected.cpu().numpy()
-        plan = replace(plan, protected=of_subset)
+        plan = replace(plan, protected=_of_subset(plan, protected))
+    if settings.get("partners", "any") != "any":  # else the classes need not be copied from the device
+        plan = replace(plan, labels=_of_subset(plan, targets.argmax(dim=1)))
     return {name: torch.from_numpy(values[0]).to(images.device) for name, values in plan.drawn(0, 1).items()}
+
+
+def _of_subset(plan: Plan, values: Tensor) -> np.ndarray:
+    """Return values of the images of a batch, [B], in the order of the plan's subset, which here is the batch."""
+    in_batch = values.cpu().numpy()
+    of_subset = np.empty_like(in_batch)
+    of_subset[order(plan, 0, 1)[0]] = in_batch
+    return of_subset
 
 
 def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:

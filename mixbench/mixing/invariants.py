@@ -16,6 +16,7 @@ from mixbench.mixing.runner import Method, build_method
 SHAPES = ((6, 3, 16, 16), (1, 3, 16, 16), (5, 1, 12, 20))  # [B, C, H, W] of the images that a method is tried on
 CLASSES, STEPS, N = 4, 3, 100
 PROTECTED = np.arange(N) % 3 == 0
+OTHER_SETTINGS = {"off_after": [0.5], "larger_own": [True], "partners": ["same-class", "other-class"]}
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,20 @@ def violations(cfg: Mapping[str, Any], context: Context | None = None) -> list[s
 
 
 def _variants(cfg: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the configuration, and if it has per_sample also the configuration with the opposite value."""
+    """Yield the configuration, and the configuration with other values of the settings that it has."""
     yield cfg
-    if "per_sample" in cfg and "parts" not in cfg:
-        yield {**cfg, "per_sample": not cfg["per_sample"]}
+    others = {**OTHER_SETTINGS, "per_sample": [not cfg.get("per_sample")]}
+    for key, values in others.items():
+        if key in cfg and "parts" not in cfg:
+            yield from ({**cfg, key: value} for value in values)
 
 
 def _trials(
     method: Method, shape: tuple[int, ...], context: Context, protected: np.ndarray | None = None
 ) -> Iterator[Trial]:
     batch, _, height, width = shape
-    plan = Plan(3, N, batch, height, width, protected=protected)
+    labels = np.arange(N) % CLASSES
+    plan = Plan(3, N, batch, height, width, protected=protected, labels=labels, length=STEPS)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(shape, generator=generator)
     targets = torch.rand(batch, CLASSES, generator=generator).softmax(dim=1)

@@ -51,6 +51,22 @@ def data_mix(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -
 
 
 @method(draws=("partner", "lam"))
+def mixup_io(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
+    """Mixup of inputs only: images become λx + (1-λ)x[π], with the label of the image that has the larger share.
+
+    images: float [B, …].
+    targets: float [B, K], label weights.
+    partner: int64 [B], the permutation π.
+    lam: float [B], each image's own share λ. At exactly 1/2 the image's own label is kept.
+    Returns mixed images, and the targets of the image or of its partner.
+    Source: Wang et al. 2023, "On the Pitfall of Mixup for Uncertainty Calibration".
+    """
+    larger = (lam >= 0.5).to(lam.dtype)
+    mixed, weights = blend(images, images[partner], lam), blend(targets, targets[partner], larger)
+    return Mixed(mixed, weights, own=whole(images, lam))
+
+
+@method(draws=("partner", "lam"))
 def label_only(images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor) -> Mixed:
     """Label mixing only: labels are blended with the partner's, images stay unchanged. It isolates mixup's label part.
 

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from mixbench.mixing.contract import Mixed
 from mixbench.mixing.drawing import Generator
 from mixbench.mixing.operations import ROUNDING, cumulative_probabilities
 
+OF_RUNS = ("off_after",)  # settings of draws that need to know how long a run is; a module does not
+Partners = Literal["any", "same-class", "other-class"]
 Pairs = Sequence[tuple[Tensor, Tensor | int]]  # (image, label) pairs, as a DataLoader passes them to its collate_fn
 
 
@@ -31,7 +33,7 @@ class Mixer(nn.Module):
     function: a method, such as `label_mix` or a function of your own, decorated with `@method(…)`.
     num_classes: K; needed if labels are integers.
     generator: a NumPy or torch generator; each call takes one number from it. None: torch's global generator.
-    values: settings of the function's draws (alpha, beta, p, per_sample) and its options.
+    values: settings of the function's draws (alpha, beta, p, per_sample, larger_own, partners) and its options.
     Raises ValueError for a value that does not fit and for a function with needs, which only a run provides; TypeError
         for an unknown or missing option. The function is tried on two small images.
     """
@@ -46,7 +48,8 @@ class Mixer(nn.Module):
         **values: Any,
     ):
         super().__init__()
-        name, known, settings = function.__name__, registry.options_of(function), registry.settings_of(function)
+        name, known = function.__name__, registry.options_of(function)
+        settings = registry.settings_of(function) - {*OF_RUNS}
         for need in registry.declaration_of(function).needs:
             raise ValueError(f"{name} needs {need!r}, which a module cannot provide; train with mixbench run instead")
         for key in values:
@@ -92,7 +95,9 @@ class Mixer(nn.Module):
         self, images: Tensor, targets: Tensor, generator: Generator | None, protected: Tensor | None = None
     ) -> Mixed:
         names = registry.draws_of(self.function)
-        decided = drawing.draw_for_batch(names, images, generator, protected, self.settings) if names else {}
+        decided = {}
+        if names:
+            decided = drawing.draw_for_batch(names, images, targets, generator, protected, self.settings)
         return self.function(images, targets, **decided, **self.options)
 
     def extra_repr(self) -> str:

@@ -18,7 +18,8 @@ from torch import Tensor
 from mixbench.mixing import features, linear
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.drawing import Generator
-from mixbench.mixing.mixer import Mixer, PairMixer, stacked
+from mixbench.mixing.mixer import Mixer, PairMixer, Partners, stacked
+from mixbench.mixing.regularised import regmixup
 
 
 class NoMixing(PairMixer):
@@ -40,6 +41,8 @@ class MixUp(PairMixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     generator: a NumPy or torch generator; None: torch's global generator.
     Raises ValueError for a value out of range.
     Source: Zhang et al. 2018, section 2.
@@ -55,9 +58,21 @@ class MixUp(PairMixer):
         beta: float | None = None,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         generator: Generator | None = None,
     ):
-        super().__init__(linear.label_mix, num_classes, generator, alpha=alpha, beta=beta, p=p, per_sample=per_sample)
+        super().__init__(
+            linear.label_mix,
+            num_classes,
+            generator,
+            alpha=alpha,
+            beta=beta,
+            p=p,
+            per_sample=per_sample,
+            larger_own=larger_own,
+            partners=partners,
+        )
 
 
 class DataMix(PairMixer):
@@ -67,6 +82,8 @@ class DataMix(PairMixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     generator: a NumPy or torch generator; None: torch's global generator.
     Raises ValueError for a value out of range.
     Source: small-data report 2018, "data-mix".
@@ -82,9 +99,62 @@ class DataMix(PairMixer):
         beta: float | None = 1.0,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         generator: Generator | None = None,
     ):
-        super().__init__(linear.data_mix, num_classes, generator, alpha=alpha, beta=beta, p=p, per_sample=per_sample)
+        super().__init__(
+            linear.data_mix,
+            num_classes,
+            generator,
+            alpha=alpha,
+            beta=beta,
+            p=p,
+            per_sample=per_sample,
+            larger_own=larger_own,
+            partners=partners,
+        )
+
+
+class MixUpInputs(PairMixer):
+    """`mixup_io`: images are blended, with the label of the image that has the larger share.
+
+    num_classes: K; needed if labels are integers.
+    alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
+    p: probability of mixing a batch.
+    per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
+    generator: a NumPy or torch generator; None: torch's global generator.
+    Raises ValueError for a value out of range.
+    Source: Wang et al. 2023, "On the Pitfall of Mixup for Uncertainty Calibration".
+    """
+
+    spatial = False
+
+    def __init__(
+        self,
+        num_classes: int | None = None,
+        *,
+        alpha: float = 1.0,
+        beta: float | None = None,
+        p: float = 1.0,
+        per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
+        generator: Generator | None = None,
+    ):
+        super().__init__(
+            linear.mixup_io,
+            num_classes,
+            generator,
+            alpha=alpha,
+            beta=beta,
+            p=p,
+            per_sample=per_sample,
+            larger_own=larger_own,
+            partners=partners,
+        )
 
 
 class LabelOnly(PairMixer):
@@ -94,6 +164,8 @@ class LabelOnly(PairMixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     generator: a NumPy or torch generator; None: torch's global generator.
     Raises ValueError for a value out of range.
     """
@@ -108,9 +180,56 @@ class LabelOnly(PairMixer):
         beta: float | None = None,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         generator: Generator | None = None,
     ):
-        super().__init__(linear.label_only, num_classes, generator, alpha=alpha, beta=beta, p=p, per_sample=per_sample)
+        super().__init__(
+            linear.label_only,
+            num_classes,
+            generator,
+            alpha=alpha,
+            beta=beta,
+            p=p,
+            per_sample=per_sample,
+            larger_own=larger_own,
+            partners=partners,
+        )
+
+
+class RegMixUp(PairMixer):
+    """`regmixup`: the clean batch, followed by its mixup. It returns twice as many rows as it gets.
+
+    The mean loss over these rows is that of the published code. With another eta or with reduction="sum", the rows have
+    weights; `Mixer(regmixup, num_classes, eta=…).mixed(images, labels)` returns them.
+
+    num_classes: K; needed if labels are integers.
+    alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
+    p: probability of mixing a batch.
+    per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
+    generator: a NumPy or torch generator; None: torch's global generator.
+    Raises ValueError for a value out of range.
+    Source: Pinto et al. 2022, section 3.
+    """
+
+    spatial = False
+
+    def __init__(
+        self,
+        num_classes: int | None = None,
+        *,
+        alpha: float = 20.0,
+        beta: float | None = None,
+        p: float = 1.0,
+        per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
+        generator: Generator | None = None,
+    ):
+        values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
+        super().__init__(regmixup, num_classes, generator, **values, larger_own=larger_own, partners=partners)
 
 
 class ManifoldMixUp(Mixer):
@@ -120,6 +239,8 @@ class ManifoldMixUp(Mixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     layers: names of the layers that can be drawn: "input" or names of your network's layers.
     generator: a NumPy or torch generator; None: torch's global generator.
     Raises ValueError for a value out of range.
@@ -136,10 +257,19 @@ class ManifoldMixUp(Mixer):
         beta: float | None = None,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         layers: Sequence[str] = ("input", "stage1", "stage2"),
         generator: Generator | None = None,
     ):
-        values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
+        values = {
+            "alpha": alpha,
+            "beta": beta,
+            "p": p,
+            "per_sample": per_sample,
+            "larger_own": larger_own,
+            "partners": partners,
+        }
         super().__init__(features.manifold, num_classes, generator, **values, layers=layers)
 
     def forward(self, images: Tensor, labels: Tensor | None = None, *, protected: Tensor | None = None) -> Mixed:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from mixbench.mixing import masks, regions
 from mixbench.mixing.drawing import Generator
-from mixbench.mixing.mixer import PairMixer
+from mixbench.mixing.mixer import PairMixer, Partners
 from mixbench.mixing.saliency import saliencymix
 
 
@@ -15,7 +15,10 @@ class CutMix(PairMixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ and the box for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     correct_lambda: True: weight labels by the true area after clipping. False: by the drawn λ.
+    min_side, max_side: bounds of the box's height and width, as shares of the image's; None: they follow from λ.
     generator: a NumPy or torch generator; None: torch's global generator.
     Raises ValueError for a value out of range.
     Source: Yun et al. 2019, section 3 and Algorithm A1.
@@ -29,11 +32,23 @@ class CutMix(PairMixer):
         beta: float | None = None,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         correct_lambda: bool = True,
+        min_side: float | None = None,
+        max_side: float | None = None,
         generator: Generator | None = None,
     ):
-        values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
-        super().__init__(regions.cutmix, num_classes, generator, **values, correct_lambda=correct_lambda)
+        values = {
+            "alpha": alpha,
+            "beta": beta,
+            "p": p,
+            "per_sample": per_sample,
+            "larger_own": larger_own,
+            "partners": partners,
+        }
+        options = {"correct_lambda": correct_lambda, "min_side": min_side, "max_side": max_side}
+        super().__init__(regions.cutmix, num_classes, generator, **values, **options)
 
 
 class Cutout(PairMixer):
@@ -95,6 +110,7 @@ class ResizeMix(PairMixer):
     num_classes: K; needed if labels are integers.
     p: probability of mixing a batch.
     per_sample: draw the size and place for each image instead of once for the batch.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     min_scale, max_scale: bounds of the scale, as shares of the image's sides.
     interpolation: "bilinear", with antialiasing; "nearest", as in the paper's code.
     position: "uniform": all places that fit are equally likely. "shifted": as in the paper's code (see `resizemix`).
@@ -109,6 +125,7 @@ class ResizeMix(PairMixer):
         *,
         p: float = 1.0,
         per_sample: bool = False,
+        partners: Partners = "any",
         min_scale: float = 0.1,
         max_scale: float = 0.8,
         interpolation: Literal["bilinear", "nearest"] = "bilinear",
@@ -116,7 +133,9 @@ class ResizeMix(PairMixer):
         generator: Generator | None = None,
     ):
         options = {"min_scale": min_scale, "max_scale": max_scale, "interpolation": interpolation, "position": position}
-        super().__init__(regions.resizemix, num_classes, generator, p=p, per_sample=per_sample, **options)
+        super().__init__(
+            regions.resizemix, num_classes, generator, p=p, per_sample=per_sample, partners=partners, **options
+        )
 
 
 class GridMix(PairMixer):
@@ -126,6 +145,8 @@ class GridMix(PairMixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ and the cells for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     grid: cells along a side.
     correct_lambda: True: weight labels by the true area. False: by the drawn λ.
     generator: a NumPy or torch generator; None: torch's global generator.
@@ -141,11 +162,20 @@ class GridMix(PairMixer):
         beta: float | None = None,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         grid: int = 4,
         correct_lambda: bool = True,
         generator: Generator | None = None,
     ):
-        values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
+        values = {
+            "alpha": alpha,
+            "beta": beta,
+            "p": p,
+            "per_sample": per_sample,
+            "larger_own": larger_own,
+            "partners": partners,
+        }
         super().__init__(regions.gridmix, num_classes, generator, **values, grid=grid, correct_lambda=correct_lambda)
 
 
@@ -155,6 +185,7 @@ class SmoothMix(PairMixer):
     num_classes: K; needed if labels are integers.
     p: probability of mixing a batch.
     per_sample: draw the disc for each image instead of once for the batch.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     min_sigma, max_sigma: bounds of the disc's σ, as shares of the image's shorter side.
     generator: a NumPy or torch generator; None: torch's global generator.
     Raises ValueError for a value out of range.
@@ -167,12 +198,15 @@ class SmoothMix(PairMixer):
         *,
         p: float = 1.0,
         per_sample: bool = False,
+        partners: Partners = "any",
         min_sigma: float = 0.25,
         max_sigma: float = 0.5,
         generator: Generator | None = None,
     ):
         bounds = {"min_sigma": min_sigma, "max_sigma": max_sigma}
-        super().__init__(masks.smoothmix, num_classes, generator, p=p, per_sample=per_sample, **bounds)
+        super().__init__(
+            masks.smoothmix, num_classes, generator, p=p, per_sample=per_sample, partners=partners, **bounds
+        )
 
 
 class SaliencyMix(PairMixer):
@@ -182,6 +216,8 @@ class SaliencyMix(PairMixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     saliency: "official": one partner decides for the whole batch, as in the published code. "per-image": each image's
         own partner decides, as in the paper.
     correct_lambda: True: weight labels by the true area after clipping. False: by the drawn λ.
@@ -198,11 +234,20 @@ class SaliencyMix(PairMixer):
         beta: float | None = None,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         saliency: Literal["official", "per-image"] = "official",
         correct_lambda: bool = True,
         generator: Generator | None = None,
     ):
-        values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
+        values = {
+            "alpha": alpha,
+            "beta": beta,
+            "p": p,
+            "per_sample": per_sample,
+            "larger_own": larger_own,
+            "partners": partners,
+        }
         options = {"saliency": saliency, "correct_lambda": correct_lambda}
         super().__init__(saliencymix, num_classes, generator, **values, **options)
 
@@ -214,6 +259,8 @@ class FMix(PairMixer):
     alpha, beta: λ ~ Beta(alpha, beta). beta=None means the value of alpha; alpha=0 means no mixing.
     p: probability of mixing a batch.
     per_sample: draw λ and the mask for each image instead of once for the batch.
+    larger_own: replace λ by the larger one of λ and 1 - λ.
+    partners: classes of which partners are drawn: "any", "same-class" or "other-class".
     decay_power: the amplitude of the field falls with frequency to this power.
     spectrum: "complex", as in the paper; "published" or "interleaved", as in versions of its code (see `fmix`).
     correct_lambda: True: weight labels by the true share of pixels. False: by the drawn λ, as in the paper's code.
@@ -230,11 +277,20 @@ class FMix(PairMixer):
         beta: float | None = None,
         p: float = 1.0,
         per_sample: bool = False,
+        larger_own: bool = False,
+        partners: Partners = "any",
         decay_power: float = 3.0,
         spectrum: Literal["complex", "published", "interleaved"] = "complex",
         correct_lambda: bool = False,
         generator: Generator | None = None,
     ):
-        values = {"alpha": alpha, "beta": beta, "p": p, "per_sample": per_sample}
+        values = {
+            "alpha": alpha,
+            "beta": beta,
+            "p": p,
+            "per_sample": per_sample,
+            "larger_own": larger_own,
+            "partners": partners,
+        }
         options = {"decay_power": decay_power, "spectrum": spectrum, "correct_lambda": correct_lambda}
         super().__init__(masks.fmix, num_classes, generator, **values, **options)

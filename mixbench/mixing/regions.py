@@ -11,23 +11,50 @@ from mixbench.mixing.contract import Mixed, method
 from mixbench.mixing.operations import blend, ranks
 
 
-@method(draws=("partner", "lam", "centre"))
+@method(draws=("partner", "lam", "centre", "sides", "place"))
 def cutmix(
-    images: Tensor, targets: Tensor, *, partner: Tensor, lam: Tensor, centre: Tensor, correct_lambda: bool = True
+    images: Tensor,
+    targets: Tensor,
+    *,
+    partner: Tensor,
+    lam: Tensor,
+    centre: Tensor,
+    sides: Tensor | None = None,
+    place: Tensor | None = None,
+    correct_lambda: bool = True,
+    min_side: float | None = None,
+    max_side: float | None = None,
 ) -> Mixed:
     """CutMix: a box of the partner, with about 1-λ of the area, is pasted in at the same place.
+
+    With min_side and max_side, height and width of the box are drawn instead, each uniform between these shares of the
+    image's, and the box lies at a uniform place where it fits. λ then only says whether the image is mixed.
 
     images: float [B, C, H, W].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
-    lam: float [B], each image's own share λ before clipping.
+    lam: float [B], each image's own share λ before clipping; 1 where the image is not mixed.
     centre: int64 [B, 2], row and column of the box's centre; the box is clipped to the image.
+    sides: float [B, 2] in (0, 1), positions of height and width between min_side and max_side; needed only with these.
+    place: float [B, 2] in (0, 1), position of such a box from top to bottom and from left to right.
     correct_lambda: True: weight labels by the true area after clipping, as in the paper's code. False: by the drawn λ.
+    min_side: smallest height and width of the box, as shares of the image's. None: λ decides.
+    max_side: largest height and width. None: λ decides.
     Returns mixed images and targets.
-    Source: Yun et al. 2019, section 3 and Algorithm A1.
+    Raises ValueError unless both bounds are None or 0 < min_side <= max_side <= 1, and if they are set without
+        correct_lambda.
+    Source: Yun et al. 2019, section 3 and Algorithm A1; drawn sides: timm's cutmix_minmax.
     """
     height, width = images.shape[2:]
-    inside, area = box(centre, half_sides(lam, height, width), height, width)
+    if min_side is None and max_side is None:
+        inside, area = box(centre, half_sides(lam, height, width), height, width)
+    else:
+        low, high = _side_bounds(min_side, max_side, correct_lambda)
+        if sides is None or place is None:
+            raise ValueError("min_side: needs the draws sides and place")
+        lengths = _lengths(sides, low, high, height, width) * (lam < 1)[:, None]
+        inside = rectangle(_corner(place, lengths, height, width), lengths, height, width)
+        area = lengths.prod(dim=1)
     mixed = torch.where(inside, images[partner], images)
     if correct_lambda:
         lam = 1 - area / (height * width)
@@ -188,21 +215,49 @@ def gridmix(
     return Mixed(mixed, blend(targets, targets[partner], lam), own=stays.to(images.dtype))
 
 
+def _side_bounds(min_side: float | None, max_side: float | None, correct_lambda: bool) -> tuple[float, float]:
+    """Return both bounds. Raises ValueError if they do not fit, or if labels would not follow the box."""
+    if min_side is None or max_side is None:
+        raise ValueError(f"min_side={min_side}: must be set together with max_side={max_side}, or both must be null")
+    check_bounds("side", min_side, max_side, 1)
+    if not correct_lambda:
+        raise ValueError(
+            "correct_lambda=False: must be true with min_side and max_side, because λ has no part in the box"
+        )
+    return min_side, max_side
+
+
+def _lengths(sides: Tensor, low: float, high: float, height: int, width: int) -> Tensor:
+    """int64 [B, 2]: whole numbers of pixels, uniform from ⌊low·side⌋ to ⌊high·side⌋ and at least 1.
+
+    sides: float [B, 2] in (0, 1), positions between the bounds.
+    """
+    bounds = ((max(1, int(low * side)), max(1, int(high * side))) for side in (height, width))
+    parts = [least + (sides[:, i] * (most - least + 1)).long() for i, (least, most) in enumerate(bounds)]
+    return torch.stack(parts, dim=1)
+
+
 def cells(kept: Tensor, rows: int, columns: int, height: int, width: int) -> Tensor:
-    """Return the pixels of the cells that are kept, bool [B, 1, H, W].
+    """Return the values of the pixels' cells, [B, 1, H, W]: which pixels are kept, for bool values.
 
     Cells begin at ⌊iH/rows⌋ and ⌊jW/columns⌋.
 
-    kept: bool [B, rows·columns].
+    kept: [B, rows·columns], a value for each cell.
     rows, columns: number of cells along the sides.
     height, width: size of the image in pixels.
     """
-    # A pixel belongs to the last cell i with ⌊iH/rows⌋ <= row.
-    row, column = (
-        ((torch.arange(side, device=kept.device) + 1) * count - 1) // side
-        for side, count in ((height, rows), (width, columns))
-    )
+    row, column = (cell_of_pixels(count, side, kept.device) for count, side in ((rows, height), (columns, width)))
     return kept.view(-1, 1, rows, columns)[:, :, row][..., column]
+
+
+def cell_of_pixels(count: int, side: int, device: torch.device) -> Tensor:
+    """int64 [side]: the cell to which each pixel of an axis belongs, the last cell i with ⌊i·side/count⌋ <= pixel.
+
+    count: number of cells.
+    side: length of the axis in pixels.
+    device: device of the result.
+    """
+    return ((torch.arange(side, device=device) + 1) * count - 1) // side
 
 
 def half_sides(lam: Tensor, height: int, width: int) -> Tensor:
@@ -223,11 +278,21 @@ def box(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor
     height, width: size of the image in pixels.
     Returns bool [B, 1, H, W], true inside the box, and the areas int64 [B] in pixels.
     """
+    corner, sides = clipped(centre, halves, height, width)
+    return rectangle(corner, sides, height, width), sides.prod(dim=1)
+
+
+def clipped(centre: Tensor, halves: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return corners and sides, int64 [B, 2] each, of boxes from centre - halves to centre + halves, clipped.
+
+    centre: int64 [B, 2], row and column.
+    halves: int64 [B, 2], half the height and half the width in pixels.
+    height, width: size of the image in pixels.
+    """
     corner = (centre - halves).clamp(min=0)
     bottom = (centre[:, 0] + halves[:, 0]).clamp(max=height)
     right = (centre[:, 1] + halves[:, 1]).clamp(max=width)
-    sides = torch.stack([bottom, right], dim=1) - corner
-    return rectangle(corner, sides, height, width), sides.prod(dim=1)
+    return corner, torch.stack([bottom, right], dim=1) - corner
 
 
 def rectangle(corner: Tensor, sides: Tensor, height: int, width: int) -> Tensor:

@@ -1,7 +1,6 @@
 """Methods for networks with attention: labels or regions follow where the network looks."""
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,11 +9,10 @@ from torch.nn import functional as F
 
 from mixbench.core.registry import check_bounds
 from mixbench.mixing.block_masks import block_mask
-from mixbench.mixing.contract import Mixed, Outputs, method
+from mixbench.mixing.contract import Maps, Mixed, Outputs, Teacher, method
 from mixbench.mixing.operations import blend, ranks
 from mixbench.mixing.regions import cells, cutmix, rectangle
 
-Attention = Callable[[Tensor, Tensor], Tensor]  # the need "attention" of mixing.contract
 Downsampling = Literal["nearest", "area"]
 
 
@@ -26,7 +24,7 @@ def transmix(
     partner: Tensor,
     lam: Tensor,
     centre: Tensor,
-    attention: Attention,
+    attention: Maps,
     ratio: float = 0.5,
     downsampling: Downsampling = "nearest",
     correct_lambda: bool = True,
@@ -72,7 +70,7 @@ def mixpro(
     partner: Tensor,
     lam: Tensor,
     noise: Tensor,
-    attention: Attention,
+    attention: Maps,
     grid: int = 4,
     one_lambda: bool = False,
 ) -> Mixed:
@@ -125,7 +123,7 @@ def smmix(
     partner: Tensor,
     applied: Tensor,
     size: Tensor,
-    attention: Attention,
+    attention: Maps,
     min_side: float = 0.25,
     max_side: float = 0.75,
 ) -> Mixed:
@@ -167,7 +165,7 @@ def smmix(
     return Mixed(mixed, blend(targets, targets[partner], lam), own=(~inside).to(images.dtype))
 
 
-@method(draws=("partner", "lam", "noise"), needs=("attention",))
+@method(draws=("partner", "lam", "noise"), needs=("teacher",))
 def tokenmix(
     images: Tensor,
     targets: Tensor,
@@ -175,7 +173,7 @@ def tokenmix(
     partner: Tensor,
     lam: Tensor,
     noise: Tensor,
-    attention: Attention,
+    teacher: Teacher,
     mask: Literal["block", "random"] = "block",
     minimum_tokens: int = 4,
     extra_tokens: int = 0,
@@ -187,14 +185,14 @@ def tokenmix(
 
     Let m be 1 where an image's own patch stays, and A, A' the importance maps of the image and its partner, which sum
     to 1. The label weights are Σm·A for the image and Σ(1 - m)·A' for the partner. The paper's maps come from a trained
-    teacher. Here they are the attention of the network that is being trained, as it is at this step.
+    teacher.
 
     images: float [B, C, H, W].
     targets: float [B, K], label weights.
     partner: int64 [B], the permutation π.
     lam: float [B], each image's own share λ; ⌊(1 - λ)N⌋ of N patches come from the partner.
     noise: float [B or 1, …], standard normal, of which the mask is made.
-    attention: returns the attention [B, 1, h, w] of images before mixing. Its size is the number of patches.
+    teacher: its attention [B, 1, h, w] to images before mixing gives the maps. Their size is the number of patches.
     mask: "block": rectangles as in BEiT, of a random area and an aspect ratio from 0.3 to 1/0.3. Forty are tried; each
         is used if it fits in the patches that are still wanted, so a mask can stay smaller than wanted. "random":
         single patches.
@@ -217,7 +215,7 @@ def tokenmix(
             raise ValueError(f"fixed_share={fixed_share}: must be from 0 to below 1, or null")
         lam = torch.where(lam < 1, fixed_share, 1.0)
     height, width = images.shape[2:]
-    looked = _maps(attention, images, targets)
+    looked = _maps(teacher.attention, images, targets)
     rows, columns = looked.shape[1:]
     if importance == "area":
         looked = torch.full_like(looked, 1 / (rows * columns))
@@ -260,7 +258,7 @@ def _attention(outputs: Outputs, targets: Tensor) -> Tensor:
     return outputs.attention(targets)
 
 
-def _maps(attention: Attention, images: Tensor, targets: Tensor) -> Tensor:
+def _maps(attention: Maps, images: Tensor, targets: Tensor) -> Tensor:
     """Return the attention of the images before mixing, float [B, h, w]."""
     maps = attention(images, targets)
     return maps[:, 0].detach().to(torch.promote_types(maps.dtype, torch.float32))

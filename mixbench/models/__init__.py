@@ -16,9 +16,11 @@ from mixbench.models.resnet import ResNet
 from mixbench.models.vit import VisionTransformer
 from mixbench.models.wide_resnet import WideResNet
 
+# Maps of an image that a network can offer: methods of its class that take the features of its layer ATTENTION.
+MAPS = ("attention", "class_activation", "activation")
 MODELS = {"preact_resnet18": PreActResNet, "resnet18": ResNet, "vit": VisionTransformer, "wrn": WideResNet}
 
-__all__ = ["MODELS", "build_network", "check_attention", "check_batch", "check_model", "check_size", "layer_names"]
+__all__ = ["MAPS", "MODELS", "build_network", "check_batch", "check_maps", "check_model", "check_size", "layer_names"]
 
 
 def check_model(cfg: DictConfig) -> None:
@@ -30,7 +32,7 @@ def check_model(cfg: DictConfig) -> None:
     found = _options(cfg)
     layer_names(cfg)
     for name, value in found.items() if not is_own(cfg) else ():
-        if isinstance(value, int) and value < 1:
+        if options_of(MODELS[cfg.name])[name].annotation is int and value < 1:
             raise UserError(f"model.{name}={value}: must be at least 1")
     _check_options(cfg, found)
 
@@ -76,18 +78,21 @@ def check_batch(cfg: DictConfig, batch_size: int, height: int, width: int) -> No
         )
 
 
-def check_attention(cfg: DictConfig) -> None:
-    """Check that a network has the attribute ATTENTION.
+def check_maps(cfg: DictConfig, kind: str) -> None:
+    """Check that a network has maps of a kind.
 
     cfg: the config group `model`.
+    kind: a name from MAPS.
     Raises UserError if it does not.
     """
     network = Own("model", cfg).function if is_own(cfg) else MODELS[cfg.name]
-    if not hasattr(network, "ATTENTION"):
-        raise UserError(
-            f"model={cfg.name}: the method needs attention, but the network has no ATTENTION; models that have it: "
-            + ", ".join(name for name, one in MODELS.items() if hasattr(one, "ATTENTION"))
-        )
+    for name in ("ATTENTION", kind):
+        if not hasattr(network, name):
+            others = ", ".join(option for option, one in MODELS.items() if hasattr(one, name))
+            raise UserError(
+                f"model={cfg.name}: the method needs {kind}, but the network has no {name}; choose a model that has "
+                f"it: {others}"
+            )
 
 
 def layer_names(cfg: DictConfig) -> tuple[str, ...]:

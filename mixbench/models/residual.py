@@ -76,9 +76,36 @@ class ResidualNetwork(nn.Module):
         Returns float [B, 1, h, w], 0 or more. Each map sums to 1; it is uniform if there is no evidence.
         Source: Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", section 2.
         """
-        weights = targets.to(features.dtype) @ self.classifier.weight.detach().to(features.dtype)
-        evidence = (features * weights[:, :, None, None]).sum(dim=1, keepdim=True).clamp(min=0)
+        evidence = self._evidence(features, targets).clamp(min=0)
         evidence = evidence.to(torch.promote_types(features.dtype, torch.float32))
         total = evidence.sum(dim=(2, 3), keepdim=True)
         uniform = 1 / (features.shape[2] * features.shape[3])
         return torch.where(total > 0, evidence / total.clamp(min=torch.finfo(evidence.dtype).tiny), uniform)
+
+    def class_activation(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Return class activation maps of the features after ReLU, with the classifier's bias.
+
+        Where the network has ReLU before the pooling, the mean of a map is the logit.
+
+        features: [B, C, h, w] of the layer ATTENTION.
+        targets: float [B, classes], weights of the labels whose evidence is wanted.
+        Returns float [B, 1, h, w], of any sign.
+        Source: SnapMix, Huang et al. 2021, section 3; github.com/Shaoli-Huang/SnapMix, utils/mixmethod.py.
+        """
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
+        evidence = self._evidence(features.relu(), targets)
+        bias = targets.to(evidence.dtype) @ self.classifier.bias.detach().to(evidence.dtype)
+        return evidence + bias.view(-1, 1, 1, 1)
+
+    def activation(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean of the features over their channels, float [B, 1, h, w].
+
+        features: [B, C, h, w] of the layer ATTENTION.
+        targets: not used, since these maps do not depend on labels.
+        """
+        return features.to(torch.promote_types(features.dtype, torch.float32)).mean(dim=1, keepdim=True)
+
+    def _evidence(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Return the features [B, C, h, w] weighted by the classifier's weights of the labels, [B, 1, h, w]."""
+        weights = targets.to(features.dtype) @ self.classifier.weight.detach().to(features.dtype)
+        return (features * weights[:, :, None, None]).sum(dim=1, keepdim=True)

@@ -64,15 +64,20 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=EPSILON)
         self.mlp = nn.Sequential(nn.Linear(dim, mlp_ratio * dim), nn.GELU(), nn.Linear(mlp_ratio * dim, dim))
 
-    def forward(self, x: Tensor, seen: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, seen: Callable[[Tensor], Tensor] | None = None, scales: Tensor | None = None
+    ) -> Tensor:
         """Return the tokens after the block, float [B, T, dim].
 
         x: tokens, float [B, T, dim].
         seen: gets the input of the attention and returns what replaces it. None: it is not replaced.
+        scales: float [B, 2], factors of what the attention and the MLP add. None: 1.
         """
         normed = self.norm1(x)
-        x = x + self.attention(normed if seen is None else seen(normed))
-        return x + self.mlp(self.norm2(x))
+        added = self.attention(normed if seen is None else seen(normed))
+        x = x + (added if scales is None else added * scales[:, 0, None, None])
+        added = self.mlp(self.norm2(x))
+        return x + (added if scales is None else added * scales[:, 1, None, None])
 
 
 class VisionTransformer(nn.Module):
@@ -93,7 +98,9 @@ class VisionTransformer(nn.Module):
     mlp_ratio: hidden width of the MLPs, as a multiple of dim.
     attention: which tokens `attention` reads: "class", the class token; "patches", the mean over all patches, as in
         SMMix's published code.
-    Raises ValueError if patch or heads do not divide what they must divide.
+    drop_path: probability that an image skips a branch (attention or MLP) of the last block in training. It grows
+        evenly from 0 in the first block, as in timm; branches that are not skipped are divided by the probability.
+    Raises ValueError if patch or heads do not divide what they must divide, or drop_path is not in [0, 1).
     Source: Dosovitskiy et al. 2021, section 3.1; Touvron et al. 2021, table 1.
     """
 
@@ -114,10 +121,13 @@ class VisionTransformer(nn.Module):
         heads: int = 3,
         mlp_ratio: int = 4,
         attention: Literal["class", "patches"] = "class",
+        drop_path: float = 0.0,
     ):
         super().__init__()
         self.queries = slice(0, 1) if attention == "class" else slice(1, None)
-        self.check(size, patch=patch, dim=dim, heads=heads)
+        self.check(size, patch=patch, dim=dim, heads=heads, drop_path=drop_path)
+        self.skips = [drop_path * k / max(depth - 1, 1) for k in range(depth)]  # probability for each block
+        self.paths = 2 * depth if drop_path > 0 else 0  # uniform numbers that a training step draws for each image
         self.grid = (size[0] // patch, size[1] // patch)
         self.patches = nn.Conv2d(channels, dim, patch, patch)
         self.class_token = nn.Parameter(torch.empty(1, 1, dim))
@@ -135,39 +145,55 @@ class VisionTransformer(nn.Module):
                 nn.init.zeros_(module.bias)
 
     @staticmethod
-    def check(size: tuple[int, int] | None = None, *, patch: int, dim: int, heads: int, **_: Any) -> None:
+    def check(
+        size: tuple[int, int] | None = None, *, patch: int, dim: int, heads: int, drop_path: float = 0.0, **_: Any
+    ) -> None:
         """Raise ValueError if the options do not fit each other or the images; the message begins with the option.
 
         size: height and width of the images, in pixels. None: not known yet.
-        patch, dim, heads: options of the network. All others are ignored.
+        patch, dim, heads, drop_path: options of the network. All others are ignored.
         """
         if dim % heads:
             raise ValueError(f"heads={heads}: must divide model.dim={dim}")
+        if not 0 <= drop_path < 1:
+            raise ValueError(f"drop_path={drop_path}: must be from 0 to below 1")
         if size is not None and any(side % patch for side in size):
             height, width = size
             fits = [str(side) for side in range(2, min(size) + 1) if height % side == 0 and width % side == 0]
             remedy = f"choose {', '.join(fits)}" if fits else "choose 1"
             raise ValueError(f"patch={patch}: must divide both sides of the {height}x{width} images; {remedy}")
 
-    def forward(self, x: Tensor, at: Callable[[str, Tensor], Tensor] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, at: Callable[[str, Tensor], Tensor] | None = None, uniforms: Tensor | None = None
+    ) -> Tensor:
         """Return logits float [B, classes].
 
         x: images float [B, channels, H, W].
         at: called with the name and the tokens float [B, 1 + N, dim] of each layer in LAYERS and of ATTENTION. The
             network continues with the tokens that it returns. None: tokens are not changed.
+        uniforms: float [B, 2·depth] in (0, 1); an image skips a branch if its number is below the branch's probability.
+            None: no branch is skipped, as in evaluations.
         """
+        scales = None if uniforms is None else self._scales(uniforms)
         out = self.patches(x).flatten(2).mT
         out = torch.cat([self.class_token.expand(len(out), -1, -1), out], dim=1) + self.position
         for number, block in enumerate(self.blocks, start=1):
+            of_block = None if scales is None else scales[:, number - 1]
             if at is None:
-                out = block(out)
+                out = block(out, None, of_block)
                 continue
             last = number == len(self.blocks)
-            out = block(out, lambda normed: at(self.ATTENTION, normed)) if last else block(out)
+            out = block(out, (lambda normed: at(self.ATTENTION, normed)) if last else None, of_block)
             for layer, end in zip(self.LAYERS, self.ends, strict=True):
                 if end == number:
                     out = at(layer, out)
         return self.classifier(self.norm(out)[:, 0])
+
+    def _scales(self, uniforms: Tensor) -> Tensor:
+        """Return the factors of each branch, float [B, depth, 2]: 0 if the image skips it, else 1 / probability."""
+        skips = torch.tensor(self.skips, dtype=uniforms.dtype, device=uniforms.device)[:, None]
+        kept = uniforms.view(len(uniforms), -1, 2) >= skips
+        return (kept / (1 - skips)).to(self.position.dtype)
 
     @torch.no_grad()
     def attention(self, features: Tensor, targets: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from mixbench.config import budget
 from mixbench.config.identity import Job
 from mixbench.core import files
 from mixbench.data import Split
@@ -72,6 +73,7 @@ def _finished(cfg: DictConfig, images: Split, outcome: Outcome, others: float | 
         true_labels=images.true_labels if images.label_noise > 0 else None,
         steps=cfg.train.steps,
         batch_size=cfg.train.batch_size,
+        cost=budget.cost(cfg),
         seconds=outcome.seconds,
         peak_memory_bytes=peak_memory(next(outcome.model.parameters()).device),
         other_load=others,

@@ -48,7 +48,7 @@ def _network_and_data(identity: Mapping[str, Any]) -> tuple:
 
 
 def _and_method(identity: Mapping[str, Any]) -> tuple:
-    return (*_network_and_data(identity), identity["method"], identity["augment"])
+    return (*_network_and_data(identity), identity["method"], identity["augment"], identity.get("loss"))
 
 
 def _and_evaluations(identity: Mapping[str, Any]) -> tuple:

@@ -19,7 +19,7 @@ from mixbench.config import mixture
 from mixbench.config.identity import Job
 from mixbench.core import files, numerics, own_functions
 from mixbench.data import Dataset, Split, split
-from mixbench.runs import machine_load, provenance
+from mixbench.runs import machine_load, provenance, teachers
 from mixbench.runs.banks import with_banks
 from mixbench.runs.commit import commit, csv_text, replaced_labels
 from mixbench.runs.observer import Observer
@@ -106,6 +106,7 @@ def prepare(job: Job, dataset: Dataset) -> Split:
     device = choose_device(job.cfg.device)
     height, width, channels = dataset.train_images.shape[1:]
     models.check_size(job.cfg.model, height, width)
+    teachers.check(job, dataset)
     step_memory.check_memory(job.cfg, height, width, channels, dataset.num_classes, device)
     models.check_batch(job.cfg.model, job.cfg.train.batch_size, height, width)
     return with_banks(split(dataset, job.cfg), job)
@@ -234,6 +235,7 @@ def _train_and_commit(attempt: _Attempt) -> dict[str, Any]:
     of_run = {"id": job.id, "dataset": job.identity["dataset"], "eval": job.identity["eval"], "identity": job.identity}
     own = own_functions.provenance(mixture.functions(cfg))
     source |= {"own_functions": own} if own else {}
+    source |= teachers.provenance(job)
     source = of_run | source | {"earlier_parts": _earlier_parts(folder, source)}
     files.write_json(folder / "provenance.json", source)  # before training: it names the images of a checkpoint
     if images.label_noise > 0:
@@ -257,7 +259,8 @@ def _train_and_commit(attempt: _Attempt) -> dict[str, Any]:
     before = machine_load.read_counters()
     reporter = Reporter(on_step, on_row, on_warning)
     try:
-        outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, reporter)
+        given = teachers.providers(job, images)
+        outcome = train(cfg, images, device, dtype, folder / "checkpoint.pt", _save, reporter, given)
         # For a resumed run, the load during its earlier parts is not known.
         others = None if resumed else machine_load.load_by_others(before, machine_load.read_counters())
         return commit(job, images, outcome, folder, source, others)

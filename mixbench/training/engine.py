@@ -3,7 +3,7 @@
 A step is: plan, gather, augment, mix, forward, loss, backward, update.
 """
 
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,19 +13,25 @@ from torch import Tensor
 
 from mixbench import models
 from mixbench.augment import AUGMENTS
+from mixbench.config import teacher as teachers
 from mixbench.config.schema import TrainConfig, typed
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
-from mixbench.core.random_words import Purpose, words
+from mixbench.core.random_words import Purpose, uniform, words
+from mixbench.core.registry import CURRENT
 from mixbench.data import Split
-from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs
+from mixbench.mixing.contract import AtLayer, Context, Mixed, Outputs, Teacher, unserved
 from mixbench.mixing.runner import NO_CONTEXT, build_method
-from mixbench.training.context import BatchContext, Providers, attention_of
+from mixbench.training import views
+from mixbench.training.context import BatchContext, Providers
 from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row, one_hot
+from mixbench.training.maps import maps_of, watched
 from mixbench.training.optim import build_optimizer, clip_gradients
+from mixbench.training.teacher import CurrentTeacher, FixedTeacher, GivenTeacher, TeacherNetwork
 
 PLAN_STEPS = 128  # largest number of steps whose decisions are drawn and copied to the device together
 PLAN_BYTES = 32 * 2**20  # limit of their size, which matters if a method draws a mask for each image
+PATHS = "paths"  # name of the decisions of networks that skip branches at random
 EVAL_BATCH = 500  # images per forward pass of an evaluation
 
 
@@ -94,6 +100,8 @@ class Engine:
             height,
             width,
             draws=self.augment.draws,
+            length=cfg.train.steps,
+            labels=split.train_labels,
             pad=self.augment.options.get("pad", 0),
             protected=split.protected,
         )
@@ -110,7 +118,19 @@ class Engine:
         return {name: self._to_device(array) for name, array in self._decide(first, count).items()}
 
     def _decide(self, first: int, count: int) -> dict[str, np.ndarray]:
-        return self.plan.steps(first, count) | self.method.drawn(self.plan, first, count)
+        paths = getattr(self.model, "paths", 0)
+        size = self.plan.batch_size
+        drawn = self.plan.steps(first, count) | self.method.drawn(self.plan, first, count)
+        if paths:
+            numbers = uniform(self.cfg.seed, Purpose.PATHS, first, count, size * paths)
+            drawn[PATHS] = numbers.reshape(count, size, paths).astype(np.float32)
+        return drawn
+
+    def _uniforms(self, mixed: Mixed, decided: dict[str, Tensor]) -> Tensor | None:
+        """Return the numbers that decide which branches of the network each row skips; None if it skips none."""
+        if PATHS not in decided:
+            return None
+        return decided[PATHS].repeat(len(mixed.images) // len(decided[PATHS]), 1)  # rows of one image share them
 
     def batch(self, decided: dict[str, Tensor]) -> Mixed:
         """Return the batch of one step: augmented, normalised, mixed images [R, C, H, W] and label weights [R, K].
@@ -118,9 +138,12 @@ class Engine:
         decided: name -> decisions of the step, one entry of `plans`.
         """
         index = decided["index"]
-        images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided)
+        needs = views.requested(self.augment, self.loss)
+        images = self.augment(self.images[index].permute(0, 3, 1, 2), decided=decided, needs=needs)
         targets = one_hot(self.labels[index], self.classes, self.smoothing, self.master)
-        return self.method(self.normalise(images), targets, decided, self.context(decided))
+        context = self.context(decided)
+        mix = partial(self.method, targets=targets, decided=decided, context=context)
+        return views.mix_views(mix, self.normalise(images), self.loss.views)
 
     def context(self, decided: dict[str, Tensor]) -> Context:
         """Return the object that provides the needs of the method in this step.
@@ -128,6 +151,18 @@ class Engine:
         decided: name -> decisions of the step.
         """
         return BatchContext(self, decided) if self.needs else NO_CONTEXT
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The teacher of the method. Raises UserError if the configuration names one that nothing provides."""
+        given = self.providers.teacher
+        if isinstance(given, TeacherNetwork):
+            return FixedTeacher(self, given)
+        if given is not None:
+            return GivenTeacher(self, given)
+        if teachers.named(self.cfg.method) != CURRENT:
+            raise unserved("teacher")
+        return CurrentTeacher(self)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Convert uint8 images to floats; with the split's mean and std, each channel has mean 0 and deviation 1.
@@ -145,7 +180,7 @@ class Engine:
         Returns the mean loss of the batch, a scalar tensor on the device.
         """
         mixed = self.batch(decided)
-        logits, targets = self.outputs(mixed)
+        logits, targets = self.outputs(mixed, self._uniforms(mixed, decided))
         loss = self.mean_loss(logits, targets, mixed.weights, decided)
         self.optimizer.zero_grad()
         loss.backward()
@@ -155,16 +190,17 @@ class Engine:
         self.optimizer.step()
         return loss.detach()
 
-    def outputs(self, mixed: Mixed) -> tuple[Tensor, Tensor]:
+    def outputs(self, mixed: Mixed, uniforms: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the logits [R, K] of a mixed batch, and its final targets [R, K].
 
         mixed: the batch.
+        uniforms: as for `forward`.
         """
         if mixed.after_forward is None:
-            return self.forward(mixed.images, mixed.at_layer), mixed.targets
+            return self.forward(mixed.images, mixed.at_layer, uniforms=uniforms), mixed.targets
         seen: dict[str, Tensor] | None = {} if "attention" in self.needs else None
-        logits = self.forward(mixed.images, mixed.at_layer, seen)
-        attention = None if seen is None else lambda targets: attention_of(self.model, seen, targets)
+        logits = self.forward(mixed.images, mixed.at_layer, seen, uniforms)
+        attention = None if seen is None else lambda targets: maps_of(self.model, "attention", seen, targets)
         with torch.no_grad():
             return logits, mixed.after_forward(Outputs(logits.detach(), attention))
 
@@ -180,27 +216,24 @@ class Engine:
             return self.loss(logits, targets, decided=decided)
         return (loss_per_row(partial(self.loss, decided=decided), logits, targets) * weights).mean()
 
-    def forward(self, images: Tensor, at_layer: AtLayer | None = None, seen: dict[str, Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        at_layer: AtLayer | None = None,
+        seen: dict[str, Tensor] | None = None,
+        uniforms: Tensor | None = None,
+    ) -> Tensor:
         """Return logits [B, K], float32, or float64 if dtype is float64.
 
         images: float [B, C, H, W].
         at_layer: replaces the features of the network's layers; None: they are not replaced.
         seen: a dictionary that gets the features of the network's attention layer; None: they are not kept.
+        uniforms: float [B, …] in (0, 1), for networks that skip branches at random. None: no branch is skipped.
         """
-        at = at_layer if seen is None else self._watched(at_layer, seen)
+        further = {} if uniforms is None else {"uniforms": uniforms}
+        at = at_layer if seen is None else watched(self.model, at_layer, seen)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != self.master):
-            return (self.model(images, at) if self.has_layers else self.model(images)).to(self.master)
-
-    def _watched(self, at_layer: AtLayer | None, seen: dict[str, Tensor]) -> AtLayer:
-        """Return a function like `at_layer` that also puts the features of the attention layer into `seen`."""
-        attended = getattr(self.model, "ATTENTION", None)
-
-        def at(name: str, features: Tensor) -> Tensor:
-            if name == attended:
-                seen[name] = features
-            return features if at_layer is None else at_layer(name, features)
-
-        return at
+            return (self.model(images, at, **further) if self.has_layers else self.model(images)).to(self.master)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

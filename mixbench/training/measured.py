@@ -65,6 +65,7 @@ MEASURES = {
         Measure("per_class_accuracy", PERCENT, of_each_class=True),
         Measure("steps", COUNT),
         Measure("images_seen", COUNT),
+        Measure("rows_trained", COUNT),  # images that went forward and backward through the network
         Measure("seconds", SECONDS, in_every_run=True),
         Measure("steps_per_second", RATE),
         Measure("peak_memory_bytes", BYTES),
@@ -83,6 +84,7 @@ class Finished:
     train_logits, train_labels: [n, K] and [n], of the training images with the labels used for training.
     true_labels: [n], the labels in the data set. None: without label noise.
     steps, batch_size: of training.
+    cost: rows that a step trains for each image of its batch (config/budget.py).
     seconds: training time.
     peak_memory_bytes: peak memory.
     other_load: share of the machine that other processes used. None: the run was resumed.
@@ -96,6 +98,7 @@ class Finished:
     true_labels: np.ndarray | None
     steps: int
     batch_size: int
+    cost: float
     seconds: float
     peak_memory_bytes: int
     other_load: float | None
@@ -112,6 +115,7 @@ def measure(run: Finished) -> dict[str, Any]:
         "clean_train_accuracy": metrics.accuracy(run.train_logits, run.train_labels),
         "steps": run.steps,
         "images_seen": run.steps * run.batch_size,
+        "rows_trained": round(run.steps * run.batch_size * run.cost),
         "seconds": run.seconds,
         "steps_per_second": run.steps / run.seconds,
         "peak_memory_bytes": run.peak_memory_bytes,

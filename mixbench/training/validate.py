@@ -11,11 +11,12 @@ from torch import Tensor
 
 from mixbench import models
 from mixbench.augment import AUGMENTS
+from mixbench.config import teacher
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import reason
 from mixbench.core.own_signatures import OwnConfigured, configured
-from mixbench.core.registry import Configured
+from mixbench.core.registry import CURRENT, Configured
 from mixbench.mixing.checks import check_mixed
 from mixbench.mixing.contract import Mixed, StandIns
 from mixbench.mixing.invariants import violations
@@ -23,6 +24,7 @@ from mixbench.mixing.runner import Single, build_method, check_part
 from mixbench.training import own_checks
 from mixbench.training.context import Providers
 from mixbench.training.losses import LOSSES, ignore_slow_rows, loss_per_row
+from mixbench.training.views import check_mixed_views, check_views
 
 ROWS = 5  # rows of the batch for trying functions; odd, to detect a fixed number of rows or half of them
 CLASSES = 7  # differs from ROWS, and a wrong slice is unlikely to have this number
@@ -38,6 +40,7 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
     augment, method = configured("augment", AUGMENTS, cfg.augment), build_method(cfg.method)
     loss = configured("loss", LOSSES, cfg.loss)
     models.check_model(cfg.model)
+    check_views(cfg.loss.name, loss, cfg.augment.name, augment)
     # The functions are called with a few small images, because only they know which values their options can have.
     images = torch.randint(256, (ROWS, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     floats = images.float() / 128 - 1
@@ -49,15 +52,21 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
         lambda: own_checks.check_augmented(augment(images, decided=_tensors(plan.drawn(0, 1))), images),
     )
     logits = torch.zeros(ROWS, CLASSES, requires_grad=True)
-    _try("loss", loss, lambda: own_checks.check_loss(loss(logits, targets, decided={})))
+    of_views = logits.repeat(loss.views, 1), targets.repeat(loss.views, 1)
+    _try("loss", loss, lambda: own_checks.check_loss(loss(*of_views, decided={})))
     for key, one in method.singles().items():
         for need in one.function.needs:
-            (providers or Providers()).check(need)
-            if need == "attention":
-                models.check_attention(cfg.model)
-        mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan))
+            if need in models.MAPS:
+                models.check_maps(cfg.model, need)
+        stand_ins = StandIns()
+        mixed = _try(key, one.function, partial(_mix, one, floats, targets, plan, stand_ins))
+        if teacher.named(cfg.method) == CURRENT and (providers is None or providers.teacher is None):
+            for kind in sorted(stand_ins.teacher.asked):
+                models.check_maps(cfg.model, kind)
         if returned:
             _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))
+        if returned:
+            check_mixed_views(cfg.loss.name, loss, one, mixed, ROWS)
         if returned and mixed.weights is not None:
             _check_loss_per_row(loss, logits, targets, one)
         if returned and one is not method:
@@ -76,16 +85,15 @@ def method_problems(cfg: DictConfig) -> list[str]:
     cfg: validated configuration (config.identity.job).
     """
     try:
-        every = Providers(teacher=lambda images: images)  # it is not called
-        check_functions(cfg, every, returned=False)  # the invariants say more about what the method returns
+        check_functions(cfg, returned=False)  # the invariants say more about what the method returns
     except UserError as error:
         return [str(error)]
     # The group is a dictionary, but OmegaConf's type covers everything that a configuration can be.
     return violations(cast(dict[str, Any], OmegaConf.to_container(cfg.method)))
 
 
-def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan) -> Mixed:
-    return one(images, targets, _tensors(one.drawn(plan, 0, 1)), StandIns())
+def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan, stand_ins: StandIns) -> Mixed:
+    return one(images, targets, _tensors(one.drawn(plan, 0, 1)), stand_ins)
 
 
 def _check_loss_per_row(loss: Configured, logits: Tensor, targets: Tensor, method: Single) -> None:

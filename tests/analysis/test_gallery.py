@@ -182,11 +182,11 @@ def asking(monkeypatch):
         assert attention(images, targets).sum(dim=(1, 2, 3)).allclose(torch.ones(len(images), dtype=images.dtype))
         return Mixed(images, targets, after_forward=lambda outputs: outputs.logits.softmax(dim=1))
 
-    @method(needs=("teacher",))
-    def taught(images, targets, *, teacher):
-        return Mixed(images, teacher(images))
+    @method(needs=("generated",))
+    def generating(images, targets, *, generated):
+        return Mixed(generated, targets)
 
-    for function in (steepest, looked_at, taught):
+    for function in (steepest, looked_at, generating):
         monkeypatch.setitem(METHODS, function.__name__.replace("_", "-"), function)
 
 
@@ -222,10 +222,10 @@ def test_a_mask_that_a_method_does_not_tell_is_not_drawn(asking, mixbench, tmp_p
 
 
 def test_a_method_that_needs_what_nothing_provides_is_refused(asking, mixbench, tmp_path):
-    asked("taught", tmp_path / "mine")
-    call = mixbench("gallery", "--config-dir", "mine", *SMALL, "method=taught")
+    asked("generating", tmp_path / "mine")
+    call = mixbench("gallery", "--config-dir", "mine", *SMALL, "method=generating")
     assert call.status == 2
-    assert "'teacher'" in call.err
+    assert "'generated'" in call.err
     assert "providers=" in call.err
     assert call.err.count("\n") == 1
 

@@ -50,7 +50,8 @@ def call(name, images, decisions, **options):
 
 def decisions(shape, pad=1):
     images, shift, mirror = batch(shape, pad)
-    return images, {"shift": shift, "mirror": mirror, "uniforms": uniform_rows(shape[0])}
+    chains = uniform_rows(3 * shape[0]).view(shape[0], -1)[:, :68].reshape(shape[0], 2, 34)
+    return images, {"shift": shift, "mirror": mirror, "uniforms": uniform_rows(shape[0]), "chains": chains}
 
 
 def differences(got, expected):
@@ -309,6 +310,10 @@ def test_the_plan_draws_what_is_asked_for(name):
         ("randaugment", {"magnitude": 31}, "magnitude=31: must be"),
         ("randaugment", {"num_magnitude_bins": 1}, "num_magnitude_bins=1: must be"),
         ("trivialaugment", {"num_magnitude_bins": 1}, "num_magnitude_bins=1: must be"),
+        ("augmix", {"severity": 0}, "severity=0: must be"),
+        ("augmix", {"severity": 11}, "severity=11: must be"),
+        ("augmix", {"depth": 4}, "depth=4: must be"),
+        ("augmix", {"pad": -1}, "pad=-1: must be"),
         ("three-augment", {"color_jitter": -1.0}, "color_jitter=-1.0: must be"),
         ("three-augment", {"min_sigma": 0.0}, "min_sigma=0.0: must be"),
         ("three-augment", {"max_sigma": 0.05}, "min_sigma=0.1: must be"),

@@ -3,6 +3,7 @@
 import pytest
 
 from mixbench.config.compose import Composer
+from mixbench.config.identity import job
 from mixbench.config.method_aliases import with_alias
 from mixbench.mixing import METHODS, Mixed, method
 
@@ -51,6 +52,26 @@ def test_a_draw_that_is_never_used_is_a_warning(mixbench, monkeypatch, tmp_path)
     assert warning.startswith("warning: idle: ")
     assert "place" in warning
     assert "partner" not in warning
+
+
+def test_a_cost_that_is_not_what_the_method_trains_is_a_warning(mixbench, tmp_path):
+    (tmp_path / "mine/method").mkdir(parents=True)
+    (tmp_path / "mine/method/twice.py").write_text(
+        "import torch\nfrom mixbench.mixing import Mixed, method\n\n\n@method(needs=('input_gradient',))\n"
+        "def twice(images, targets, *, input_gradient):\n"
+        "    return Mixed(torch.cat([images, images]), torch.cat([targets, targets]))\n"
+    )
+    for name, more in (("twice", ""), ("told", "cost: 3\nbudget: steps\n")):
+        (tmp_path / f"mine/method/{name}.yaml").write_text(f"function: twice.py:twice\n{more}")
+    call = mixbench("check", "twice", "told", "--config-dir", "mine")
+    assert (call.status, call.err) == (0, "")
+    first, warning, last = call.out.splitlines()
+    assert (first, last) == ("twice: ok", "told: ok")
+    assert "cost: 3" in warning
+    with Composer(str(tmp_path / "mine")) as composer:
+        words = ["method=told", "method.budget=rows", "train.steps=300"]
+        made = job(composer.compose(words))
+    assert (made.cfg.train.steps, made.identity["train.steps"]) == (100, 300)
 
 
 def test_a_mistake_is_told_in_words_and_ends_with_1(own, mixbench):

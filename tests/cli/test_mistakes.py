@@ -78,7 +78,7 @@ MISTAKES = {
         [
             "'small-dat'",
             "did you mean small-data?",
-            "choices: alpha-sweep, cifar10-cpu, deit3-small, demo, label-noise, methods-cpu, methods-demo,",
+            "choices: alpha-sweep, cifar10-cpu, deit3-small, demo, equal-cost, label-noise, methods-cpu,",
         ],
     ),
     "study of a table": (

@@ -121,8 +121,8 @@ def test_yaml_files_and_functions_agree(composer, group, table):
     for name, function in table.items():
         cfg = composer.compose([f"{group}={name}"])[group]
         keys = set(cfg) - set(GROUPS[group].own_keys)
-        of_needs = set(registry.declaration_of(function).keys_of_needs)
-        assert keys == set(registry.options_of(function)) | registry.settings_of(function) | of_needs, name
+        of_needs = registry.need_settings_of(registry.declaration_of(function))
+        assert keys - of_needs == set(registry.options_of(function)) | registry.settings_of(function), name
         for key, parameter in registry.options_of(function).items():
             if parameter.default is not inspect.Parameter.empty:
                 default = parameter.default

@@ -131,6 +131,10 @@ def test_the_same_run(make, one, other):
         "method=cutout",
         "method.p=0.5",
         "method.correct_lambda=false",
+        "method.off_after=0.9",
+        "method.larger_own=true",
+        "method.partners=other-class",
+        ["method.min_side=0.2", "method.max_side=0.8"],
         "model.width=32",
         "model.depth=34",
         "model.stem=bn",
@@ -156,7 +160,8 @@ def test_the_same_run(make, one, other):
 )
 def test_another_run(make, change):
     base = ["method=cutmix"]
-    assert make(*base, change).id != make(*base).id
+    changes = [change] if isinstance(change, str) else change
+    assert make(*base, *changes).id != make(*base).id
 
 
 def test_another_version_of_a_method_is_another_run(make):
@@ -171,6 +176,17 @@ def test_a_neutral_value_stays_out_of_the_hash(make):
         older = {k: value for k, value in identity.items() if k != key}  # of a run before there was the key
         assert run_id(older) == run_id(identity)
         assert completed(older) == completed(identity)
+
+
+def test_a_neutral_value_of_a_mixture_s_part_stays_out_of_the_hash(make):
+    identity = make("method=mixture").identity
+    added = {key for key in identity if key.endswith((".off_after", ".partners", ".min_side"))}
+    assert "method.parts.cutmix.min_side" in added
+    older = {key: value for key, value in identity.items() if key not in added}
+    assert run_id(older) == run_id(identity)
+    assert completed(older) == completed(identity) == identity
+    other = make("method=mixture", "method.parts.cutmix.partners=same-class").identity
+    assert run_id(other) != run_id(identity)
 
 
 def test_the_seed_of_the_subset_decides_noise_also_at_the_head(make):
@@ -235,6 +251,10 @@ def test_evaluations_are_every_390_steps_but_at_least_20(make, steps, every):
         (["method=label-mix", "method.alpha=inf"], "finite"),
         (["method=cutmix", "method.p=1.5"], "probability"),
         (["method=cutmix", "method.per_sample=2"], "true or false"),
+        (["method=cutmix", "method.larger_own=2"], "true or false"),
+        (["method=cutmix", "method.off_after=1.5"], "method.off_after=1.5: must be a share of the steps"),
+        (["method=cutmix", "method.off_after=-0.5"], "method.off_after=-0.5"),
+        (["method=cutmix", "method.partners=same"], "did you mean same-class?"),
         (["train.steps=5", "train.epochs=5"], "train.steps=5 and train.epochs=5"),
         (["train.protocol=null"], "train.steps=NUMBER"),
         (["train.protocol=smal-data"], "did you mean small-data?"),

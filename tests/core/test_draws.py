@@ -63,12 +63,16 @@ def test_shapes_and_kinds():
         "chosen": ((4, 6), "bool"),
         "size": ((4, 6), "float64"),
         "place": ((4, 6, 2), "float64"),
+        "chains": ((4, 6, 2, 34), "float64"),
+        "sides": ((4, 6, 2), "float64"),
         "attempts": ((4, 6, 10, 2), "float64"),
         "noise": ((4, 1, 10, 8, 2), "float32"),
         "coin": ((4, 6), "bool"),
         "layer": ((4, 6), "float64"),
         "picks": ((4, 6, 4), "float64"),
         "choice": ((4, 6), "float64"),
+        "source_lam": ((4, 6), "float64"),
+        "source_centre": ((4, 6, 2), "int64"),
     }
     assert plan(batch_size=6, per_sample=True).steps(3, 4)["noise"].shape == (4, 6, 10, 8, 2)
     assert set(plan(draws=("lam",)).steps(0, 1)) == {"index", "lam"}
@@ -80,12 +84,13 @@ LONG = 4000  # steps
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (2.0, 1.0), (0.2, 0.2), (8.0, 8.0)])
-def test_lambda_has_the_beta_distribution(alpha, beta):
-    of_batches = plan(alpha=alpha, beta=beta, draws=("lam",)).steps(0, LONG)["lam"]
+@pytest.mark.parametrize("name", ["lam", "source_lam"])
+def test_lambda_has_the_beta_distribution(alpha, beta, name):
+    of_batches = plan(alpha=alpha, beta=beta, draws=(name,)).steps(0, LONG)[name]
     assert (of_batches == of_batches[:, :1]).all()
     assert stats.kstest(of_batches[:, 0], stats.beta(alpha, beta).cdf).pvalue > 0.01
 
-    of_images = plan(alpha=alpha, beta=beta, draws=("lam",), per_sample=True).steps(0, LONG // 4)["lam"]
+    of_images = plan(alpha=alpha, beta=beta, draws=(name,), per_sample=True).steps(0, LONG // 4)[name]
     assert (of_images[:, 0] != of_images[:, 1]).mean() > 0.99
     assert stats.kstest(of_images.ravel(), stats.beta(alpha, beta).cdf).pvalue > 0.01
     assert abs(np.corrcoef(of_images[:, 0], of_images[:, 1])[0, 1]) < 0.1
@@ -125,8 +130,9 @@ def test_shift_is_uniform_from_0_to_twice_the_padding(pad):
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
-def test_centre_is_uniform_over_the_pixels_of_a_non_square_image(per_sample):
-    centre = plan(height=3, width=5, per_sample=per_sample).steps(0, LONG)["centre"]
+@pytest.mark.parametrize("name", ["centre", "source_centre"])
+def test_centre_is_uniform_over_the_pixels_of_a_non_square_image(per_sample, name):
+    centre = plan(height=3, width=5, per_sample=per_sample).steps(0, LONG)[name]
     if not per_sample:
         assert (centre == centre[:, :1]).all()
         centre = centre[:, :1]
@@ -327,6 +333,11 @@ def test_frozen_values():
         "CHOICE": 19,
         "LABEL_NOISE": 20,
         "HELD_OUT": 21,
+        "SIDES": 22,
+        "CHAINS": 23,
+        "SOURCE_LAMBDA": 24,
+        "SOURCE_CENTRE": 25,
+        "PATHS": 26,
         "PICKS": 31,
         "FRACTALS": 32,
         "GENERATED": 33,
@@ -339,6 +350,9 @@ def test_frozen_values():
     assert drawn["applied"][:, 0].tolist() == [True, True, False]
     assert drawn["lam"][:, 0] == pytest.approx([0.7121279641954985, 0.0061301952510837785, 1.0], rel=1e-12)
     assert drawn["centre"][:, 0].tolist() == [[3, 5], [2, 6], [2, 9]]
+    assert drawn["source_lam"][:, 0] == pytest.approx([0.185071679077716, 0.010308617416675428, 1.0], rel=1e-12)
+    assert drawn["source_centre"][:, 0].tolist() == [[2, 10], [7, 8], [3, 1]]
+    assert drawn["sides"][0, 0] == pytest.approx([0.13478996920299507, 0.23988740799910196], rel=1e-12)
     assert drawn["uniforms"][0, 0, :3] == pytest.approx(FROZEN["uniforms"], rel=1e-12)
     for name in ("size", "place", "attempts", "layer", "choice", "picks"):
         assert drawn[name][0].ravel()[:2] == pytest.approx(FROZEN[name], rel=1e-12), name
@@ -353,5 +367,67 @@ def test_every_setting_that_a_draw_reads_has_a_default():
 
 def test_augmentations_may_ask_for_draws_without_settings_alone():
     """An option of an augmentation can have the name of a setting, as `p` of vertical-flip."""
-    assert draws.draws_for("augment") == ("shift", "mirror", "uniforms")
+    assert draws.draws_for("augment") == ("shift", "mirror", "uniforms", "chains")
     assert draws.settings_read_by(draws.draws_for("augment")) == set()
+
+
+def test_nothing_is_mixed_after_a_share_of_the_steps():
+    """And before it, everything is as without the setting."""
+    whole, part = (plan(length=10, off_after=share, per_sample=True, p=0.7).steps(0, 10) for share in (1.0, 0.7))
+    for name in ("applied", "chosen"):
+        assert not part[name][7:].any()
+    assert (part["lam"][7:] == 1).all()
+    assert (part["choice"][7:] > 1).all()
+    for name, values in whole.items():
+        assert np.array_equal(part[name][:7], values[:7]), name
+    assert not plan(length=10, off_after=0.0).steps(0, 1)["applied"].any()
+    assert plan(off_after=0.0).steps(0, 1)["applied"].all()  # of a module, which does not know the length
+
+
+def test_the_larger_share_is_the_image_s_own():
+    drawn, larger = (plan(larger_own=own, per_sample=True, p=0.5).steps(0, 50)["lam"] for own in (False, True))
+    assert np.array_equal(larger, np.maximum(drawn, 1 - drawn) * (drawn < 1) + (drawn == 1))
+    assert larger.min() >= 0.5
+
+
+@quick
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=1, max_size=12),
+    chosen=st.sampled_from(["same-class", "other-class"]),
+    seed=st.integers(0, 2**40),
+    protects=st.booleans(),
+)
+def test_partners_respect_the_classes_as_far_as_the_batch_allows(labels, chosen, seed, protects):
+    labels, n = np.array(labels), len(labels)
+    protected = labels == 3 if protects else None
+    made = plan(seed, n, n, labels=labels, partners=chosen, protected=protected).steps(5, 3)
+    for index, partner in zip(made["index"], made["partner"], strict=True):
+        assert np.array_equal(np.sort(partner), np.arange(n))
+        here, itself = labels[index], partner == np.arange(n)
+        free = here != 3 if protects else np.ones(n, dtype=bool)
+        assert itself[~free].all()
+        alike = here[partner] == here
+        if chosen == "same-class":
+            assert alike.all()
+            sizes = np.array([np.sum(free & (here == label)) for label in here])
+            assert np.array_equal(itself[free], sizes[free] == 1)
+        else:
+            assert np.array_equal(alike, itself)
+            most = max(np.bincount(here[free], minlength=1), default=0)
+            assert itself[free].sum() == max(0, 2 * most - free.sum())
+
+
+@pytest.mark.parametrize(("chosen", "count"), [("same-class", 3), ("other-class", 8)])
+def test_every_partner_that_fits_is_equally_likely(chosen, count):
+    labels = np.repeat([0, 1, 2], 4)
+    made = plan(1, 12, 12, labels=labels, partners=chosen, draws=("partner",)).steps(0, LONG)
+    of_image = np.zeros((12, 12))
+    np.add.at(of_image, (made["index"], np.take_along_axis(made["index"], made["partner"], axis=1)), 1)
+    seen = of_image[of_image > 0].reshape(12, count)
+    assert stats.chisquare(seen, axis=1).pvalue.min() > 1e-3
+
+
+def test_partners_of_any_class_need_no_labels():
+    drawn = plan().steps(3, 4)["partner"]
+    assert np.array_equal(plan(partners="other-class").steps(3, 4)["partner"], drawn)
+    assert np.array_equal(plan(labels=np.zeros(50, dtype=int)).steps(3, 4)["partner"], drawn)

@@ -27,7 +27,9 @@ def test_every_option_has_its_group_s_own_keys(group):
 
 
 def test_a_fixed_key_is_an_own_key_of_some_group():
-    assert set(FIXED_KEYS) - {*OWN_FUNCTION_KEYS} <= {key for group in GROUPS.values() for key in group.own_keys}
+    assert set(FIXED_KEYS) - {*OWN_FUNCTION_KEYS} <= {
+        key for group in GROUPS.values() for key in (*group.own_keys, *group.optional_keys)
+    }
 
 
 def test_keys_of_an_identity_are_whole_keys_or_keys_of_a_group():

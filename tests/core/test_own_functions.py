@@ -179,7 +179,7 @@ def test_draws_are_read_from_keywords_unless_they_are_declared(tmp_path):
     declared = f"{DECLARE}def halves(images, targets, *, partner, size: int = 3): ...\ndeclare(halves, 'partner')\n"
     made, _ = own(tmp_path, declared)
     assert made.declared.draws == ("partner",)
-    assert made.takes() == {"size"}
+    assert made.takes() == {"size", "partners"}
 
 
 def test_a_declared_draw_that_there_is_not_is_refused(tmp_path):
@@ -199,8 +199,9 @@ def test_other_decorators_stay(tmp_path):
 
 def test_settings_have_defaults_and_beta_follows_alpha(tmp_path):
     made, cfg = own(tmp_path, "def halves(images, targets, *, lam): ...\n")
-    assert made.settings(cfg) == {"alpha": 1.0, "beta": 1.0, "p": 1.0, "per_sample": False}
-    assert made.settings(cfg | {"alpha": 0.3, "p": 0.5}) == {"alpha": 0.3, "beta": 0.3, "p": 0.5, "per_sample": False}
+    rest = {"per_sample": False, "off_after": 1.0, "larger_own": False}
+    assert made.settings(cfg) == {"alpha": 1.0, "beta": 1.0, "p": 1.0} | rest
+    assert made.settings(cfg | {"alpha": 0.3, "p": 0.5}) == {"alpha": 0.3, "beta": 0.3, "p": 0.5} | rest
     assert made.settings(cfg | {"beta": 2.0})["beta"] == 2.0
 
 

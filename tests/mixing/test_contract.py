@@ -35,7 +35,7 @@ def test_options_may_have_the_names_of_draws_and_settings_that_are_not_asked_for
 
     assert registry.draws_of(odd) == ("partner",)
     assert list(registry.options_of(odd)) == ["size", "layer", "p"]
-    assert registry.settings_of(odd) == set()
+    assert registry.settings_of(odd) == {"partners"}
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_more_rows_and_every_need_are_tried(monkeypatch):
     seen = []
 
     @method(draws=("partner",), needs=tuple(NEEDS))
-    def all_needs(images, targets, *, partner, input_gradient, attention, teacher, generated):
+    def all_needs(images, targets, *, partner, input_gradient, attention, class_activation, teacher, generated):
         seen.append((input_gradient.magnitudes.shape, attention(images, targets).shape, teacher(images).shape))
         variants = generated.variants(torch.full((len(images),), 0.5))
         return Mixed(torch.cat([images, variants]), torch.cat([targets, targets]), weights=torch.ones(2 * len(images)))

@@ -21,27 +21,32 @@ from torchvision.transforms import v2
 from mixbench.augment import AUGMENTS
 from mixbench.core import registry
 from mixbench.core.draws import DRAWS, Plan
-from mixbench.mixing import METHODS, cutmix, cutout, data_mix, label_mix
+from mixbench.mixing import METHODS, Mixed, cutmix, cutout, data_mix, label_mix, regmixup
 from mixbench.mixing.contract import StandIns
 from mixbench.mixing.runner import METHOD_NAMES, MIXTURE, build_method
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KEPT, MIXED, CUT = "kept", "mixed with the partner's", "set to 0 in places"
 JOINED = "joined with a variant and a fractal, by default a fifth"  # stand-ins: the mirrored image, and 0
+LARGER = "the label of the larger share"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a method does to pixels (KEPT, MIXED, CUT or JOINED) and labels (KEPT or MIXED).
+    """What a method does to pixels (KEPT, MIXED, CUT or JOINED) and labels (KEPT, MIXED or LARGER).
 
     exact: an image's own share is the plan's λ itself; else the method makes its own of it, and the targets tell it.
+    on_host: it solves a problem on the host, so it reads numbers of the device.
     options: other than those of its YAML file, where these are not what the tests below can look at.
+    clean: the clean batch comes first, and the tests below look at the mixed one behind it.
     """
 
     pixels: str
     labels: str
     exact: bool = False
+    on_host: bool = False
     options: dict = field(default_factory=dict)
+    clean: bool = False
 
 
 # A new method gets a row here, and the tests below hold for it.
@@ -49,7 +54,9 @@ ROWS = {
     "none": Row(KEPT, KEPT),
     "label-mix": Row(MIXED, MIXED, exact=True),
     "data-mix": Row(MIXED, KEPT, exact=True),
+    "mixup-io": Row(MIXED, LARGER, exact=True),
     "label-only": Row(KEPT, MIXED, exact=True),
+    "regmixup": Row(MIXED, MIXED, exact=True, clean=True),
     "cutmix": Row(MIXED, MIXED),
     "cutout": Row(CUT, KEPT),
     "random-erasing": Row(CUT, KEPT),
@@ -63,6 +70,10 @@ ROWS = {
     "mixpro": Row(MIXED, MIXED),
     "smmix": Row(MIXED, MIXED),
     "tokenmix": Row(MIXED, MIXED),
+    "guidedmix": Row(MIXED, MIXED, options={"pairing": "random"}),  # other partners: test_guidedmix.py
+    "puzzlemix": Row(MIXED, MIXED, on_host=True),  # masks and moves: test_puzzlemix.py
+    "attentivemix": Row(MIXED, MIXED),
+    "snapmix": Row(MIXED, MIXED),  # labels by maps: test_snapmix.py
     "diffusemix": Row(JOINED, KEPT),
     "filter-mix": Row(JOINED, KEPT),
     "mixture": Row(MIXED, MIXED),  # label-mix or cutmix
@@ -99,7 +110,11 @@ def mix(name, images, targets, decided):
         cfg |= {"parts": parts, "probabilities": [0.5, 0.5]}
         number = (2 * decided["choice"]).clamp(max=2).long()  # above 1: no part
         decided = {f"{part}.{key}": value for part in parts for key, value in decided.items()} | {"part": number}
-    return build_method(cfg)(images, targets, decided, StandIns())  # attention is uniform over 2x2 patches
+    mixed = build_method(cfg)(images, targets, decided, StandIns())  # attention is uniform over 2x2 patches
+    if not row_of(name).clean:
+        return mixed
+    assert mixed.weights is None
+    return Mixed(*(values[len(images) :] for values in (mixed.images, mixed.targets, mixed.own)))
 
 
 def random_batch(shape, classes=6):
@@ -124,6 +139,8 @@ def test_augmentations_and_methods_never_ask_for_the_same_decision():
 @every_shape
 def test_nothing_looks_at_numbers_on_the_host(name, shape):
     """On the meta device there are no numbers: what would wait for a GPU, or cannot be captured, fails here."""
+    if row_of(name).on_host:
+        pytest.skip("it works on the host")
     images, targets = (value.to("meta") for value in random_batch(shape))
     decided = {key: value.to("meta") for key, value in decide(shape, per_sample=True).items()}
     mixed, labels = pair(mix(name, images, targets, decided))
@@ -147,6 +164,10 @@ def test_constant_colours_and_own_labels_recover_mask_and_partner(name, shape, p
         share = (decided["lam"].float() if row_of(name).exact else labels.diagonal())[:, None]
         if row_of(name).labels == KEPT:
             assert torch.equal(labels, own_label)
+        elif row_of(name).labels == LARGER:
+            assert torch.equal(
+                labels, own_label[torch.where(share[:, 0] >= 0.5, torch.arange(batch), decided["partner"])]
+            )
         else:
             torch.testing.assert_close(labels, share * own_label + (1 - share) * own_label[decided["partner"]])
         if row_of(name).pixels == KEPT:
@@ -237,6 +258,39 @@ def test_per_sample_each_image_follows_its_own_decisions(name, shape):
         mixed_i, labels_i = pair(mix(name, images, targets, alike | {"partner": decided["partner"]}))
         assert torch.equal(mixed[i], mixed_i[i])
         assert torch.equal(labels[i], labels_i[i])
+
+
+def test_methods_with_a_clean_batch_return_it_unchanged_before_the_mixed_one():
+    images, targets = random_batch((6, 3, 8, 8))
+    for name in (name for name, row in ROWS.items() if row.clean):
+        cfg = OmegaConf.load(CONFIGS / "method" / f"{name}.yaml")
+        mixed = build_method(cfg)(images, targets, decide(images.shape), StandIns())
+        assert len(mixed.images) == len(mixed.targets) == len(mixed.own) == 12
+        assert torch.equal(mixed.images[:6], images)
+        assert torch.equal(mixed.targets[:6], targets)
+        assert (mixed.own[:6] == 1).all()
+
+
+@pytest.mark.parametrize("eta", [1.0, 0.3, 0.0])
+def test_regmixup_is_the_mean_of_the_published_code_or_the_sum_of_the_paper(eta):
+    """With the losses written as those two write them, from labels and not from soft targets."""
+    images, labels = labelled(8, 8)
+    partner, lam = rolled(6), torch.full((6,), 0.6, dtype=torch.float64)
+    logits = torch.randn(12, CLASSES, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    targets = F.one_hot(labels, CLASSES).double()
+    for reduction in ("mean", "sum"):
+        made = regmixup(images, targets, partner=partner, lam=lam, eta=eta, reduction=reduction)
+        each = -(made.targets * logits.log_softmax(dim=1)).sum(dim=1)
+        loss = (each if made.weights is None else made.weights * each).mean()
+        clean = F.cross_entropy(logits[:6], labels)
+        mixed = 0.6 * F.cross_entropy(logits[6:], labels) + 0.4 * F.cross_entropy(logits[6:], labels[partner])
+        torch.testing.assert_close(loss, (clean + eta * mixed) / (2 if reduction == "mean" else 1))
+        if eta == 1 and reduction == "mean":
+            both = [torch.cat([labels, other]) for other in (labels, labels[partner])]
+            published = 0.6 * F.cross_entropy(logits, both[0]) + 0.4 * F.cross_entropy(logits, both[1])
+            torch.testing.assert_close(loss, published)
+    with pytest.raises(ValueError, match="eta=-1"):
+        regmixup(images, targets, partner=partner, lam=lam, eta=-1.0)
 
 
 # Against other implementations: the same λ, box and partner give the same batch.

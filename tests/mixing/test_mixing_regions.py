@@ -1,15 +1,16 @@
-"""Random erasing, ResizeMix and GridMix against torchvision, torch's own resizing and brute force."""
+"""Random erasing, CutMix with drawn sides, ResizeMix, GridMix: against torchvision, timm, torch and brute force."""
 
 import math
 
 import numpy as np
 import pytest
+import timm.data.mixup
 import torch
 from torch.nn import functional as F
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
-from mixbench.mixing import gridmix, random_erasing, resizemix
+from mixbench.mixing import cutmix, gridmix, random_erasing, resizemix
 
 SIZES = [(16, 16), (12, 20), (20, 12)]
 every_size = pytest.mark.parametrize(("height", "width"), SIZES)
@@ -100,6 +101,60 @@ def test_random_erasing_names_bounds_that_are_none(options, message):
     decided = {"chosen": torch.tensor([True]), "attempts": torch.rand(1, 10, 2), "place": torch.rand(1, 2)}
     with pytest.raises(ValueError, match=message):
         random_erasing(torch.ones(1, 1, 8, 8), torch.eye(1), **decided, **options)
+
+
+# CutMix with drawn sides
+
+
+def timms_box(height, width, bounds, sides, place, monkeypatch):
+    """timm's rand_bbox_minmax with the numbers that we draw; its sides stop one pixel before the upper bound."""
+    numbers = iter([*sides.tolist(), *place.tolist()])
+    extra = iter([1, 1, 0, 0])
+
+    def drawn(low, high, size):
+        return low + int(next(numbers) * (high - low + next(extra)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np.random, "randint", drawn)
+        return timm.data.mixup.rand_bbox_minmax((height, width), bounds)
+
+
+@every_size
+@pytest.mark.parametrize("bounds", [(0.2, 0.8), (0.5, 0.5), (0.3, 1.0)])
+def test_drawn_sides_are_timms_up_to_the_largest(height, width, bounds, monkeypatch):
+    batch = 5
+    images, partner = numbered(batch, height, width), torch.arange(batch).roll(1)
+    sides, place = uniform(batch, 2, seed=1), uniform(batch, 2, seed=2)
+    lam, centre = torch.tensor([0.1, 0.9, 0.5, 0.5, 1.0]), torch.zeros(batch, 2, dtype=torch.long)
+    options = {"min_side": bounds[0], "max_side": bounds[1]}
+    drawn = {"partner": partner, "lam": lam, "centre": centre, "sides": sides, "place": place}
+    mixed, targets = pair(cutmix(images, torch.eye(batch), **drawn, **options))
+    for i in range(batch - 1):
+        top, bottom, left, right = timms_box(height, width, bounds, sides[i], place[i], monkeypatch)
+        expected = images[i].clone()
+        expected[:, top:bottom, left:right] = images[partner[i], :, top:bottom, left:right]
+        assert torch.equal(mixed[i], expected)
+        assert targets[i, partner[i]].item() == pytest.approx((bottom - top) * (right - left) / (height * width))
+    assert torch.equal(mixed[-1], images[-1])
+    assert torch.equal(targets[-1], torch.eye(batch)[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_side": 0.2}, "min_side=0.2: must be set together with max_side"),
+        ({"max_side": 0.2}, "must be set together with max_side=0.2"),
+        ({"min_side": 0.0, "max_side": 0.5}, "min_side=0.0: must be above 0"),
+        ({"min_side": 0.6, "max_side": 0.5}, "min_side=0.6: must be above 0 and at most max_side, 0.5"),
+        ({"min_side": 0.6, "max_side": 1.5}, "max_side=1.5: must be at most 1"),
+        ({"min_side": 0.2, "max_side": 0.5, "correct_lambda": False}, "correct_lambda=False"),
+    ],
+)
+def test_sides_that_do_not_fit_are_refused(options, message):
+    drawn = {"partner": torch.zeros(1, dtype=torch.long), "lam": torch.zeros(1), "centre": torch.zeros(1, 2).long()}
+    drawn |= {"sides": torch.full((1, 2), 0.5), "place": torch.full((1, 2), 0.5)}
+    with pytest.raises(ValueError, match=message):
+        cutmix(torch.ones(1, 1, 8, 8), torch.eye(1), **drawn, **options)
 
 
 # ResizeMix

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,6 +48,17 @@ def random_maps(rows, columns, seed=1):
 
 def never(images, targets):
     raise AssertionError("only the attention of mixed images is wanted")
+
+
+def seeing(maps, seen=None):
+    """A teacher with this attention, which adds the images that it gets to `seen`."""
+
+    def attention(images, targets):
+        if seen is not None:
+            seen.append(images)
+        return maps
+
+    return SimpleNamespace(attention=attention)
 
 
 def own_weight(targets):
@@ -301,10 +313,8 @@ def test_tokenmix_by_brute_force(mask, importance, fixed_share, extra_tokens):
         decided = decide(12, 20, step, per_sample=True)
         draws = some(decided, "lam", "noise")
         looked = []
-        mixed = tokenmix(
-            images, targets, **draws, attention=lambda given, labels, seen=looked: seen.append(given) or maps, **options
-        )
-        rough = tokenmix(images, targets, **draws, attention=lambda given, labels: maps, **options, normalise=False)
+        mixed = tokenmix(images, targets, **draws, teacher=seeing(maps, looked), **options)
+        rough = tokenmix(images, targets, **draws, teacher=seeing(maps), **options, normalise=False)
         assert looked[0] is images
         for i in range(BATCH):
             lam = decided["lam"][i].item() if fixed_share is None else fixed_share
@@ -329,7 +339,7 @@ def test_tokenmix_by_brute_force(mask, importance, fixed_share, extra_tokens):
 def test_weights_in_place_of_sums_are_the_published_loss():
     images, targets = batch(12, 20)
     draws = some(decide(12, 20, per_sample=True), "lam", "noise")
-    mixed = tokenmix(images, targets, **draws, attention=lambda *_: random_maps(3, 5), normalise=False)
+    mixed = tokenmix(images, targets, **draws, teacher=seeing(random_maps(3, 5)), normalise=False)
     logits = torch.randn(BATCH, BATCH, dtype=torch.float64)
     published = -(mixed.targets * mixed.weights[:, None] * logits.log_softmax(dim=1)).sum(dim=1).mean()
     torch.testing.assert_close((loss_per_row(LOSSES["ce"], logits, mixed.targets) * mixed.weights).mean(), published)

@@ -39,7 +39,9 @@ MODULES = {
     "none": mixing.NoMixing,
     "label-mix": mixing.MixUp,
     "data-mix": mixing.DataMix,
+    "mixup-io": mixing.MixUpInputs,
     "label-only": mixing.LabelOnly,
+    "regmixup": mixing.RegMixUp,
     "cutmix": mixing.CutMix,
     "cutout": mixing.Cutout,
     "random-erasing": mixing.RandomErasing,
@@ -50,7 +52,10 @@ MODULES = {
     "fmix": mixing.FMix,
     "manifold": mixing.ManifoldMixUp,
 }
-LINEAR = ("none", "label-mix", "data-mix", "label-only")
+NOT_OF_MODULES = {"name", "version", "cost", "budget", "off_after"}  # a module does not know how long training is
+OF_MIXER = {"regmixup": {"eta", "reduction"}}  # options with which rows have weights, which `Mixer` returns
+ROWS = {"regmixup": 2}  # for each image of the batch
+LINEAR = ("none", "label-mix", "data-mix", "mixup-io", "label-only", "regmixup")
 every_method = pytest.mark.parametrize("name", MODULES)
 
 
@@ -80,14 +85,16 @@ def test_every_method_without_needs_has_a_module():
 def test_defaults_are_those_of_the_yaml_file(name):
     cfg = OmegaConf.load(ROOT / "configs" / "method" / f"{name}.yaml")
     parameters = dict(inspect.signature(MODULES[name]).parameters)
-    for key in set(cfg) - {"name", "version"}:
+    function = METHODS[name]
+    keys = set(cfg) - NOT_OF_MODULES
+    assert keys | {"off_after"} == {*registry.options_of(function), *registry.settings_of(function), "off_after"}
+    keys -= OF_MIXER.get(name, set())
+    for key in keys:
         default = parameters[key].default
         assert (list(default) if isinstance(default, tuple) else default) == cfg[key], key
-    function = METHODS[name]
-    assert set(cfg) - {"name", "version"} == {*registry.options_of(function), *registry.settings_of(function)}
-    assert set(parameters) - {"num_classes", "generator"} == set(cfg) - {"name", "version"}
+    assert set(parameters) - {"num_classes", "generator"} == keys
     for key, option in registry.options_of(function).items():  # the function has the same defaults
-        assert parameters[key].default == option.default
+        assert (parameters[key].default if key in parameters else cfg[key]) == option.default
 
 
 @every_method
@@ -107,9 +114,10 @@ def test_integer_labels_are_one_hot_rows_and_the_generator_decides(name):
     again = pair(module(name, generator=np.random.default_rng(3))(images, F.one_hot(labels, 5).float()))
     for a, b in zip(first, again, strict=True):
         assert torch.equal(a, b)
-    assert first[0].shape == images.shape
-    assert first[1].shape == (8, 5)
-    torch.testing.assert_close(first[1].sum(dim=1), torch.ones(8))
+    rows = 8 * ROWS.get(name, 1)
+    assert first[0].shape == (rows, 3, 16, 16)
+    assert first[1].shape == (rows, 5)
+    torch.testing.assert_close(first[1].sum(dim=1), torch.ones(rows))
 
 
 @every_method
@@ -136,7 +144,7 @@ def test_linear_methods_take_tables_signals_and_images(name, shape, dtype):
     assert (mixed.dtype, targets.dtype) == (dtype, torch.float64 if dtype == torch.float64 else torch.float32)
     partner, lam = torch.tensor([1, 2, 3, 4, 5, 0]), torch.full((6,), 0.25)
     decided = {"partner": partner, "lam": lam} if name != "none" else {}
-    mixed = METHODS[name](batch, targets, **decided).images
+    mixed = METHODS[name](batch, targets[-6:], **decided).images[-6:]  # a clean batch may stand before it
     blended = (0.25 * batch.double() + 0.75 * batch[partner].double()).to(dtype)
     expected = batch if name in ("none", "label-only") else blended
     torch.testing.assert_close(mixed, expected, atol=0.02 if dtype == torch.bfloat16 else 1e-6, rtol=0)
@@ -189,7 +197,7 @@ def test_protected_images_are_neither_changed_nor_anyones_partner(name):
         scope = {} if per_sample is None else {"per_sample": per_sample}
         mix = module(name, generator=np.random.default_rng(2), **scope)
         for _ in range(5):
-            mixed, targets = pair(mix(images, own_label, protected=protected))
+            mixed, targets = (part[-8:] for part in pair(mix(images, own_label, protected=protected)))
             assert torch.equal(mixed[protected], images[protected])
             assert torch.equal(targets[protected], own_label[protected])
             assert (targets[~protected][:, protected] == 0).all()
@@ -199,7 +207,7 @@ def test_protected_images_are_neither_changed_nor_anyones_partner(name):
         pair(module(name, generator=np.random.default_rng(7))(x, own_label, protected=protected))
         for x in (images, other)
     ]
-    assert torch.equal(calls[0][0][~protected], calls[1][0][~protected])
+    assert torch.equal(calls[0][0][-8:][~protected], calls[1][0][-8:][~protected])
 
 
 # In a DataLoader
@@ -371,7 +379,8 @@ def test_an_own_function_as_a_module():
     plain = MixUp(5, generator=np.random.default_rng(0))(images, labels)
     mixed, targets = mix(images, labels)
     torch.testing.assert_close((mixed, targets), (plain[0].roll(2, dims=-1), plain[1]))
-    assert mix.given == {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False}
+    settings = {"alpha": 1.0, "beta": None, "p": 1.0, "per_sample": False, "larger_own": False, "partners": "any"}
+    assert mix.given == settings
     assert "to=2" in repr(mix)
 
 
@@ -436,7 +445,8 @@ def test_everything_promised_is_exported():
 
 def test_a_module_shows_its_settings_and_moves_and_saves_as_any():
     mix = CutMix(10, alpha=0.5)
-    assert repr(mix) == "CutMix(num_classes=10, alpha=0.5, beta=None, p=1.0, per_sample=False, correct_lambda=True)"
+    shown = "alpha=0.5, beta=None, p=1.0, per_sample=False, larger_own=False, partners='any', correct_lambda=True"
+    assert repr(mix) == f"CutMix(num_classes=10, {shown}, min_side=None, max_side=None)"
     assert nn.Sequential(mix).to(torch.float64).state_dict() == {}
     assert isinstance(mix, Mixer)
 

@@ -10,15 +10,20 @@ from omegaconf import OmegaConf
 from timm.models.vision_transformer import VisionTransformer as TimmTransformer
 from torch.nn import functional as F
 
-from mixbench import models
+from mixbench import data, models
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
 from mixbench.core.errors import UserError
+from mixbench.data import split
 from mixbench.models.vit import VisionTransformer
+from mixbench.training.engine import Engine
 
 SIZES = {"dim": 24, "heads": 3}
 
 
 def config(**changes):
-    cfg = {"name": "vit", "patch": 4, "dim": 24, "depth": 4, "heads": 3, "mlp_ratio": 4, "attention": "class"}
+    cfg = {"name": "vit", "patch": 4, "dim": 24, "depth": 4, "heads": 3, "mlp_ratio": 4}
+    cfg |= {"attention": "class", "drop_path": 0.0}
     return OmegaConf.create(cfg | changes)
 
 
@@ -122,7 +127,9 @@ def test_layers_and_build_follow_the_configuration():
     built = models.build_network(config(patch=2, depth=3), 1, 6, (8, 12))
     assert built(torch.randn(2, 1, 8, 12)).shape == (2, 6)
     assert len(built.blocks) == 3
-    models.check_attention(config())
+    models.check_maps(config(), "attention")
+    with pytest.raises(UserError, match=r"^model=vit: .*class_activation.*resnet18"):
+        models.check_maps(config(), "class_activation")
     models.check_batch(config(), 1, 4, 4)  # no batch normalisation
     with pytest.raises(ValueError, match="size of the images"):
         models.build_network(config(), 3, 10)
@@ -157,3 +164,66 @@ def test_a_run_trains_and_a_patch_that_does_not_fit_writes_nothing(mixbench):
     assert "model.patch=3" in refused.err
     assert list(Path().iterdir()) == []
     assert mixbench("run", *SMALL, "method=manifold").status == 0
+
+
+# Drop path
+
+
+class Scaled(torch.nn.Module):
+    """Stands for timm's DropPath with factors that are given."""
+
+    def __init__(self, factors):
+        super().__init__()
+        self.factors = factors
+
+    def forward(self, x):
+        return x * self.factors.view(-1, 1, 1)
+
+
+def test_skipped_branches_are_timms_with_the_same_choices():
+    ours, _ = both(1, (8, 8), 3, 4)
+    options = dict(img_size=8, patch_size=4, in_chans=1, num_classes=7, embed_dim=SIZES["dim"], depth=3)
+    theirs = TimmTransformer(**options, num_heads=SIZES["heads"], drop_path_rate=0.5)
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    dropping = VisionTransformer(1, 7, (8, 8), patch=4, depth=3, drop_path=0.5, **SIZES)
+    dropping.load_state_dict(ours.state_dict())
+    x, uniforms = torch.randn(5, 1, 8, 8), torch.rand(5, dropping.paths)
+    for number, block in enumerate(theirs.blocks):
+        for branch, name in enumerate(("drop_path1", "drop_path2")):
+            skip = getattr(getattr(block, name), "drop_prob", 0.0)
+            kept = (uniforms[:, 2 * number + branch] >= skip).float() / (1 - skip)
+            setattr(block, name, Scaled(kept))
+    with torch.no_grad():
+        torch.testing.assert_close(dropping(x, None, uniforms), theirs(x), rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(theirs(x), ours(x), atol=1e-3)
+        assert torch.equal(dropping.train()(x), ours(x))  # without numbers nothing is skipped
+        seen = dropping(x, lambda name, features: features, uniforms)
+        assert torch.equal(seen, dropping(x, None, uniforms))
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0])
+def test_a_drop_path_that_is_no_probability_is_refused(value):
+    with pytest.raises(ValueError, match=r"^drop_path="):
+        VisionTransformer(1, 7, (8, 8), patch=4, drop_path=value, **SIZES)
+
+
+def test_a_run_draws_the_skips_of_each_step_on_the_host():
+    words = ["dataset=digits", "n=12", "train.batch_size=6", "train.steps=10", "augment=none", "model=vit"]
+    words += ["model.dim=12", "model.depth=3", "model.drop_path=0.6", "method=transmix"]
+    with Composer() as composer:
+        cfg = job(composer.compose(words)).cfg
+        plain = job(composer.compose([*words, "model.drop_path=0"]))
+    images = split(data.load("digits", "data", None, say=print), cfg)
+    engine, without = (Engine(one, images, torch.device("cpu"), torch.float64) for one in (cfg, plain.cfg))
+    together, alone = engine.plans(3, 4)["paths"], engine.plans(5, 1)["paths"]
+    assert torch.equal(together[2], alone[0])
+    assert together.shape == (4, 6, 6)
+    assert "paths" not in without.plans(0, 1)
+    losses = []
+    for one in (engine, engine, without):
+        one.model.load_state_dict(without.model.state_dict())
+        decided = {name: values[0] for name, values in one.plans(2, 1).items()}
+        with torch.no_grad():
+            losses.append(one.outputs(one.batch(decided), one._uniforms(one.batch(decided), decided))[0])
+    assert torch.equal(losses[0], losses[1])
+    assert not torch.allclose(losses[0], losses[2])

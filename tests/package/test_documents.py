@@ -149,7 +149,7 @@ SECTIONS = {
     for name, text in re.findall(r"(?ms)^## ([a-z-]+)\n(.*?)(?=^## |\Z)", page.read_text(encoding="utf-8"))
 }
 METHODS = {
-    name: {key: value for key, value in settings.items() if key not in ("name", "version")}
+    name: {key: value for key, value in settings.items() if key not in ("name", "version", "cost")}
     for path in sorted((ROOT / "configs/method").glob("*.yaml"))
     for settings in [yaml.safe_load(path.read_text(encoding="utf-8"))]
     if (name := settings.get("name"))  # an alias has none

@@ -6,6 +6,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import heavy
+import pytest
 import yaml
 
 import mixbench
@@ -52,3 +54,9 @@ def test_hooks_before_a_commit_use_the_tools_of_the_checkout():
     hooks = [hook for repo in loaded(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
     assert {"ruff-check", "ruff-format"} <= {hook["id"] for hook in hooks}
     assert all(hook["language"] == "system" for hook in hooks)
+
+
+@pytest.mark.parametrize("test", [*heavy.ALWAYS, *heavy.ONE_IN])
+def test_tests_that_heavy_names_exist(test):
+    file, _, name = test.partition("::")
+    assert f"\ndef {name}(" in (ROOT / "tests" / file).read_text()

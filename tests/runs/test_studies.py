@@ -35,6 +35,7 @@ RUNS = {
     "very-small": {"paper": 6 * 3 * 3 * 3, "cpu": 6 * 2 * 3, "smoke": 1},
     "openmixup": {"paper": 7, "cpu": 7, "smoke": 1},
     "demo": {"cpu": 3 * 4 * 3, "paper": 3 * 4 * 3, "smoke": 1},
+    "equal-cost": {"cpu": (2 + 2) * 2 * 3, "paper": (2 + 2) * 2 * 3, "smoke": 1},
     "methods-demo": {"cpu": 14 * 3 * 3, "paper": 14 * 3 * 3, "smoke": 1},
     "cifar10-cpu": {"cpu": 3 * 4 * 3, "paper": 3 * 4 * 3, "smoke": 1},
     "methods-cpu": {"cpu": 14 * 2, "paper": 14 * 2, "smoke": 1},

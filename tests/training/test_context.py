@@ -193,18 +193,6 @@ def test_rows_of_generated_images_and_their_weights(loss):
     torch.testing.assert_close(ones, engine.loss(logits, mixed.targets, decided=decided))
 
 
-def test_without_a_provider_it_is_refused_before_anything_is_loaded():
-    settings = {"alpha": 1.0, "beta": 1.0, "p": 1.0, "per_sample": False}
-    with pytest.raises(UserError, match=r"'teacher'.*providers=") as told:
-        check_functions(config("taught_mixup", **settings))
-    assert "mixbench.training.loop.train(providers=Providers(teacher=…))" in str(told.value)  # the remedy
-    assert "\n" not in str(told.value)
-    check_functions(config("taught_mixup", **settings), Providers(teacher=lambda images: images))
-    engine = engine_of("taught_mixup", **settings)
-    with pytest.raises(UserError, match=r"'teacher'.*providers="):
-        engine.batch(first_step(engine))
-
-
 def test_without_a_bank_a_batch_is_refused():
     engine = engine_of("half_generated")
     with pytest.raises(UserError, match=r"mixbench generate.*method\.bank=") as told:

@@ -8,8 +8,9 @@ import torch
 from scipy.special import rel_entr
 from torch.nn import functional as F
 
+from mixbench.core.registry import declaration_of
 from mixbench.mixing.linear import label_mix
-from mixbench.training.losses import LOSSES, one_hot
+from mixbench.training.losses import LOSSES, loss_per_row, one_hot
 
 B, K = 12, 7
 
@@ -53,6 +54,75 @@ def test_losses_and_gradients_are_those_of_torch_and_timm(name, sum_classes, tar
     options = {"sum_classes": True} if sum_classes else {}
     ours = loss_and_gradient(lambda x, t: LOSSES[name](x, t, **options), logits, rows)
     torch.testing.assert_close(ours, loss_and_gradient(ORACLES[name, sum_classes], logits, rows))
+
+
+def decoupled_by_formula(logits, rows, eta):
+    """From the softmax itself, in a loop. rows: (weight, class) pairs of each image."""
+    total = 0.0
+    for z, pairs in zip(logits, rows, strict=True):
+        total += -sum(weight * z.softmax(0)[label].log() for weight, label in pairs)
+        if len({label for _, label in pairs}) == 2:
+            for one, other in ((0, 1), (1, 0)):
+                mine, left_out = pairs[one][1], pairs[other][1]
+                others = sum(z[c].exp() for c in range(K) if c not in (mine, left_out))
+                total += -eta * (z[mine].exp() / (z[mine].exp() + others)).log()
+    return total / len(logits)
+
+
+@pytest.mark.parametrize("eta", [0.1, 0.0, 2.0])
+def test_decoupled_is_its_formula(eta):
+    logits, labels = drawn()
+    logits = logits.double()
+    labels[3] = labels[2]
+    partner = torch.arange(B).roll(1)
+    lam = torch.linspace(0, 1, B, dtype=torch.float64)
+    one_hot_rows = one_hot(labels, K, 0.0, torch.float64)
+    targets = lam[:, None] * one_hot_rows + (1 - lam)[:, None] * one_hot_rows[partner]
+    rows = []
+    for own, a, b in zip(lam, labels.tolist(), labels[partner].tolist(), strict=True):
+        rows.append([(w, c) for w, c in ((own, a), (1 - own, b)) if w > 0])
+    assert (labels == labels[partner]).any(), "a pair of equal labels is one class"
+    ours = loss_and_gradient(lambda x, t: LOSSES["decoupled"](x, t, eta=eta), logits, targets)
+    theirs = loss_and_gradient(lambda x, t: decoupled_by_formula(x, rows, eta), logits, targets)
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_decoupled_reduces_to_cross_entropy_with_one_class_and_with_two_in_all():
+    logits, labels = drawn()
+    for smoothing in (0.0, 0.1):
+        rows = one_hot(labels, K, smoothing)
+        assert LOSSES["decoupled"](logits, rows, eta=5.0) == LOSSES["ce"](logits, rows)
+    two = torch.rand(B, 2, generator=torch.Generator().manual_seed(1)).softmax(dim=1)
+    assert LOSSES["decoupled"](logits[:, :2], two, eta=5.0) == LOSSES["ce"](logits[:, :2], two)
+    smoothed = mixed_targets(0.1)  # the pair is that of the labels, also where all weights are above 0
+    plain = LOSSES["decoupled"](logits, mixed_targets()) - LOSSES["ce"](logits, mixed_targets())
+    torch.testing.assert_close(LOSSES["decoupled"](logits, smoothed) - LOSSES["ce"](logits, smoothed), plain)
+
+
+def test_decoupled_works_row_by_row_for_weights():
+    logits, _ = drawn()
+    each = loss_per_row(LOSSES["decoupled"], logits, mixed_targets())
+    torch.testing.assert_close(each.mean(), LOSSES["decoupled"](logits, mixed_targets()))
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_jsd_is_that_of_scipy_and_finite_where_predictions_are_certain(scale):
+    logits = scale * torch.randn(3 * B, K, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    targets = mixed_targets().double().repeat(3, 1)
+    value, gradient = loss_and_gradient(lambda x, t: LOSSES["jsd"](x, t, weight=2.0), logits, targets)
+    p = logits.softmax(dim=1).view(3, B, K).numpy()
+    divergence = sum(rel_entr(view, p.mean(axis=0)).sum() for view in p) / (3 * B)
+    clean = LOSSES["ce"](logits[:B], targets[:B])
+    assert value.item() == pytest.approx(clean.item() + 2 * divergence, rel=1e-9)
+    assert gradient.isfinite().all()
+    alike = logits[:B].repeat(3, 1)
+    assert LOSSES["jsd"](alike, targets).item() == pytest.approx(clean.item())
+
+
+@pytest.mark.parametrize(("name", "option"), [("decoupled", "eta"), ("jsd", "weight")])
+def test_negative_weights_of_a_part_are_refused(name, option):
+    with pytest.raises(ValueError, match=f"{option}=-1"):
+        LOSSES[name](torch.zeros(3, K), torch.eye(3, K), **{option: -1.0})
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
@@ -104,7 +174,8 @@ def test_targets_of_exact_zeros_and_extreme_logits_stay_finite(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_a_mean_over_the_batch(name):
     logits, targets = drawn()[0], mixed_targets()
-    each = torch.stack([LOSSES[name](logits[i : i + 1], targets[i : i + 1]) for i in range(B)])
+    images = B // declaration_of(LOSSES[name]).views  # some losses get several rows, the views, of each image
+    each = torch.stack([LOSSES[name](logits[i::images], targets[i::images]) for i in range(images)])
     torch.testing.assert_close(LOSSES[name](logits, targets), each.mean())
 
 

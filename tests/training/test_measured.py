@@ -24,6 +24,7 @@ def finished(**others):
         "true_labels": None,
         "steps": 10,
         "batch_size": 4,
+        "cost": 1.5,
         "seconds": 2.0,
         "peak_memory_bytes": 5,
         "other_load": None,
@@ -46,6 +47,7 @@ def test_values():
     found = measure(finished(true_labels=LABELS[::-1]))
     assert (found["final_accuracy"], found["median10_accuracy"], found["best_accuracy"]) == (50, 50, 60)
     assert (found["images_seen"], found["steps_per_second"], found["other_load"]) == (40, 5, None)
+    assert found["rows_trained"] == 60
     assert found["clean_train_accuracy"] == metrics.accuracy(LOGITS, LABELS)
     assert found["true_train_accuracy"] == metrics.accuracy(LOGITS, LABELS[::-1])
     assert found["per_class_accuracy"] == metrics.per_class_accuracy(LOGITS, LABELS)

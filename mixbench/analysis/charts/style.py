@@ -29,6 +29,8 @@ COLOURS = {
     "gridmix": "#999933",
     "smoothmix": "#44AA99",
     "random-erasing": "#CC6677",
+    "mixup-io": "#88CCEE",
+    "regmixup": "#AA4499",
 }
 # Tol's "muted" scheme, for methods that have no colour yet and for other columns (Tol 2021, Colour Schemes, figure 4).
 SPARE_COLOURS = ("#332288", "#44AA99", "#882255", "#999933", "#88CCEE", "#AA4499", "#117733", "#CC6677", "#DDCC77")

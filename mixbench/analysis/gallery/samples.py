@@ -107,10 +107,10 @@ class Samples:
                 decided["place"] = torch.full_like(decided["place"], 0.5)
         images, targets = self._batch(decided)
         mixed, weights = self._mixed(images, targets, decided)
-        first = 2 * pair
+        first = 2 * pair + len(mixed.images) - len(images)  # with more rows, the last ones are the mixed ones
         own = None if mixed.own is None else mixed.own[first, 0].expand(images.shape[2:]).numpy()
         stages = {name: self._visible(images[first]) for name, images in (mixed.stages or {}).items()}
-        return Picture(self._visible(mixed.images[first]), self._label(first), weights[first].numpy(), own, stages)
+        return Picture(self._visible(mixed.images[first]), self._label(2 * pair), weights[first].numpy(), own, stages)
 
     @cached_property
     def engine(self) -> Engine:
@@ -159,8 +159,7 @@ class Samples:
 def _always(method: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the config group `method` that mixes every batch."""
     copy = {**method}
-    if "p" in copy:
-        copy["p"] = 1.0
+    copy |= {key: 1.0 for key in ("p", "off_after") if key in copy}
     if "parts" in copy:
         copy["parts"] = {name: _always(part) for name, part in copy["parts"].items()}
     return copy

@@ -92,6 +92,7 @@ def check(words: list[str]) -> int:
     from mixbench.config.compose import Composer
     from mixbench.config.identity import job
     from mixbench.config.method_aliases import with_alias
+    from mixbench.mixing.rows import other_cost
     from mixbench.mixing.unused_draws import unused_draws
     from mixbench.training.validate import method_problems
 
@@ -119,8 +120,15 @@ def check(words: list[str]) -> int:
         failed += bool(found)
         for sentence in map(one_line, found or ["ok"]):
             print(f"{shown}: {sentence}", flush=True)
-        for draw in () if isinstance(cfg, UserError) or found else unused_draws(cfg.method):
+        if isinstance(cfg, UserError) or found:
+            continue
+        for draw in unused_draws(cfg.method):
             print(f"warning: {shown}: declares the draw {draw} but never uses it; remove it from draws=(…)", flush=True)
+        if (rows := other_cost(cfg.method)) is not None:
+            print(
+                f"warning: {shown}: trains {rows:g} rows for each image; write cost: {rows:g} into its YAML file",
+                flush=True,
+            )
     return 1 if failed else 0
 
 
