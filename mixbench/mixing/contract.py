@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from mixbench.core import registry
 from mixbench.core.errors import UserError
-from mixbench.core.registry import KEYS_OF_NEEDS
 
 Function = TypeVar("Function", bound=Callable[..., "Mixed"])
 AtLayer = Callable[[str, Tensor], Tensor]

@@ -72,7 +72,8 @@ class BatchContext(Context):
 
         def variants(position: Tensor) -> Tensor:
             made = bank.variants[index, picked(position, bank.variants.shape[1])]
-            return engine.normalise(engine.augment(made.permute(0, 3, 1, 2), decided=self.decided))
+            needs = views.requested(engine.augment, engine.loss)  # losses that compare views take no method with needs
+            return engine.normalise(engine.augment(made.permute(0, 3, 1, 2), decided=self.decided, needs=needs))
 
         def fractals(position: Tensor) -> Tensor:
             return engine.normalise(bank.fractals[picked(position, len(bank.fractals))].permute(0, 3, 1, 2))
