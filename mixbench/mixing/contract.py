@@ -215,7 +215,7 @@ def unserved(need: str) -> UserError:
     """
     problem = f"the method needs {need!r} ({NEEDS[need]}), and nothing provides it here; "
     if need == "generated":
-        return UserError(f"{problem}make a bank with mixbench generate and set method.{KEYS_OF_NEEDS[need]}=FOLDER")
+        return UserError(f"{problem}make a bank with mixbench generate and set method.bank=FOLDER")
     if need != "teacher":
         return UserError(f"{problem}train it with mixbench run")
     where = f"mixbench.training.loop.train(providers=Providers({need}=…))"

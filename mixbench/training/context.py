@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mixbench.mixing.contract import Context, Generated, Gradient, Maps, Teacher, unserved
+from mixbench.training import views
 from mixbench.training.maps import untracked
 from mixbench.training.teacher import CurrentTeacher, TeacherNetwork
 

@@ -184,7 +184,7 @@ def asking(monkeypatch):
 
     @method(needs=("generated",))
     def generating(images, targets, *, generated):
-        return Mixed(generated, targets)
+        return Mixed(generated.variants(torch.full((len(images),), 0.5)), targets)
 
     for function in (steepest, looked_at, generating):
         monkeypatch.setitem(METHODS, function.__name__.replace("_", "-"), function)
@@ -221,13 +221,11 @@ def test_a_mask_that_a_method_does_not_tell_is_not_drawn(asking, mixbench, tmp_p
     assert "untrained" in " ".join(words)
 
 
-def test_a_method_that_needs_what_nothing_provides_is_refused(asking, mixbench, tmp_path):
+def test_a_method_of_generated_images_is_drawn_without_a_bank(asking, mixbench, tmp_path):
     asked("generating", tmp_path / "mine")
-    call = mixbench("gallery", "--config-dir", "mine", *SMALL, "method=generating")
-    assert call.status == 2
-    assert "'generated'" in call.err
-    assert "providers=" in call.err
-    assert call.err.count("\n") == 1
+    call = mixbench("gallery", "--config-dir", "mine", *SMALL, "method=generating", "out=pictures")
+    assert (call.status, call.err) == (0, "")
+    assert any("negatives" in word for word in texts(tmp_path / "pictures/generating.svg"))
 
 
 def test_a_method_is_shown_at_work_whatever_its_chance():
