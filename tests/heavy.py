@@ -6,6 +6,7 @@ few of them, and three minutes are enough for all tests on two cores.
 
 # Test -> the cases that always run, by the name that pytest gives them; None: no case of it.
 ALWAYS: dict[str, tuple[str, ...] | None] = {
+    "analysis/test_charts.py::test_any_title_is_drawn_as_it_is": ("$x$ & <b>",),
     "analysis/test_variants.py::test_a_filter_takes_the_name_that_tables_show": ("my-cutmix-rows0",),
     "benchmarks/test_gpu.py::test_without_the_device_or_images_nothing_is_begun": None,
     "benchmarks/test_hostile.py::test_a_call_tells_how_it_ended": None,
@@ -57,11 +58,19 @@ ALWAYS: dict[str, tuple[str, ...] | None] = {
     ),
     "data/test_holdout.py::test_what_runs_are_evaluated_on_is_called_by_its_name": ("stratified-held-out-never1",),
     "models/test_images_64.py::test_narrow_networks_train_on_large_images": ("64-32-4-model1-1",),
+    "package/test_snippets.py::test_a_page_works_as_it_stands": (
+        "README.md",
+        "docs/quickstart.md",
+        "docs/guide.md",
+        "docs/extending.md",
+        "docs/api.md",
+    ),
     "package/test_wheel.py::test_the_installed_wheel_reports_on_its_records_in_an_empty_folder": None,
     "runs/store/test_hostile_store.py::test_no_reader_waits_for_what_is_no_file_or_reads_without_end": (
         "fifo",
         "50 GB",
     ),
+    "runs/store/test_hostile_store.py::test_predictions_that_unpack_to_very_much_are_none": None,
     "runs/store/test_hostile_store.py::test_settings_that_are_a_bomb_hold_up_neither_reports_nor_archives": None,
     "runs/store/test_store_fuzz.py::test_folders_that_may_not_be_read": None,
     "runs/store/test_stored_records.py::test_the_study_s_file_still_asks_for_the_stored_runs": ("demo", "cifar10-cpu"),
