@@ -153,7 +153,7 @@ def test_a_pickle_in_an_archive_is_never_run(tmp_path):
 @leaky
 def test_what_is_no_archive_is_refused(tmp_path):
     path = tmp_path / "my.npz"
-    assert error(read, str(path)) == f"dataset.path={path}: no such file"
+    assert error(read, str(path)).startswith(f"dataset.path={path}: no such file")
     assert re.match(rf"dataset\.path={re.escape(str(tmp_path))}: .*folder.*\.npz", error(read, str(tmp_path)))
     whole = Path(archive(tmp_path)).read_bytes()
     for content in (b"not a zip", b"", whole[: len(whole) // 2]):
