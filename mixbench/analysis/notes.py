@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mixbench.analysis import differences
+from mixbench.analysis import differences, evaluated
 from mixbench.analysis.display import display_interval
 from mixbench.analysis.select import Selection
 from mixbench.config.method_aliases import with_alias
@@ -38,7 +38,7 @@ def circumstances(selection: Selection) -> list[str]:
 
     selection: the runs; without a study, only the evaluation images are mentioned.
     """
-    lines = _evaluation_note(selection.on)
+    lines = [*_evaluation_note(selection.on), *evaluated.evaluation_images(selection.frame, selection.on)]
     if selection.study is not None:
         chosen, settings = selection.study, selection.study.settings
         lines += [text for text in (settings.protocol, settings.note) if text]

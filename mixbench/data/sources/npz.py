@@ -104,8 +104,8 @@ def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict
                 "evaluates on a held-out part of the training list"
             )
         raise UserError(
-            f"{path}: has no {key}, only {', '.join(there) or 'nothing'}; must have {ARRAYS}; eval=stratified needs only "
-            f"{' and '.join(TRAIN_KEYS)}"
+            f"{path}: has no {key}, only {', '.join(there) or 'nothing'}; must have {ARRAYS}; eval=stratified needs "
+            f"only {' and '.join(TRAIN_KEYS)}"
         )
     return {key: there[key] for key in keys}
 
