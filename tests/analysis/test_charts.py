@@ -376,6 +376,20 @@ def test_gains_end_where_differences_do(build, figures):
                 assert -100 <= segment[:, 0].min() <= segment[:, 0].max() <= 100
 
 
+def test_gains_that_are_all_zero_have_an_axis(build, figures, monkeypatch):
+    build(("none", "label-mix"), (20,), spread=0.0)
+    original = plot.compare
+
+    def without_gain(*given):
+        settings = original(*given)
+        settings[0].methods[0].gain = replace(settings[0].methods[0].gain, mean=0.0, interval=None)
+        return settings
+
+    monkeypatch.setattr(plot, "compare", without_gain)
+    low, high = figures()["gains"].axes[0].get_xlim()
+    assert low < 0 < high
+
+
 @pytest.mark.parametrize(
     "title", ["a $x_{$ b", "$x$ & <b>", "back\\slash ^_{", "小さなデータ 🙂", "two\nlines\ttab", " "]
 )
