@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from mixbench.config.identity import Job
-from mixbench.core.errors import UserError
+from mixbench.config.method_aliases import aliases
+from mixbench.core.errors import UserError, did_you_mean
 from mixbench.runs.store.store import RUN_ID
 
 IN_NAME = ("dataset", "n", "method", "seed")  # keys in the name of a run's folder (config.identity.run_id)
@@ -52,6 +53,10 @@ def what_there_is(frame: pd.DataFrame, wanted: Mapping[str, Sequence[Any]]) -> s
             there = sorted(frame[key].dropna().unique(), key=lambda value: (isinstance(value, str), value))
             more = f" and {len(there) - MOST_STORED} more" * (len(there) > MOST_STORED)
             named = "; runs are stored under dataset.name" * (key == "dataset")
+            texts = [str(value) for value in there]
+            texts += [alias for alias, method in aliases().items() if key == "method" and method in texts]
+            near = [hint for value in its_values if (hint := did_you_mean(value, texts)) and isinstance(value, str)]
+            named = "".join(near[:1]) + named
             return f"stored values of {key}: {', '.join(map(str, there[:MOST_STORED])) or 'none'}{more}{named}"
     return "each value is stored, but no run has all of them" if len(frame) and len(wanted) > 1 else ""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mixbench.analysis import differences, evaluated
 from mixbench.analysis.display import display_interval
 from mixbench.analysis.select import Selection
 from mixbench.config.method_aliases import with_alias
@@ -37,7 +38,7 @@ def circumstances(selection: Selection) -> list[str]:
 
     selection: the runs; without a study, only the evaluation images are mentioned.
     """
-    lines = _evaluation_note(selection.on)
+    lines = [*_evaluation_note(selection.on), *evaluated.evaluation_images(selection.frame, selection.on)]
     if selection.study is not None:
         chosen, settings = selection.study, selection.study.settings
         lines += [text for text in (settings.protocol, settings.note) if text]
@@ -113,6 +114,9 @@ def below(selection: Selection, table: "Table") -> list[str]:
         )
     if len(table.row_keys) > 1:
         lines.append(f"Rows also show {', '.join(table.row_keys[1:])}, because the runs differ in it.")
+        if further := differences.together(frame, table):
+            lines[-1] += f" They differ together with it in {', '.join(further)}."
+    lines += differences.joined(frame, table)
     return [*lines, f"{count(frame)} from {selection.source}; {made_on(frame)}."]
 
 

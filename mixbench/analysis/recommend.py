@@ -31,7 +31,7 @@ def recommend(setting: Setting) -> str:
     chosen = setting.recommended
     if chosen is not None:
         sentences = [
-            f"Use {chosen.shown_name}: {_gain_text(chosen, baseline)}.",
+            f"Use {chosen.shown_name}: {_gain_text(chosen, baseline, len(setting.gains))}.",
             *_equivalent(chosen, baseline),
             *_rivals(chosen),
         ]
@@ -52,14 +52,15 @@ def _near_chance(setting: Setting) -> list[str]:
     ]
 
 
-def _gain_text(method: Experiment, baseline: str) -> str:
+def _gain_text(method: Experiment, baseline: str, tests: int) -> str:
     """Return the gain of a method with its evidence.
 
-    Such as: +6.5 percentage points over no mixing (95 % interval +5.1 to +8.4, 3 subsets, p = 0.003 after Holm's
-    correction).
+    Such as: +6.5 percentage points over no mixing (95 % interval +5.1 to +8.4 for this method alone, 3 subsets, p =
+    0.003 after Holm's correction for all methods). An interval without correction can exclude 0 where p is above 0.05.
 
     method: a method that was compared with the baseline.
     baseline: name of the baseline.
+    tests: number of methods that were compared with the baseline.
     """
     gain, p = _gain(method), method.p_holm
     text, interval = f"{_difference(gain.mean)} {baseline_text(baseline)}", display_gain(gain)
@@ -67,8 +68,11 @@ def _gain_text(method: Experiment, baseline: str) -> str:
         return f"{text} ({_why_no_interval(gain)})"
     low, high = interval
     p_value = f"p {'<' if p < SMALLEST_P else '='} {p_text(p).removeprefix('<')}"
-    evidence = f"95 % interval {signed(low)} to {signed(high)}, {_units_text(gain)}, {p_value} after Holm's correction"
-    return f"{text} ({evidence})"
+    if tests > 1:
+        alone, corrected = " for this method alone", " after Holm's correction for all methods"
+    else:
+        alone = corrected = ""
+    return f"{text} (95 % interval {signed(low)} to {signed(high)}{alone}, {_units_text(gain)}, {p_value}{corrected})"
 
 
 def _gain(method: Experiment) -> Difference:
@@ -145,13 +149,17 @@ def _rivals(method: Experiment) -> list[str]:
 
 
 def _undecided(setting: Setting, best: Experiment, baseline: str) -> list[str]:
-    gain, text, against = _gain(best), _gain_text(best, baseline), baseline_text(baseline)
+    tests, against = len(setting.gains), baseline_text(baseline)
+    gain, text = _gain(best), _gain_text(best, baseline, tests)
     if gain.mean <= 0:
-        return [f"No method is significantly better than {against}.", f"The closest is {best.shown_name}: {text}."]
+        return [
+            f"No method is significantly better than {against}.",
+            f"The method closest to it is {best.shown_name}: {text}.",
+        ]
     return [
         f"No method is significantly better than {against} yet.",
         f"The largest gain is that of {best.shown_name}: {text}.",
-        _needed(gain, len(setting.gains)),
+        *([] if setting.near_chance else [_needed(gain, tests)]),  # with longer training the gain would be another
     ]
 
 

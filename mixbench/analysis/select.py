@@ -24,7 +24,7 @@ from mixbench.runs.store.store import Store
 from mixbench.runs.study import Study
 from mixbench.training import rules
 
-NO_RUNS = "it has no such run; mixbench run trains one, and mixbench report demo shows published records"
+NO_RUNS = "mixbench run trains one, and mixbench report demo shows published records"
 OWN, RECORDS = "own", "records"  # the user's own runs; published records
 
 

@@ -13,6 +13,7 @@ from mixbench.config import budget, teacher
 from mixbench.config.options import keys_in_file
 from mixbench.config.validate import SEEDS, validate
 from mixbench.core.banks import BANK, checksum_of_bank
+from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
 from mixbench.core.groups import GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import short
@@ -183,7 +184,7 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "dataset.holdout": dataset.holdout if cfg.eval != "test" else None,
         "dataset.label_noise": dataset.label_noise,
         "seed": cfg.seed,
-        "protect": cfg.protect,
+        "protect": [] if cfg.method.name == BASELINE else cfg.protect,
         "precision": cfg.precision,
     }
     for group in OF_FUNCTIONS:

@@ -27,7 +27,9 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 
 from mixbench.config.limits import LIMIT, check_count
+from mixbench.config.options import shipped
 from mixbench.core.errors import UserError
+from mixbench.core.groups import GROUPS
 
 PATHS = ("dataset.path", "dataset.root", "method.bank", "bank", "pipeline", "results_dir", "out")
 TEXTS = (*PATHS, "dataset.name")
@@ -178,6 +180,9 @@ def _parsed(word: str) -> Override:
     try:
         override = _read(line)
     except UNREADABLE as error:
+        groups = sorted((group for group in GROUPS if word in shipped(group)), key=lambda group: group != "method")
+        if groups:
+            raise UserError(f"{word!r} is not an override; write {groups[0]}={word}") from error
         raise UserError(f"{word!r} is not an override; write key=value, as in n=500 ({first_line(error)})") from error
     _check_supported(override)
     return override

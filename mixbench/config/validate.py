@@ -99,6 +99,14 @@ def small_data_steps(n: int) -> int:
     return 100 * n // 128
 
 
+def default_eval_every(steps: int) -> int:
+    """Return the number of steps between evaluations, if the configuration does not set it.
+
+    steps: number of training steps.
+    """
+    return max(1, min(390, steps // 20))
+
+
 def _choice(key: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise unknown(key, value, choices)
@@ -118,7 +126,8 @@ def _check_top(cfg: DictConfig) -> None:
     _choice("precision", cfg.precision, PRECISIONS)
     _choice("progress", cfg.progress, ("auto", "on", "off"))
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device):
-        raise unknown("device", cfg.device, ["auto", "cpu", "cuda", "cuda:0", "cuda:1"])
+        meant = "cuda" if "gpu" in str(cfg.device).lower() else cfg.device
+        raise unknown("device", cfg.device, ["auto", "cpu", "cuda", "cuda:0", "cuda:1"], meant=meant)
 
 
 def _validate_dataset(cfg: DictConfig) -> None:
@@ -181,10 +190,9 @@ def _validated_method(method: DictConfig, at: str) -> DictConfig | dict[str, Any
 
 
 def _validate_protect(cfg: DictConfig) -> None:
-    """Turn class names into sorted numbers. For the baseline the list is empty, since nothing is mixed."""
+    """Turn class names into sorted numbers. The baseline mixes nothing, so its identity has none of them."""
     given = [] if cfg.protect is None else cfg.protect if OmegaConf.is_list(cfg.protect) else [cfg.protect]
-    numbers = sorted({_class_number(value, cfg.dataset.classes) for value in given})
-    cfg.protect = [] if cfg.method.name == baseline.BASELINE else numbers
+    cfg.protect = sorted({_class_number(value, cfg.dataset.classes) for value in given})
 
 
 def _class_number(value: Any, names: Sequence[str] | None) -> int:
@@ -274,6 +282,6 @@ def _validate_train(cfg: DictConfig) -> None:
         0 <= train.warmup < train.steps, "train.warmup", train.warmup, f"from 0 to below train.steps={train.steps}"
     )
     if train.eval_every is None:
-        train.eval_every = max(1, min(390, train.steps // 20))
+        train.eval_every = default_eval_every(train.steps)
     _require(train.eval_every >= 1, "train.eval_every", train.eval_every, "at least 1")
     _require(train.checkpoint_every >= 1, "train.checkpoint_every", train.checkpoint_every, "at least 1")

@@ -17,18 +17,28 @@ class CannotWrite(OSError):
         return f"{self.filename}: cannot be written ({self.strerror})"
 
 
-def unknown(kind: str, value: object, choices: Iterable[str], more: str = "") -> UserError:
+def unknown(kind: str, value: object, choices: Iterable[str], more: str = "", meant: object | None = None) -> UserError:
     """Return the error for a name that is not one of the choices.
 
     kind: what the name stands for, such as `method`.
     value: the unknown name.
     choices: the valid names; the message lists them and suggests the nearest one.
     more: text after the choices, such as where others can be found.
+    meant: a name to which the nearest choice is suggested; None: the unknown name.
     """
     choices = sorted(choices)
-    nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
-    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    hint = did_you_mean(value if meant is None else meant, choices)
     return UserError(f"unknown {kind} {str(value)!r}{hint}; choices: {', '.join(choices) or 'none'}{more}")
+
+
+def did_you_mean(value: object, choices: Iterable[str]) -> str:
+    """Return such as ` (did you mean mixup?)`, or nothing if no choice is near.
+
+    value: the unknown name.
+    choices: the valid names.
+    """
+    nearest = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
 def one_line(text: str) -> str:

@@ -12,10 +12,8 @@ from mixbench.core.errors import UserError
 from mixbench.data.banks import BankPart
 from mixbench.data.holdout import held_out, named
 from mixbench.data.label_noise import corrupt_labels
-from mixbench.data.sources.load import CIFAR_TEST, Dataset, load
+from mixbench.data.sources.load import CIFAR_TEST, Dataset
 from mixbench.data.subsets import choose_subset
-
-__all__ = ["Dataset", "Split", "load", "split", "warnings"]
 
 
 @dataclass(frozen=True)
@@ -80,16 +78,11 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
     Raises UserError if the data set does not have the images.
     """
     images, labels = dataset.train_images, dataset.train_labels
-    if cfg.eval != "test":
-        mask = held_out(labels, cfg.eval, cfg.dataset.holdout, cfg.subset_seed)
-        free = np.flatnonzero(~mask)
+    indices, mask = _chosen(dataset, cfg)
+    if mask is not None:
         eval_images, eval_labels = images[mask], labels[mask]
     else:
-        free = np.arange(len(labels))
         eval_images, eval_labels = _test_images(dataset, cfg) if evaluated else (images[:0], labels[:0])
-    _check_classes(cfg, dataset.num_classes)
-    held = len(labels) - len(free)
-    indices = free[choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, held)]
     subset, true_labels = images[indices], labels[indices]
     noise = cfg.dataset.label_noise
     given_labels, replaced = corrupt_labels(true_labels, indices, noise, cfg.subset_seed, dataset.num_classes)
@@ -113,6 +106,32 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         protected=np.isin(given_labels, cfg.protect) if cfg.protect else None,
         list_counts=np.bincount(labels, minlength=dataset.num_classes),
     )
+
+
+def check(dataset: Dataset, cfg: DictConfig) -> None:
+    """Check whether a data set has the images of a run. Only its labels and sizes are looked at.
+
+    dataset: the data set, or only its labels (`load_labels`).
+    cfg: the run's configuration.
+    Raises UserError as `split` does.
+    """
+    if cfg.eval == "test":
+        _test_images(dataset, cfg)
+    _chosen(dataset, cfg)
+    _check_channels(cfg.dataset, dataset.train_images.shape[3])
+
+
+def _chosen(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the positions of a run's subset, and bool [N], which images are held out; None: test images are used."""
+    labels, mask = dataset.train_labels, None
+    free = np.arange(len(labels))
+    if cfg.eval != "test":
+        mask = held_out(labels, cfg.eval, cfg.dataset.holdout, cfg.subset_seed)
+        free = np.flatnonzero(~mask)
+    _check_classes(cfg, dataset.num_classes)
+    held = len(labels) - len(free)
+    chosen = choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, held)
+    return free[chosen], mask
 
 
 def warnings(images: Split, cfg: DictConfig) -> list[str]:
@@ -169,7 +188,9 @@ def _check_classes(cfg: DictConfig, num_classes: int) -> None:
     if protect and max(protect) >= num_classes:
         raise UserError(f"protect: there is no class {max(protect)}; classes go from 0 to {num_classes - 1}")
     if len(protect) == num_classes:
-        raise UserError(f"protect={list(protect)}: protects every class, so nothing is mixed; use method={BASELINE}")
+        raise UserError(
+            f"protect={list(protect)}: protects every class, so nothing is mixed; leave it out, with method={BASELINE}"
+        )
 
 
 def _sha256(numbers: np.ndarray) -> str:
@@ -185,13 +206,17 @@ def _normalisation(images: np.ndarray, dataset: DictConfig) -> tuple[np.ndarray,
         mean = counts @ values / counts.sum(axis=1)
         variance = counts @ values**2 / counts.sum(axis=1) - mean**2
         return mean, np.sqrt(np.maximum(variance, 1 / 255**2))  # a constant channel stays finite
-    if len(dataset.mean) != channels or len(dataset.std) != channels:
+    _check_channels(dataset, channels)
+    return np.array(dataset.mean), np.array(dataset.std)
+
+
+def _check_channels(dataset: DictConfig, channels: int) -> None:
+    if dataset.mean is not None and not len(dataset.mean) == len(dataset.std) == channels:
         there = "1 channel" if channels == 1 else f"{channels} channels"
         raise UserError(
             f"dataset.mean={list(dataset.mean)} dataset.std={list(dataset.std)}: each must have one value per channel; "
             f"the images have {there}"
         )
-    return np.array(dataset.mean), np.array(dataset.std)
 
 
 def _histogram(images: np.ndarray) -> np.ndarray:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mixbench import data
 from mixbench.config.assignments import Word
 from mixbench.config.combinations import repetition_warning
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.config.jobs import job_of
+from mixbench.runs.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,35 @@ def plan_runs(composer: Composer, combinations: Sequence[Sequence[Word]]) -> Pla
     jobs = [job_of(composer, words) for words in combinations]
     fewer = repetition_warning([list(words) for words in combinations], jobs)
     return Planned(jobs, [fewer] if fewer else [])
+
+
+def check_data(jobs: Sequence[Job], results: Store) -> None:
+    """Check whether the data sets have the images of the runs. No image is read and nothing is downloaded.
+
+    As before training, finished runs are checked only if their images come from an archive, which can change.
+
+    jobs: the runs of a call.
+    results: the store of the runs.
+    Raises UserError for the first run that cannot be trained.
+    """
+    loaded: dict[tuple, data.Dataset] = {}
+    checked = set()
+    for job in jobs:
+        dataset = job.cfg.dataset
+        if not (job.cfg.force or dataset.path) and results.state(job.id).name == "finished":
+            continue
+        key = (dataset.source, dataset.path, job.cfg.eval == "test" or not dataset.path)
+        if key not in loaded:
+            loaded[key] = data.load_labels(*key)
+        choice = (
+            *key,
+            str(dataset),
+            job.cfg.n,
+            job.cfg.subset,
+            job.cfg.subset_seed,
+            job.cfg.eval,
+            str(job.cfg.protect),
+        )
+        if choice not in checked:  # methods and seeds share their images
+            data.check(loaded[key], job.cfg)
+            checked.add(choice)

@@ -11,6 +11,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
 from mixbench import stats
 from mixbench.analysis import plot, report, table
-from mixbench.analysis.charts import layout, losses
+from mixbench.analysis.charts import layout, loss_axis
 from mixbench.analysis.compare import compare
 from mixbench.analysis.display import display_interval
 from mixbench.cli.words import select
@@ -375,6 +376,20 @@ def test_gains_end_where_differences_do(build, figures):
                 assert -100 <= segment[:, 0].min() <= segment[:, 0].max() <= 100
 
 
+def test_gains_that_are_all_zero_have_an_axis(build, figures, monkeypatch):
+    build(("none", "label-mix"), (20,), spread=0.0)
+    original = plot.compare
+
+    def without_gain(*given):
+        settings = original(*given)
+        settings[0].methods[0].gain = replace(settings[0].methods[0].gain, mean=0.0, interval=None)
+        return settings
+
+    monkeypatch.setattr(plot, "compare", without_gain)
+    low, high = figures()["gains"].axes[0].get_xlim()
+    assert low < 0 < high
+
+
 @pytest.mark.parametrize(
     "title", ["a $x_{$ b", "$x$ & <b>", "back\\slash ^_{", "小さなデータ 🙂", "two\nlines\ttab", " "]
 )
@@ -411,10 +426,29 @@ def test_labels_that_have_room_stay():
 @given(st.floats(-4, 6), st.floats(0.13, 9))
 def test_every_loss_axis_gets_a_few_numbers(low, decades):
     bottom, top = 10**low, 10 ** (low + decades)
-    ticks = losses.log_ticks(bottom, top)
+    ticks = loss_axis.log_ticks(bottom, top)
     assert 2 <= len(ticks) <= 8
     assert all(bottom <= tick <= top for tick in ticks)
     assert len({f"{tick:g}" for tick in ticks}) == len(ticks)
+    if top / bottom > 1e4:  # several decades: the same factor between all ticks
+        steps = np.diff(np.log10(ticks))
+        assert steps == pytest.approx(np.full(len(steps), steps[0]))
+
+
+def of_losses(*values):
+    """A line of a chart: one loss at each step."""
+    ends = [("train_loss", end) for end in ("mean", "min", "max")]
+    return pd.DataFrame({key: list(values) for key in ends})
+
+
+def test_one_outlier_does_not_flatten_the_other_losses():
+    usual = [of_losses(2.0, 1.0, 0.001) for _ in range(9)]
+    assert loss_axis.limits(usual) == (0.001, 2.0)
+    assert loss_axis.cut_off(usual) == []
+    low, high = loss_axis.limits([*usual, of_losses(10_000.0, 1.0, 0.5)])
+    assert (low, high) == (0.001, 200.0)
+    assert len(loss_axis.cut_off([*usual, of_losses(10_000.0, 1.0, 0.5)])) == 1
+    assert loss_axis.limits([of_losses(500.0, 400.0, 300.0)])[1] == 500.0
 
 
 def test_a_chart_of_many_panels_scrolls_on_a_narrow_screen(build, tmp_path):

@@ -486,3 +486,15 @@ def test_a_baseline_near_chance_is_reported(select, add, classes, near):
     (setting,) = compare_runs(frame, "final")
     assert setting.near_chance == near
     assert ("hardly" in recommend(setting)) == near
+
+
+def test_no_number_of_runs_is_promised_beside_an_untrained_baseline(setting):
+    found = setting(none=[10.0, 11.0, 12.0], cutmix=[10.0, 12.0, 13.0])
+    assert "probability" in recommend(found)
+    found.baseline_classes = [11.0] * 10
+    assert "hardly" in recommend(found)
+    assert "probability" not in recommend(found)
+
+
+def test_one_method_needs_no_correction(setting):
+    assert "Holm" not in recommend(setting(none=[60.0, 61.0, 62.0], cutmix=[70.0, 71.5, 72.0]))

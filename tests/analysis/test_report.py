@@ -264,6 +264,23 @@ def test_damaged_predictions_are_as_none(report, results, content):
     assert "predictions" in page.text  # what is missing
 
 
+@pytest.mark.parametrize(("images", "few", "scaled"), [(60, True, False), (100, True, True), (200, False, True)])
+def test_the_number_of_evaluation_images_and_whether_they_are_few(report, results, images, few, scaled):
+    """Half of the images fit the temperature; fewer than 50 are too few for that."""
+    rng = np.random.default_rng(0)
+    folders = sorted((results / "runs").glob("digits-n20-*"))
+    for folder in folders[:1]:  # one run tells it for all that are evaluated on the same images
+        logits = (4 * rng.normal(size=(images, 10))).astype(np.float16)
+        np.savez_compressed(folder / "predictions.npz", logits=logits, labels=rng.integers(10, size=images))
+    for folder in folders:
+        change(folder, temperature=1.5, unscaled_nll=2.0, unscaled_ece=0.2, scaled_nll=1.25, scaled_ece=0.05)
+    page, text = report("demo", "n=20")
+    assert f"on {images} " in page.text
+    expected = 100 * (0.8 * 0.2 / images) ** 0.5  # the standard deviation of a share
+    assert (f"{expected:.1f} percentage points" in page.text) == (f"{expected:.1f} percentage points" in text) == few
+    assert all(("T" in row) == scaled for row in page.table("setting", "method", "NLL"))
+
+
 def test_stored_calibration_is_taken_as_it_is(report, results):
     for folder in (results / "runs").glob("digits-n20-*"):
         change(folder, temperature=1.5, unscaled_nll=2.0, unscaled_ece=0.2, scaled_nll=1.25, scaled_ece=0.05)

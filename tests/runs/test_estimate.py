@@ -6,9 +6,11 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mixbench.config.compose import Composer
+from mixbench.data.sources import npz
 from mixbench.runs import estimate, study
 from mixbench.runs.store.store import SCHEMA, Store
 
@@ -167,3 +169,49 @@ def test_runs_of_other_makers_are_passed_over(results, jobs):
     metrics["identity"] = {"dataset": "digits", "n": 20, "method": "none", "seed": 0}
     path.write_text(json.dumps(metrics))
     assert estimate.rates(results).seconds_per_step(jobs[0].identity) is None
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    path = tmp_path_factory.mktemp("archive") / "my.npz"
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8), dtype=np.uint8)
+    np.savez(path, train_images=images, train_labels=np.arange(90) % 3)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["dataset.path=missing.npz"],
+        ["dataset.path=text.npz"],
+        ["n=73"],  # 18 of the 90 images are held out
+        ["subset=balanced", "n=2"],
+        ["eval=test"],
+        ["dataset.classes=[a,b]"],
+        ["method=none", "protect=[5]"],
+        ["method=mixup", "protect=[5]"],
+        ["dataset.mean=[0.5,0.5,0.5]", "dataset.std=[1,1,1]"],
+    ],
+)
+def test_a_dry_run_refuses_data_as_the_run_does(mixbench, tmp_path, archive, words):
+    (tmp_path / "text.npz").write_text("text")
+    given = ["run", "dataset=npz", f"dataset.path={archive}", "n=72", "eval=stratified", "train.steps=1", "device=cpu"]
+    dry, real = (mixbench(*given, *words, *flags) for flags in (["--dry-run"], []))
+    assert (dry.status, real.status) == (2, 2)
+    assert dry.err == real.err != ""
+    assert [path.name for path in tmp_path.iterdir()] == ["text.npz"]
+
+
+def test_a_dry_run_reads_no_image_and_downloads_nothing(mixbench, tmp_path, archive, monkeypatch):
+    read = []
+    original = npz._read
+    monkeypatch.setattr(
+        npz, "_read", lambda file, array: [read.append(array.member.filename), original(file, array)][1]
+    )
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", None)
+    words = ["eval=stratified", "n=72", "train.steps=1", "--dry-run"]
+    assert mixbench("run", "dataset=npz", f"dataset.path={archive}", *words).status == 0
+    assert read == ["train_labels.npy"]
+    assert mixbench("run", "n=40000", *words[:1], *words[2:]).status == 0
+    assert mixbench("run", "n=40001", *words[:1], *words[2:]).status == 2
+    assert list(tmp_path.iterdir()) == []

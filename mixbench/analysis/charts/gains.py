@@ -117,5 +117,5 @@ def _limits(found: Sequence[Difference]) -> tuple[float, float]:
     reach = max(REACH * (max(means) - min(means)), 1.0)
     low = max(min(means) - reach, min([*means, *ends]))
     high = min(max(means) + reach, max([*means, *ends]))
-    margin = 0.05 * (high - low)
+    margin = 0.05 * (high - low) or 1.0  # all gains can be 0
     return float(np.floor(low - margin)), float(np.ceil(high + margin))

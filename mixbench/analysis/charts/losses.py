@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mixbench.analysis.charts.layout import (
     SMALL,
@@ -23,6 +23,7 @@ from mixbench.analysis.charts.layout import (
     title_of,
     wrapped,
 )
+from mixbench.analysis.charts.loss_axis import LOSS_CEILING, LOSS_FLOOR, cut_off, scale
 from mixbench.analysis.charts.style import LINES, colours
 from mixbench.analysis.display import name_of
 from mixbench.analysis.select import Selection
@@ -33,11 +34,10 @@ GRID_LIMIT, MOST_PANELS = 16, 48  # most rows and columns of a grid, and most si
 PANELS_ABREAST = 4  # single panels in one row
 COLUMNS_ABREAST = 6  # with more columns, all columns share a panel; side by side they would be wider than a page
 FULL = 0.7  # a grid is drawn if at least this share of its cells has runs, otherwise single panels
-# Limits of the logarithmic axis: the loss of a memorised subset approaches 0, that of a diverged run grows forever.
-LOSS_FLOOR, LOSS_CEILING = 1e-4, 1e6
 TRAINED, EVALUATED = history.COLUMNS[1:3]
 AS_TRAINED = "training loss, as trained (mixed images and labels)"
 LEFT, BOTTOM = 0.75, 0.55  # inches for the numbers and labels of the axes
+ACROSS = 0.45  # inches between panels, so that the last step of one panel and the first of the next lie apart
 
 Histories = dict[tuple, pd.DataFrame]
 
@@ -78,17 +78,24 @@ def _loss_grid(
 ) -> Figure:
     """Draw panels in the rows and columns of the table."""
     abreast, width, height = len(columns), (2.2 if len(columns) > 1 else 3.9), (1.5 if len(rows) <= 5 else 1.15)
-    wide = LEFT + abreast * width + (abreast - 1) * 0.3 + 0.2
+    wide = LEFT + abreast * width + (abreast - 1) * ACROSS + 0.2
     heads = [wrapped(name_of(table.row_keys, row, " = "), wide - 0.2, SMALL, weight="bold") for row in rows]
     names = [wrapped(table.heading(column), width, 10) for column in columns] if abreast > 1 or table.columns else []
     above = max(text_height(name, 10) for name in names) + 0.08
     spaces = [text_height(head, SMALL) + (above if k == 0 else 0.42) + 0.06 for k, head in enumerate(heads)]
     title, top = title_of(selection.title, wide)
-    legend = _legend(selection, wide, _with_band(histories, note))
+    shown = [histories[r, c] for r in rows for c in columns if (r, c) in histories]
+    legend = _legend(selection, wide, _with_band(histories, "; ".join([*cut_off(shown), *filter(None, [note])])))
     figure, grid = panels(
-        [(space, height) for space in spaces], abreast, width, left=LEFT, top=top, bottom=BOTTOM + legend.height
+        [(space, height) for space in spaces],
+        abreast,
+        width,
+        left=LEFT,
+        top=top,
+        bottom=BOTTOM + legend.height,
+        across=ACROSS,
     )
-    _scale(grid[0][0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
+    scale(grid[0][0], shown)
     palette = colours(table.columns)
     for row, of_row, head in zip(rows, grid, heads, strict=True):
         last = max(_last_step(histories[row, c]) for c in columns if (row, c) in histories)
@@ -126,7 +133,7 @@ def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histori
     drawn = cells[:MOST_PANELS]
     several = len({column for _, column in cells}) > 1
     keys = [*([table.column_key] if several else []), *table.row_keys]
-    abreast, width, height, across = min(PANELS_ABREAST, len(drawn)), 2.0, 1.3, 0.3
+    abreast, width, height, across = min(PANELS_ABREAST, len(drawn)), 2.0, 1.3, ACROSS
     wide = LEFT + abreast * width + (abreast - 1) * across + 0.2
     names = [
         wrapped(name_of(keys, [*([column] if several else []), *row]), width + across - 0.1, SMALL)
@@ -137,13 +144,14 @@ def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histori
         tallest = max(text_height(name, SMALL) for name in names[start : start + abreast])
         lines.append((tallest + (0.12 if start == 0 else 0.42), height))
     title, top = title_of(selection.title, wide)
-    note = f"only {len(drawn)} of {len(cells)} panels are shown" * (len(drawn) < len(cells))
-    legend = _legend(selection, wide, _with_band(histories, note))
+    note = [f"only {len(drawn)} of {len(cells)} panels are shown"] if len(drawn) < len(cells) else []
+    shown = [histories[cell] for cell in drawn]
+    legend = _legend(selection, wide, _with_band(histories, "; ".join([*cut_off(shown), *note])))
     figure, grid = panels(
         lines, abreast, width, left=LEFT, top=top, bottom=BOTTOM + legend.height, across=across, count=len(drawn)
     )
     flat = [axes for row in grid for axes in row]
-    _scale(flat[0], [histories[cell] for cell in drawn])
+    scale(flat[0], shown)
     palette = _colours_of(table)
     for axes, cell, name in zip(flat, drawn, names, strict=True):
         axes.set_xlim(0, _last_step(histories[cell]))
@@ -177,6 +185,8 @@ def _losses_together(
     heads = [wrapped(name_of(table.row_keys, row, " = "), wide - 0.2, SMALL, weight="bold") for row in rows]
     spaces = [text_height(head, SMALL) + (0.36 if k == 0 else 0.42) for k, head in enumerate(heads)]
     title, top = title_of(selection.title, wide)
+    shown = [histories[r, c] for r in rows for c in columns if (r, c) in histories]
+    note = "; ".join([*cut_off(shown), *filter(None, [note])])
     legend = Legend([], [], wide, note or None)
     figure, grid = panels(
         [(space, height) for space in spaces],
@@ -188,7 +198,7 @@ def _losses_together(
         bottom=BOTTOM + legend.height * bool(note),
         across=room + 0.1,
     )
-    _scale(grid[0][0], [histories[r, c] for r in rows for c in columns if (r, c) in histories])
+    scale(grid[0][0], shown)
     bottom, high = grid[0][0].get_ylim()
     for row, of_row, head in zip(rows, grid, heads, strict=True):
         there = [column for column in columns if (row, column) in histories]
@@ -201,7 +211,8 @@ def _losses_together(
                 losses = histories[row, column]
                 means = losses.loc[:, (key, "mean")].clip(LOSS_FLOOR, LOSS_CEILING)
                 axes.plot(losses.index, means, lw=1.2, **looks[column])
-                ends.append(np.log(means.iloc[-1] / bottom) / np.log(high / bottom) * height)
+                last_loss = np.clip(means.iloc[-1], bottom, high)
+                ends.append(np.log(last_loss / bottom) / np.log(high / bottom) * height)
             places = apart(ends, gap, 0, height)
             _name_lines(axes, [names[c] for c in there], [palette[c] for c in there], ends, places)
         of_row[0].set_ylabel("loss")
@@ -230,33 +241,6 @@ def _name_lines(
     look = {"fontsize": SMALL - 1, "va": "center", "transform": axes.transAxes}
     for name, colour, place in zip(names, palette, places, strict=True):
         axes.text(1 + 0.17 / wide, place / high, name, color=colour, **look)
-
-
-def _scale(axes: Axes, shown: Sequence[pd.DataFrame]) -> None:
-    """Set limits and ticks of the vertical axis, which all panels share; once, because automatic scaling is slow."""
-    low = min(losses.xs("min", axis=1, level=1).to_numpy().min() for losses in shown)
-    high = max(losses.xs("max", axis=1, level=1).to_numpy().max() for losses in shown)
-    low, high = max(low, LOSS_FLOOR), min(max(high, 10 * LOSS_FLOOR), LOSS_CEILING)
-    axes.set_yscale("log")
-    axes.set_ylim(low / 1.15, high * 1.15)
-    axes.yaxis.set_major_locator(FixedLocator(log_ticks(low / 1.15, high * 1.15)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Return three to eight round numbers between two positive limits; fewer only if there are no more.
-
-    low, high: the limits of the axis, above 0.
-    """
-    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    stride = max(1, -(-len(decades) // 6))
-    for of_decade in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
-        ticks = [10.0**d * k for d in decades[::stride] for k in of_decade]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) >= 3:
-            return ticks
-    return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
 def _last_step(losses: pd.DataFrame) -> float:

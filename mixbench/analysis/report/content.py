@@ -127,12 +127,14 @@ def _equivalents(settings: Sequence[Setting]) -> Section:
         times = f"{equivalent.images / setting.n:.1f}" if measured else "–"
         lines.append([setting.name, method.shown_name, accuracy, images, times, interval])
     meaning = (
-        "Equivalent data is the number of images with which training without mixing reaches the accuracy of a method. "
-        "It is read from the accuracies without mixing against log n, by monotone piecewise cubic interpolation. "
-        "Nothing is extrapolated: > and < mark numbers outside the measured n. Intervals are 95 % bootstrap intervals "
-        "over the subsets that both have; with two to four subsets they are too short. Methods are left out if the "
-        "accuracy without mixing falls as n grows and the result would contradict the gain. If the number of training "
-        "steps depends on n, it does so along this curve too."
+        "Equivalent data is the number of images with which training without mixing reaches the accuracy of a "
+        "method. It is read from the accuracies without mixing against log n, by monotone piecewise cubic "
+        "interpolation. Nothing is extrapolated: > and < mark numbers outside the measured n. The 95 % intervals "
+        "come from a bootstrap, which draws again and again from the subsets that were trained both with the method "
+        "and without mixing. With two to four subsets these intervals are too short. Methods are left out if the "
+        "accuracy without mixing falls as n grows and the result would contradict the gain. If the number of "
+        "training steps differs between n, part of the curve's rise comes from longer training, not from more "
+        "images."
     )
     headers = ["setting", "method", "accuracy", "images without mixing", "times n", "bootstrap interval"]
     return Section(title, [Text(meaning), Table(headers, lines, left=2)])

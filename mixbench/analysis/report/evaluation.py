@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixbench.analysis.compare import Experiment, Setting
+from mixbench.analysis.evaluated import image_counts
 from mixbench.analysis.report.blocks import Section, Table, Text
 from mixbench.analysis.select import Selection
 from mixbench.core import files
@@ -18,6 +19,7 @@ from mixbench.stats import mean_of
 from mixbench.training import metrics
 
 MOST_CLASSES = 20  # most columns of the table; of more classes, the hardest ones without mixing are shown
+FEWEST_FITTED = 50  # images; a temperature fitted to fewer is mostly chance
 CALIBRATION = ("nll", "ece", *metrics.CALIBRATION)
 
 
@@ -122,8 +124,8 @@ def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Secti
     selection: at least one run.
     settings: the selection's settings, from analysis.compare.
     """
-    rows = _calibrated(selection)
-    lines = []
+    rows, counts = _calibrated(selection), image_counts(selection.frame).tolist()
+    lines, few = [], False
     for setting, experiment in _each(settings):
         means = {key: mean_of(rows[place].get(key) for place in experiment.places) for key in CALIBRATION}
         if means["nll"] is None:
@@ -131,6 +133,10 @@ def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Secti
         ece = [_number(means[key], lambda v: f"{100 * v:.1f}") for key in ("ece", "unscaled_ece", "scaled_ece")]
         nll = [_number(means[key], lambda v: f"{v:.2f}") for key in ("nll", "unscaled_nll", "scaled_nll")]
         temperature = _number(means["temperature"], lambda v: f"{v:.2f}")
+        fitted_on = [-(-counts[place] // 2) for place in experiment.places if counts[place] is not None]
+        if means["temperature"] is not None and min(fitted_on, default=FEWEST_FITTED) < FEWEST_FITTED:
+            few, temperature = True, "–"
+            nll[1:], ece[1:] = ["–"] * 2, ["–"] * 2
         lines.append([setting.name, experiment.shown_name, nll[0], ece[0], temperature, nll[1], nll[2], ece[1], ece[2]])
     if not lines:
         return []
@@ -141,12 +147,16 @@ def calibration(selection: Selection, settings: Sequence[Setting]) -> list[Secti
         "half. A temperature above 1 means that the network is overconfident."
     )
     headers = ["setting", "method", "NLL", "ECE", "T", "NLL before", "NLL after", "ECE before", "ECE after"]
-    if all(line[4] == "–" for line in lines):  # older runs, stored without predictions
+    left_out = f"Temperature scaling is left out where T would be fitted to fewer than {FEWEST_FITTED} images."
+    if few:
+        meaning += f" {left_out}"
+    if all(line[4] == "–" for line in lines):  # few images, or older runs, stored without predictions
         meaning = (
             "Negative log-likelihood (NLL, in nats) and expected calibration error (ECE, in percent, 15 bins) for all "
-            "evaluation images, as means of the runs; low values are good. Temperature scaling needs predictions, "
-            "which were not kept for these runs."
+            "evaluation images, as means of the runs; low values are good. "
         )
+        not_kept = "Temperature scaling needs predictions, which were not kept for these runs."
+        meaning += left_out if few else not_kept
         headers, lines = headers[:4], [line[:4] for line in lines]
     return [Section("Calibration", [Text(meaning), Table(headers, lines, left=2)])]
 

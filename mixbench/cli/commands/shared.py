@@ -99,13 +99,16 @@ def source_of(chosen: "Selection") -> str:
 
 
 def warn(chosen: "Selection") -> None:
-    """Print where published records come from, and the problems of a selection as warnings.
+    """Print where published records come from, and as warnings what limits a selection, one line each.
 
-    chosen: the selected runs, whose problems are printed one a line.
+    chosen: the selected runs.
     """
+    from mixbench.analysis import differences, table
+
     if chosen.source.is_file():
         say(f"these are published records ({chosen.source}); {chosen.own_runs}/ has no run of {chosen.name}")
-    for problem in chosen.problems:
+    joined = differences.joined(chosen.frame, table.build(chosen)) if len(chosen.frame) else []
+    for problem in [*chosen.problems, *joined]:
         say(f"warning: {problem}")
 
 

@@ -104,8 +104,11 @@ def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -
     from mixbench.config import mixture
     from mixbench.core.own_functions import is_own
     from mixbench.runs import estimate
+    from mixbench.runs.planning import check_data
     from mixbench.runs.store.store import Store
 
+    results = Store(results_dir)
+    check_data(jobs, results)
     own = [job for job in jobs if any(is_own(node) for _, node in mixture.functions(job.cfg))]
     if own:
         from mixbench.training.validate import check_functions
@@ -114,5 +117,5 @@ def _dry_run(jobs: "Sequence[Job]", results_dir: str, warnings: Sequence[str]) -
             check_functions(job.cfg)
     for warning in warnings:
         say(f"warning: {warning}")
-    print("\n".join(estimate.dry_run(jobs, Store(results_dir))))
+    print("\n".join(estimate.dry_run(jobs, results)))
     return 0

@@ -19,6 +19,7 @@ from mixbench.data.sources import npz
 
 SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz")
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
+CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100}
 DIGITS_TRAIN = 1297  # the other 500 of the 1,797 images are test images
 # Square crops of the photographs: side, offsets of the crops, corner of each photograph's first crop that contains its
 # subject, and side after resizing, all in pixels.
@@ -80,15 +81,43 @@ def load(source: str, root: str, path: str | None, say: Callable[[str], None], w
     if source not in SOURCES:
         raise unknown("dataset.source", source, SOURCES)
     if path:
-        dataset = Dataset(**npz.read_images(path, with_test))
-        if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
-            raise UserError(
-                f"{path}: has {len(dataset.train_images)} training images, but {source} has {CIFAR_TRAIN}; "
-                "use dataset=npz for a part of the data set"
-            )
-        return dataset
+        return _archive(source, path, with_test)
     offline = {"digits": _digits, "photos": _photos}
     return offline[source]() if source in offline else _cifar(source, Path(root).expanduser(), say)
+
+
+def load_labels(source: str, path: str | None, with_test: bool = True) -> Dataset:
+    """Load what is needed to check a plan: labels and sizes. Nothing is downloaded, and images can be black.
+
+    Of CIFAR, not even the labels are read. It has equally many images of each class, in an order that does not matter.
+
+    source: a name from SOURCES.
+    path: an .npz archive to read instead; None: no archive.
+    with_test: whether an archive must have test images.
+    Raises UserError if the archive cannot be used.
+    """
+    if source not in SOURCES:
+        raise unknown("dataset.source", source, SOURCES)
+    if path:
+        return _archive(source, path, with_test, only_labels=True)
+    offline = {"digits": _digits, "photos": _photos}
+    if source in offline:
+        return offline[source]()
+    parts = []
+    for count in (CIFAR_TRAIN, CIFAR_TEST):
+        black = np.broadcast_to(np.uint8(0), (count, 32, 32, 3))
+        parts += [black, np.arange(count) % CIFAR_CLASSES[source]]
+    return Dataset(*parts)
+
+
+def _archive(source: str, path: str, with_test: bool, only_labels: bool = False) -> Dataset:
+    dataset = Dataset(**npz.read_images(path, with_test, only_labels))
+    if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
+        raise UserError(
+            f"{path}: has {len(dataset.train_images)} training images, but {source} has {CIFAR_TRAIN}; "
+            "use dataset=npz for a part of the data set"
+        )
+    return dataset
 
 
 def _sha256(*arrays: np.ndarray) -> str:

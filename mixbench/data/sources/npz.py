@@ -19,6 +19,7 @@ LARGEST_LABEL = 99_999  # a network has an output for each class; a larger label
 SMALLEST_SIDE = 8  # pixels; halved three times, it is one pixel
 ARRAYS = ", ".join((*TRAIN_KEYS, *TEST_KEYS))
 ARRAYS_TO_SAVE = f"{' and '.join(TRAIN_KEYS)} (uint8 [N, H, W, C] and integers from 0)"
+PACKING = "docs/quickstart.md shows how to pack a folder of pictures"
 HOW_TO_MAKE = f"save your images with numpy.savez_compressed as {ARRAYS_TO_SAVE}"
 # Raised by zipfile and NumPy for content that is damaged, encrypted or compressed by an unknown method.
 DAMAGE = (ValueError, OSError, EOFError, IndexError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
@@ -39,7 +40,7 @@ class Array:
     bytes: int
 
 
-def read_images(path: str, with_test: bool) -> dict[str, np.ndarray]:
+def read_images(path: str, with_test: bool, only_labels: bool = False) -> dict[str, np.ndarray]:
     """Read the images and labels of an archive; other arrays are ignored.
 
     Before anything is read, every header must match the size of its file in the archive, and all arrays together must
@@ -47,6 +48,7 @@ def read_images(path: str, with_test: bool) -> dict[str, np.ndarray]:
 
     path: the archive, as the user gives it.
     with_test: whether to read test images and labels too.
+    only_labels: whether to check of the images only their headers. The images that are returned are then black.
     Returns train_images uint8 [N, H, W, C] and train_labels int64 [N] and, if `with_test`, test_images and test_labels.
     Raises UserError, which names the array, if the archive cannot be used.
     """
@@ -59,7 +61,10 @@ def read_images(path: str, with_test: bool) -> dict[str, np.ndarray]:
             for key, array in found.items():
                 (_check_images if key.endswith("images") else _check_labels)(path, key, array)
             _check_together(path, found)
-            arrays = {key: _read(archive, array) for key, array in found.items()}
+            arrays = {
+                key: _black(array) if only_labels and key.endswith("images") else _read(archive, array)
+                for key, array in found.items()
+            }
     except zipfile.BadZipFile as error:
         if zipfile.is_zipfile(file):
             raise UserError(f"{path}: not a readable .npz archive ({_first_line(error)}); save it again") from error
@@ -82,7 +87,7 @@ def read_images(path: str, with_test: bool) -> dict[str, np.ndarray]:
 
 def _check_place(path: str, file: str) -> None:
     if os.path.isdir(file):
-        raise UserError(f"dataset.path={path}: is a folder, must be an .npz archive; {HOW_TO_MAKE}")
+        raise UserError(f"dataset.path={path}: is a folder, must be an .npz archive; {PACKING}")
     if not os.path.isfile(file):
         what = "not a file" if os.path.exists(file) else "no such file"
         raise UserError(f"dataset.path={path}: {what}; correct the path, or {HOW_TO_MAKE}")
@@ -98,7 +103,10 @@ def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict
                 f"{path}: has no {key}, but eval=test needs {' and '.join(TEST_KEYS)}; use eval=stratified, which "
                 "evaluates on a held-out part of the training list"
             )
-        raise UserError(f"{path}: has no {key}, only {', '.join(there) or 'nothing'}; must have {ARRAYS}")
+        raise UserError(
+            f"{path}: has no {key}, only {', '.join(there) or 'nothing'}; must have {ARRAYS}; eval=stratified needs "
+            f"only {' and '.join(TRAIN_KEYS)}"
+        )
     return {key: there[key] for key in keys}
 
 
@@ -140,16 +148,26 @@ def _check_images(path: str, key: str, images: Array) -> None:
     if len(shape) != 4 or shape[3] not in (1, 3):
         first = len(shape) == 4 and shape[1] in (1, 3)
         remedy = f"; channels come last: save {key}.transpose(0, 2, 3, 1)" if first else ""
+        if len(shape) == 4 and shape[3] == 4:
+            remedy = f"; drop the alpha channel: save {key}[..., :3]"
+        elif len(shape) == 4 and shape[3] == 2:
+            remedy = f"; drop the alpha channel: save {key}[..., 0]"
         raise UserError(f"{path}: {key} has shape {shape}, must be [N, H, W] or [N, H, W, C] with C 1 or 3{remedy}")
     if shape[0] == 0:
         raise UserError(f"{path}: {key} is empty")
     if min(shape[1:3]) < SMALLEST_SIDE:
-        raise UserError(f"{path}: {key} are {shape[1]}x{shape[2]}, must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}")
+        raise UserError(
+            f"{path}: {key} are {shape[1]}x{shape[2]}, must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}; resize them, "
+            "best to 32x32 or more"
+        )
 
 
 def _check_labels(path: str, key: str, labels: Array) -> None:
     if not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(f"{path}: {key} is {labels.dtype}, must be integers")
+        remedy = "save them as integers from 0"
+        if labels.dtype.kind in "US":
+            remedy = f"names, {key} = np.unique({key}, return_inverse=True) numbers them and gives the names in order"
+        raise UserError(f"{path}: {key} is {labels.dtype}, must be integers; {remedy}")
     if len(labels.shape) != 1 and labels.shape[1:] != (1,):
         raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]")
 
@@ -178,6 +196,11 @@ def _check_together(path: str, found: Mapping[str, Array]) -> None:
 def _read(archive: zipfile.ZipFile, array: Array) -> np.ndarray:
     with archive.open(array.member) as file:
         return npy.read_array(file, allow_pickle=False)
+
+
+def _black(array: Array) -> np.ndarray:
+    """Return zeros of the array's shape that take no memory."""
+    return np.broadcast_to(np.uint8(0), array.shape)
 
 
 def _images(images: np.ndarray) -> np.ndarray:
