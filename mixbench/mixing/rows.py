@@ -26,8 +26,8 @@ class Counting(StandIns):
         self.rows = 0.0
         self.teacher = _CountingTeacher(self)
 
-    def serve(self, need: str, images: Tensor, targets: Tensor) -> Any:
-        served = super().serve(need, images, targets)
+    def serve(self, need: str, images: Tensor, targets: Tensor, key: str = "method") -> Any:
+        served = super().serve(need, images, targets, key)
         if need == "input_gradient":
             return Gradient(lambda: self._counted(1.0, images, served.values))
         if need in ("attention", "class_activation"):
