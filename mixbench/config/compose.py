@@ -22,7 +22,7 @@ from mixbench.config.compose_errors import UNFIT, has, of_file, unfit_value, unk
 from mixbench.config.folder import given_folder
 from mixbench.config.hydra_globals import separate_hydra_state
 from mixbench.config.options import shipped, yaml_names
-from mixbench.config.overrides import PATHS, first_line, line_of, parse, quoted
+from mixbench.config.overrides import first_line, is_path, line_of, parse, quoted
 from mixbench.config.schema import Config
 from mixbench.core import own_functions
 from mixbench.core.banks import BANK
@@ -273,7 +273,7 @@ def _check_override(override: Override) -> None:
     key, text = override.key_or_group, line_of(override)
     if override.type != OverrideType.CHANGE or override.package:
         raise UserError(f"{text}: keys cannot be added or removed; write key=value")
-    if override.is_sweep_override() and key in PATHS:
+    if override.is_sweep_override() and is_path(key):
         raise UserError(
             f"{text}: there is no such file; correct the path, or use mixbench sweep to train a run for each of "
             "several paths"

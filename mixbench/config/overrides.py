@@ -26,13 +26,16 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from mixbench.config import teacher
 from mixbench.config.limits import LIMIT, check_count
 from mixbench.config.options import shipped
+from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError
 from mixbench.core.groups import GROUPS
 
-PATHS = ("dataset.path", "dataset.root", "method.bank", "bank", "pipeline", "results_dir", "out")
+PATHS = ("dataset.path", "dataset.root", "bank", "pipeline", "results_dir", "out")
 TEXTS = (*PATHS, "dataset.name")
+PATHS_OF_METHODS = (BANK, teacher.KEY)  # last words of keys of a method, or of a part of a mixture
 TAKEN = (ValueType.ELEMENT, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 # Errors of Hydra's parser: its own, and Python's for very deep nesting or numbers with thousands of digits.
 UNREADABLE = (HydraException, RecursionError, ValueError, OverflowError, decimal.DecimalException)
@@ -152,6 +155,14 @@ def quoted(value: str) -> str:
     return QuotedString(value, Quote.single).with_quotes()
 
 
+def is_path(key: str) -> bool:
+    """Whether the value of a key is a path, or can be one, such as a method's bank and teacher.
+
+    key: a key of the configuration, or of a command.
+    """
+    return key in PATHS or (key.startswith("method.") and key.rpartition(".")[2] in PATHS_OF_METHODS)
+
+
 def home(path: str) -> str:
     """Replace ~ in a path by the home folder, which a shell does not do after KEY=.
 
@@ -176,7 +187,7 @@ def _several(override: Override, limit: int | None) -> bool:
 
 def _parsed(word: str) -> Override:
     key, _, value = word.partition("=")
-    line = _text_override(key, value) if key in TEXTS else word
+    line = _text_override(key, value) if key in TEXTS or is_path(key) else word
     try:
         override = _read(line)
     except UNREADABLE as error:
@@ -203,7 +214,7 @@ def _text_override(key: str, value: str) -> str:
         override = _read(line)
     except UNREADABLE:
         override = None
-    if key in PATHS:
+    if is_path(key):
         whole = home(value)
         element = override if override is not None and override.value_type == ValueType.ELEMENT else None
         if element is not None and element.value() in (None, whole):

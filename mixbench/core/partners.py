@@ -29,6 +29,10 @@ def other_class(drawn: np.ndarray, labels: np.ndarray, protected: np.ndarray) ->
     first image in random order with which both then have partners of other classes. Only if one class has more than
     half of the images there is no such image for some of that class; these become their own partners.
 
+    The permutations that fit are not equally likely, and neither are the partners of one image, because images are
+    handled in their order in the batch. In training this order is random, so over many batches each image of a class is
+    an equally likely partner.
+
     drawn: int64 [B], a uniform permutation.
     labels: int [B].
     protected: bool [B], images that are their own partners and nobody else's.

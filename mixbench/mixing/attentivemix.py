@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mixbench.mixing.contract import Mixed, Teacher, method
-from mixbench.mixing.operations import blend, ranks
+from mixbench.mixing.contract import Mixed, Teacher, method, unmixed
+from mixbench.mixing.operations import blend, known_all_false, ranks
 from mixbench.mixing.regions import cells
 
 
@@ -40,6 +40,8 @@ def attentivemix(
         raise ValueError(f"grid={grid}: must be at least 2")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k}: must be at least 1, or null")
+    if known_all_false(lam < 1):
+        return unmixed(images, targets)
     height, width = images.shape[2:]
     grid = min(grid, height, width)
     found = teacher.activation(images, targets).detach()

@@ -253,6 +253,15 @@ def method(
     return declare
 
 
+def unmixed(images: Tensor, targets: Tensor) -> Mixed:
+    """Return a batch that is not mixed. Methods that ask a network return it early, so as not to ask in vain.
+
+    images: float [B, C, H, W].
+    targets: float [B, K].
+    """
+    return Mixed(images, targets, own=torch.ones_like(images[:, :1]))
+
+
 def whole(images: Tensor, share: Tensor | float = 1.0) -> Tensor:
     """Return `own` [B, 1, 1, 1] for images that are mixed as a whole.
 

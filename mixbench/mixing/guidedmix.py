@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mixbench.mixing.contract import Gradient, Mixed, method
-from mixbench.mixing.operations import blend
+from mixbench.mixing.contract import Gradient, Mixed, method, unmixed
+from mixbench.mixing.operations import blend, known_all_false
 
 BLUR, SIGMA = 7, 3.0  # side and standard deviation, in pixels, of both Gaussian filters, as in the published code
 LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue in a grey image, as in torchvision
@@ -41,6 +41,8 @@ def guidedmix(
     Returns mixed images and targets.
     Source: Kang and Kim 2023, section 3; github.com/3neutronstar/GuidedMixup, mixup.py and spectral_residual.py.
     """
+    if known_all_false(applied):
+        return unmixed(images, targets)
     found = spectral_residual(images) if saliency == "spectral" else input_gradient.magnitudes[:, 0].float()
     blurred = _blur(found)
     total = blurred.sum(dim=(1, 2), keepdim=True)

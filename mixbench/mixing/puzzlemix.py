@@ -39,8 +39,10 @@ def puzzlemix(
     Each block gets a share 1, 1/2 or 0 of the image. The shares minimise the saliency that is lost, plus differences
     between neighbouring blocks, plus η times minus the logarithm of their probability under a binomial prior with mean
     λ. Then the blocks of each image move, so that salient ones come to where the image shows, at the cost of their
-    distance. Both minima are exact. The published code approximates them: the shares by alpha-beta swaps, the moves by
-    a fixed number of rounds in which blocks compete for places, after which some places can stay empty.
+    distance. Both minima are exact, after negative weights of pairs of neighbours are set to 0. The published code
+    approximates them: the shares by alpha-beta swaps, the moves by what is in effect one round in which blocks compete
+    for places, after which some places can stay empty. (It repeats the round with the same costs, because it adds the
+    cost of lost places only after its loop.)
 
     It works on the host: the blocks' saliency is copied from the device.
 
@@ -125,8 +127,8 @@ def _smooth(
     """Return the weights between neighbouring blocks, and add to `costs` what depends on one of two neighbours.
 
     With e[a, b] the difference of colours across a border, from image a to image b, the cost of shares z and w on both
-    sides is bilinear between the four e. It equals, up to a constant, a cost of z, a cost of w and a weight times
-    (z - w)², as in the published code.
+    sides is bilinear between the four e. For shares 0 and 1 it equals, up to a constant, a cost of z, a cost of w and a
+    weight times (z - w)², which is also used for shares of 1/2, as in the published code.
 
     Returns float64 [M, g - 1, g] and [M, g, g - 1], 0 or more.
     """

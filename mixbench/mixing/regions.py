@@ -218,7 +218,8 @@ def gridmix(
 def _side_bounds(min_side: float | None, max_side: float | None, correct_lambda: bool) -> tuple[float, float]:
     """Return both bounds. Raises ValueError if they do not fit, or if labels would not follow the box."""
     if min_side is None or max_side is None:
-        raise ValueError(f"min_side={min_side}: must be set together with max_side={max_side}, or both must be null")
+        low, high = ("null" if side is None else side for side in (min_side, max_side))
+        raise ValueError(f"min_side={low}: must be set together with max_side={high}, or both must be null")
     check_bounds("side", min_side, max_side, 1)
     if not correct_lambda:
         raise ValueError(

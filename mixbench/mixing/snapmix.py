@@ -1,11 +1,13 @@
 """SnapMix: a resized box of the partner, and labels by class activation maps."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mixbench.mixing.contract import Maps, Mixed, method
-from mixbench.mixing.operations import blend
+from mixbench.mixing.contract import Maps, Mixed, method, unmixed
+from mixbench.mixing.operations import blend, known_all_false
 from mixbench.mixing.regions import clipped, half_sides, rectangle
 
 EMPTY = 1e-6  # a map whose range is below this share of its largest magnitude is constant up to rounding
@@ -54,6 +56,8 @@ def snapmix(
     corner, sides = clipped(centre, half_sides(lam, height, width), height, width)
     source, source_sides = clipped(source_centre, half_sides(source_lam, height, width), height, width)
     exists = (sides.prod(dim=1) > 0) & (source_sides.prod(dim=1) > 0)
+    if known_all_false(exists):
+        return replace(unmixed(images, targets), weights=None if normalise else torch.ones_like(targets[:, 0]))
     sides, source_sides = sides * exists[:, None], source_sides * exists[:, None]
     inside = rectangle(corner, sides, height, width)
     area = sides.prod(dim=1).double() / (height * width)

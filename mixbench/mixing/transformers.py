@@ -1,6 +1,7 @@
 """Methods for networks with attention: labels or regions follow where the network looks."""
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -9,8 +10,8 @@ from torch.nn import functional as F
 
 from mixbench.core.registry import check_bounds
 from mixbench.mixing.block_masks import block_mask
-from mixbench.mixing.contract import Maps, Mixed, Outputs, Teacher, method
-from mixbench.mixing.operations import blend, ranks
+from mixbench.mixing.contract import Maps, Mixed, Outputs, Teacher, method, unmixed
+from mixbench.mixing.operations import blend, known_all_false, ranks
 from mixbench.mixing.regions import cells, cutmix, rectangle
 
 Downsampling = Literal["nearest", "area"]
@@ -148,6 +149,8 @@ def smmix(
         with model.attention=patches.
     """
     check_bounds("side", min_side, max_side, 1)
+    if known_all_false(applied):
+        return unmixed(images, targets)
     height, width = images.shape[2:]
     looked = _maps(attention, images, targets)
     patches = looked.shape[1:]
@@ -214,6 +217,8 @@ def tokenmix(
         if not 0 <= fixed_share < 1:
             raise ValueError(f"fixed_share={fixed_share}: must be from 0 to below 1, or null")
         lam = torch.where(lam < 1, fixed_share, 1.0)
+    if known_all_false(lam < 1):
+        return replace(unmixed(images, targets), weights=None if normalise else torch.ones_like(targets[:, 0]))
     height, width = images.shape[2:]
     looked = _maps(teacher.attention, images, targets)
     rows, columns = looked.shape[1:]

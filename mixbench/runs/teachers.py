@@ -17,14 +17,16 @@ from mixbench.core.errors import UserError
 from mixbench.core.registry import CURRENT
 from mixbench.data import Dataset, Split
 from mixbench.training.context import Providers
+from mixbench.training.maps import maps_of, watched
 from mixbench.training.teacher import TeacherNetwork
+from mixbench.training.validate import asked_of_teacher
 
 # What can be wrong with the files of a run that was damaged or made by another version.
 UNUSABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, pickle.UnpicklingError)
 
 
 def check(job: Job, dataset: Dataset) -> None:
-    """Raise UserError if the teacher of a job cannot be loaded or does not fit the images.
+    """Raise UserError if the teacher of a job cannot be loaded, does not fit the images or lacks maps that are needed.
 
     job: the job.
     dataset: its data set.
@@ -34,9 +36,11 @@ def check(job: Job, dataset: Dataset) -> None:
     if given is None:
         return
     folder = teacher.named(job.cfg.method)
+    images, seen = torch.zeros(1, channels, height, width), {}
+    layers = (watched(given.network, None, seen),) if given.has_layers else ()
     try:
         with torch.no_grad():
-            logits = given.network(torch.zeros(1, channels, height, width))
+            logits = given.network(images, *layers)
     except RuntimeError as error:
         raise UserError(f"teacher={folder}: cannot see images of {height}x{width} with {channels} channels") from error
     if logits.shape[1] != dataset.num_classes:
@@ -44,6 +48,11 @@ def check(job: Job, dataset: Dataset) -> None:
             f"teacher={folder}: knows {logits.shape[1]} classes, but the data set has {dataset.num_classes}; choose a "
             "run with the same classes"
         )
+    for kind in sorted(asked_of_teacher(job.cfg)):
+        try:
+            maps_of(given.network, kind, seen, torch.zeros(logits.shape))
+        except UserError as error:
+            raise UserError(f"teacher={folder}: {error}; choose a run whose model has it") from error
 
 
 def providers(job: Job, images: Split) -> Providers:

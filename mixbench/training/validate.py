@@ -1,6 +1,7 @@
 """Checks that the functions and networks of a configuration exist and accept their options. No data is loaded."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -77,6 +78,20 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
                 raise unknown(f"layer (model={cfg.model.name}) in {key}.{one.function.layers}", layer, known)
 
 
+def asked_of_teacher(cfg: DictConfig) -> set[str]:
+    """Return the maps for which a method, or a method of a mixture, asks its teacher: names from models.MAPS.
+
+    The method is tried on a few small images.
+
+    cfg: validated configuration (config.identity.job).
+    """
+    stand_ins = StandIns()
+    for one in build_method(cfg.method).singles().values():
+        if "teacher" in one.function.needs:
+            _mix(one, torch.zeros(ROWS, 1, 8, 8), torch.eye(CLASSES)[:ROWS], Plan(0, ROWS, ROWS, 8, 8), stand_ins)
+    return stand_ins.teacher.asked
+
+
 def method_problems(cfg: DictConfig) -> list[str]:
     """Return the problems of a method, one sentence each: the error of `check_functions`, or violated invariants.
 
@@ -93,7 +108,10 @@ def method_problems(cfg: DictConfig) -> list[str]:
 
 
 def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan, stand_ins: StandIns) -> Mixed:
-    return one(images, targets, _tensors(one.drawn(plan, 0, 1)), stand_ins)
+    # Always mix, because a method need not ask for anything for a batch that is not mixed.
+    settings = {key: 1.0 if key in ("p", "off_after") else value for key, value in one.function.settings.items()}
+    drawn = replace(plan, draws=one.function.draws, **settings).drawn(0, 1)
+    return one(images, targets, _tensors(drawn), stand_ins)
 
 
 def _check_loss_per_row(loss: Configured, logits: Tensor, targets: Tensor, method: Single) -> None:

@@ -119,6 +119,25 @@ def test_one_method_at_length(mixbench, tmp_path, name):
     assert any("white: the" in word for word in words)
 
 
+@pytest.mark.parametrize(
+    ("words", "by_lambda", "asks"),
+    [
+        (["attentivemix"], False, True),
+        (["attentivemix", "method.top_k=null"], True, True),
+        (["cutmix"], True, False),
+        (["cutmix", "method.min_side=0.2", "method.max_side=0.8"], False, False),
+        (["guidedmix"], False, False),
+        (["guidedmix", "method.saliency=gradient"], False, True),
+        (["transmix"], True, True),
+    ],
+)
+def test_rows_are_by_lambda_if_it_changes_the_picture_and_tell_of_a_network_if_it_is_asked(words, by_lambda, asks):
+    name, *settings = words
+    network = ["model=vit", "model.dim=8", "model.depth=1", "model.heads=2"]
+    drawn = sample(f"method={name}", *settings, *network * (name == "transmix"))
+    assert (drawn.has_lambda, drawn.asks_network) == (by_lambda, asks)
+
+
 def test_captions_are_the_weights_that_training_is_given(mixbench, tmp_path):
     assert mixbench("gallery", *SMALL, "method=label-mix,data-mix", "out=pictures").status == 0
     own, other = (str(picture.label) for picture in sample("method=label-mix").originals())

@@ -83,6 +83,9 @@ def test_home_is_the_users(here, monkeypatch):
     assert values(override) == [f"{home}/my.npz"]
     for name in ("a.npz", "b.npz"):
         (home / name).touch()
+    for key in ("method.bank", "method.teacher", "method.parts.some-method.bank", "method.parts.some-method.teacher"):
+        (override,) = parse([f"{key}=~/my (1), é"])
+        assert values(override) == [f"{home}/my (1), é"]
     (override,) = parse(["dataset.path=~/a.npz,~/b.npz"])
     assert values(override) == [f"{home}/{name}" for name in ("a.npz", "b.npz")]
 

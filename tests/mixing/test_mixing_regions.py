@@ -143,7 +143,7 @@ def test_drawn_sides_are_timms_up_to_the_largest(height, width, bounds, monkeypa
     ("options", "message"),
     [
         ({"min_side": 0.2}, "min_side=0.2: must be set together with max_side"),
-        ({"max_side": 0.2}, "must be set together with max_side=0.2"),
+        ({"max_side": 0.2}, "min_side=null: must be set together with max_side=0.2"),
         ({"min_side": 0.0, "max_side": 0.5}, "min_side=0.0: must be above 0"),
         ({"min_side": 0.6, "max_side": 0.5}, "min_side=0.6: must be above 0 and at most max_side, 0.5"),
         ({"min_side": 0.6, "max_side": 1.5}, "max_side=1.5: must be at most 1"),

@@ -1,5 +1,6 @@
 """A mixture: each batch, or each image, meets one method of several, with that method's own decisions."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError
+from mixbench.mixing.rows import Counting
 from mixbench.mixing.runner import build_method
 from mixbench.training.validate import check_functions
 
@@ -145,6 +147,33 @@ def test_work_left_out_on_a_cpu_changes_nothing(composer, monkeypatch):
         assert torch.equal(whole[1], some[1])
         for name, expected in zip(("stage1", "stage2"), everywhere, strict=True):
             assert torch.equal(features if some[2] is None else some[2](name, features), expected)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["snapmix"],
+        ["snapmix", "method.normalise=true"],
+        ["attentivemix"],
+        ["tokenmix", "method.normalise=false"],
+        ["smmix"],
+        ["guidedmix", "method.saliency=gradient"],
+    ],
+)
+def test_a_network_is_not_asked_about_a_batch_that_is_not_mixed(composer, monkeypatch, words):
+    """On a GPU it is asked, since a look at the decisions would wait for the device. The result is the same."""
+    name, *settings = words
+    method = build_method(job(composer.compose([f"method={name}", "method.p=0", *settings])).cfg.method)
+    module = "transformers" if name in ("tokenmix", "smmix") else name
+    decided, not_asked, asked = decisions(method, 0), Counting(), Counting()
+    some = method(*batch(), decided, not_asked)
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.import_module(f"mixbench.mixing.{module}"), "known_all_false", lambda mask: False)
+        whole = method(*batch(), decided, asked)
+    assert not_asked.rows == 0 < asked.rows
+    assert (some.weights is None) == (whole.weights is None)
+    for key in ("images", "targets", "own", *["weights"] * (whole.weights is not None)):
+        torch.testing.assert_close(getattr(some, key), getattr(whole, key))
 
 
 def test_protected_images_stay_as_they_are(composer):

@@ -45,6 +45,23 @@ def test_a_run_teaches_by_its_id_and_by_its_folder_and_is_the_same_run(taught, t
     assert histories[0] != histories[1]
 
 
+def test_a_teacher_without_the_maps_that_the_method_needs_is_refused_before_anything_is_written(
+    mixbench, tiny, tmp_path
+):
+    words = [word for word in tiny if not word.startswith("model.")]
+    small = ["model=vit", "model.dim=8", "model.depth=1", "model.heads=2"]
+    assert mixbench("run", *words, *small, "save_model=true", "method=none").status == 0
+    (folder,) = runs_of(tmp_path, "none")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    for more in ([], ["method.p=0.1"]):  # the first batches may not be mixed
+        call = mixbench("run", *words, "model.width=2", "method=attentivemix", f"method.teacher={folder.name}", *more)
+        assert (call.status, len(call.err.strip().splitlines())) == (2, 1)
+        assert "activation" in call.err
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    words += ["model.width=2", "train.steps=1", "train.eval_every=1"]
+    assert mixbench("run", *words, "method=tokenmix", f"method.teacher={folder.name}").status == 0
+
+
 def test_other_weights_are_another_run_and_the_parts_of_a_mixture_share_their_teacher(taught, tmp_path):
     _, folder = taught
     with Composer() as composer:

@@ -9,7 +9,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from omegaconf import DictConfig
 
 from mixbench import data
 from mixbench.analysis.charts.style import STYLE, rendered
@@ -71,9 +70,10 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Ca
     for one, words in made:
         if "n" not in given:
             one.cfg.n = min(one.cfg.n, len(dataset.train_images))
-        note = [*_note(one.cfg), *_changed(composer, one, words), *_augmented(one, jobs)]
         images = with_banks(data.split(dataset, one.cfg, evaluated=False), one, stand_ins=True)
-        samples.append(Samples(one, images, ", ".join(note)))
+        sample = Samples(one, images)
+        sample.note = ", ".join([*_note(sample), *_changed(composer, one, words), *_augmented(one, jobs)])
+        samples.append(sample)
     stem = samples[0].name if len(samples) == 1 else "methods"
     if augments != [DEFAULTS["augment"]]:
         stem += f"-{'-'.join(augments)}"
@@ -233,16 +233,16 @@ def _name_row(axes: Axes, name: str, note: str) -> None:
     axes.text(-0.08, 0.5, wrapped, va="top", fontsize=7, color="#555555", **place)
 
 
-def _note(cfg: DictConfig) -> list[str]:
+def _note(sample: Samples) -> list[str]:
     """Return notes that a reader needs to understand a row."""
+    cfg = sample.cfg
     singles = build_method(cfg.method).singles().values()
     note = []
     if "parts" in cfg.method:
         note.append(" or ".join(map(with_alias, cfg.method.methods)))
     elif any(single.function.layers for single in singles):
         note.append("at the input; features are mixed the same way")
-    needs = {need for single in singles for need in single.function.needs}
-    if needs - {NEED}:
+    if sample.asks_network:
         note.append("with an untrained network")
     if any(NEED in single.function.needs and single.function.bank is None for single in singles):
         note.append("no bank: negatives as variants")
@@ -281,7 +281,7 @@ def _draws_heading(sample: Samples) -> str:
     """Return the heading of the pictures with random draws."""
     method = sample.cfg.method
     lines = ["random draws as in training, each picture from another batch"]
-    if "alpha" in method:
+    if "alpha" in method and sample.has_lambda:
         lines[0] += f": λ ~ Beta({method.alpha:g}, {method.beta:g})"
     if sample.mixed_share < 1:
         what = "an image" if sample.mixes_apart else "a batch"

@@ -15,11 +15,13 @@ from mixbench.config.identity import Job
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
 from mixbench.mixing.contract import Mixed
+from mixbench.mixing.rows import Counting
 from mixbench.mixing.runner import NO_CONTEXT, build_method, input_only
 from mixbench.training.engine import Engine
 from mixbench.training.losses import one_hot
 
 PAIRS = 2  # pairs of images
+TRIED_LAMBDAS = (0.25, 0.75)  # their pictures differ if pictures depend on λ
 LONGEST_NAME = 12  # letters of a class name; longer names would overlap the next caption
 
 
@@ -46,11 +48,11 @@ class Samples:
 
     job: the job of a run with the method.
     images: the images.
-    note: text that readers see beside the method's name.
     """
 
-    def __init__(self, job: Job, images: data.Split, note: str = ""):
-        self.cfg, self.split, self.note = job.cfg, images, note
+    def __init__(self, job: Job, images: data.Split):
+        self.cfg, self.split = job.cfg, images
+        self.note = ""  # text that readers see beside the method's name
         self.name = job.display_name
         # Always mix, because unmixed images show nothing; and mix images, because features cannot be shown.
         self.method = build_method(input_only(_always(self.cfg.method)))
@@ -63,13 +65,23 @@ class Samples:
 
     @property
     def by_network(self) -> bool:
-        """Whether the method uses a network. Here the network is untrained."""
+        """Whether the method declares a need, which the engine provides with an untrained network."""
         return any(single.function.needs for single in self.method.singles().values())
 
-    @property
+    @cached_property
+    def asks_network(self) -> bool:
+        """Whether the pictures depend on a network's answer. A need that is declared but not read does not count."""
+        decided, counting = self._decisions(0), Counting()
+        mixed = self.method(*self._batch(decided), decided, counting)
+        return counting.rows > 0 or mixed.after_forward is not None
+
+    @cached_property
     def has_lambda(self) -> bool:
-        """Whether the method uses a λ from the plan."""
-        return "lam" in self.method.drawn(self.plan, 0, 1)
+        """Whether the method uses a λ from the plan, and the picture depends on it. Some options replace λ."""
+        if "lam" not in self.method.drawn(self.plan, 0, 1):
+            return False
+        few, many = (self.picture(lam=lam) for lam in TRIED_LAMBDAS)
+        return not np.array_equal(few.image, many.image) or not np.array_equal(few.weights, many.weights)
 
     @property
     def mixed_share(self) -> float:
