@@ -14,7 +14,7 @@ ALWAYS: dict[str, tuple[str, ...] | None] = {
     "benchmarks/test_speed.py::test_every_variant_is_compared_with_its_groups_baseline": None,
     "benchmarks/test_speed.py::test_the_synthetic_store_can_be_read": None,
     "cli/test_check.py::test_a_file_that_cannot_be_composed_hinders_no_other": None,
-    "cli/test_check.py::test_every_method_of_the_package_is_ok": None,  # test_invariants.py calls what it calls
+    "cli/test_check.py::test_every_method_of_the_package_is_ok": None,  # test_invariants.py and test_budget.py do it
     "cli/test_help.py::test_help_of_a_choice_shows_its_keys_alone": (
         "dataset-npz",
         "method-cutmix",

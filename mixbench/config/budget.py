@@ -3,7 +3,9 @@
 The unit of cost is a row: one image that goes forward and backward through the network. A step without mixing trains
 one row for each image of its batch. The files of methods and losses that take more say so by their key `cost`: rows for
 each image of a batch. A forward pass without a backward pass counts as a third of a row, since a backward pass does
-about twice the work of a forward pass. Such files also have a key `budget`, which a command can set:
+about twice the work of a forward pass. The cost is that of a step that mixes: with `p` below 1 or `off_after`, the
+steps that mix nothing cost less, so a budget of rows is then not used up. Such files also have a key `budget`, which a
+command can set:
 
     steps   train as many steps as the other methods
     rows    train as many rows as the other methods, so fewer steps
@@ -19,6 +21,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from mixbench.config import mixture
+from mixbench.core.costs import check_cost, cost_of
 from mixbench.core.errors import UserError, unknown
 
 BUDGETS = ("steps", "rows")
@@ -67,15 +70,14 @@ def within_budget(cfg: DictConfig) -> DictConfig:
 
 def _check_node(node: Mapping[str, Any], at: str) -> None:
     """at: the key of the node in the configuration."""
-    value, budget = node.get("cost", 1), node.get("budget", "steps")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:
-        raise UserError(f"{at}.cost={value}: must be a number of rows for each image, 1 or more")
+    check_cost(node, at)
+    budget = node.get("budget", "steps")
     if budget not in BUDGETS:
         raise unknown(f"{at}.budget", budget, BUDGETS)
 
 
 def _cost_of(node: Mapping[str, Any]) -> float:
     if not mixture.is_mixture(node):
-        return float(node.get("cost", 1))
+        return cost_of(node)
     shares = zip(node["probabilities"], node["parts"].values(), strict=True)  # sorted alike by mixture.check_and_sort
-    return sum(share * float(part.get("cost", 1)) for share, part in shares)
+    return sum(share * cost_of(part) for share, part in shares)

@@ -188,7 +188,7 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "precision": cfg.precision,
     }
     for group in OF_FUNCTIONS:
-        flat = ((key, value) for key, value in _flat(cfg[group]) if key.rpartition(".")[2] != "cost")
+        flat = ((key, value) for key, value in _flat(cfg[group]) if "cost" not in key.split("."))
         identity |= {group if key == "name" else f"{group}.{key}": value for key, value in flat}
     for key in [key for key in identity if key.startswith("method.")]:  # the content of a folder, not where it is
         if key.endswith(f".{teacher.KEY}") and identity[key] != CURRENT:

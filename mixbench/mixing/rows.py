@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixbench.core.costs import cost_of
 from mixbench.core.draws import Plan
 from mixbench.mixing.contract import Gradient, StandIns, StandInTeacher
 from mixbench.mixing.runner import build_method
@@ -67,11 +68,12 @@ class _CountingTeacher(StandInTeacher):
 
 
 def rows_per_image(cfg: Mapping[str, Any]) -> float:
-    """Return the rows that a step trains for each image of its batch.
+    """Return the rows that a step which mixes trains for each image of its batch.
 
     cfg: a validated config group `method`, which is no mixture.
     """
-    method, context = build_method(cfg), Counting()
+    always = {key: 1.0 for key in ("p", "off_after") if key in cfg}
+    method, context = build_method({**cfg, **always}), Counting()
     batch, _, height, width = SHAPE
     decided = method.drawn(Plan(3, batch, batch, height, width), 0, 1)
     mixed = method(
@@ -91,4 +93,4 @@ def other_cost(cfg: Mapping[str, Any]) -> float | None:
     if "parts" in cfg:
         return None
     rows = round(rows_per_image(cfg), 4)
-    return None if abs(rows - cfg.get("cost", 1)) < TOLERANCE else rows
+    return None if abs(rows - cost_of(cfg)) < TOLERANCE else rows

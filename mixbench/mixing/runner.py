@@ -110,7 +110,7 @@ class MixtureOfParts(Method):
         self.key = key
         self.parts = {name: build_method(part, f"{key}.parts.{name}") for name, part in cfg["parts"].items()}
         self.bounds = cumulative_probabilities(cfg["probabilities"])  # they sum to 1; a choice above 1 means no method
-        self.settings = {key: cfg[key] for key in ("p", "per_sample")}
+        self.settings = {key: cfg[key] for key in ("p", "per_sample", "off_after") if key in cfg}
         if self.settings["per_sample"]:
             self._check_layers()
 

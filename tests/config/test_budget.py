@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from mixbench import data
 from mixbench.config import budget
 from mixbench.config.compose import Composer
 from mixbench.config.identity import NEUTRAL, job
 from mixbench.core.errors import UserError
+from mixbench.core.registry import declaration_of
 from mixbench.data import split
+from mixbench.mixing import rows
 from mixbench.mixing.table import METHODS
 from mixbench.training.engine import Engine
 from mixbench.training.losses import LOSSES
@@ -42,7 +45,11 @@ def rows_of_a_step(cfg):
 
 @pytest.mark.parametrize(
     "words",
-    [*([f"method={name}"] for name in METHODS), *([f"loss={name}", "augment=augmix"] for name in LOSSES)],
+    [
+        *([f"method={name}"] for name in METHODS if "generated" not in declaration_of(METHODS[name]).needs),
+        ["method=guidedmix", "method.saliency=gradient"],
+        *([f"loss={name}", "augment=augmix"] for name in LOSSES),
+    ],
     ids="-".join,
 )
 def test_costs_are_those_that_a_step_has(composer, words):
@@ -51,11 +58,29 @@ def test_costs_are_those_that_a_step_has(composer, words):
     assert rows_of_a_step(cfg) == pytest.approx(budget.cost(cfg), abs=1e-3)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("p", [0.1, 1.0])
+def test_check_counts_the_cost_of_a_step_that_mixes(composer, method, p):
+    cfg = job_of(composer, f"method={method}").cfg.method
+    if "p" in cfg:
+        cfg.p = p
+    assert rows.other_cost(OmegaConf.to_container(cfg)) is None
+
+
+def test_a_wrong_cost_is_noticed(composer):
+    cfg = OmegaConf.to_container(job_of(composer, "method=puzzlemix").cfg.method)
+    assert rows.other_cost({**cfg, "cost": 1}) == pytest.approx(2)
+    cfg = OmegaConf.to_container(job_of(composer, "method=guidedmix", "method.saliency=gradient").cfg.method)
+    assert rows.other_cost({**cfg, "cost": 1}) == pytest.approx(2)
+
+
 @pytest.mark.parametrize(
     ("words", "steps"),
     [
         (["method=regmixup"], 500),
         (["method=smmix"], 750),
+        (["method=guidedmix"], 1000),
+        (["method=guidedmix", "method.saliency=gradient"], 500),
         (["loss=jsd", "augment=augmix"], 333),
     ],
 )

@@ -252,3 +252,16 @@ def test_mistakes_are_told(composer, overrides, message):
         check_functions(validated(composer, *overrides))
     assert message in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("scope", ["false", "true"])
+def test_nothing_is_mixed_after_a_share_of_the_steps(composer, scope):
+    cfg = validated(composer, f"method.per_sample={scope}", "method.off_after=0.5")
+    method, plan = build_method(cfg.method), replace(PLAN, length=10)
+    drawn = method.drawn(plan, 0, 10)["part"]
+    assert (drawn[:5] < len(cfg.method.methods)).all()
+    assert (drawn[5:] >= len(cfg.method.methods)).all()
+    images, targets = batch()
+    late = method(images, targets, decisions(method, 7, plan))
+    assert torch.equal(late.images, images)
+    assert torch.equal(late.targets, targets)
