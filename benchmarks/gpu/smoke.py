@@ -33,6 +33,7 @@ from mixbench.config.options import names
 from mixbench.core.errors import UserError
 from mixbench.mixing.runner import METHOD_NAMES
 from mixbench.runs.banks import with_stand_ins
+from mixbench.training import views
 from mixbench.training.device import choose_device, use_precision
 from mixbench.training.engine import Engine
 from mixbench.training.schedule import learning_rate
@@ -87,6 +88,21 @@ def photographs() -> data.Dataset:
     return data.Dataset(images[:N], labels[:N], images[N:], labels[N:])
 
 
+class Given:
+    """An augmentation that returns the same pixels whatever it gets, and asks for nothing.
+
+    pixels: uint8 [B, C, H, W].
+    """
+
+    needs = ()
+
+    def __init__(self, pixels: Tensor):
+        self.pixels = pixels
+
+    def __call__(self, images: Tensor, decided: Mapping[str, Tensor], needs: Mapping[str, int]) -> Tensor:
+        return self.pixels
+
+
 class Execution:
     """An engine whose batches can use pixels that the other execution augmented.
 
@@ -113,13 +129,13 @@ class Execution:
         """Return the augmented batch of step k: uint8 [B, C, H, W] on the CPU."""
         decided = self.decided(k)
         images = self.engine.images[decided["index"]].permute(0, 3, 1, 2)
-        return self.augment(images, decided=decided).cpu()
+        return self.augment(images, decided=decided, needs=views.requested(self.augment, self.engine.loss)).cpu()
 
     def step(self, k: int, pixels: Tensor | None = None) -> float:
         """Train step k and return its loss. pixels: batch to use instead of the augmented one."""
         if pixels is not None:
             given = pixels.to(self.side.device, memory_format=self.side.layout)
-            self.engine.augment = lambda images, decided: given
+            self.engine.augment = Given(given)
         return self.engine.step(self.decided(k), learning_rate(self.engine.cfg.train, k)).item()
 
     def logits(self) -> Tensor:

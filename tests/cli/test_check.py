@@ -59,6 +59,7 @@ def test_a_cost_that_is_not_what_the_method_trains_is_a_warning(mixbench, tmp_pa
     (tmp_path / "mine/method/twice.py").write_text(
         "import torch\nfrom mixbench.mixing import Mixed, method\n\n\n@method(needs=('input_gradient',))\n"
         "def twice(images, targets, *, input_gradient):\n"
+        "    assert input_gradient.values.shape == images.shape\n"  # it is computed when it is read
         "    return Mixed(torch.cat([images, images]), torch.cat([targets, targets]))\n"
     )
     for name, more in (("twice", ""), ("told", "cost: 3\nbudget: steps\n")):
