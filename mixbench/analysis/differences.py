@@ -77,13 +77,18 @@ def _steps(frame: pd.DataFrame, within: Sequence[str]) -> list[str]:
     rows = frame.to_dict("records")
     if not {"n", "train.steps", "train.batch_size"} <= {*frame} or _follow_from_n(rows):
         return []
-    if all(row.get("train.eval_every") == default_eval_every(row["train.steps"]) for row in rows):
+    steps = [row["train.steps"] for row in rows]
+    of_default = all(isinstance(one, int) and one > 0 for one in steps)
+    if of_default and all(row.get("train.eval_every") == default_eval_every(row["train.steps"]) for row in rows):
         there = [key for key in there if key != "train.eval_every"]
     return _differing(frame, within, there)
 
 
 def _follow_from_n(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the steps are those of the small-data protocol, or those of one number of epochs for every n."""
+    numbers = [row[key] for row in rows for key in ("train.steps", "train.batch_size", "n")]
+    if not all(isinstance(number, int) and number > 0 for number in numbers):  # of damaged or foreign runs
+        return False
     if all(row["train.steps"] == small_data_steps(row["n"]) for row in rows):
         return True
     images = [(row["train.steps"] * row["train.batch_size"], row["train.batch_size"], row["n"]) for row in rows]

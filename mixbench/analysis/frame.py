@@ -56,7 +56,7 @@ def run_frame(
     for m, cell in zip(found, cells, strict=True):
         if cell not in rows:  # repetitions differ only in their seeds
             rows[cell] = method_names.renamed(_identity_row(m["identity"]), names.get(cell))
-        record = {"id": m.get("id")} | rows[cell] | {key: m["identity"].get(key) for key in SEEDS}
+        record = {"id": m.get("id")} | rows[cell] | {key: cell_value(m["identity"].get(key)) for key in SEEDS}
         record |= {"variant": variants.get(cell)} if variants else {}
         record |= {key: m.get(key) for key in METRICS}
         record |= {"numerics": numerics.name(m) if "mixbench" in m else None}
