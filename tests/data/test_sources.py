@@ -126,7 +126,7 @@ REFUSED = {
     "unknown test label": ({"test_labels": LABELS[:4] + 3}, ["test_labels go up to 5", "train_labels only to 2"]),
     "too small": ({"train_images": IMAGES[:, :7]}, ["train_images are 7x9", "8x8", "resize"]),
     "names as labels": ({"train_labels": LABELS.astype(str)}, ["train_labels is <U", "np.unique", "return_inverse"]),
-    "alpha channel": ({"train_images": IMAGES[..., [0, 1, 2, 0]]}, ["(10, 9, 9, 4)", "[..., :3]"]),
+    "alpha channel": ({"train_images": IMAGES[..., [0, 1, 2, 0]]}, ["(10, 8, 9, 4)", "[..., :3]"]),
     "shapes differ": ({"test_images": IMAGES[:4, :, :8]}, ["(8, 9, 3)", "(8, 8, 3)"]),
     "empty": ({"test_images": IMAGES[:0], "test_labels": LABELS[:0]}, ["test_images is empty"]),
     "pickled objects": ({"train_labels": LABELS.astype(object)}, ["train_labels", "Python objects"]),

@@ -37,6 +37,7 @@ FULL = 0.7  # a grid is drawn if at least this share of its cells has runs, othe
 TRAINED, EVALUATED = history.COLUMNS[1:3]
 AS_TRAINED = "training loss, as trained (mixed images and labels)"
 LEFT, BOTTOM = 0.75, 0.55  # inches for the numbers and labels of the axes
+RIGHT = 0.2  # inches right of the last panel
 ACROSS = 0.45  # inches between panels, so that the last step of one panel and the first of the next lie apart
 
 Histories = dict[tuple, pd.DataFrame]
@@ -78,7 +79,7 @@ def _loss_grid(
 ) -> Figure:
     """Draw panels in the rows and columns of the table."""
     abreast, width, height = len(columns), (2.2 if len(columns) > 1 else 3.9), (1.5 if len(rows) <= 5 else 1.15)
-    wide = LEFT + abreast * width + (abreast - 1) * ACROSS + 0.2
+    wide = LEFT + abreast * width + (abreast - 1) * ACROSS + RIGHT
     heads = [wrapped(name_of(table.row_keys, row, " = "), wide - 0.2, SMALL, weight="bold") for row in rows]
     names = [wrapped(table.heading(column), width, 10) for column in columns] if abreast > 1 or table.columns else []
     above = max(text_height(name, 10) for name in names) + 0.08
@@ -134,10 +135,9 @@ def _loss_panels(selection: Selection, table: Table, cells: list[tuple], histori
     several = len({column for _, column in cells}) > 1
     keys = [*([table.column_key] if several else []), *table.row_keys]
     abreast, width, height, across = min(PANELS_ABREAST, len(drawn)), 2.0, 1.3, ACROSS
-    wide = LEFT + abreast * width + (abreast - 1) * across + 0.2
+    wide = LEFT + abreast * width + (abreast - 1) * across + RIGHT
     names = [
-        wrapped(name_of(keys, [*([column] if several else []), *row]), width + across - 0.1, SMALL)
-        for row, column in drawn
+        wrapped(name_of(keys, [*([column] if several else []), *row]), width + RIGHT, SMALL) for row, column in drawn
     ]
     lines = []
     for start in range(0, len(drawn), abreast):
