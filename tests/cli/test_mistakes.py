@@ -55,7 +55,10 @@ DIGITS = "run dataset=digits model.width=2 train.steps=2"
 # (words, what the line must hold, what is made beforehand)
 MISTAKES = {
     "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: check, clean, "]),
-    "method": (f"{DIGITS} method=cutmixx", ["'cutmixx'", "did you mean cutmix?", "choices: cutmix, cutout, data-mix"]),
+    "method": (
+        f"{DIGITS} method=cutmixx",
+        ["'cutmixx'", "did you mean cutmix?", "choices: attentivemix, cutmix, cutout, data-mix"],
+    ),
     "dataset": ("run dataset=digit", ["'digit'", "did you mean digits?", "choices: cifar10, cifar100, digits, npz"]),
     "key": (f"{DIGITS} sed=3", ["'sed'", "did you mean seed?", "choices: "]),
     "key of a group": (f"{DIGITS} train.step=3", ["'train.step'", "did you mean train.steps?", "train.warmup"]),
