@@ -224,7 +224,7 @@ def test_training_arrays_are_always_needed(tmp_path, key):
     for with_test in (True, False):
         told = refused(path, with_test)
         for name in ("train_images", "train_labels", "test_images", "test_labels"):  # what it has and what it must have
-            assert told.count(name) == 2
+            assert told.count(name) >= 2
         assert told.index(key) < told.index("test_images"), "the missing array is named first"
 
 
