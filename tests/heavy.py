@@ -1,7 +1,7 @@
 """Tests that cost seconds each and hold what a cheaper one holds too: `scripts/test -m slow` runs them.
 
 A command, a study or a mistake stands for the others of its kind in each of these matrices. So `scripts/test` runs a
-few of them, and three minutes are enough for all tests on two cores.
+few of them, and all others take less than eight minutes on two cores.
 """
 
 # Test -> the cases that always run, by the name that pytest gives them; None: no case of it.
