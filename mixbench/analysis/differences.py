@@ -77,17 +77,16 @@ def _steps(frame: pd.DataFrame, within: Sequence[str]) -> list[str]:
     rows = frame.to_dict("records")
     if not {"n", "train.steps", "train.batch_size"} <= {*frame} or _follow_from_n(rows):
         return []
-    steps = [row["train.steps"] for row in rows]
-    of_default = all(isinstance(one, int) and one > 0 for one in steps)
-    if of_default and all(row.get("train.eval_every") == default_eval_every(row["train.steps"]) for row in rows):
+    if _are_counts(rows, "train.steps") and all(
+        row.get("train.eval_every") == default_eval_every(row["train.steps"]) for row in rows
+    ):
         there = [key for key in there if key != "train.eval_every"]
     return _differing(frame, within, there)
 
 
 def _follow_from_n(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the steps are those of the small-data protocol, or those of one number of epochs for every n."""
-    numbers = [row[key] for row in rows for key in ("train.steps", "train.batch_size", "n")]
-    if not all(isinstance(number, int) and number > 0 for number in numbers):  # of damaged or foreign runs
+    if not _are_counts(rows, "train.steps", "train.batch_size", "n"):
         return False
     if all(row["train.steps"] == small_data_steps(row["n"]) for row in rows):
         return True
@@ -95,6 +94,11 @@ def _follow_from_n(rows: Sequence[Mapping[str, Any]]) -> bool:
     low = max(seen / n for seen, _, n in images)
     high = min((seen + batch) / n for seen, batch, n in images)
     return low < high and len({row["train.steps"] for row in rows}) > 1
+
+
+def _are_counts(rows: Sequence[Mapping[str, Any]], *keys: str) -> bool:
+    """Whether all rows have whole numbers above 0 at these keys. Damaged runs can have anything."""
+    return all(isinstance(row[key], int) and row[key] > 0 for row in rows for key in keys)
 
 
 def _values(frame: pd.DataFrame, key: str) -> str:

@@ -61,3 +61,12 @@ def mix_nothing(settings: Mapping[str, Any]) -> bool:
     settings: setting -> value, as `checked` returns them.
     """
     return "alpha" in settings and settings["alpha"] == settings["beta"] == 0
+
+
+def always_mixing(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of settings with which every batch of every step is mixed.
+
+    settings: settings of draws, or a method's configuration, which has them beside its other keys. Keys that are not
+        there are not added.
+    """
+    return {**settings, **{key: 1.0 for key in ("p", "off_after") if key in settings}}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mixbench.core.costs import cost_of
+from mixbench.core.draw_settings import always_mixing
 from mixbench.core.draws import Plan
 from mixbench.mixing.contract import Gradient, StandIns, StandInTeacher
 from mixbench.mixing.runner import build_method
@@ -72,8 +73,7 @@ def rows_per_image(cfg: Mapping[str, Any]) -> float:
 
     cfg: a validated config group `method`, which is no mixture.
     """
-    always = {key: 1.0 for key in ("p", "off_after") if key in cfg}
-    method, context = build_method({**cfg, **always}), Counting()
+    method, context = build_method(always_mixing(cfg)), Counting()
     batch, _, height, width = SHAPE
     decided = method.drawn(Plan(3, batch, batch, height, width), 0, 1)
     mixed = method(

@@ -13,6 +13,7 @@ from torch import Tensor
 from mixbench import models
 from mixbench.augment import AUGMENTS
 from mixbench.config import teacher
+from mixbench.core.draw_settings import always_mixing
 from mixbench.core.draws import Plan
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.own_functions import reason
@@ -66,7 +67,6 @@ def check_functions(cfg: DictConfig, providers: Providers | None = None, returne
                 models.check_maps(cfg.model, kind)
         if returned:
             _try(key, one.function, partial(check_mixed, mixed, floats, targets, one.layers()))
-        if returned:
             check_mixed_views(cfg.loss.name, loss, one, mixed, ROWS)
         if returned and mixed.weights is not None:
             _check_loss_per_row(loss, logits, targets, one)
@@ -109,8 +109,7 @@ def method_problems(cfg: DictConfig) -> list[str]:
 
 def _mix(one: Single, images: Tensor, targets: Tensor, plan: Plan, stand_ins: StandIns) -> Mixed:
     # Always mix, because a method need not ask for anything for a batch that is not mixed.
-    settings = {key: 1.0 if key in ("p", "off_after") else value for key, value in one.function.settings.items()}
-    drawn = replace(plan, draws=one.function.draws, **settings).drawn(0, 1)
+    drawn = replace(plan, draws=one.function.draws, **always_mixing(one.function.settings)).drawn(0, 1)
     return one(images, targets, _tensors(drawn), stand_ins)
 
 

@@ -5,12 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mixbench.augment import AUGMENTS
 from mixbench.core.errors import UserError
-from mixbench.core.registry import Configured
+from mixbench.core.registry import Configured, declaration_of
 from mixbench.mixing.contract import Mixed
 from mixbench.mixing.runner import Single
-
-OFFERED = "augmix"  # the augmentation of mixbench that makes views
 
 
 def requested(augment: Configured, loss: Configured) -> dict[str, int]:
@@ -46,9 +45,10 @@ def check_views(loss_name: str, loss: Configured, augment_name: str, augment: Co
     Raises UserError if it makes none.
     """
     if loss.views > 1 and "views" not in augment.needs:
+        makers = [name for name, function in AUGMENTS.items() if "views" in declaration_of(function).needs]
         raise UserError(
             f"loss={loss_name}: compares {loss.views} views of each image, but augment={augment_name} makes only one; "
-            f"set augment={OFFERED}, or another loss"
+            f"set augment={' or '.join(makers)}, or another loss"
         )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from mixbench import data
 from mixbench.augment import AUGMENTS
 from mixbench.config.identity import Job
+from mixbench.core.draw_settings import always_mixing
 from mixbench.core.draws import Plan
 from mixbench.core.own_signatures import configured
 from mixbench.mixing.contract import Mixed
@@ -170,8 +171,7 @@ class Samples:
 
 def _always(method: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the config group `method` that mixes every batch."""
-    copy = {**method}
-    copy |= {key: 1.0 for key in ("p", "off_after") if key in copy}
+    copy = always_mixing(method)
     if "parts" in copy:
         copy["parts"] = {name: _always(part) for name, part in copy["parts"].items()}
     return copy
