@@ -29,7 +29,8 @@ __all__ = ["Run", "RunFailed", "UserError", "compare", "load_runs", "recommend",
 
 # Keys whose value is never a list.
 SINGLE = {"n", "seed", "subset_seed", "method", "dataset", "augment", "model", "loss", "subset", "eval"}
-COMPARED = ["n", "setting", "method", "baseline", "accuracy", "gain", "low", "high", "p", "p_adjusted", "equivalent_n"]
+COMPARED = ["n", "setting", "method", "baseline", "accuracy", "gain", "low", "high", "p_adjusted"]
+COMPARED += ["expected", "may_be_best", "equivalent_n"]
 
 
 class RunFailed(RuntimeError):
@@ -219,9 +220,12 @@ def compare(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -
         n, setting: number of images, and a description of what else differs between settings.
         method, baseline: their names.
         accuracy: mean accuracy, in percent.
-        gain, low, high: mean of the paired differences and its 95 % t interval, in percentage points.
-        p, p_adjusted: p-value of a two-sided paired t test, before and after Holm's correction over the setting's
-            methods.
+        gain: mean of the paired differences, in percentage points.
+        low, high: interval of the gain. The intervals of a setting hold together with a probability of 95 %. If the
+            runs store which test images they classify correctly, the choice of these images is part of it.
+        p_adjusted: p-value of the gain, adjusted for all methods of the setting.
+        expected: the gain to count on when it is measured again.
+        may_be_best: whether the method may be the best of the setting.
         equivalent_n: number of images with which the baseline reaches the method's accuracy; infinite if it is above
             the largest n.
     Raises UserError for an unknown rule or baseline, and for a table that does not hold runs.
@@ -232,7 +236,8 @@ def compare(runs: pd.DataFrame, baseline: str = BASELINE, rule: str = "final") -
             gain, worth = method.gain, method.equivalent
             low, high = gain.interval if gain and gain.interval else (None, None)
             row = [setting.n, setting.name, method.name, setting.baseline and setting.baseline.name]
-            row += [method.summary.mean, gain and gain.mean, low, high, gain and gain.p, method.p_holm]
+            row += [method.summary.mean, gain and gain.mean, low, high, gain and gain.p]
+            row += [gain and gain.expected, gain and gain.may_be_best]
             rows.append([*row, worth and worth.images])
     return pd.DataFrame(rows, columns=COMPARED).convert_dtypes()
 

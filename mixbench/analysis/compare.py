@@ -3,109 +3,23 @@
 A setting is every choice except the method: data, n, subset, augmentation, network, loss and training. No torch.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from mixbench.analysis.display import label, order, shown_experiment
+from mixbench.analysis.display import label, order
+from mixbench.analysis.equivalents import find_equivalents
 from mixbench.analysis.frame import identity_keys
+from mixbench.analysis.gains import compare_experiments
+from mixbench.analysis.setting import Experiment, Setting
 from mixbench.config.labels import distinguishing_keys
 from mixbench.config.validate import SEEDS
 from mixbench.core.baseline import BASELINE
-from mixbench.stats import ALPHA, Difference, Runs, Summary, holm, paired_difference, summarise
-from mixbench.stats.equivalents import Equivalent, equivalent_data
+from mixbench.stats import summarise
 from mixbench.training.rules import RULES
 
 # Keys of an identity that belong to the method, besides those with the prefix `method.`. All others are the setting.
 METHOD_KEYS = ("method", "protect", "variant")
-NEAR_CHANCE = 5.0  # percentage points above chance; below that, a comparison says little about training that works
-# Keys that may differ along one curve of accuracy against n: a protocol can choose the steps from n.
-KEYS_ALONG_CURVE = ("n", "train.steps", "train.eval_every", "train.warmup")
-
-
-@dataclass
-class Experiment:
-    """A method in a setting, with the runs of all subsets and seeds.
-
-    name: the method, and the keys that distinguish it from other experiments of the setting.
-    method: name of the method.
-    places: positions of its runs in the frame.
-    runs: (subset seed, seed) -> accuracy in percent.
-    summary: mean, standard deviation and interval of the accuracies.
-    gain: difference to the baseline in percentage points; None if no runs could be paired.
-    p_holm: p-value of the gain after Holm's correction for the methods of the setting.
-    equivalent: number of images with which the baseline reaches the same accuracy.
-    ahead: only for the recommended method: name of another method -> lead over it in percentage points.
-    """
-
-    name: str
-    method: str
-    places: list[int]
-    runs: Runs
-    summary: Summary
-    gain: Difference | None = None
-    p_holm: float | None = None
-    equivalent: Equivalent | None = None
-    ahead: dict[str, Difference] = field(default_factory=dict)
-
-    @property
-    def shown_name(self) -> str:
-        """The name as readers see it, such as `mixup (label-mix), alpha=0.2`."""
-        return shown_experiment(self.name)
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference to the baseline is statistically significant, better or worse."""
-        return self.p_holm is not None and self.p_holm < ALPHA
-
-
-@dataclass
-class Setting:
-    """The experiments of one setting.
-
-    name: such as `n = 500`.
-    n: number of training images.
-    baseline: the baseline's experiment; None if it has no runs.
-    methods: the experiments of all other methods.
-    baseline_classes: the baseline's accuracy for each class in percent, the mean over its runs; None if not stored.
-    """
-
-    name: str
-    n: int
-    baseline: Experiment | None
-    methods: list[Experiment]
-    baseline_classes: list[float] | None = None
-
-    @property
-    def near_chance(self) -> bool:
-        """Whether the baseline is within 5 percentage points of a network that always predicts one class."""
-        classes = self.baseline_classes
-        return classes is not None and sum(classes) / len(classes) < 100 / len(classes) + NEAR_CHANCE
-
-    @property
-    def experiments(self) -> list[Experiment]:
-        return [*([self.baseline] if self.baseline else []), *self.methods]
-
-    @property
-    def gains(self) -> list[tuple[Experiment, Difference]]:
-        """The methods that can be compared with the baseline, each with its gain."""
-        return [(method, method.gain) for method in self.methods if method.gain]
-
-    @property
-    def best(self) -> Experiment | None:
-        """The method with the largest gain over the baseline; None if no method can be compared."""
-        return _largest(self.gains)
-
-    @property
-    def recommended(self) -> Experiment | None:
-        """The method with the largest significant gain; None if there is none."""
-        return _largest([(method, gain) for method, gain in self.gains if method.significant and gain.mean > 0])
-
-
-def _largest(gains: Sequence[tuple[Experiment, Difference]]) -> Experiment | None:
-    return max(gains, key=lambda pair: pair[1].mean)[0] if gains else None
 
 
 def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE,)) -> list[Setting]:
@@ -149,9 +63,9 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
         setting = Setting(name, row["n"], baselines[0] if baselines else None, methods)
         if setting.baseline and "per_class_accuracy" in frame:
             setting.baseline_classes = _mean_of_classes(frame["per_class_accuracy"].iloc[setting.baseline.places])
-        _compare_with_baseline(setting)
+        _compare_with_baseline(setting, frame)
         made.append(([order(row[key]) for key in named_by], setting))
-    _find_equivalents([setting for _, setting in made], frame, of_setting)
+    find_equivalents([setting for _, setting in made], frame, of_setting)
     return [setting for _, setting in sorted(made, key=lambda pair: pair[0])]
 
 
@@ -168,54 +82,10 @@ def _mean_of_classes(accuracies: pd.Series) -> list[float] | None:
     return [sum(values) / len(values) for values in zip(*of_runs, strict=True)]
 
 
-def _compare_with_baseline(setting: Setting) -> None:
+def _compare_with_baseline(setting: Setting, frame: pd.DataFrame) -> None:
     if setting.baseline is None:
         return
-    for method in setting.methods:
-        method.gain = paired_difference(method.runs, setting.baseline.runs)
-    corrected = holm([method.gain.p if method.gain else None for method in setting.methods])
-    for method, p in zip(setting.methods, corrected, strict=True):
-        method.p_holm = p
-    chosen = setting.recommended
-    if chosen is not None:
-        leads = {m.name: paired_difference(chosen.runs, m.runs) for m in setting.methods if m is not chosen}
-        chosen.ahead = {name: lead for name, lead in leads.items() if lead is not None}
-
-
-def _find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_setting: Sequence[str]) -> None:
-    """Set the equivalent data of every method.
-
-    Settings that differ only in n share one curve of the baseline. Keys that a protocol chooses from n may differ too,
-    if each n then has only one setting.
-    """
-    rest = [key for key in of_setting if key not in KEYS_ALONG_CURVE]
-    exact = [key for key in of_setting if key != "n"]
-    curves: dict[tuple, list[Setting]] = {}
-    for setting in settings:
-        curves.setdefault(_values(setting, frame, rest), []).append(setting)
-    for alike in list(curves.values()):
-        if len({setting.n for setting in alike}) < len(alike):
-            for setting in alike:
-                curves.setdefault(("exact", *_values(setting, frame, exact)), []).append(setting)
-            curves.pop(_values(alike[0], frame, rest))
-    for alike in curves.values():
-        baseline: Mapping[int, Runs] = {s.n: s.baseline.runs for s in alike if s.baseline}
-        for setting in alike:
-            for method in setting.methods:
-                method.equivalent = equivalent_data(method.runs, baseline)
-                if method.equivalent and method.gain and _contradicts(method.equivalent, setting.n, method.gain):
-                    method.equivalent = None
-
-
-def _contradicts(equivalent: Equivalent, n: int, gain: Difference) -> bool:
-    """Whether a gain is equivalent to fewer than n images, or a loss to more.
-
-    This happens if the baseline's accuracy falls somewhere as n grows. The curve is monotone and then differs from the
-    mean accuracy at n.
-    """
-    return (equivalent.images - n) * gain.mean < 0
-
-
-def _values(setting: Setting, frame: pd.DataFrame, keys: Sequence[str]) -> tuple[Any, ...]:
-    row = frame.iloc[setting.experiments[0].places[0]]
-    return tuple(str(row[key]) for key in keys)
+    comparison = compare_experiments(setting.baseline, setting.methods, frame)
+    setting.baseline_may_be_best = comparison.baseline_may_be_best
+    for method, gain in zip(setting.methods, comparison.gains, strict=True):
+        method.gain = gain

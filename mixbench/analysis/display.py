@@ -5,7 +5,7 @@ from typing import Any
 
 from mixbench.config.method_aliases import with_alias
 from mixbench.core.baseline import BASELINE
-from mixbench.stats import Difference, Summary
+from mixbench.stats import Gain, Summary
 
 NAMES = ("method", "variant")  # keys whose value is enough to name a row
 
@@ -21,7 +21,7 @@ def display_interval(summary: Summary) -> tuple[float, float] | None:
     return summary.interval and (max(summary.interval[0], 0.0), min(summary.interval[1], 100.0))
 
 
-def display_gain(gain: Difference) -> tuple[float, float] | None:
+def display_gain(gain: Gain) -> tuple[float, float] | None:
     """Return the interval of a difference of two accuracies, limited to -100 to 100 percentage points.
 
     gain: the difference to the baseline.

@@ -1,43 +1,87 @@
-"""A recommendation in words for each setting: the method to use, its gain and the evidence. No torch.
+"""A verdict for each setting: which method to use, its gain and the evidence. No torch.
 
 If no method is significantly better than the baseline, it says how many subsets or seeds would be enough.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mixbench.analysis.compare import Experiment, Setting
-from mixbench.analysis.display import baseline_text, display_gain, shown_experiment
-from mixbench.core.baseline import BASELINE
-from mixbench.stats import ALPHA, Difference, holm, units_needed
+from mixbench.analysis.display import baseline_text, display_gain
+from mixbench.analysis.setting import Experiment, Setting
+from mixbench.stats import ALPHA, Gain, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
 
 SMALLEST_P = 0.001
-SUBSETS_OF_BOOTSTRAP = 10  # with fewer, the bootstrap interval is far too short (docs/statistics.md): tables say so
 LISTED = 4  # names in a list before "and 3 others"
+NOTICEABLE = 0.15  # percentage points between a measured gain and the expected one that are worth a sentence
+MARGIN = 2.0  # percentage points; a smaller gain is not worth a change of the training
+USE, AVOID, NOTHING, UNDECIDED, UNKNOWN = "Use", "Avoid", "Do not bother", "Undecided", "No comparison"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a setting's runs say.
+
+    word: USE, AVOID, NOTHING, UNDECIDED or UNKNOWN.
+    line: the word with what it is about, such as `Use mixup (label-mix): +4.4 percentage points over no mixing`.
+    sentences: the evidence.
+    """
+
+    word: str
+    line: str
+    sentences: Sequence[str]
+
+    @property
+    def text(self) -> str:
+        """The line and the evidence as one paragraph."""
+        return " ".join([f"{self.line}.", *self.sentences])
 
 
 def recommend(setting: Setting) -> str:
-    """Return the recommendation for a setting, in a few sentences.
+    """Return the verdict on a setting, in a few sentences.
+
+    setting: the methods with their gains, from analysis.compare.
+    """
+    return verdict(setting).text
+
+
+def verdict(setting: Setting) -> Verdict:
+    """Return the verdict on a setting.
+
+    Use a method that is significantly better than the baseline; of several the one with the largest expected gain. If
+    none is, and no interval reaches beyond 2 percentage points: do not bother. Otherwise it is undecided, unless all
+    methods are significantly worse.
 
     setting: the methods with their gains, from analysis.compare.
     """
     if setting.baseline is None:
-        return "No run without mixing (method=none) is among these runs, so gains cannot be computed."
-    baseline, best = setting.baseline.shown_name, setting.best
-    if best is None and setting.methods:
-        return "No mixing method has a run on the same subset and with the same seed as a run of the baseline."
+        return Verdict(UNKNOWN, f"{UNKNOWN}: no run without mixing (method=none) is among these runs", [])
+    baseline, best = baseline_text(setting.baseline.shown_name), setting.best
     if best is None:
-        return "Only the baseline has runs here. Train a mixing method to compare with it."
-    chosen = setting.recommended
+        there = "no mixing method has a run on the same subset and with the same seed as a run of the baseline"
+        return Verdict(UNKNOWN, f"{UNKNOWN}: {there if setting.methods else 'only the baseline has runs here'}", [])
+    chosen, tests = setting.recommended, len(setting.gains)
+    worse = [method for method, gain in setting.gains if method.significant and gain.mean < 0]
+    ends = [gain.interval[1] for _, gain in setting.gains if gain.interval]
     if chosen is not None:
-        sentences = [
-            f"Use {chosen.shown_name}: {_gain_text(chosen, baseline, len(setting.gains))}.",
-            *_equivalent(chosen, baseline),
-            *_rivals(chosen),
-        ]
+        gain = _gain(chosen)
+        line = f"{USE} {chosen.shown_name}: {_difference(gain.mean)} {baseline}{_evidence(gain, tests)}"
+        sentences = [*_expected(gain, tests), *_equivalent(chosen), *_rivals(setting, chosen)]
+        word = USE
+    elif len(worse) == tests:
+        listed = _listed([method.shown_name for method in worse], "and")
+        word, line = AVOID, f"{AVOID} {listed}: significantly worse than {baseline}"
+        sentences = [f"The closest to {baseline} is {_described(best, baseline, tests)}."]
+        worse = []
+    elif len(ends) == tests and max(ends) <= MARGIN:
+        word, line = NOTHING, f"{NOTHING}: no method gains more than {MARGIN:g} percentage points over {baseline}"
+        sentences = [f"The largest gain is that of {_described(best, baseline, tests)}."]
     else:
-        sentences = [*_undecided(setting, best, baseline), *_worse(setting, baseline)]
-    return " ".join([*sentences, *_near_chance(setting)])
+        word, line, sentences = UNDECIDED, *_undecided(setting, best, baseline)
+    if worse:
+        names = _listed([method.shown_name for method in worse], "and")
+        sentences.append(f"Avoid {names}: significantly worse than {baseline}.")
+    return Verdict(word, line, [*sentences, *_near_chance(setting)])
 
 
 def _near_chance(setting: Setting) -> list[str]:
@@ -52,30 +96,29 @@ def _near_chance(setting: Setting) -> list[str]:
     ]
 
 
-def _gain_text(method: Experiment, baseline: str, tests: int) -> str:
-    """Return the gain of a method with its evidence.
-
-    Such as: +6.5 percentage points over no mixing (95 % interval +5.1 to +8.4 for this method alone, 3 subsets, p =
-    0.003 after Holm's correction for all methods). An interval without correction can exclude 0 where p is above 0.05.
+def _described(method: Experiment, baseline: str, tests: int) -> str:
+    """Return a method with its gain, such as `cutmix, +1.2 percentage points over no mixing (95 % interval …)`.
 
     method: a method that was compared with the baseline.
-    baseline: name of the baseline.
+    baseline: the baseline in words.
     tests: number of methods that were compared with the baseline.
     """
-    gain, p = _gain(method), method.p_holm
-    text, interval = f"{_difference(gain.mean)} {baseline_text(baseline)}", display_gain(gain)
+    gain = _gain(method)
+    return f"{method.shown_name}, {_difference(gain.mean)} {baseline}{_evidence(gain, tests)}"
+
+
+def _evidence(gain: Gain, tests: int) -> str:
+    """Return the evidence in brackets, such as ` (95 % interval +5.1 to +8.4, 3 subsets, p = 0.003)`."""
+    interval, p = display_gain(gain), gain.p
     if interval is None or p is None:
-        return f"{text} ({_why_no_interval(gain)})"
+        return f" ({_why_no_interval(gain)})"
     low, high = interval
     p_value = f"p {'<' if p < SMALLEST_P else '='} {p_text(p).removeprefix('<')}"
-    if tests > 1:
-        alone, corrected = " for this method alone", " after Holm's correction for all methods"
-    else:
-        alone = corrected = ""
-    return f"{text} (95 % interval {signed(low)} to {signed(high)}{alone}, {_units_text(gain)}, {p_value}{corrected})"
+    every = f", valid for all {tests} methods together" if tests > 1 else ""
+    return f" (95 % interval {signed(low)} to {signed(high)}{every}; {_units_text(gain)}, {p_value})"
 
 
-def _gain(method: Experiment) -> Difference:
+def _gain(method: Experiment) -> Gain:
     """Return the gain of a method. Raises ValueError if the method was not compared with a baseline."""
     if method.gain is None:
         raise ValueError(f"{method.name}: has no gain")
@@ -85,6 +128,15 @@ def _gain(method: Experiment) -> Difference:
 def _difference(mean: float) -> str:
     """Such as `+6.5 percentage points over` or `6.8 percentage points below`."""
     return f"{-mean:.1f} percentage points below" if round(mean, 1) < 0 else f"{signed(mean)} percentage points over"
+
+
+def _expected(gain: Gain, tests: int) -> list[str]:
+    """Return the sentence on the gain to expect, because the largest of several measured gains is too large."""
+    if tests < 2 or signed(gain.expected) == signed(gain.mean):
+        return []
+    return [
+        f"Expect about {signed(gain.expected)} when it is measured again: the largest of {tests} gains is too large."
+    ]
 
 
 def signed(value: float) -> str:
@@ -105,28 +157,31 @@ def p_text(p: float) -> str:
     return f"{p:.3g}" if abs(p - ALPHA) < 0.1 * ALPHA else f"{p:.2g}"
 
 
-def _units_text(gain: Difference) -> str:
+def _units_text(gain: Gain) -> str:
     """Such as `3 subsets` or `3 seeds of one subset`."""
-    return f"{gain.units} subsets" if gain.over == "subsets" else f"{gain.units} seeds of one subset"
+    return (
+        f"{gain.units} subset{'s' * (gain.units > 1)}"
+        if gain.over == "subsets"
+        else f"{gain.units} seeds of one subset"
+    )
 
 
-def _why_no_interval(gain: Difference) -> str:
+def _why_no_interval(gain: Gain) -> str:
     if gain.units < 2:
         return "one pair of runs, so there is no interval"
     return f"the same difference for each of the {_units_text(gain)}, so no interval can be computed"
 
 
-def _equivalent(method: Experiment, baseline: str) -> list[str]:
+def _equivalent(method: Experiment) -> list[str]:
     """Return the sentence on the images that the baseline needs for the method's accuracy, if that is known."""
     found = method.equivalent
     if found is None:
         return []
     interval = ""
-    if found.interval and found.subsets >= SUBSETS_OF_BOOTSTRAP:
+    if found.interval:
         low, high = map(found.text, found.interval)
-        interval = f" (bootstrap interval {low} to {high}, {found.subsets} subsets)"
-    without = "without mixing" if baseline == BASELINE else f"with {baseline}"
-    return [f"To reach the same accuracy {without}, you would need {_images(found)}{interval}."]
+        interval = f" (95 % interval {low} to {high})"
+    return [f"To reach that without it, you would need {_images(found)}{interval}."]
 
 
 def _images(found: Equivalent) -> str:
@@ -137,52 +192,40 @@ def _images(found: Equivalent) -> str:
     return f"about {found.images:,.0f} images"
 
 
-def _rivals(method: Experiment) -> list[str]:
-    """Return the sentence on the methods than which the recommended one is not significantly better."""
-    # A method with a larger mean can have too large a spread to be significant. It is a rival, whatever its p is.
-    corrected = holm([lead.p for lead in method.ahead.values()])
-    leads = sorted(zip(method.ahead.items(), corrected, strict=True), key=lambda pair: pair[0][1].mean)
-    close = [name for (name, lead), p in leads if p is None or p >= ALPHA or lead.mean <= 0]
-    if not close:
-        return []
-    return [f"It is not significantly better than {_listed(list(map(shown_experiment, close)), 'or')}."]
+def _rivals(setting: Setting, chosen: Experiment) -> list[str]:
+    """Return the sentence on the methods that may be better than the recommended one."""
+    close = [method.shown_name for method in setting.may_be_best if method is not chosen]
+    return [f"These may be as good or better: {_listed(close, 'and')}."] if close else []
 
 
-def _undecided(setting: Setting, best: Experiment, baseline: str) -> list[str]:
-    tests, against = len(setting.gains), baseline_text(baseline)
-    gain, text = _gain(best), _gain_text(best, baseline, tests)
+def _undecided(setting: Setting, best: Experiment, baseline: str) -> tuple[str, list[str]]:
+    """Return the line and the evidence where no method is significantly better."""
+    tests, gain = len(setting.gains), _gain(best)
+    close = [baseline_text(method.shown_name) for method in setting.may_be_best]
+    between = f" between {_listed(close, 'and')}" if len(close) > 1 else ""
+    line = f"{UNDECIDED}{between}"
     if gain.mean <= 0:
-        return [
-            f"No method is significantly better than {against}.",
-            f"The method closest to it is {best.shown_name}: {text}.",
-        ]
-    return [
-        f"No method is significantly better than {against} yet.",
-        f"The largest gain is that of {best.shown_name}: {text}.",
-        *([] if setting.near_chance else [_needed(gain, tests)]),  # with longer training the gain would be another
-    ]
+        return line, [f"The closest to {baseline} is {_described(best, baseline, tests)}."]
+    needed = [] if setting.near_chance else _needed(gain, tests)  # with longer training the gain would be another
+    return line, [f"The largest gain is that of {_described(best, baseline, tests)}.", *needed]
 
 
-def _needed(gain: Difference, tests: int) -> str:
-    """Return the sentence on the number of subsets or seeds that would make a gain significant."""
-    if gain.sd is None:
-        return "At least 2 runs of each method, better 3 or more, are needed to judge how certain this gain is."
+def _needed(gain: Gain, tests: int) -> list[str]:
+    """Return the sentence on what would make a gain significant."""
+    if gain.units < 2:
+        return ["At least 2 runs of each method, better 3 or more, are needed to judge how certain this gain is."]
     if gain.p is None:
-        return "More runs are needed to see how much the differences vary."
-    count = units_needed(gain, tests)
-    units = "subsets" if gain.over == "subsets" else "seeds"
+        return ["More runs are needed to see how much the differences vary."]
+    units, count = ("subsets" if gain.over == "subsets" else "seeds"), units_needed(gain, tests)
+    if (gain.image_share or 0.0) > 0.5:
+        return [f"More test images would help more than more {units}."]
     if count is None:
-        return f"The gain is so small for its spread that even 1,000 {units} would not be enough to decide."
+        return [f"The gain is so small for its spread that even 1,000 {units} would not be enough to decide."]
     count = max(count, gain.units + 1)
-    return (
-        f"If the gain and its spread stay as they are, about {count:,} {units} in all would make it significant with a "
-        "probability of 80 %."
-    )
-
-
-def _worse(setting: Setting, baseline: str) -> list[str]:
-    worse = [method.shown_name for method, gain in setting.gains if method.significant and gain.mean < 0]
-    return [f"Significantly worse than {baseline_text(baseline)}: {_listed(worse, 'and')}."] if worse else []
+    return [
+        f"If the true gain is about {signed(gain.expected)}, {count:,} {units} in all would show it with a probability "
+        "of 80 %."
+    ]
 
 
 def _listed(names: Sequence[str], word: str) -> str:

@@ -1,13 +1,13 @@
-"""Statistics of repeated runs: means with intervals, paired differences, Holm's correction, power, equivalent data.
+"""Statistics of repeated runs: means, comparisons with a baseline, intervals that hold together, equivalent data.
 
 Functions take arrays or mappings and return numbers. Nothing here depends on configurations or stored runs. No torch.
 """
 
-from mixbench.stats.holm import holm
-from mixbench.stats.paired import Difference, paired_difference
+from mixbench.stats.comparison import Comparison, Gain, compare
+from mixbench.stats.images import image_covariance
 from mixbench.stats.power import MOST_UNITS, POWER, power, units_needed
 from mixbench.stats.summaries import Summary, mean_of, summarise, t_interval
-from mixbench.stats.units import ALPHA, LEVEL, SAME, Runs
+from mixbench.stats.units import ALPHA, LEVEL, SAME, PairedTable, Runs, paired_table
 
 __all__ = [
     "ALPHA",
@@ -15,12 +15,15 @@ __all__ = [
     "MOST_UNITS",
     "POWER",
     "SAME",
-    "Difference",
+    "Comparison",
+    "Gain",
+    "PairedTable",
     "Runs",
     "Summary",
-    "holm",
+    "compare",
+    "image_covariance",
     "mean_of",
-    "paired_difference",
+    "paired_table",
     "power",
     "summarise",
     "t_interval",

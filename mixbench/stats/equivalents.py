@@ -2,9 +2,7 @@
 
 import itertools
 import math
-import statistics
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -13,9 +11,6 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq, isotonic_regression
 
-from mixbench.stats import LEVEL, Runs, summarise
-
-RESAMPLES = 1000  # bootstrap resamples, if there are too many subsets to use all possible resamples
 BELOW, BEYOND = 0.0, math.inf  # fewer images than the smallest measured n; more than the largest
 
 
@@ -24,15 +19,12 @@ class Equivalent:
     """The number of images with which the baseline reaches an accuracy.
 
     images: number of images; BELOW or BEYOND outside the measured n.
-    interval: 95 % bootstrap interval over subsets; None for one subset. It is too short for few subsets: with three it
-        contained the true value in 78 % of 300 simulated studies.
-    subsets: number of subsets.
+    interval: 95 % interval, which holds for all methods of the setting together; None if it is not known.
     smallest, largest: the smallest and largest measured n.
     """
 
     images: float
     interval: tuple[float, float] | None
-    subsets: int
     smallest: int
     largest: int
 
@@ -79,59 +71,42 @@ def _monotone(curve: tuple[tuple[int, float], ...]) -> tuple[tuple[int, ...], np
     return sizes, heights, PchipInterpolator(np.log(sizes), heights)
 
 
-def equivalent_data(runs: Runs, baseline: Mapping[int, Runs]) -> Equivalent | None:
-    """Return the number of images with which the baseline reaches an experiment's mean accuracy.
+def equivalent_data(
+    accuracy: float, curve: Mapping[int, float], errors: Mapping[int, float | None]
+) -> Equivalent | None:
+    """Return the number of images with which the baseline reaches a method's accuracy, with its interval.
 
-    Only subsets are used that have runs of the experiment and of the baseline at every n; if there are none, all are.
+    The interval has all numbers of images at which the baseline's accuracy differs from the method's by no more than
+    the error of that difference (Fieller 1954). Between two measured n the larger error of both counts.
 
-    runs: runs of the experiment.
-    baseline: n -> runs of the baseline.
-    Returns None if the experiment has no runs or the baseline was measured at fewer than two n.
+    accuracy: mean accuracy of the method, in percent.
+    curve: n -> mean accuracy of the baseline in percent.
+    errors: n -> half the length of the interval of the method's accuracy minus the baseline's accuracy at n, in
+        percentage points; None if it is not known.
+    Returns None if the baseline was measured at fewer than two n.
     """
-    baseline = {n: of_n for n, of_n in baseline.items() if of_n}
-    if len(baseline) < 2 or not runs:
+    if len(curve) < 2:
         return None
-    curve = {n: summarise(of_n).mean for n, of_n in baseline.items()}
-    images = equivalent_images(curve, summarise(runs).mean)
-    by_subset = _by_subset(runs)
-    curves = {n: _by_subset(of_n) for n, of_n in baseline.items()}
-    common = sorted(set(by_subset).intersection(*curves.values()), key=str)
-    interval = None
-    if common:
-
-        def of_drawn(drawn: Sequence) -> float:
-            means = {n: statistics.fmean(of_n[s] for s in drawn) for n, of_n in curves.items()}
-            return equivalent_images(means, statistics.fmean(by_subset[s] for s in drawn))
-
-        images = of_drawn(common)  # from the same subsets as the interval, else it could lie outside the interval
-    if len(common) > 1:
-        drawn, times = _resamples(common)
-        values = np.repeat([of_drawn(subsets) for subsets in drawn], times)
-        tail = (1 - LEVEL) / 2
-        # The quantiles are order statistics: interpolating between the largest measured n and BEYOND is meaningless.
-        low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
-        interval = (float(low), float(high))
-    return Equivalent(
-        images=images, interval=interval, subsets=len(common), smallest=min(baseline), largest=max(baseline)
-    )
+    images = equivalent_images(curve, accuracy)
+    return Equivalent(images, _interval(accuracy, curve, errors, images), min(curve), max(curve))
 
 
-def _by_subset(runs: Runs) -> dict[object, float]:
-    of_subset: dict[object, list[float]] = {}
-    for (subset, _), value in runs.items():
-        of_subset.setdefault(subset, []).append(value)
-    return {subset: statistics.fmean(values) for subset, values in of_subset.items()}
-
-
-def _resamples(subsets: list) -> tuple[list[tuple], list[int]]:
-    """Return all resamples of the subsets with replacement, and the number of orders in which each can be drawn.
-
-    If there are more than 1,000, then 1,000 are drawn with a fixed seed instead.
-    """
-    count = len(subsets)
-    if math.comb(2 * count - 1, count) <= RESAMPLES:
-        ways = list(itertools.combinations_with_replacement(subsets, count))
-        orders = [math.factorial(count) // math.prod(map(math.factorial, Counter(way).values())) for way in ways]
-        return ways, orders
-    drawn = np.random.Generator(np.random.Philox(0)).integers(count, size=(RESAMPLES, count))
-    return [tuple(subsets[i] for i in row) for row in drawn.tolist()], [1] * RESAMPLES
+def _interval(
+    accuracy: float, curve: Mapping[int, float], errors: Mapping[int, float | None], images: float
+) -> tuple[float, float] | None:
+    sizes, heights, _ = _monotone(tuple(sorted(curve.items())))
+    halves = [half for n in sizes if (half := errors.get(n)) is not None]
+    if len(halves) < len(sizes):
+        return None
+    ends = [images]  # always inside, even if an error is so small that no other number of images is
+    if heights[0] >= accuracy - halves[0]:
+        ends.append(BELOW)
+    if heights[-1] <= accuracy + halves[-1]:
+        ends.append(BEYOND)
+    segments = zip(itertools.pairwise(heights), itertools.pairwise(halves), strict=True)
+    for (left, right), of_ends in segments:
+        half = max(of_ends)
+        low, high = max(accuracy - half, left), min(accuracy + half, right)
+        if low <= high:
+            ends += [equivalent_images(curve, low), equivalent_images(curve, high)]
+    return min(ends), max(ends)

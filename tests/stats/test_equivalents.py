@@ -1,14 +1,13 @@
-"""Equivalent data, against the published table, by hand, and against a bootstrap that is written out."""
+"""Equivalent data, against the published table, by hand, and against a grid."""
 
 import itertools
 import math
-import statistics
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import isotonic_regression
 
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent, equivalent_data, equivalent_images
 
@@ -34,25 +33,14 @@ curves = sizes.flatmap(lambda ns: st.fixed_dictionaries(dict.fromkeys(ns, height
 
 def published(n, column):
     """What the report's method is worth at n: its one run against the baseline's one run at each n."""
-    return equivalent_data({(None, 0): PUBLISHED[n][column]}, {m: {(None, 0): a} for m, a in NONE.items()})
-
-
-def subsets(*values):
-    """One run of each subset."""
-    return {(subset, 0): value for subset, value in enumerate(values)}
-
-
-def nearest_rank(values, share):
-    """The smallest value that at least this share of the values does not exceed."""
-    ordered = sorted(values)
-    return next(v for i, v in enumerate(ordered, 1) if i / len(ordered) >= share - 1e-9)
+    return equivalent_data(PUBLISHED[n][column], NONE, {})
 
 
 def test_data_mix_with_500_published_images_is_worth_1884():
     worth = published(500, 1)
     assert worth.text(worth.images) == "1,884"
     assert worth.images == pytest.approx(1884, abs=0.5)
-    assert (worth.interval, worth.subsets) == (None, 1)
+    assert worth.interval is None
     assert (worth.smallest, worth.largest) == (100, 50_000)
 
 
@@ -65,14 +53,14 @@ def test_outside_the_measured_range_nothing_is_extrapolated():
     worth = published(50_000, 2)
     assert worth.images == BEYOND
     assert worth.text(worth.images) == ">50,000"
-    baseline = {n: {(None, 0): NONE[n]} for n in (100, 1000, 20_000)}
-    assert (best := equivalent_data({(None, 0): 90.82}, baseline)).text(best.images) == ">20,000"
-    assert (worst := equivalent_data({(None, 0): 26.78}, baseline)).text(worst.images) == "<100"
+    baseline = {n: NONE[n] for n in (100, 1000, 20_000)}
+    assert (best := equivalent_data(90.82, baseline, {})).text(best.images) == ">20,000"
+    assert (worst := equivalent_data(26.78, baseline, {})).text(worst.images) == "<100"
     assert worst.images == BELOW
 
 
 def test_text():
-    worth = Equivalent(1884.4, (BELOW, BEYOND), 3, 100, 20_000)
+    worth = Equivalent(1884.4, (BELOW, BEYOND), 100, 20_000)
     assert [worth.text(x) for x in (worth.images, *worth.interval)] == ["1,884", "<100", ">20,000"]
     assert worth.text(20_000.0) == "20,000"
 
@@ -137,81 +125,44 @@ def test_a_curve_that_is_flat_all_over():
     assert [equivalent_images(flat, accuracy) for accuracy in (47.0, 48.0, 49.0)] == [BELOW, 100, BEYOND]
 
 
-def test_without_two_n_or_without_runs_there_is_none():
-    assert equivalent_data(subsets(50.0), {100: subsets(40.0)}) is None
-    assert equivalent_data(subsets(50.0), {100: subsets(40.0), 200: {}}) is None
-    assert equivalent_data(subsets(50.0), {}) is None
-    assert equivalent_data({}, {100: subsets(40.0), 200: subsets(60.0)}) is None
+def test_without_two_n_there_is_none():
+    assert equivalent_data(50.0, {100: 40.0}, {100: 1.0}) is None
+    assert equivalent_data(50.0, {}, {}) is None
 
 
-def test_one_subset_has_no_interval_whatever_its_seeds():
-    baseline = {n: {(None, seed): value + seed for seed in range(3)} for n, value in ((100, 40.0), (1000, 60.0))}
-    worth = equivalent_data({(None, seed): 50.0 + seed for seed in range(3)}, baseline)
+def test_without_all_errors_there_is_no_interval():
+    worth = equivalent_data(50.0, {100: 40.0, 1000: 60.0}, {100: 1.0, 1000: None})
     assert worth.images == pytest.approx(math.sqrt(100 * 1000))
-    assert (worth.interval, worth.subsets) == (None, 1)
+    assert worth.interval is None
 
 
-@pytest.mark.parametrize("count", [2, 3, 4])
-def test_the_bootstrap_takes_every_resample_of_few_subsets(count):
-    """Whole subsets are drawn, so that a subset's baseline at every n comes with its runs of the method."""
-    ours = [52.0, 57.0, 49.0, 55.5][:count]
-    theirs = {100: [40.0, 43.0, 38.0, 41.0], 500: [50.0, 51.0, 52.5, 54.0], 2000: [64.0, 61.0, 60.0, 66.0]}
-    worth = equivalent_data(subsets(*ours), {n: subsets(*values[:count]) for n, values in theirs.items()})
-    values = []
-    for drawn in itertools.product(range(count), repeat=count):
-        curve = {n: statistics.mean(of_n[s] for s in drawn) for n, of_n in theirs.items()}
-        values.append(equivalent_images(curve, statistics.mean(ours[s] for s in drawn)))
-    assert worth.interval == pytest.approx((nearest_rank(values, 0.025), nearest_rank(values, 0.975)))
-    assert worth.subsets == count
-    assert worth.interval[0] < worth.images < worth.interval[1]
+@steady
+@given(curves, heights, st.floats(0, 20), st.floats(0, 20))
+def test_the_interval_has_the_numbers_of_images_that_the_error_does_not_exclude(curve, accuracy, first, last):
+    """Against a fine grid, on which the curve is read off by its inverse."""
+    sizes = sorted(curve)
+    errors = dict(zip(sizes, np.linspace(first, last, len(sizes)).tolist(), strict=True))
+    low, high = equivalent_data(accuracy, curve, errors).interval
+    assert low <= equivalent_images(curve, accuracy) <= high
+    heights_ = isotonic_regression([curve[n] for n in sizes]).x
+    for left, right, n, more in zip(heights_, heights_[1:], sizes, sizes[1:], strict=False):
+        for height in np.linspace(left, right, 9):
+            images = equivalent_images(dict(zip(sizes, heights_.tolist(), strict=True)), float(height))
+            if abs(height - accuracy) < max(errors[n], errors[more]) - 1e-6:
+                assert low - 1e-6 <= images <= high + 1e-6
 
 
-def test_the_bootstrap_of_two_subsets_by_hand():
-    """Drawn are 00, 01, 10 and 11; on straight lines they are worth 10^2.5, twice 10^2.75 and 10^3 images."""
-    baseline = {100: subsets(40.0, 40.0), 10_000: subsets(80.0, 80.0)}
-    worth = equivalent_data(subsets(50.0, 60.0), baseline)
-    assert worth.images == pytest.approx(10**2.75)
-    assert worth.interval == pytest.approx((10**2.5, 10**3))
+def test_the_interval_ends_where_the_error_does():
+    """On a straight line from 40 at 100 to 80 at 10,000 images, 10 points are half an order of magnitude."""
+    worth = equivalent_data(60.0, {100: 40.0, 10_000: 80.0}, {100: 10.0, 10_000: 5.0})
+    assert worth.images == pytest.approx(1000)
+    assert worth.interval == pytest.approx((10**2.5, 10**3.5))
 
 
 def test_an_interval_may_end_outside_the_measured_range():
-    """In the resample 11 the method has 85, where no baseline was measured."""
-    baseline = {100: subsets(40.0, 40.0), 10_000: subsets(80.0, 80.0)}
-    worth = equivalent_data(subsets(60.0, 85.0), baseline)
-    assert worth.interval == (pytest.approx(1000), BEYOND)
-    assert equivalent_data(subsets(30.0, 60.0), baseline).interval == (BELOW, pytest.approx(1000))
-
-
-def test_seeds_of_a_subset_count_as_one():
-    """Subset 0 has nine runs, subset 1 one: they weigh the same, in the estimate and in the resamples."""
-    baseline = {n: subsets(a, a) for n, a in ((100, 40.0), (10_000, 80.0))}
-    many = {(0, seed): 50.0 for seed in range(9)} | {(1, 0): 60.0}
-    assert equivalent_data(many, baseline) == equivalent_data(subsets(50.0, 60.0), baseline)
-
-
-@pytest.mark.parametrize("count", [6, 12])
-def test_many_subsets_are_drawn_alike_in_every_call_and_quickly(count):
-    draw = np.random.Generator(np.random.PCG64(count))
-    baseline = {
-        n: subsets(*(accuracy + draw.normal(0, 1, count)).tolist())
-        for n, accuracy in ((100, 30.0), (250, 40.0), (500, 50.0), (1000, 60.0), (5000, 80.0))
-    }
-    runs = subsets(*(65 + draw.normal(0, 1, count)).tolist())
-    begin = time.process_time()
-    worth = equivalent_data(runs, baseline)
-    assert time.process_time() - begin < 5
-    assert equivalent_data(dict(reversed(runs.items())), baseline).interval == worth.interval
-    low, high = worth.interval
-    assert 1000 < low < worth.images < high < 5000
-    assert worth.subsets == count
-
-
-def test_a_subset_that_the_baseline_lacks_somewhere_takes_no_part():
-    """Neither in the bootstrap nor in the estimate, which would lie outside the interval with it."""
-    baseline = {100: subsets(40.0, 40.0, 40.0), 10_000: subsets(80.0, 80.0)}
-    worth = equivalent_data(subsets(50.0, 60.0, 79.0), baseline)
-    assert worth.images == pytest.approx(10**2.75)
-    assert worth.interval == pytest.approx((10**2.5, 10**3))
-    assert worth.subsets == 2
-    lone = equivalent_data({(7, 0): 60.0}, baseline)
-    assert (lone.interval, lone.subsets) == (None, 0)
+    curve = {100: 40.0, 10_000: 80.0}
+    assert equivalent_data(60.0, curve, {100: 25.0, 10_000: 25.0}).interval == (BELOW, BEYOND)
+    assert equivalent_data(60.0, curve, {100: 1.0, 10_000: 25.0}).interval == (100, BEYOND)
+    assert equivalent_data(75.0, curve, {100: 10.0, 10_000: 10.0}).interval == (pytest.approx(10**3.25), BEYOND)
+    assert equivalent_data(90.0, curve, {100: 5.0, 10_000: 5.0}).interval == (BEYOND, BEYOND)
+    assert equivalent_data(30.0, curve, {100: 5.0, 10_000: 5.0}).interval == (BELOW, BELOW)

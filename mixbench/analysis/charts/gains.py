@@ -24,9 +24,9 @@ from mixbench.analysis.charts.layout import (
     wrapped,
 )
 from mixbench.analysis.charts.style import INK, colours, marker
-from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.display import display_gain
-from mixbench.stats import Difference
+from mixbench.analysis.setting import Experiment, Setting
+from mixbench.stats import Gain
 
 THIN = "*PXp"  # markers that are drawn larger, because at normal size hollow ones would look filled
 LINES = 150  # most lines of a chart
@@ -45,7 +45,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     lines = every[:LINES]
     if not lines:
         return None
-    groups: dict[int, tuple[Setting, list[tuple[Experiment, Difference]]]] = {}
+    groups: dict[int, tuple[Setting, list[tuple[Experiment, Gain]]]] = {}
     for setting, method, gain in lines:
         groups.setdefault(id(setting), (setting, []))[1].append((method, gain))
     names = {id(method): wrapped(method.shown_name, LONGEST, SMALL) for _, method, _ in lines}
@@ -67,7 +67,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     if len(lines) < len(every):
         words.append(f"only {len(lines)} of {len(every)} gains are shown; the report's table has all")
     kinds = [Line2D([], [], ls="None", marker="o", color=INK, mfc=face) for face in (INK, "none")]
-    labels = ["significant (p < 0.05 after Holm's correction)", "not significant"]
+    labels = ["significant (p < 0.05, all methods together)", "not significant"]
     legend = Legend(kinds, labels, wide, "; ".join(words) or None)
     figure, grid = panels(
         [(space, sum(of_group)) for space, of_group in zip(spaces, heights, strict=True)],
@@ -101,7 +101,7 @@ def gains(settings: Sequence[Setting], title: str = "") -> Figure | None:
     return figure
 
 
-def _draw(axes: Axes, gain: Difference, significant: bool, place: float, colour: str, mark: str) -> None:
+def _draw(axes: Axes, gain: Gain, significant: bool, place: float, colour: str, mark: str) -> None:
     interval = display_gain(gain)
     if interval:
         axes.hlines(place, *interval, color=colour, lw=1.4, zorder=2)
@@ -110,7 +110,7 @@ def _draw(axes: Axes, gain: Difference, significant: bool, place: float, colour:
     axes.plot(gain.mean, place, marker=mark, ms=9 if mark in THIN else 6, color=colour, mfc=face, ls="None", zorder=3)
 
 
-def _limits(found: Sequence[Difference]) -> tuple[float, float]:
+def _limits(found: Sequence[Gain]) -> tuple[float, float]:
     """Return the limits of the axis: they include 0, all gains, and intervals up to REACH beyond the gains."""
     means = [0.0, *(gain.mean for gain in found)]
     ends = [end for gain in found if (interval := display_gain(gain)) for end in interval]

@@ -21,9 +21,9 @@ from mixbench.analysis.charts.layout import (
     title_of,
     wrapped,
 )
-from mixbench.analysis.compare import Setting
 from mixbench.analysis.display import label
 from mixbench.analysis.select import Selection
+from mixbench.analysis.setting import Setting
 from mixbench.analysis.table import Table
 
 COLOUR_MAP = "cividis"  # its lightness is monotone, so it works in grey and for colour-blind readers

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixbench.analysis import notes, plot, table
-from mixbench.analysis.compare import Setting
 from mixbench.analysis.recommend import recommend
 from mixbench.analysis.report.content import sections
 from mixbench.analysis.report.render import html, markdown
 from mixbench.analysis.select import Selection
+from mixbench.analysis.setting import Setting
 from mixbench.core import files
 
 __all__ = ["advice", "write"]

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from mixbench.analysis import notes, table
-from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.display import display_gain
 from mixbench.analysis.recommend import p_text, recommend, signed
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.analysis.report.evaluation import calibration, classes, cost
 from mixbench.analysis.report.origin import provenance
 from mixbench.analysis.select import Selection
-from mixbench.stats import Difference
+from mixbench.analysis.setting import Experiment, Setting
+from mixbench.stats import Gain
 
 WIDE = ("loss", "heatmap")
 LOG_FROM = 8  # the axis of n is logarithmic if the largest n is at least this many times the smallest
@@ -45,15 +45,27 @@ def recommendation(selection: Selection, settings: Sequence[Setting]) -> Section
     selection: at least one run.
     settings: the selection's settings, from analysis.compare.
     """
-    meaning = (
-        "A gain is the mean difference in accuracy, in percentage points, between a method and no mixing on the same "
-        "images and with the same seed. It is statistically significant if p < 0.05 in a paired t test, after Holm's "
-        "correction for the methods of the setting. If there are several subsets, the test compares subsets. If there "
-        "is only one subset, the result holds for these images and says nothing about others. The largest of several "
-        "gains is likely to be somewhat smaller when it is measured again."
-    )
     first = [Text(text) for text in notes.precisions(selection.frame)]
-    return Section("What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(meaning)])
+    return Section("What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(_meaning(settings))])
+
+
+def _meaning(settings: Sequence[Setting]) -> str:
+    text = (
+        "A gain is the mean difference in accuracy, in percentage points, between a method and no mixing on the same "
+        "images and with the same seed. All statements on one setting hold together with a probability of 95 %: its "
+        "intervals, and which methods may be the best. A gain is statistically significant if its interval excludes "
+        "0. If there are several subsets, they are the units of the comparison. If there is only one subset, the "
+        "result holds for these images and says nothing about others."
+    )
+    several = [setting for setting in settings if any(gain.interval for _, gain in setting.gains)]
+    if several and all(setting.images_known for setting in several):
+        return f"{text} The choice of test images is part of the uncertainty."
+    if several:
+        text += (
+            " Where it is not stored which test images each run classifies correctly, the intervals hold for these "
+            "test images only."
+        )
+    return text
 
 
 def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]) -> Section:
@@ -74,14 +86,15 @@ def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setti
 
 
 def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
-    lines = [[s.name, m.shown_name, *_gain(m, gain)] for s in settings for m, gain in s.gains]
+    lines = [[s.name, m.shown_name, *_gain(gain)] for s in settings for m, gain in s.gains]
     title = "Gains over no mixing"
     if not lines:
         return Section(title, [Text("No method has a run on the same subset and with the same seed as a run of none.")])
-    headers = ["setting", "method", "gain", "95 % interval", "pairs", "p (Holm)", "significant"]
+    headers = ["setting", "method", "gain", "95 % interval", "p", "expected", "may be best", "pairs"]
     note = (
-        "Gains are in percentage points. Each interval is for one method alone, but p is corrected for the number of "
-        "methods. So an interval can exclude 0 although the gain is not significant."
+        "Gains are in percentage points. The intervals of a setting hold together, and p is adjusted for all its "
+        "methods. The expected gain is the one to count on when it is measured again: the gains drawn towards their "
+        "mean, because the largest of several measured gains is too large."
     )
     return Section(title, [*gains_chart(plots), Table(headers, lines, left=2), Text(note)])
 
@@ -106,12 +119,12 @@ def gains_chart(plots: Sequence[str]) -> list[Picture]:
     return [Picture("gains", text)] if "gains" in plots else []
 
 
-def _gain(method: Experiment, gain: Difference) -> list[str]:
+def _gain(gain: Gain) -> list[str]:
     ends = display_gain(gain)
     interval = " to ".join(map(signed, ends)) if ends else "–"
-    p = "–" if method.p_holm is None else p_text(method.p_holm)
-    verdict = ("better" if gain.mean > 0 else "worse") if method.significant else "no"
-    return [f"{gain.mean:+.2f}", interval, f"{gain.pairs}", p, verdict]
+    p = "–" if gain.p is None else p_text(gain.p)
+    best = "–" if gain.may_be_best is None else "yes" if gain.may_be_best else "no"
+    return [f"{gain.mean:+.2f}", interval, p, f"{gain.expected:+.2f}", best, f"{gain.pairs}"]
 
 
 def _equivalents(settings: Sequence[Setting]) -> Section:
@@ -129,14 +142,14 @@ def _equivalents(settings: Sequence[Setting]) -> Section:
     meaning = (
         "Equivalent data is the number of images with which training without mixing reaches the accuracy of a "
         "method. It is read from the accuracies without mixing against log n, by monotone piecewise cubic "
-        "interpolation. Nothing is extrapolated: > and < mark numbers outside the measured n. The 95 % intervals "
-        "come from a bootstrap, which draws again and again from the subsets that were trained both with the method "
-        "and without mixing. With two to four subsets these intervals are too short. Methods are left out if the "
+        "interpolation. Nothing is extrapolated: > and < mark numbers outside the measured n. An interval has all "
+        "numbers of images at which the difference between the two accuracies is no larger than its error. Methods "
+        "are left out if the "
         "accuracy without mixing falls as n grows and the result would contradict the gain. If the number of "
         "training steps differs between n, part of the curve's rise comes from longer training, not from more "
         "images."
     )
-    headers = ["setting", "method", "accuracy", "images without mixing", "times n", "bootstrap interval"]
+    headers = ["setting", "method", "accuracy", "images without mixing", "times n", "95 % interval"]
     return Section(title, [Text(meaning), Table(headers, lines, left=2)])
 
 

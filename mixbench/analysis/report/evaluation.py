@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.evaluated import image_counts
 from mixbench.analysis.report.blocks import Section, Table, Text
 from mixbench.analysis.select import Selection
+from mixbench.analysis.setting import Experiment, Setting
 from mixbench.core import files
 from mixbench.core.text import duration
 from mixbench.runs.machine_load import IDLE_BELOW

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixbench.analysis import notes, plot, table
-from mixbench.analysis.compare import Experiment, Setting
 from mixbench.analysis.display import display_gain
 from mixbench.analysis.recommend import p_text, signed
 from mixbench.analysis.report.blocks import Picture, Section, Table, Text
 from mixbench.analysis.report.content import accuracy_chart, gains_chart, recommendation
 from mixbench.analysis.report.render import markdown
 from mixbench.analysis.select import Selection
+from mixbench.analysis.setting import Experiment, Setting
 from mixbench.core import files, memory
 from mixbench.core.errors import UserError
 from mixbench.runs.store import reading
@@ -49,7 +49,7 @@ def _sections(selection: Selection, settings: Sequence[Setting], charts: Sequenc
     meaning = (
         f"Accuracy in percent: mean ± standard deviation {of_runs}; "
         f"{rules.rule(selection.rule, selection.on).meaning}. The gain over no mixing is in percentage points, with "
-        "its 95 % interval; p is after Holm's correction for the methods of the setting."
+        "its 95 % interval; the intervals of a setting hold together, and p is adjusted for its methods."
     )
     blocks = [Text(meaning), *others, _table(settings, with_counts=not alike)]
     blocks += [Text(text) for text in (*notes.circumstances(selection), *notes.caveats(selection))]
@@ -73,11 +73,11 @@ def _accuracy(summary: Summary, with_counts: bool) -> str:
 
 
 def _gain(experiment: Experiment) -> list[str]:
-    gain, p = experiment.gain, experiment.p_holm
+    gain = experiment.gain
     if gain is None:
         return [""] * 3
     ends = display_gain(gain)
-    return [f"{gain.mean:+.2f}", " to ".join(map(signed, ends)) if ends else "–", "–" if p is None else p_text(p)]
+    return [f"{gain.mean:+.2f}", " to ".join(map(signed, ends)) if ends else "–", "–" if gain.p is None else p_text(gain.p)]
 
 
 def _notes(folder: Path) -> list[str]:
