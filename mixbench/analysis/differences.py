@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mixbench.analysis.compare import METHOD_KEYS
-from mixbench.analysis.equivalents import KEYS_ALONG_CURVE
 from mixbench.analysis.display import label, order
+from mixbench.analysis.equivalents import KEYS_ALONG_CURVE
 from mixbench.analysis.frame import identity_keys
 from mixbench.config.validate import default_eval_every, small_data_steps
 

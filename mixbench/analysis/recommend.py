@@ -132,10 +132,10 @@ def _difference(mean: float) -> str:
 
 def _expected(gain: Gain, tests: int) -> list[str]:
     """Return the sentence on the gain to expect, because the largest of several measured gains is too large."""
-    if tests < 2 or signed(gain.expected) == signed(gain.mean):
+    if tests < 2 or abs(gain.expected - gain.mean) < NOTICEABLE:
         return []
     return [
-        f"Expect about {signed(gain.expected)} when it is measured again: the largest of {tests} gains is too large."
+        f"Measured again, expect about {signed(gain.expected)}: the largest of {tests} gains is likely to be too large."
     ]
 
 

@@ -5,6 +5,7 @@ the true gains and the method that is truly best is among those that may be best
 after the method was chosen because of its gain.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -17,7 +18,6 @@ from mixbench.stats.images import contrast_covariance
 from mixbench.stats.units import ALPHA, SAME, PairedTable
 from mixbench.stats.variances import CHAINS, variance_draws
 
-NOISE_PER_DRAW = 1
 SEED = 20071995  # of the draws: the same runs always give the same intervals
 
 
@@ -223,7 +223,6 @@ def errors_from_draws(
     covariance: [methods, methods], covariance of the gains that comes from the test images; None if it is not known.
     rng: source of randomness.
     """
-    variances = np.repeat(variances, NOISE_PER_DRAW, axis=0)
     share = there / there.sum(axis=0)  # weight of each unit in a method's mean
     draws, methods = len(variances), there.shape[1]
     of_baseline = rng.standard_normal((draws, len(there))) * np.sqrt(variances[:, :1])
@@ -267,7 +266,8 @@ def _critical(errors: np.ndarray, se_of_pairs: np.ndarray) -> tuple[float, np.nd
         others = np.arange(errors.shape[1]) != best
         behind = (errors[:, others] - errors[:, [best]]) / se_of_pairs[best, others]
         found = np.maximum(of_gains, behind.max(axis=1))
-        quantile = float(np.quantile(found, 1 - ALPHA))
+        place = math.ceil((1 - ALPHA) * len(found)) - 1
+        quantile = float(np.partition(found, place)[place])
         if quantile > critical:
             critical, largest = quantile, found
     return critical, np.sort(largest)

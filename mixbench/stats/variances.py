@@ -20,6 +20,7 @@ from scipy import special
 
 CHAINS = 64  # Gibbs samplers side by side
 SKIPPED, KEPT = 60, 125  # steps of each sampler that are left out at the start, and those that are used
+PER_STEP = 4  # draws of the variances in each step, given everything else: in the tails they differ most
 DEGREES = np.array([1, 2, 3, 4, 6, 8, 12, 20, 40, 200.0])  # degrees of freedom of the distribution of the variances
 OF_BASELINE = 0.3  # the same for the baseline's variance: it is hardly drawn towards the others'
 
@@ -34,7 +35,8 @@ def variance_draws(
     rng: source of randomness.
     smallest: lower bound of the variances, in squared percentage points.
     steps: number of steps that are left out at the start, and number of steps that are used.
-    Returns float [used steps, ..., methods], variances of single units in squared percentage points.
+    Returns float [draws, ..., methods], variances of single units in squared percentage points; several draws for each
+        step that is used.
     """
     there = ~np.isnan(values)
     counts = there.sum(-2)
@@ -47,7 +49,7 @@ def variance_draws(
     variances = np.repeat(start[..., None], methods, axis=-1)
     scale, degrees = start, np.full(start.shape, 4.0)
     skipped, kept = steps
-    draws = np.empty((kept, *variances.shape))
+    draws = np.empty((kept, PER_STEP, *variances.shape))
     for step in range(skipped + kept):
         weights = there / variances[..., None, :]
         of_unit = weights.sum(-1)
@@ -59,13 +61,14 @@ def variance_draws(
         squares = (squares**2).sum(-2)
         own = np.broadcast_to(degrees[..., None], variances.shape).copy()
         own[..., 0] = OF_BASELINE
-        variances = (own * scale[..., None] + squares) / rng.chisquare(own + counts)
-        variances = np.maximum(variances, smallest)
+        drawn = (own * scale[..., None] + squares) / rng.chisquare(own + counts, (PER_STEP, *own.shape))
+        drawn = np.maximum(drawn, smallest)
+        variances = drawn[0]
         scale = rng.chisquare(own.sum(-1)) / (own / variances).sum(-1)
         degrees = _draw_degrees(scale[..., None] / variances[..., 1:], rng)
         if step >= skipped:
-            draws[step - skipped] = variances
-    return draws
+            draws[step - skipped] = drawn
+    return draws.reshape(-1, *variances.shape)
 
 
 def _mean_over_methods(values: np.ndarray, there: np.ndarray) -> np.ndarray:

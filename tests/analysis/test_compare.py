@@ -7,17 +7,16 @@ import re
 
 import pytest
 from scipy import stats as scipy_stats
-from statsmodels.stats.power import TTestPower
 
+from mixbench import stats
 from mixbench.analysis.compare import compare as compare_runs
-from mixbench.analysis.recommend import recommend
+from mixbench.analysis.recommend import AVOID, NOTHING, UNDECIDED, UNKNOWN, USE, recommend, verdict
 from mixbench.cli import words as cli_words
 from mixbench.config.compose import Composer
 from mixbench.config.identity import run_id
 from mixbench.runs import study
 from mixbench.runs.published import published_number
-from mixbench.stats import holm
-from mixbench.stats.equivalents import BELOW, BEYOND, equivalent_data, equivalent_images
+from mixbench.stats.equivalents import BELOW, BEYOND, equivalent_images
 
 REST = {"schema": 1, "seconds": 1.0, "device": "test device", "precision": "fp32", "mixbench": "0.1.0"}
 METHODS = ("none", "data-mix", "label-mix", "cutmix")
@@ -106,22 +105,14 @@ def test_methods_stand_beside_the_baseline_of_their_setting(setting):
     gains = {method.name: method.gain for method in found.methods}
     assert gains["label-mix"].mean == pytest.approx(7.0)
     assert (gains["label-mix"].units, gains["label-mix"].over) == (3, "subsets")
-    assert (gains["cutmix"].mean, gains["cutmix"].p) == (10.0, None)
-    raw = {
-        "data-mix": scipy_stats.ttest_rel([60.0, 61.0, 66.0], [60.0, 62.0, 64.0]).pvalue,
-        "label-mix": scipy_stats.ttest_rel([66.5, 69.0, 71.5], [60.0, 62.0, 64.0]).pvalue,
-    }
-    assert {name: gain.p for name, gain in gains.items() if gain.p} == pytest.approx(raw)
-    # Holm over the two that have a p-value: the smaller one counts twice.
-    assert of_name(found, "label-mix").p_holm == pytest.approx(2 * raw["label-mix"])
-    assert of_name(found, "data-mix").p_holm == pytest.approx(max(raw["data-mix"], 2 * raw["label-mix"]))
-    assert of_name(found, "cutmix").p_holm is None
-    assert [method.name for method in found.methods if method.significant] == ["label-mix"]
-    assert (found.best.name, found.recommended.name) == ("cutmix", "label-mix")
+    assert (gains["cutmix"].mean, gains["cutmix"].units) == (10.0, 1)
+    table = stats.paired_table(found.baseline.runs, [method.runs for method in found.methods])
+    assert [method.gain for method in found.methods] == stats.compare(table).gains
+    assert found.best.name == "cutmix"
     assert all(method.equivalent is None for method in found.methods)  # the baseline has one n alone
 
 
-def test_holm_is_over_the_methods_of_a_setting_not_of_all(add, select):
+def test_p_is_adjusted_for_the_methods_of_a_setting_not_of_all(add, select):
     gains = {"none": 0, "data-mix": 1, "label-mix": 2, "cutmix": 4}
 
     def accuracy(identity):
@@ -130,9 +121,14 @@ def test_holm_is_over_the_methods_of_a_setting_not_of_all(add, select):
 
     add(accuracy, n=[20, 50], seed=[0, 1, 2])
     for setting in compare(select("dataset=digits")):
-        raw = [method.gain.p for method in setting.methods]
-        assert len(raw) == len(set(raw)) == 3
-        assert [method.p_holm for method in setting.methods] == holm(raw)
+        table = stats.paired_table(setting.baseline.runs, [method.runs for method in setting.methods])
+        assert [method.gain for method in setting.methods] == stats.compare(table).gains
+
+
+def test_which_images_a_run_classifies_is_part_of_the_comparison(setting, tmp_path):
+    """Methods that are right on different images are less certain to differ on others than methods that agree."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[66.5, 69.0, 71.5])
+    assert (found.images_known, found.methods[0].gain.image_sd) == (False, None)
 
 
 def test_the_accuracy_is_that_of_the_rule(add, select):
@@ -206,7 +202,7 @@ def test_without_a_baseline_there_are_no_gains(add, select):
     assert small.baseline.summary.mean == 40.0
     assert large.baseline is None
     assert [experiment.name for experiment in large.experiments] == ["cutmix", "label-mix"]
-    assert {(m.gain, m.p_holm, m.equivalent) for m in large.methods} == {(None, None, None)}
+    assert {(m.gain, m.equivalent) for m in large.methods} == {(None, None)}
     assert (large.best, large.recommended) == (None, None)
 
 
@@ -221,14 +217,10 @@ def test_settings_come_by_n_and_share_the_baselines_curve(add, select):
     add(accuracy, methods=["none", "cutmix"], n=[20, 50, 100], subset_seed=[0, 1])
     settings = compare(select("dataset=digits"))
     assert [setting.n for setting in settings] == [20, 50, 100]
-    baseline = {setting.n: setting.baseline.runs for setting in settings}
-    assert {n: set(runs) for n, runs in baseline.items()} == {n: {(0, 0), (1, 0)} for n in of_none}
     worth = [setting.methods[0].equivalent for setting in settings]
-    assert worth == [equivalent_data(setting.methods[0].runs, baseline) for setting in settings]
     assert worth[0].images == pytest.approx(equivalent_images({n: a + 1 for n, a in of_none.items()}, 46.0))
     assert 20 < worth[0].images < 50 < worth[1].images < 100
     assert worth[2].images == BEYOND
-    assert worth[0].interval == pytest.approx((worth[0].images, worth[0].images))  # as good in both subsets
     assert settings[0].baseline.equivalent is None
 
 
@@ -298,19 +290,23 @@ def test_a_clear_gain_over_subsets(setting, numbers):
     assert named(text) == ["label-mix", "no mixing"]
     assert numbers(text) == [7.0, 95, 5.8, 8.2, 3, 0.0017]
     assert all(word in text for word in ("+7.0", "+5.8", "+8.2", "3 subsets", "p = 0.0017"))
-    assert "Holm" not in text, "one method needs no correction"
+    assert "together" not in text, "one method needs no correction"
+    assert verdict(found).word == USE
 
 
 def test_a_clear_gain_over_the_seeds_of_one_subset(setting, numbers):
-    """p counts twice, for two methods; 5 ± 4.303 · 0.1 / √3; data-mix loses 4 points against it, in every seed."""
+    """data-mix loses 4 points against label-mix, in every seed."""
     found = setting(seeds=True, none=[60.0, 62.0, 64.0], label_mix=[65.0, 67.1, 68.9], data_mix=[61.0, 63.2, 64.8])
     text = recommend(found)
     assert named(text) == ["label-mix", "no mixing"]
-    assert numbers(text) == [5.0, 95, 4.8, 5.2, 3, 0.001]
-    assert all(word in text for word in ("3 seeds", "p < 0.001", "Holm"))
+    gain = of_name(found, "label-mix").gain
+    low, high = gain.interval
+    assert numbers(text)[:4] == [5.0, 95, pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05)]
+    assert 4.5 < low < 5 < high < 5.5
+    assert all(word in text for word in ("3 seeds", "2 methods together"))
 
 
-def test_methods_that_are_not_significantly_worse_are_named(setting, numbers):
+def test_methods_that_may_be_better_are_named(setting, numbers):
     found = setting(
         none=[60.0, 62.0, 64.0],
         label_mix=[66.9, 69.0, 71.1],
@@ -318,7 +314,7 @@ def test_methods_that_are_not_significantly_worse_are_named(setting, numbers):
         cutmix=[66.6, 68.9, 70.7],
     )
     text = recommend(found)
-    assert named(text) == ["label-mix", "no mixing", "data-mix", "cutmix"]
+    assert named(text) == ["label-mix", "no mixing", "cutmix", "data-mix"]
     assert numbers(text)[0] == 7.0
 
 
@@ -335,10 +331,12 @@ def test_the_equivalent_data_of_a_method_is_reported(add, select, numbers):
     text = recommend(small)
     assert named(text) == ["data-mix", "no mixing"]
     of_gain = [5.0, 95, 3.7, 6.3, 2, 0.013]
-    assert numbers(text) == [*of_gain, 32]  # of two subsets, no bootstrap interval: it would be far too short
+    assert numbers(text)[:7] == [*of_gain, 32]
+    low, high = numbers(text)[-2:]
+    assert 20 < low < 32 < high < 50
     assert "32 images" in text
     text = recommend(large)
-    assert numbers(text)[len(of_gain) :] == [50]
+    assert numbers(text)[len(of_gain)] == 50
     assert "more than 50 images" in text  # not 50 of them, and not fewer
     add(accuracy, methods=["label-mix", "cutmix"], n=[20, 50], subset_seed=[0, 1])
     small = compare(select("dataset=digits"))[0]
@@ -348,7 +346,7 @@ def test_the_equivalent_data_of_a_method_is_reported(add, select, numbers):
 
 
 def test_the_equivalent_data_of_many_subsets_have_an_interval(add, select, numbers):
-    """As above, with gains of 4.5 to 5.5 points, which are worth 30.2 to 33.1 images."""
+    """As above, with gains of 4.5 to 5.5 points: 5 ± 0.24, of which t gives the interval, on the line."""
 
     def accuracy(identity):
         gain = 4.5 + identity["subset_seed"] / 9 if identity["method"] == "data-mix" else 0
@@ -356,43 +354,43 @@ def test_the_equivalent_data_of_many_subsets_have_an_interval(add, select, numbe
 
     add(accuracy, methods=["none", "data-mix"], n=[20, 50], subset_seed=range(10))
     small, _ = compare(select("dataset=digits"))
-    *_, images, low, high, subsets = numbers(recommend(small))
-    assert (images, subsets) == (32, 10)
-    assert 30 <= low <= 32 <= high <= 33
-    assert low < high
+    half = scipy_stats.t.ppf(0.975, 9) * (small.methods[0].gain.sd / 10**0.5)
+    ends = [20 * 2.5 ** ((5 + sign * half) / 10) for sign in (-1, 1)]
+    *_, images, _, low, high = numbers(recommend(small))
+    assert images == 32
+    assert (low, high) == pytest.approx(ends, abs=0.6)
 
 
 def test_without_a_significant_gain_the_needed_subsets_are_reported(setting, numbers):
     """Gains 0, 2 and 4: mean 2, sd 2; with an effect of 1 a t test at 0.05 has a power of 80 % from 10 pairs."""
     found = setting(none=[60.0, 62.0, 64.0], label_mix=[60.0, 64.0, 68.0])
     text = recommend(found)
-    assert named(text) == ["no mixing", "label-mix", "no mixing"]
-    assert numbers(text) == [2.0, 95, -3.0, 7.0, 3, 0.23, 10, 80]
+    assert verdict(found).word == UNDECIDED
+    assert named(text) == ["no mixing", "label-mix", "label-mix", "no mixing"]
+    assert numbers(text) == [2.0, 95, -3.0, 7.0, 3, 0.23, 2.0, 10, 80]
     assert all(word in text for word in ("3 subsets", "10 subsets", "80 %"))
 
 
 def test_the_needed_seeds_count_all_comparisons(setting, numbers):
-    """As before, but of two methods: p = 0.225 counts twice, and 0.05 / 2 takes 13 pairs."""
-    count = TTestPower().solve_power(effect_size=1, alpha=0.05 / 2, power=0.8)
-    assert 12 < count < 13
     found = setting(seeds=True, none=[60.0, 62.0, 64.0], label_mix=[60.0, 64.0, 68.0], data_mix=[60.0, 61.5, 64.5])
-    text = recommend(found)
-    assert named(text) == ["no mixing", "label-mix", "no mixing"]
-    assert numbers(text) == [2.0, 95, -3.0, 7.0, 3, 0.45, 13, 80]
-    assert all(word in text for word in ("3 seeds", "13 seeds"))
+    text, gain = recommend(found), of_name(found, "label-mix").gain
+    needed = stats.units_needed(gain, 2)
+    assert needed > stats.units_needed(gain, 1)
+    assert numbers(text)[-2:] == [needed, 80]
+    assert f"{needed} seeds" in text
 
 
 def test_a_gain_just_not_significant_needs_more_than_there_are(setting, numbers):
-    """Gains 3.5, 5 and 6.5 have p = 0.029, which Holm's correction doubles."""
-    found = setting(none=[60.0, 62.0, 64.0], label_mix=[63.5, 67.0, 70.5], data_mix=[60.0, 61.5, 64.5])
-    assert numbers(recommend(found))[-4:] == [3, 0.057, 4, 80]
+    """Gains of 4, 5 and 9 have p = 0.059."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[64.0, 67.0, 73.0])
+    assert numbers(recommend(found))[-4:] == [0.059, 6.0, 4, 80]
     assert "4 subsets" in recommend(found)
 
 
 def test_a_gain_far_too_small_for_its_spread(setting, numbers):
     found = setting(none=[60.0, 62.0, 64.0], label_mix=[65.0, 57.0, 64.1])
     text = recommend(found)
-    assert named(text) == ["no mixing", "label-mix", "no mixing"]
+    assert named(text) == ["no mixing", "label-mix", "label-mix", "no mixing"]
     assert numbers(text)[-1] == 1000  # and no chance of 80 %
     assert "1,000 subsets" in text
 
@@ -400,39 +398,53 @@ def test_a_gain_far_too_small_for_its_spread(setting, numbers):
 def test_one_run_each(setting, numbers):
     found = setting(none=[60.0], label_mix=[63.0], data_mix=[61.0])
     text = recommend(found)
-    assert named(text) == ["no mixing", "label-mix", "no mixing"]
+    assert named(text) == ["label-mix", "no mixing"]
     assert numbers(text) == [3.0, 2, 3]  # neither an interval nor a p; how many runs it takes
 
 
 def test_the_same_gain_everywhere_is_no_certainty(setting, numbers):
     found = setting(none=[60.0, 62.0], label_mix=[63.0, 65.0])
     text = recommend(found)
-    assert named(text) == ["no mixing", "label-mix", "no mixing"]
+    assert named(text) == ["label-mix", "no mixing"]
     assert numbers(text) == [3.0, 2]  # neither an interval nor a p
     assert "2 subsets" in text
 
 
-def test_only_worse_methods(setting, numbers):
-    """Losses of 5 ± 0.1 are significant, 1 ± 1 is not."""
-    found = setting(none=[60.0, 62.0, 64.0], label_mix=[55.0, 57.1, 58.9], data_mix=[59.0, 62.0, 62.0])
-    text = recommend(found)
-    assert named(text) == ["no mixing", "data-mix", "no mixing", "no mixing", "label-mix"]
-    assert numbers(text) == [1.0, 95, -3.5, 1.5, 3, 0.23]
-    assert "below" in text
-    assert "worse" in text
+def test_only_worse_methods(setting):
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[55.0, 57.1, 58.9], data_mix=[56.1, 58.0, 59.9])
+    assert verdict(found).word == AVOID
+    assert set(named(verdict(found).line)) == {"data-mix", "label-mix", "no mixing"}
+    assert "below" in recommend(found)
     assert found.recommended is None
 
 
+def test_small_gains_that_are_certain_are_not_worth_a_change(setting):
+    """data-mix gains 0.5 ± 0.1 points: the interval ends below 2."""
+    found = setting(none=[60.0, 62.0, 64.0, 61.0], data_mix=[60.4, 62.4, 64.6, 61.6], cutmix=[60.2, 61.9, 63.9, 61.1])
+    of_cutmix, of_data_mix = (method.gain for method in found.methods)
+    assert max(of_cutmix.interval[1], of_data_mix.interval[1]) < 2
+    assert verdict(found).word == (USE if of_data_mix.p < 0.05 else NOTHING)
+
+
+def test_gains_that_end_below_two_points_are_nothing_to_bother_about(setting):
+    found = setting(none=[60.0, 62.0, 64.0], data_mix=[60.1, 61.9, 64.0])
+    assert found.methods[0].gain.interval[1] < 2
+    assert verdict(found).word == NOTHING
+
+
 def test_a_gain_that_is_not_significant_beside_a_loss_that_is(setting, numbers):
-    found = setting(none=[60.0, 62.0, 64.0], label_mix=[55.0, 57.1, 58.9], data_mix=[60.0, 64.0, 68.0])
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[50.0, 52.1, 53.9], data_mix=[60.0, 64.0, 68.0])
     text = recommend(found)
-    assert named(text) == ["no mixing", "data-mix", "no mixing", "no mixing", "label-mix"]
+    assert named(text) == ["no mixing", "data-mix", "data-mix", "no mixing", "label-mix", "no mixing"]
     assert numbers(text)[0] == 2.0
+    assert "Avoid" in text
     assert "worse" in text
 
 
 def test_no_baseline(setting, numbers):
-    text = recommend(setting(label_mix=[55.0, 57.1]))
+    found = setting(label_mix=[55.0, 57.1])
+    text = recommend(found)
+    assert verdict(found).word == UNKNOWN
     assert "method=none" in text  # what is missing
     assert (named(text), numbers(text)) == (["none"], [])
 
@@ -444,27 +456,15 @@ def test_a_baseline_alone_or_of_other_subsets(add, select, numbers):
     of_others = recommend(compare(select("n=50"))[0])
     for text in (alone, of_others):
         assert "baseline" in text
-        assert (named(text), numbers(text)) == ([], [])
+        assert numbers(text) == []
     assert [word in text for text in (alone, of_others) for word in ("subset", "seed")] == [False] * 2 + [True] * 2
 
 
-def test_a_significant_gain_is_recommended_before_a_larger_one_that_is_not(setting, numbers):
-    """data-mix gains 7 ± 7, label-mix 1 ± 0.05."""
-    found = setting(none=[60.0, 62.0, 64.0], label_mix=[61.0, 63.05, 64.95], data_mix=[60.0, 69.0, 78.0])
-    assert (found.best.name, found.recommended.name) == ("data-mix", "label-mix")
-    text = recommend(found)
-    assert named(text) == ["label-mix", "no mixing", "data-mix"]
-    assert numbers(text) == [1.0, 95, 0.9, 1.1, 3, 0.0017]
-
-
-def test_a_larger_gain_that_is_not_significant_is_named_even_if_it_leads_in_every_subset(setting):
-    """data-mix gains 5 ± 1.5: p = 0.029, times two after Holm; its lead over cutmix alone has p = 0.035."""
-    none = [60.0, 62.0, 64.0]
-    found = setting(none=none, cutmix=[60.5, 62.55, 64.45], data_mix=[63.5, 67.0, 70.5], label_mix=[59.0, 62.0, 65.5])
-    assert (found.best.name, found.recommended.name) == ("data-mix", "cutmix")
-    lead = found.recommended.ahead["data-mix"]
-    assert (lead.mean, lead.p) == (pytest.approx(-4.5), pytest.approx(0.035, abs=0.002))
-    assert named(recommend(found)) == ["cutmix", "no mixing", "data-mix", "label-mix"]
+def test_a_significant_gain_is_recommended_before_a_larger_one_that_is_not(setting):
+    """data-mix gains 12.7 ± 9, label-mix 8 ± 0.05."""
+    found = setting(none=[60.0, 62.0, 64.0], label_mix=[68.0, 70.05, 71.95], data_mix=[65.0, 72.0, 87.0])
+    assert (found.best.name, found.recommended and found.recommended.name) == ("data-mix", "label-mix")
+    assert named(recommend(found)) == ["label-mix", "no mixing", "data-mix"]
 
 
 @pytest.mark.parametrize(

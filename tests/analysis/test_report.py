@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from scipy.stats import ttest_rel
 
+from mixbench import stats
 from mixbench.analysis import select
 from mixbench.analysis.report.evaluation import MOST_CLASSES
 from mixbench.cli.main import main
@@ -191,13 +191,17 @@ def test_the_accuracy_table_is_the_tables(report, results, capsys):
 def test_gains_are_those_of_the_runs(demo):
     """Accuracies at n = 20 with seeds 0 to 2, from tests/fixtures/store."""
     none, data_mix, label_mix = [60, 62, 64], [58, 61, 64], [70, 72, 77]
-    p_values = [ttest_rel(method, none).pvalue for method in (label_mix, data_mix)]
+    table = stats.PairedTable(np.transpose([none, data_mix, label_mix]), [[(0, seed)] for seed in range(3)], [3, 3], "")
+    gains = dict(zip(("data-mix", "mixup (label-mix)"), stats.compare(table).gains, strict=True))
     page, _ = demo
     rows = {row["method"]: row for row in page.table("setting", "method", "gain") if row["setting"] == "n = 20"}
     assert (rows["mixup (label-mix)"]["gain"], rows["mixup (label-mix)"]["pairs"]) == ("+11.00", "3")
-    assert rows["mixup (label-mix)"]["p (Holm)"] == f"{2 * min(p_values):.2g}"
-    assert rows["data-mix"]["p (Holm)"] == f"{max(p_values):.2g}"
-    assert [rows[name]["significant"] for name in ("data-mix", "mixup (label-mix)")] == ["no", "better"]
+    for name, gain in gains.items():
+        assert float(rows[name]["p"]) == pytest.approx(gain.p, rel=0.01)
+        assert [float(end) for end in rows[name]["95 % interval"].split(" to ")] == pytest.approx(
+            gain.interval, abs=0.05
+        )
+    assert [rows[name]["may be best"] for name in gains] == ["no", "yes"]
 
 
 def test_classes_are_named_and_the_hardest_is_followed(report, results):

@@ -9,7 +9,7 @@ from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Tex
 from mixbench.analysis.report.evaluation import calibration, classes, cost
 from mixbench.analysis.report.origin import provenance
 from mixbench.analysis.select import Selection
-from mixbench.analysis.setting import Experiment, Setting
+from mixbench.analysis.setting import Setting
 from mixbench.stats import Gain
 
 WIDE = ("loss", "heatmap")
@@ -46,7 +46,9 @@ def recommendation(selection: Selection, settings: Sequence[Setting]) -> Section
     settings: the selection's settings, from analysis.compare.
     """
     first = [Text(text) for text in notes.precisions(selection.frame)]
-    return Section("What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(_meaning(settings))])
+    return Section(
+        "What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(_meaning(settings))]
+    )
 
 
 def _meaning(settings: Sequence[Setting]) -> str:

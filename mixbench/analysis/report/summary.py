@@ -77,7 +77,11 @@ def _gain(experiment: Experiment) -> list[str]:
     if gain is None:
         return [""] * 3
     ends = display_gain(gain)
-    return [f"{gain.mean:+.2f}", " to ".join(map(signed, ends)) if ends else "–", "–" if gain.p is None else p_text(gain.p)]
+    return [
+        f"{gain.mean:+.2f}",
+        " to ".join(map(signed, ends)) if ends else "–",
+        "–" if gain.p is None else p_text(gain.p),
+    ]
 
 
 def _notes(folder: Path) -> list[str]:
