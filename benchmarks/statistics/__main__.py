@@ -17,7 +17,7 @@ import pandas as pd
 
 import mixbench as mb
 from benchmarks.statistics import rules
-from benchmarks.statistics.studies import Cell, accuracies, gains, predictions
+from benchmarks.statistics.studies import SPREAD, Cell, accuracies, gains, predictions
 
 SPREADS = ("equal", "unequal", "none x2", "none x3", "stored")
 METHODS, SUBSETS, IMAGES = (2, 3, 5, 14), (2, 3, 5, 10), (40, 100, 500, 10_000)
@@ -32,14 +32,16 @@ def cells() -> list[Cell]:
 
 
 def stored_spreads() -> np.ndarray:
-    """Return the standard deviation of a run of each method of methods-demo at n = 20, without the subsets' effects."""
+    """Return the spreads of the methods of methods-demo at n = 20, the baseline's first, in percentage points.
+
+    They are scaled to the median of the other cells. What all methods share on a seed is left out.
+    """
     runs = mb.load_runs(study="methods-demo")
-    runs = runs[runs["n"] == 20]
-    table = runs.pivot_table(index="subset_seed", columns="method", values="final_accuracy")
+    table = runs[runs["n"] == 20].pivot_table(index="seed", columns="method", values="final_accuracy").astype(float)
     rest = table - table.mean()
     rest = rest.sub(rest.mean(axis=1), axis=0)
-    sd = np.sqrt((rest**2).sum() / (len(table) - 1) * len(table.columns) / (len(table.columns) - 1))
-    return sd[["none", *(name for name in sd.index if name != "none")]].to_numpy()
+    sd = np.sqrt((rest**2).sum() / (len(table) - 1))
+    return (sd * SPREAD / sd.median())[["none", *(name for name in sd.index if name != "none")]].to_numpy()
 
 
 def measure(cell: Cell, studies: int, stored: np.ndarray) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mixbench.analysis import notes, table
 from mixbench.analysis.display import display_gain
 from mixbench.analysis.recommend import p_text, recommend, signed
+from mixbench.analysis.report.across import across
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.analysis.report.evaluation import calibration, classes, cost
 from mixbench.analysis.report.origin import provenance
@@ -31,6 +32,7 @@ def sections(
         _accuracy(selection, built, settings, plots),
         _gains(settings, plots),
         _equivalents(settings),
+        *across(settings),
         *_losses(selection, plots),
         *classes(selection, settings),
         *calibration(selection, settings),
