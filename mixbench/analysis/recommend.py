@@ -114,7 +114,8 @@ def _evidence(gain: Gain, tests: int) -> str:
         return f" ({_why_no_interval(gain)})"
     low, high = interval
     p_value = f"p {'<' if p < SMALLEST_P else '='} {p_text(p).removeprefix('<')}"
-    every = f", valid for all {tests} methods together" if tests > 1 else ""
+    together = "both" if tests == 2 else f"all {tests}"
+    every = f", for {together} methods together" if tests > 1 else ""
     return f" (95 % interval {signed(low)} to {signed(high)}{every}; {_units_text(gain)}, {p_value})"
 
 

@@ -303,7 +303,7 @@ def test_a_clear_gain_over_the_seeds_of_one_subset(setting, numbers):
     low, high = gain.interval
     assert numbers(text)[:4] == [5.0, 95, pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05)]
     assert 4.5 < low < 5 < high < 5.5
-    assert all(word in text for word in ("3 seeds", "2 methods together"))
+    assert all(word in text for word in ("3 seeds", "both methods together"))
 
 
 def test_methods_that_may_be_better_are_named(setting, numbers):
