@@ -40,8 +40,9 @@ def stored_spreads() -> np.ndarray:
     table = runs[runs["n"] == 20].pivot_table(index="seed", columns="method", values="final_accuracy").astype(float)
     rest = table - table.mean()
     rest = rest.sub(rest.mean(axis=1), axis=0)
-    sd = np.sqrt((rest**2).sum() / (len(table) - 1))
-    return (sd * SPREAD / sd.median())[["none", *(name for name in sd.index if name != "none")]].to_numpy()
+    sd = ((rest**2).sum() / (len(table) - 1)) ** 0.5
+    names = ["none", *(name for name in table.columns if name != "none")]
+    return np.array([sd[name] for name in names]) * SPREAD / float(np.median(sd.to_numpy()))
 
 
 def measure(cell: Cell, studies: int, stored: np.ndarray) -> dict[str, float]:
@@ -102,8 +103,8 @@ def table(found: pd.DataFrame) -> str:
     names = [column.removesuffix(": error") for column in found.columns if column.endswith(": error")]
     lines = ["| methods | subsets | spread | test images | " + " | ".join(names) + " |"]
     lines.append("|---|---|---|---|" + "---|" * len(names))
-    for key, row in null.iterrows():
-        power = real.loc[key]
+    for key in null.index.to_list():
+        row, power = null.loc[key], real.loc[key]
         cells_ = []
         for name in names:
             error, gain = row[f"{name}: error"], power[f"{name}: power"]

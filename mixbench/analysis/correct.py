@@ -12,11 +12,13 @@ LARGEST = 2**28  # most values of an array, 2 GiB; for larger ones the test imag
 
 
 def correct_by_unit(
-    folders: Sequence[Mapping[tuple[Any, int], Place]], units: Sequence[Sequence[tuple[Any, int]]], used: np.ndarray
+    folders: Sequence[Mapping[tuple[Any, int], Place | None]],
+    units: Sequence[Sequence[tuple[Any, int]]],
+    used: np.ndarray,
 ) -> np.ndarray | None:
     """Return for each image how often the runs of a unit classify it correctly.
 
-    folders: for each method, (subset, seed) -> folder of the run.
+    folders: for each method, (subset, seed) -> folder of the run; None if it is not known.
     units: for each unit the (subset, seed) of its runs.
     used: bool [units, methods], which of them are compared.
     Returns float [units, methods, images] from 0 to 1, NaN where nothing is compared; None if a run does not have it
@@ -40,8 +42,8 @@ def correct_by_unit(
     return found
 
 
-def _read(place: Place) -> np.ndarray | None:
+def _read(place: Place | None) -> np.ndarray | None:
     try:
-        return read_correct(place)
+        return None if place is None else read_correct(place)  # a table of runs can lack folders
     except (OSError, ValueError):
         return None

@@ -151,7 +151,7 @@ class _Errors:
         """Return bool [1 + methods]: whether no method is better by more than its error (Hsu 1981, 1984)."""
         every = np.concatenate([[0.0], gains])
         behind = every[None, :] - every[:, None]
-        return (behind <= self.critical * self.se_of_pairs).all(axis=1)
+        return np.all(behind <= self.critical * self.se_of_pairs, axis=1)
 
 
 def _errors_of_one(differences: np.ndarray, covariance: np.ndarray | None, smallest_sd: float) -> _Errors:

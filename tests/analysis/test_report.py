@@ -25,6 +25,7 @@ SECTIONS = [
     "Accuracy",
     "Gains over no mixing",
     "Equivalent data",
+    "Over all settings",
     "Loss curves",
     "Classes",
     "Calibration",
@@ -197,7 +198,7 @@ def test_gains_are_those_of_the_runs(demo):
     rows = {row["method"]: row for row in page.table("setting", "method", "gain") if row["setting"] == "n = 20"}
     assert (rows["mixup (label-mix)"]["gain"], rows["mixup (label-mix)"]["pairs"]) == ("+11.00", "3")
     for name, gain in gains.items():
-        assert float(rows[name]["p"]) == pytest.approx(gain.p, rel=0.01)
+        assert float(rows[name]["p"]) == pytest.approx(gain.p, rel=0.03)
         assert [float(end) for end in rows[name]["95 % interval"].split(" to ")] == pytest.approx(
             gain.interval, abs=0.05
         )
