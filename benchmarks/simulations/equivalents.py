@@ -1,6 +1,6 @@
 """How often the interval of equivalent data holds the truth.
 
-    python -m benchmarks.statistics.equivalents [--studies 1000]
+    python -m benchmarks.simulations.equivalents [--studies 1000]
 
 Studies have a baseline at n = 100, 250, 500 and 1,000 and methods at n = 250 whose true accuracy lies on the baseline's
 curve. Runs differ by 1.2 percentage points, and all runs on a subset share an effect of 2 points at each n.
@@ -52,7 +52,7 @@ def _runs(means: np.ndarray, rng: np.random.Generator) -> dict[tuple[int, int], 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.statistics.equivalents", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.simulations.equivalents", description=__doc__)
     parser.add_argument(
         "--studies", type=int, default=1000, help="simulated studies with one method; a fifth with four"
     )

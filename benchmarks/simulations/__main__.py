@@ -1,6 +1,6 @@
 """Measure how often mixbench's statistics are wrong, and how often they find what is there.
 
-    python -m benchmarks.statistics [--studies 1000] [--out build/statistics.csv] [--only WORDS]
+    python -m benchmarks.simulations [--studies 1000] [--out build/statistics.csv] [--only WORDS]
 
 Each line of the output is one kind of study. Lines that the file already has are not computed again. --table prints the
 Markdown table of docs/statistics.md from the file.
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 import mixbench as mb
-from benchmarks.statistics import rules
-from benchmarks.statistics.studies import SPREAD, Cell, accuracies, gains, predictions
+from benchmarks.simulations import rules
+from benchmarks.simulations.studies import SPREAD, Cell, accuracies, gains, predictions
 
 SPREADS = ("equal", "unequal", "none x2", "none x3", "stored")
 METHODS, SUBSETS, IMAGES = (2, 3, 5, 14), (2, 3, 5, 10), (40, 100, 500, 10_000)
@@ -73,7 +73,7 @@ def measure(cell: Cell, studies: int, stored: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.statistics", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.simulations", description=__doc__)
     parser.add_argument("--studies", type=int, default=1000, help="simulated studies of each kind")
     parser.add_argument("--out", type=Path, default=Path("build/statistics.csv"), help="file of the results")
     parser.add_argument("--only", default="", help="only kinds whose description has these words")
