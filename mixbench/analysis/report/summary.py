@@ -57,7 +57,7 @@ def _sections(selection: Selection, settings: Sequence[Setting], charts: Sequenc
 
 
 def _table(settings: Sequence[Setting], with_counts: bool) -> Table:
-    """Return a table with a line for each setting and method, at most 80 characters wide."""
+    """Return a table with a line for each setting and method, narrow enough for a terminal."""
     by_n = all(setting.name == f"n = {setting.n:,}" for setting in settings)
     lines = [
         [f"{setting.n:,}" if by_n else setting.name, e.shown_name, _accuracy(e.summary, with_counts), *_gain(e)]
