@@ -75,7 +75,7 @@ def accuracy(selection: Selection, table: Table, log: bool = False, limit: float
     shown = [n for n in numbers(table) if limit is None or n <= limit]
     if not shown:
         return accuracy_by_name(selection, table, _lines_of_rows(table))
-    found = _series(table, shown)
+    found = series_of(table, shown)
     if len(shown) == 1:
         lines = [Line(s.name, [_mark(s, shown[0])], s.column == BASELINE) for s in found]
         return accuracy_by_name(selection, table, lines, name_of([selection.rows], shown, " = "))
@@ -95,7 +95,12 @@ def numbers(table: Table) -> list[float]:
     return sorted(set(values))
 
 
-def _series(table: Table, shown: Sequence[float]) -> list[Series]:
+def series_of(table: Table, shown: Sequence[float]) -> list[Series]:
+    """Return the lines of a chart over the first row key.
+
+    table: the table.
+    shown: values of the first row key that the chart shows.
+    """
     variants = list(dict.fromkeys(row[1:] for row in table.rows))
     palette = colours(table.columns)
     made = []
