@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from mixbench.analysis.charts.by_name import Line, Mark, accuracy_by_name
-from mixbench.analysis.charts.intervals import accuracy_label, interval_title, limits
+from mixbench.analysis.charts.intervals import PercentLocator, accuracy_label, interval_title, limits
 from mixbench.analysis.charts.layout import (
     SMALL,
     Legend,
@@ -149,6 +149,7 @@ def _in_one(selection: Selection, table: Table, found: Sequence[Series], shown: 
     legend = Legend(handles, names, left + width + 0.2, interval_title(table, beyond))
     figure, ((axes,),) = panels([(0, height)], 1, width, left=left, top=top, bottom=0.55 + legend.height)
     axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(PercentLocator())
     _set_scale(axes, shown, log, width)
     for i, series in enumerate(found):
         _draw(axes, series, shown, log, i - (len(found) - 1) / 2, len(found))
@@ -193,6 +194,7 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
     )
     flat = [axes for row in grid for axes in row]
     flat[0].set_ylim(low, high)
+    flat[0].yaxis.set_major_locator(PercentLocator())
     for k, (axes, series, name) in enumerate(zip(flat, drawn, names, strict=True)):
         _set_scale(axes, shown, log, width)
         others = [[(n, s.mean) for n, s in other.cells.items()] for other in found if other is not series]

@@ -32,7 +32,8 @@ def live_chart(selection: Selection) -> dict[str, Any] | None:
     """
     found = {name: _over_numbers(build(replace(selection, rule=name))) for name in rules.RULES}
     table = found[selection.rule]
-    across = numbers(table)
+    with_runs = {row[0] for row, _ in table.cells}
+    across = [number for number in numbers(table) if number in with_runs]
     if len(across) < 2:
         return None
     series = series_of(table, across)

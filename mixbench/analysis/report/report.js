@@ -232,7 +232,7 @@ function drawChart(holder) {
   };
   const first = data.series.map((series) => series.shown);
   const buttons = [button("All", () => true), button("None", () => false)];
-  if (first.includes(false)) buttons.splice(1, 0, button("Best", (k) => first[k]));
+  if (first.includes(false)) buttons.splice(1, 0, button("Best few", (k) => first[k]));
   const list = make("fieldset", { class: "series-list" }, make("legend", {}, "Shown"), make("div", { class: "all" }, ...buttons), make("div", { class: "names" }, ...names));
   const plot = make("div", { class: "plot" }, svg, readout, status);
   holder.append(make("div", { class: "live" }, controls, plot, list, about));

@@ -154,7 +154,7 @@ def _cost(setting: Setting, best: Experiment, gain: Gain, selection: Selection) 
         return f"To know more: more {selection.on} images, rather than more {units}."
     needed = units_needed(gain, len(setting.gains))
     if needed is None:
-        return f"To know more: hopeless, because even 1,000 {units} would not show so small a gain."
+        return f"More {units} are not worth it: even 1,000 would not show so small a gain."
     more = max(needed, gain.units + 1) - gain.units
     baseline = setting.baseline
     runs = 2 * round(more * gain.pairs / gain.units)
