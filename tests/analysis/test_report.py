@@ -1,6 +1,7 @@
 """The report: one page that needs nothing else, the same in HTML and Markdown, with the numbers of the runs."""
 
 import contextlib
+import datetime
 import io
 import json
 import re
@@ -419,3 +420,18 @@ def test_a_broken_run_beside_is_told_and_left_out(results, capsys):
     assert main(["report", "demo", f"results_dir={results}"]) == 0
     assert broken.name in capsys.readouterr().err
     assert "digits-n20-none-s0" not in (results / "demo" / "report.md").read_text()
+
+
+def test_the_best_mean_of_each_setting_is_bold(demo):
+    page, text = demo
+    accuracy = page.source[page.source.index('id="accuracy"') : page.source.index('id="gains-over-no-mixing"')]
+    bold = re.findall(r"<strong>([\d.]+)", accuracy)
+    assert bold == ["73.00", "91.00"]  # n = 20 and 50, from tests/fixtures/store
+    assert re.findall(r"\*\*([\d.]+) ±[^|]*\*\*", text) == bold
+
+
+def test_the_page_says_when_and_how_it_was_made(demo):
+    page, text = demo
+    for told in (page.text, text):
+        assert datetime.date.today().isoformat() in told
+        assert "mixbench report demo" in told

@@ -246,12 +246,13 @@ def test_the_page_is_complete_without_javascript(view):
 
 
 def test_paper_shows_what_is_folded_and_no_controls(view):
-    page = view(color_scheme="dark")
+    page = view(width=794, color_scheme="dark")  # A4
     page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator("#provenance table").bounding_box()["height"] > 100
     assert page.locator(".verdicts details p").first.is_visible()
     assert page.locator(".plot > svg").is_visible()
-    hidden = (".controls", ".filter", "nav")
+    hidden = (".controls", ".series-list button", ".filter", "nav")
     assert not any(page.locator(name).first.is_visible() for name in hidden)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 

@@ -127,8 +127,7 @@ def _write_numbers(
 ) -> None:
     for (n, value), cell in cells.items():
         row, column = values.index(value), ns.index(n)
-        look = {
-            "color": "black" if shades[row, column] > mid else "white",
-            "fontweight": "bold" if cell.mean == best[n] else "normal",
-        }
-        axes.text(column + 0.5, row + 0.5, f"{cell.mean:.1f}", ha="center", va="center", fontsize=9, **look)
+        ink = "black" if shades[row, column] > mid else "white"
+        weight = "bold" if cell.mean == best[n] else "normal"
+        text = axes.text(column + 0.5, row + 0.5, f"{cell.mean:.1f}", color=ink, fontsize=9, fontweight=weight)
+        text.set(ha="center", va="center")

@@ -75,7 +75,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Folded:
-    """Parts that a page shows when the reader opens them, and Markdown below the summary.
+    """Parts that a page shows when the reader opens them. Markdown shows them below a heading.
 
     summary: a sentence that says what is inside.
     blocks: the parts.

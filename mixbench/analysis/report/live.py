@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from matplotlib.markers import MarkerStyle
 
 from mixbench.analysis.charts.accuracy import Series, numbers, series_of
@@ -21,7 +22,7 @@ from mixbench.training import rules
 
 LOG_FROM = 8  # the axis of n is logarithmic if the largest n is at least this many times the smallest
 MOST_AT_FIRST = 6  # series that are switched on when the page opens
-DASHES = dict(zip(LINES, ("", "6 3", "7 3 1 3", "2 2"), strict=True))  # matplotlib's line styles in SVG
+DASHES: dict[str, str] = dict(zip(LINES, ("", "6 3", "7 3 1 3", "2 2"), strict=True))  # line styles in SVG
 DIGITS = 3  # decimals of an accuracy in percent
 
 
@@ -105,5 +106,5 @@ def _mark(name: str) -> str:
     """Return the outline of a matplotlib marker as the path of an SVG, within -0.5 to 0.5 on both axes."""
     style = MarkerStyle(name)
     outline = style.get_path().transformed(style.get_transform()).to_polygons()[0]
-    points = [f"{x:.2f} {-y:.2f}" for x, y in outline]
+    points = [f"{x:.2f} {-y:.2f}" for x, y in np.asarray(outline)]
     return f"M{'L'.join(points)}Z"

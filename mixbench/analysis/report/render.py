@@ -78,7 +78,7 @@ def _as_markdown(block: Block) -> str:
     if isinstance(block, Picture):
         return f"![{block.alternative}]({block.name}.png)"
     if isinstance(block, Folded):
-        return "\n\n".join([md.paragraph(f"{block.summary}:"), *map(_as_markdown, block.blocks)])
+        return "\n\n".join([md.heading(3, block.summary), *map(_as_markdown, block.blocks)])
     align = ["left" if i < block.left else "right" for i in range(len(block.headers))]
     return md.table(block.headers, block.lines, align, block.bold)
 

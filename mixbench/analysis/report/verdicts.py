@@ -116,7 +116,8 @@ def _use(setting: Setting, chosen: Experiment) -> tuple[str, list[str]]:
     """Return the line on a recommended method, and what else to know."""
     line, further, gain = _points(chosen), [], chosen.gain
     if chosen.equivalent:
-        line += f", as good as {chosen.equivalent.text(chosen.equivalent.images)} images"
+        images = chosen.equivalent.text(chosen.equivalent.images)
+        line += f", as good as {images.replace('>', 'more than ').replace('<', 'fewer than ')} images"
     if gain and gain.mean - gain.expected > NOTICEABLE:
         further.append(
             f"Measured again, expect about {signed(gain.expected)}: the best of many looks better than it is."
