@@ -37,6 +37,10 @@ class PercentLocator(AutoLocator):
     """Places ticks as matplotlib does, but only from 0 to 100: a margin of the axis can reach beyond."""
 
     def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Return the places of the ticks.
+
+        vmin, vmax: limits of the axis in percent.
+        """
         ticks = np.asarray(super().tick_values(max(vmin, 0.0), min(vmax, 100.0)))
         return ticks[(ticks >= 0) & (ticks <= 100)]
 
