@@ -9,7 +9,7 @@ import pandas as pd
 
 from mixbench.analysis.display import label, order
 from mixbench.analysis.equivalents import find_equivalents
-from mixbench.analysis.frame import identity_keys
+from mixbench.analysis.frame import identity_keys, is_of_method
 from mixbench.analysis.gains import compare_experiments
 from mixbench.analysis.setting import Experiment, Setting
 from mixbench.config.labels import distinguishing_keys
@@ -17,9 +17,6 @@ from mixbench.config.validate import SEEDS
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import summarise
 from mixbench.training.rules import RULES
-
-# Keys of an identity that belong to the method, besides those with the prefix `method.`. All others are the setting.
-METHOD_KEYS = ("method", "protect", "variant")
 
 
 def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE,)) -> list[Setting]:
@@ -35,7 +32,7 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
         return []
     frame = frame.astype(object).where(frame.notna(), None)
     keys = identity_keys(frame)
-    of_method = [key for key in keys if key in METHOD_KEYS or key.startswith("method.")]
+    of_method = [key for key in keys if is_of_method(key)]
     of_setting = [key for key in keys if key not in of_method]
     experiments = frame.drop_duplicates("cell").to_dict("records")
     named_by = ["n", *distinguishing_keys(experiments, ["n"], [key for key in of_setting if key != "n"])]

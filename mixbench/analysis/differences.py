@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mixbench.analysis.compare import METHOD_KEYS
 from mixbench.analysis.display import label, order
 from mixbench.analysis.equivalents import KEYS_ALONG_CURVE
-from mixbench.analysis.frame import identity_keys
+from mixbench.analysis.frame import identity_keys, is_of_method
 from mixbench.config.validate import default_eval_every, small_data_steps
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def joined(frame: pd.DataFrame, table: "Table") -> list[str]:
     along += _steps(frame, lines)
     across = []
     if table.column_key == "method":
-        of_setting = [k for k in keys if k not in METHOD_KEYS and not k.startswith("method.") and k not in along]
+        of_setting = [k for k in keys if not is_of_method(k) and k not in along]
         across = _differing(frame, table.row_keys, of_setting)
     found = [key for key in keys if key in {*along, *across}]
     if not found:

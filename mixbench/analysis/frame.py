@@ -14,6 +14,8 @@ from mixbench.training import measured
 
 METRICS = (*measured.SCALARS, "device", "mixbench", "numerics")  # columns of a row besides its settings
 OF_EACH_CLASS = tuple(name for name in measured.MEASURES if name not in measured.SCALARS)
+# Keys of an identity that belong to the method, besides those with the prefix `method.`.
+METHOD_KEYS = ("method", "protect", "variant")
 NOT_KEYS = ("cell", "folder", *OF_EACH_CLASS)
 
 
@@ -29,6 +31,14 @@ def identity_keys(frame: pd.DataFrame) -> list[str]:
     """
     whole = {*WHOLE_KEYS, VARIANT} - {*SEEDS}
     return [key for key in frame.columns if "." in key or key in whole]
+
+
+def is_of_method(key: str) -> bool:
+    """Whether a key of an identity belongs to the method. All others belong to the setting.
+
+    key: the key.
+    """
+    return key in METHOD_KEYS or key.startswith("method.")
 
 
 def cell_value(value: Any) -> Any:

@@ -69,8 +69,8 @@ def verdict(setting: Setting) -> Verdict:
         sentences = [*_expected(gain, tests), *_equivalent(chosen), *_rivals(setting, chosen)]
         word = USE
     elif len(worse) == tests:
-        listed = _listed([method.shown_name for method in worse], "and")
-        word, line = AVOID, f"{AVOID} {listed}: significantly worse than {baseline}"
+        names = listed([method.shown_name for method in worse], "and")
+        word, line = AVOID, f"{AVOID} {names}: significantly worse than {baseline}"
         sentences = [f"The closest to {baseline} is {_described(best, baseline, tests)}."]
         worse = []
     elif len(ends) == tests and max(ends) <= MARGIN:
@@ -79,7 +79,7 @@ def verdict(setting: Setting) -> Verdict:
     else:
         word, line, sentences = UNDECIDED, *_undecided(setting, best, baseline)
     if worse:
-        names = _listed([method.shown_name for method in worse], "and")
+        names = listed([method.shown_name for method in worse], "and")
         sentences.append(f"Avoid {names}: significantly worse than {baseline}.")
     return Verdict(word, line, [*sentences, *_near_chance(setting)])
 
@@ -196,14 +196,14 @@ def _images(found: Equivalent) -> str:
 def _rivals(setting: Setting, chosen: Experiment) -> list[str]:
     """Return the sentence on the methods that may be better than the recommended one."""
     close = [method.shown_name for method in setting.may_be_best if method is not chosen]
-    return [f"These may be as good or better: {_listed(close, 'and')}."] if close else []
+    return [f"These may be as good or better: {listed(close, 'and')}."] if close else []
 
 
 def _undecided(setting: Setting, best: Experiment, baseline: str) -> tuple[str, list[str]]:
     """Return the line and the evidence where no method is significantly better."""
     tests, gain = len(setting.gains), _gain(best)
     close = [baseline_text(method.shown_name) for method in setting.may_be_best]
-    between = f" between {_listed(close, 'and')}" if len(close) > 1 else ""
+    between = f" between {listed(close, 'and')}" if len(close) > 1 else ""
     line = f"{UNDECIDED}{between}"
     if gain.mean <= 0:
         return line, [f"The closest to {baseline} is {_described(best, baseline, tests)}."]
@@ -229,9 +229,10 @@ def _needed(gain: Gain, tests: int) -> list[str]:
     ]
 
 
-def _listed(names: Sequence[str], word: str) -> str:
+def listed(names: Sequence[str], word: str) -> str:
     """Join names, such as `a, b or c`; of more than five, the first four and the number of others.
 
+    names: the names, at least one.
     word: `and` or `or`, before the last name.
     A name that has commas itself is separated by semicolons.
     """

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mixbench.analysis import notes
 from mixbench.analysis.display import display_interval, label, order
-from mixbench.analysis.frame import NOT_KEYS, identity_keys
+from mixbench.analysis.frame import NOT_KEYS, identity_keys, is_of_method
 from mixbench.analysis.select import Selection
 from mixbench.config.labels import distinguishing_keys
 from mixbench.core import files
@@ -112,6 +112,51 @@ def build(selection: Selection) -> Table:
         published,
         of_runs,
     )
+
+
+def pivoted(table: Table, column_key: str) -> Table:
+    """Return a table with other columns. Its rows begin with n, if n is one of their keys.
+
+    table: the table.
+    column_key: key of the new columns, a key of the table.
+    """
+    keys = [table.column_key, *table.row_keys]
+    row_keys = sorted((key for key in keys if key != column_key), key=lambda key: key != "n")
+
+    def moved(place: tuple) -> tuple:
+        row, column = place
+        values = dict(zip(keys, (column, *row), strict=True))
+        return tuple(values[key] for key in row_keys), values[column_key]
+
+    places = [moved((row, column)) for row in table.rows for column in table.columns]
+    return Table(
+        row_keys,
+        column_key,
+        sorted({row for row, _ in places}, key=lambda row: [order(value) for value in row]),
+        sorted({column for _, column in places}, key=order),
+        {moved(place): summary for place, summary in table.cells.items()},
+        {moved(place): count for place, count in table.expected.items()},
+        {moved(place): number for place, number in table.published.items()},
+        [moved(place) for place in table.places],
+    )
+
+
+def best_cells(table: Table) -> set[tuple]:
+    """Return the cells with the highest mean among all methods of their setting, such as the same n.
+
+    table: the table.
+    """
+    keys = [table.column_key, *table.row_keys]
+    of_setting = [i for i, key in enumerate(keys) if not is_of_method(key)]
+    settings: dict[tuple, list[tuple]] = {}
+    for row, column in table.cells:
+        values = (column, *row)
+        settings.setdefault(tuple(values[i] for i in of_setting), []).append((row, column))
+    best = set()
+    for places in settings.values():
+        highest = max(table.cells[place].mean for place in places)
+        best |= {place for place in places if table.cells[place].mean == highest and len(places) > 1}
+    return best
 
 
 def markdown(selection: Selection, table: Table) -> str:

@@ -199,8 +199,9 @@ Exit status: 0 done, 1 no run is stored or the disk cannot be written, 2 a mista
 """
 
 REPORT_HELP = """\
-Write one page on stored runs: which method to use for each n, and why. It shows accuracies, gains over no mixing with
-intervals, equivalent data, loss curves, classes, calibration, cost and the origin of each run. Nothing is trained.
+Write one page on stored runs: which method to use for each n, and why. It begins with a verdict for each n, and shows
+accuracies, gains over no mixing with intervals, equivalent data, loss curves, classes, calibration, cost and the origin
+of each run. Nothing is trained.
 
   mixbench report NAME | KEY=A,B …
 

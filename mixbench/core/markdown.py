@@ -1,7 +1,7 @@
 """Markdown in which users' text, such as class names and study titles, appears literally. No torch."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tabulate import tabulate
 
@@ -53,13 +53,21 @@ def heading(level: int, text: str) -> str:
     return f"{'#' * level} {text}"
 
 
-def table(headers: Sequence[str], lines: Sequence[Sequence[str]], align: Sequence[str] | None = None) -> str:
+def table(
+    headers: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    align: Sequence[str] | None = None,
+    bold: Collection[tuple[int, int]] = (),
+) -> str:
     """Return a GitHub table.
 
     headers: one text for each column.
     lines: the rows, one text for each column.
     align: `left` or `right` for each column; None: all right.
+    bold: cells in bold, as (line, column), counted from 0.
     """
     align = align or ["right"] * len(headers)
     texts = [[escaped(text) for text in line] for line in (headers, *lines)]
+    for line, column in bold:
+        texts[line + 1][column] = f"**{texts[line + 1][column]}**"
     return tabulate(texts[1:], texts[0], tablefmt="github", disable_numparse=True, colalign=align)

@@ -11,7 +11,6 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +20,7 @@ from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
 from mixbench import stats
 from mixbench.analysis import plot, report, table
-from mixbench.analysis.charts import layout, loss_axis
+from mixbench.analysis.charts import layout
 from mixbench.analysis.compare import compare
 from mixbench.analysis.display import display_interval
 from mixbench.cli.words import select
@@ -423,34 +422,6 @@ def test_labels_that_have_room_stay():
     assert layout.apart([5.0, 5.0], 1.0, 0, 10) == pytest.approx([4.5, 5.5])
 
 
-@given(st.floats(-4, 6), st.floats(0.13, 9))
-def test_every_loss_axis_gets_a_few_numbers(low, decades):
-    bottom, top = 10**low, 10 ** (low + decades)
-    ticks = loss_axis.log_ticks(bottom, top)
-    assert 2 <= len(ticks) <= 8
-    assert all(bottom <= tick <= top for tick in ticks)
-    assert len({f"{tick:g}" for tick in ticks}) == len(ticks)
-    if top / bottom > 1e4:  # several decades: the same factor between all ticks
-        steps = np.diff(np.log10(ticks))
-        assert steps == pytest.approx(np.full(len(steps), steps[0]))
-
-
-def of_losses(*values):
-    """A line of a chart: one loss at each step."""
-    ends = [("train_loss", end) for end in ("mean", "min", "max")]
-    return pd.DataFrame({key: list(values) for key in ends})
-
-
-def test_one_outlier_does_not_flatten_the_other_losses():
-    usual = [of_losses(2.0, 1.0, 0.001) for _ in range(9)]
-    assert loss_axis.limits(usual) == (0.001, 2.0)
-    assert loss_axis.cut_off(usual) == []
-    low, high = loss_axis.limits([*usual, of_losses(10_000.0, 1.0, 0.5)])
-    assert (low, high) == (0.001, 200.0)
-    assert len(loss_axis.cut_off([*usual, of_losses(10_000.0, 1.0, 0.5)])) == 1
-    assert loss_axis.limits([of_losses(500.0, 400.0, 300.0)])[1] == 500.0
-
-
 def test_a_chart_of_many_panels_scrolls_on_a_narrow_screen(build, tmp_path):
     """Made smaller, its letters could not be read."""
     build(METHOD_NAMES, (20, 100))
@@ -473,3 +444,47 @@ def test_the_loss_plot_says_what_its_bands_are_where_it_has_any(build, figures):
     history = next(results.glob("runs/*-none-*/history.csv"))
     history.write_text(history.read_text().replace("20,1,0.1,2", "20,1,0.1,4", 1))
     assert "band" in told()
+
+
+def test_many_methods_in_the_rows_of_a_table_share_their_loss_panels(build, figures):
+    """One row of panels for each would be longer than a page."""
+    build(METHODS[14], (20, 100), subsets=1)
+    panels = figures("rows=method", "columns=n")["loss"].axes
+    assert len(panels) == 2 * 2  # two losses at each n
+    for axes in panels:
+        assert {with_alias(name) for name in METHODS[14]} <= {text.get_text() for text in axes.texts}
+
+
+def test_training_and_evaluation_losses_of_many_methods_have_their_own_axis(build, figures):
+    """The smallest training loss here is 2 * 0.9^9 = 0.77, the smallest test loss 3 * 0.98^9 = 2.5."""
+    build(METHODS[14], (100,))
+    trained, evaluated = figures()["loss"].axes
+    assert trained.get_ylim()[0] < 0.78
+    assert evaluated.get_ylim()[0] > 2
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 99.9])
+def test_no_axis_of_accuracies_has_numbers_outside_0_to_100(build, figures, accuracy):
+    results = build(("none", "label-mix"), (20, 100), spread=0)
+    for i, path in enumerate(sorted(results.glob("runs/*/metrics.json"))):
+        stored = json.loads(path.read_text())
+        path.write_text(json.dumps(stored | {"final_accuracy": accuracy + 0.02 * (i % 3)}))
+    for words in ([], ["rows=method"]):
+        figure = figures(*words, "rule=final")["accuracy"]
+        labels = [figure.axes[0].get_yticklabels(), figure.axes[0].get_xticklabels()][len(words)]
+        numbers = [float(label.get_text().replace("−", "-")) for label in labels]
+        assert len(numbers) > 1
+        assert all(0 <= number <= 100 for number in numbers)
+
+
+def test_the_best_number_of_each_n_is_bold_in_a_heat_map(build, figures):
+    build(("none", "label-mix"), (20, 50), [{"method.alpha": alpha} for alpha in (0.2, 1)], spread=3.0)
+    figure = figures("rows=method.alpha")["heatmap"]
+    panels = [axes for axes in figure.axes if axes.texts and axes.get_xlabel() == "n"]
+    found = {}
+    for text in (text for axes in panels for text in axes.texts if text.get_text().replace(".", "").isdigit()):
+        found.setdefault(text.get_position()[0], []).append((float(text.get_text()), text.get_fontweight()))
+    assert len(found) == 2
+    for numbers in found.values():
+        highest = max(number for number, _ in numbers)
+        assert all((weight == "bold") == (number == highest) for number, weight in numbers)

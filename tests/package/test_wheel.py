@@ -71,7 +71,8 @@ def test_the_wheel_holds_the_package_and_its_yaml_and_nothing_else(wheel):
     configs = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("configs/**/*.yaml")}
     templates = {path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("mixbench/config/templates/*.yaml")}
     records = {f"mixbench/published/{name}/runs.zip" for name in ("cifar10-cpu", "demo", "methods-cpu", "methods-demo")}
-    others = {"configs/__init__.py", "published/__init__.py", "analysis/report/report.html", "py.typed"}
+    page = {f"analysis/report/report.{kind}" for kind in ("html", "css", "js")}
+    others = {"configs/__init__.py", "published/__init__.py", "py.typed", *page}
     assert held == modules | {f"mixbench/{name}" for name in {*configs, *others}} | templates | records
 
 

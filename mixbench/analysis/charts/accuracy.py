@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from mixbench.analysis.charts.by_name import Line, Mark, accuracy_by_name
-from mixbench.analysis.charts.intervals import accuracy_label, interval_title, limits
+from mixbench.analysis.charts.intervals import PercentLocator, accuracy_label, interval_title, limits
 from mixbench.analysis.charts.layout import (
     SMALL,
     Legend,
@@ -75,7 +75,7 @@ def accuracy(selection: Selection, table: Table, log: bool = False, limit: float
     shown = [n for n in numbers(table) if limit is None or n <= limit]
     if not shown:
         return accuracy_by_name(selection, table, _lines_of_rows(table))
-    found = _series(table, shown)
+    found = series_of(table, shown)
     if len(shown) == 1:
         lines = [Line(s.name, [_mark(s, shown[0])], s.column == BASELINE) for s in found]
         return accuracy_by_name(selection, table, lines, name_of([selection.rows], shown, " = "))
@@ -95,7 +95,12 @@ def numbers(table: Table) -> list[float]:
     return sorted(set(values))
 
 
-def _series(table: Table, shown: Sequence[float]) -> list[Series]:
+def series_of(table: Table, shown: Sequence[float]) -> list[Series]:
+    """Return the lines of a chart over the first row key.
+
+    table: the table.
+    shown: values of the first row key that the chart shows.
+    """
     variants = list(dict.fromkeys(row[1:] for row in table.rows))
     palette = colours(table.columns)
     made = []
@@ -144,6 +149,7 @@ def _in_one(selection: Selection, table: Table, found: Sequence[Series], shown: 
     legend = Legend(handles, names, left + width + 0.2, interval_title(table, beyond))
     figure, ((axes,),) = panels([(0, height)], 1, width, left=left, top=top, bottom=0.55 + legend.height)
     axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(PercentLocator())
     _set_scale(axes, shown, log, width)
     for i, series in enumerate(found):
         _draw(axes, series, shown, log, i - (len(found) - 1) / 2, len(found))
@@ -188,6 +194,7 @@ def _in_panels(selection: Selection, table: Table, found: list[Series], shown: l
     )
     flat = [axes for row in grid for axes in row]
     flat[0].set_ylim(low, high)
+    flat[0].yaxis.set_major_locator(PercentLocator())
     for k, (axes, series, name) in enumerate(zip(flat, drawn, names, strict=True)):
         _set_scale(axes, shown, log, width)
         others = [[(n, s.mean) for n, s in other.cells.items()] for other in found if other is not series]

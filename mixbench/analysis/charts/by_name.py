@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mixbench.analysis.charts.intervals import accuracy_label, interval_title, limits
+from mixbench.analysis.charts.intervals import PercentLocator, accuracy_label, interval_title, limits
 from mixbench.analysis.charts.layout import (
     EDGE,
     LINE,
@@ -83,6 +83,7 @@ def accuracy_by_name(selection: Selection, table: Table, lines: Sequence[Line], 
     )
     figure, ((axes,),) = panels([(0, sum(heights))], 1, WIDTH, left=left, top=top, bottom=0.55 + legend.height)
     axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(PercentLocator())
     axes.set_ylim(sum(heights), 0)
     middles = [sum(heights[:k]) + height / 2 for k, height in enumerate(heights)]
     for line, middle, height in zip(lines, middles, heights, strict=True):

@@ -35,6 +35,7 @@ def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> 
     """Draw a panel for each column, with n on the horizontal and the rows' number on the vertical axis.
 
     The colour shows the gain over the mean of the baseline at the same n. If a baseline is missing, it shows accuracy.
+    The best number of each n is bold.
 
     selection: at least one run.
     table: the selection's table.
@@ -49,6 +50,7 @@ def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> 
         baseline = {}
     ns = sorted({n for cells in found.values() for n, _ in cells})
     values = sorted({value for cells in found.values() for _, value in cells})
+    best = {n: max(cell.mean for cells in found.values() for (m, _), cell in cells.items() if m == n) for n in ns}
     shades = {name: _shades(cells, ns, values, baseline) for name, cells in found.items()}
     every = np.concatenate([shade.ravel() for shade in shades.values()])
     low, high = float(np.nanmin(every)), float(np.nanmax(every))
@@ -70,7 +72,7 @@ def heatmap(selection: Selection, table: Table, settings: Sequence[Setting]) -> 
     scale = Normalize(low, max(high, low + 1e-9))
     for axes, (name, cells), head in zip(flat, found.items(), names, strict=True):
         axes.pcolormesh(shades[name], cmap=COLOUR_MAP, norm=scale, rasterized=False)
-        _write_numbers(axes, cells, ns, values, shades[name], (low + high) / 2)
+        _write_numbers(axes, cells, ns, values, shades[name], (low + high) / 2, best)
         axes.set_xticks(np.arange(len(ns)) + 0.5, [f"{n:,}" for n in ns])
         axes.set_yticks(np.arange(len(values)) + 0.5, [label(value) for value in values])
         axes.set_xlabel("n")
@@ -114,8 +116,18 @@ def _shades(cells: dict, ns: list[int], values: list[float], baseline: dict[int,
     return np.array(means)
 
 
-def _write_numbers(axes: Axes, cells: dict, ns: list[int], values: list[float], shades: np.ndarray, mid: float) -> None:
+def _write_numbers(
+    axes: Axes,
+    cells: dict,
+    ns: list[int],
+    values: list[float],
+    shades: np.ndarray,
+    mid: float,
+    best: dict[int, float],
+) -> None:
     for (n, value), cell in cells.items():
         row, column = values.index(value), ns.index(n)
         ink = "black" if shades[row, column] > mid else "white"
-        axes.text(column + 0.5, row + 0.5, f"{cell.mean:.1f}", ha="center", va="center", color=ink, fontsize=9)
+        weight = "bold" if cell.mean == best[n] else "normal"
+        text = axes.text(column + 0.5, row + 0.5, f"{cell.mean:.1f}", color=ink, fontsize=9, fontweight=weight)
+        text.set(ha="center", va="center")

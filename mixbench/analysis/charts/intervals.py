@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from matplotlib.ticker import AutoLocator
+
 from mixbench.analysis.display import display_interval
 from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table
@@ -28,6 +31,18 @@ def limits(summaries: Sequence[Summary], published: Sequence[float]) -> tuple[fl
     low, high = max(low - reach, min([low, *ends])), min(high + reach, max([high, *ends]))
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
+
+
+class PercentLocator(AutoLocator):
+    """Places ticks as matplotlib does, but only from 0 to 100: a margin of the axis can reach beyond."""
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Return the places of the ticks.
+
+        vmin, vmax: limits of the axis in percent.
+        """
+        ticks = np.asarray(super().tick_values(max(vmin, 0.0), min(vmax, 100.0)))
+        return ticks[(ticks >= 0) & (ticks <= 100)]
 
 
 def interval_title(table: Table, beyond: bool) -> str | None:

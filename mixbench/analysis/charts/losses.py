@@ -25,9 +25,10 @@ from mixbench.analysis.charts.layout import (
 )
 from mixbench.analysis.charts.loss_axis import LOSS_CEILING, LOSS_FLOOR, cut_off, scale
 from mixbench.analysis.charts.style import LINES, colours
-from mixbench.analysis.display import name_of
+from mixbench.analysis.display import NAMES, name_of
 from mixbench.analysis.select import Selection
-from mixbench.analysis.table import Table
+from mixbench.analysis.table import Table, pivoted
+from mixbench.core.baseline import BASELINE
 from mixbench.runs.store import history
 
 GRID_LIMIT, MOST_PANELS = 16, 48  # most rows and columns of a grid, and most single panels
@@ -37,6 +38,7 @@ FULL = 0.7  # a grid is drawn if at least this share of its cells has runs, othe
 TRAINED, EVALUATED = history.COLUMNS[1:3]
 AS_TRAINED = "training loss, as trained (mixed images and labels)"
 LEFT, BOTTOM = 0.75, 0.55  # inches for the numbers and labels of the axes
+NUMBERS = 0.6  # inches for the numbers of an axis between two panels
 RIGHT = 0.2  # inches right of the last panel
 ACROSS = 0.45  # inches between panels, so that the last step of one panel and the first of the next lie apart
 
@@ -46,10 +48,13 @@ Histories = dict[tuple, pd.DataFrame]
 def loss_curves(selection: Selection, table: Table) -> Figure | None:
     """Draw training and evaluation loss against the step.
 
+    Many methods share panels, wherever the table has them: one row of panels for each would be too long to compare.
+
     selection: at least one run. Runs whose history cannot be read are added to its problems.
     table: the selection's table.
     Returns the figure; None if no history can be read.
     """
+    table = _methods_as_columns(table)
     histories = _histories(selection, table)
     every = [r for r in table.rows if any((r, c) in histories for c in table.columns)]
     rows = every[:GRID_LIMIT]
@@ -67,6 +72,14 @@ def loss_curves(selection: Selection, table: Table) -> Figure | None:
     firsts = list(dict.fromkeys(row[0] for row in every))
     cells.sort(key=lambda cell: (firsts.index(cell[0][0]), columns.index(cell[1])))
     return _loss_panels(selection, table, cells, histories)
+
+
+def _methods_as_columns(table: Table) -> Table:
+    """Return a table whose columns are the methods, if its rows have too many of them; otherwise the table itself."""
+    for key in NAMES:
+        if key in table.row_keys and len({row[table.row_keys.index(key)] for row in table.rows}) > COLUMNS_ABREAST:
+            return pivoted(table, key)
+    return table
 
 
 def _missing(left_out: tuple[int, int]) -> str:
@@ -171,7 +184,8 @@ def _losses_together(
 ) -> Figure:
     """Draw for each row a panel with the training losses of all columns, and one with their evaluation losses.
 
-    Only means are drawn. Each line has its name at its end, because so many colours cannot be distinguished.
+    The two kinds have an axis each: the training loss of a memorised subset would flatten all evaluation losses. Only
+    means are drawn. Each line has its name at its end, because so many colours cannot be distinguished.
     """
     palette = colours(table.columns)
     looks: dict[Any, dict[str, Any]] = {
@@ -181,12 +195,14 @@ def _losses_together(
     room = max(text_width(name, SMALL - 1) for name in names.values()) + 0.3
     width, gap = 2.6, 0.125
     height = max(1.5, gap * len(columns))
-    wide = LEFT + 2 * width + 2 * room + 0.1
+    wide = LEFT + 2 * width + 2 * room + NUMBERS
     heads = [wrapped(name_of(table.row_keys, row, " = "), wide - 0.2, SMALL, weight="bold") for row in rows]
     spaces = [text_height(head, SMALL) + (0.36 if k == 0 else 0.42) for k, head in enumerate(heads)]
     title, top = title_of(selection.title, wide)
     shown = [histories[r, c] for r in rows for c in columns if (r, c) in histories]
-    note = "; ".join([*cut_off(shown), *filter(None, [note])])
+    by_kind = {key: [losses.loc[:, [key]] for losses in shown] for key in (TRAINED, EVALUATED)}
+    cut = dict.fromkeys(text for of_kind in by_kind.values() for text in cut_off(of_kind))
+    note = "; ".join([*cut, *filter(None, [note])])
     legend = Legend([], [], wide, note or None)
     figure, grid = panels(
         [(space, height) for space in spaces],
@@ -196,21 +212,22 @@ def _losses_together(
         right=room,
         top=top,
         bottom=BOTTOM + legend.height * bool(note),
-        across=room + 0.1,
+        across=room + NUMBERS,
+        share_y=False,
     )
-    scale(grid[0][0], shown)
-    bottom, high = grid[0][0].get_ylim()
     for row, of_row, head in zip(rows, grid, heads, strict=True):
         there = [column for column in columns if (row, column) in histories]
         last = max(_last_step(histories[row, column]) for column in there)
-        for axes, key in zip(of_row, (TRAINED, EVALUATED), strict=True):
+        for axes, (key, of_kind) in zip(of_row, by_kind.items(), strict=True):
             _prepare(axes)
+            scale(axes, of_kind)
+            bottom, high = axes.get_ylim()
             axes.set_xlim(0, last)
             ends = []
             for column in there:
                 losses = histories[row, column]
                 means = losses.loc[:, (key, "mean")].clip(LOSS_FLOOR, LOSS_CEILING)
-                axes.plot(losses.index, means, lw=1.2, **looks[column])
+                axes.plot(losses.index, means, lw=2 if column == BASELINE else 1.2, **looks[column])
                 last_loss = np.clip(means.iloc[-1], bottom, high)
                 ends.append(np.log(last_loss / bottom) / np.log(high / bottom) * height)
             places = apart(ends, gap, 0, height)

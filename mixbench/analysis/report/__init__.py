@@ -26,18 +26,19 @@ def advice(selection: Selection, settings: Sequence[Setting]) -> list[str]:
     return [*notes.precisions(selection.frame), *lines]
 
 
-def write(selection: Selection, settings: Sequence[Setting]) -> list[Path]:
+def write(selection: Selection, settings: Sequence[Setting], command: str = "") -> list[Path]:
     """Write report.html, report.md and the plots that they show into the selection's folder.
 
     selection: at least one run.
     settings: the selection's settings, from analysis.compare.
+    command: the command that makes the report; empty if it was made from Python.
     Returns the paths of the files. Raises CannotWrite.
     """
     files.check_writable(selection.out, "out")
     built = table.build(selection)
     plots = plot.draw(selection, built, settings)
     pictures = {path.stem: content.decode() for path, content in plots.items() if path.suffix == ".svg"}
-    found = sections(selection, built, settings, list(pictures))
+    found = sections(selection, built, settings, list(pictures), command)
     texts = {
         selection.out / "report.html": html(selection.title, found, pictures),
         selection.out / "report.md": markdown(selection.title, found),

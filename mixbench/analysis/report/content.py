@@ -1,6 +1,7 @@
 """The content of a report: first the recommendation, then the evidence, then the origin of the runs. No torch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mixbench.analysis import notes, table
 from mixbench.analysis.display import display_gain
@@ -8,17 +9,18 @@ from mixbench.analysis.recommend import p_text, recommend, signed
 from mixbench.analysis.report.across import across
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.analysis.report.evaluation import calibration, classes, cost
+from mixbench.analysis.report.live import LOG_FROM, live_chart
 from mixbench.analysis.report.origin import provenance
+from mixbench.analysis.report.verdicts import meaning, verdicts
 from mixbench.analysis.select import Selection
 from mixbench.analysis.setting import Setting
 from mixbench.stats import Gain
 
 WIDE = ("loss", "heatmap")
-LOG_FROM = 8  # the axis of n is logarithmic if the largest n is at least this many times the smallest
 
 
 def sections(
-    selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]
+    selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str], command: str = ""
 ) -> list[Section]:
     """Return the sections of the report.
 
@@ -26,9 +28,10 @@ def sections(
     built: the selection's table.
     settings: the selection's settings, from analysis.compare.
     plots: names of the charts that were drawn.
+    command: the command that makes the report; empty if it was made from Python.
     """
     return [
-        recommendation(selection, settings),
+        verdicts(selection, settings, command),
         _accuracy(selection, built, settings, plots),
         _gains(settings, plots),
         _equivalents(settings),
@@ -42,40 +45,18 @@ def sections(
 
 
 def recommendation(selection: Selection, settings: Sequence[Setting]) -> Section:
-    """Return the recommendation for each setting, and what a gain means.
+    """Return the recommendation for each setting with its evidence, and what a gain means.
 
     selection: at least one run.
     settings: the selection's settings, from analysis.compare.
     """
     first = [Text(text) for text in notes.precisions(selection.frame)]
-    return Section(
-        "What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(_meaning(settings))]
-    )
-
-
-def _meaning(settings: Sequence[Setting]) -> str:
-    text = (
-        "A gain is the mean difference in accuracy, in percentage points, between a method and no mixing on the same "
-        "images and with the same seed. All statements on one setting hold together with a probability of 95 %: its "
-        "intervals, and which methods may be the best. A gain is statistically significant if its interval excludes "
-        "0. If there are several subsets, they are the units of the comparison. If there is only one subset, the "
-        "result holds for these images and says nothing about others."
-    )
-    several = [setting for setting in settings if any(gain.interval for _, gain in setting.gains)]
-    if several and all(setting.images_known for setting in several):
-        return f"{text} The choice of test images is part of the uncertainty."
-    if several:
-        text += (
-            " Where it is not stored which test images each run classifies correctly, the intervals hold for these "
-            "test images only."
-        )
-    return text
+    return Section("What to use", [*first, Points([(s.name, recommend(s)) for s in settings]), Text(meaning(settings))])
 
 
 def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]) -> Section:
     headers, lines = table.grid(built)
-    blocks: list = [Text(text) for text in notes.above(selection, built)]
-    blocks.append(accuracy_chart(settings, plots))
+    blocks: list = [replace(accuracy_chart(settings, plots), live=live_chart(selection))]
     if "heatmap" in plots:
         blocks.append(
             Picture(
@@ -84,9 +65,27 @@ def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setti
                 wide=True,
             )
         )
-    blocks.append(Table(headers, lines, left=len(built.row_keys)))
+    blocks += [Text(text) for text in notes.above(selection, built)]
+    bold = _bold(headers, built)
+    blocks.append(Table(headers, lines, left=len(built.row_keys), bold=bold))
+    if bold:
+        blocks.append(
+            Text("Bold: the highest mean of a setting. The gains below say whether the difference is significant.")
+        )
     blocks += [Text(text) for text in notes.below(selection, built)]
     return Section("Accuracy", blocks)
+
+
+def _bold(headers: Sequence[str], built: table.Table) -> list[tuple[int, int]]:
+    """Return the best cells of each setting as positions in the table of texts."""
+    best, width = table.best_cells(built), len(built.row_keys)
+    columns = [width + k for k, header in enumerate(headers[width:]) if header != "published"]
+    return [
+        (line, at)
+        for line, row in enumerate(built.rows)
+        for at, column in zip(columns, built.columns, strict=True)
+        if (row, column) in best
+    ]
 
 
 def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:

@@ -4,7 +4,7 @@ from typing import Any
 
 from mixbench.analysis.display import label
 from mixbench.analysis.frame import identity_keys
-from mixbench.analysis.report.blocks import Points, Section, Table, Text
+from mixbench.analysis.report.blocks import Folded, Points, Section, Table, Text
 from mixbench.analysis.select import Selection
 from mixbench.config.validate import SEEDS
 from mixbench.core import numerics
@@ -31,7 +31,7 @@ DIGITS = 12  # digits of a checksum that are shown: enough to compare by eye
 
 
 def provenance(selection: Selection) -> Section:
-    """Return the section with a list of what all runs share, and a table of what differs between them.
+    """Return the section with a list of what all runs share, and a table of what differs between them; both are folded.
 
     selection: at least one run.
     """
@@ -54,10 +54,11 @@ def provenance(selection: Selection) -> Section:
     return Section(
         "Provenance",
         [
-            Text(f"All {len(frame):,} runs come from {selection.source} and have this in common.{missing}"),
-            Points([(key, text) for key, text in shared.items() if text != "–"]),
-            Text("The runs, with the values that are not the same for all of them:"),
-            Table(["run", "accuracy", *differing], lines),
+            Text(f"All {len(frame):,} runs come from {selection.source}.{missing}"),
+            Folded(
+                "What all runs have in common", [Points([(key, text) for key, text in shared.items() if text != "–"])]
+            ),
+            Folded("Every run, with the values that differ", [Table(["run", "accuracy", *differing], lines)]),
         ],
     )
 

@@ -1,13 +1,15 @@
 """Renders a report as one self-contained HTML file, and as Markdown with pictures in separate files. No torch."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment
 
 from mixbench.analysis.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
-from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
+from mixbench.analysis.report.blocks import Block, Folded, Picture, Points, Section, Text, Verdict
 from mixbench.core import markdown as md
 
 WIDE = 500  # points; wider pictures scroll on a narrow screen
@@ -27,12 +29,28 @@ def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -
         "picture": lambda block: _inline(pictures[block.name], block),
         "wide": lambda block: _is_wide(pictures[block.name], block),
         "anchor": lambda words: re.sub(r"\W+", "-", words.lower()),
+        "data": _as_json,
     }
-    template = environment.from_string(
-        files("mixbench.analysis.report").joinpath("report.html").read_text(encoding="utf-8")
-    )
+    template = environment.from_string(_text("report.html"))
     colours = sorted({colour.upper() for colour in (*COLOURS.values(), *SPARE_COLOURS)} - {INK})
-    return template.render(title=title, sections=sections, colours=[(_variable(c), c, _lighter(c)) for c in colours])
+    return template.render(
+        title=title,
+        sections=sections,
+        colours=[(_variable(c), c, _lighter(c)) for c in colours],
+        style=_text("report.css"),
+        script=_text("report.js"),
+    )
+
+
+def _text(name: str) -> str:
+    return files("mixbench.analysis.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _as_json(live: Mapping[str, Any]) -> str:
+    """Return the data of an interactive chart for use inside a page, with the colours of the page."""
+    themed = [series | {"colour": _themed(series["colour"])} for series in live["series"]]
+    text = json.dumps({**live, "series": themed}, separators=(",", ":"))
+    return text.replace("<", "\\u003c")  # a name could hold the end of a script
 
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
@@ -48,15 +66,21 @@ def markdown(title: str, sections: Sequence[Section]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _as_markdown(block: Text | Points | Table | Picture) -> str:
+def _as_markdown(block: Block) -> str:
     if isinstance(block, Text):
         return md.paragraph(block.text)
+    if isinstance(block, Verdict):
+        notes = "".join(f" {md.escaped(note)}" for note in block.notes)
+        head = f"{md.escaped(block.setting)}: **{md.escaped(block.word)}**, {md.escaped(block.line)}."
+        return f"- {head}{notes}\n  - {md.paragraph(block.evidence)}"
     if isinstance(block, Points):
         return "\n".join(f"- **{md.escaped(term)}**: {md.escaped(text)}" for term, text in block.points)
     if isinstance(block, Picture):
         return f"![{block.alternative}]({block.name}.png)"
+    if isinstance(block, Folded):
+        return "\n\n".join([md.heading(3, block.summary), *map(_as_markdown, block.blocks)])
     align = ["left" if i < block.left else "right" for i in range(len(block.headers))]
-    return md.table(block.headers, block.lines, align)
+    return md.table(block.headers, block.lines, align, block.bold)
 
 
 def _inline(svg: str, block: Picture) -> str:

@@ -62,10 +62,11 @@ def write_table(chosen: "Selection") -> int:
     return 0
 
 
-def write_report(chosen: "Selection") -> int:
+def write_report(chosen: "Selection", command: str) -> int:
     """Print the recommendations for a selection and write its report.
 
     chosen: the selected runs. If there are none, nothing is written.
+    command: the command, which the report shows.
     Returns the exit status.
     """
     from mixbench.analysis import report
@@ -75,7 +76,7 @@ def write_report(chosen: "Selection") -> int:
         return no_runs(chosen)
     settings = compare(chosen.frame, chosen.rule)
     print("\n".join(report.advice(chosen, settings)))
-    for path in report.write(chosen, settings):
+    for path in report.write(chosen, settings, command):
         print(path)
     return 0
 

@@ -1,5 +1,6 @@
 """The commands that show stored runs, methods and options. Each imports only what it needs, so that it starts fast."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def report(words: list[str]) -> int:
         print(REPORT_HELP, end="")
         return 0
     chosen = select_runs(words)
-    status = write_report(chosen)
+    status = write_report(chosen, shlex.join(["mixbench", "report", *words]))
     warn(chosen)
     return status
 

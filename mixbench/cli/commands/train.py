@@ -1,5 +1,6 @@
 """The commands that train: run, sweep and study. Each imports only what it needs, so that it starts fast."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,7 @@ def study(words: list[str]) -> int:
         chosen = select.of_study(composer, name, overrides, options, sources=(select.OWN,))
     if len(chosen.frame):
         write_table(chosen)
-        write_report(chosen)
+        write_report(chosen, shlex.join(["mixbench", "study", *words]))
         warn(chosen)
     return status
 
