@@ -1,19 +1,19 @@
 """The rule of a race of methods: variances, sequential bounds, and what follows from them.
 
 Arrays may have leading axes, for example one for simulated studies; the last two are pairs of methods. A pair (i, j) is
-about the accuracy of j minus the accuracy of i. Bounds are straight lines in the sum of the differences, as in Kim and
-Nelson's procedure, but their variances use all rounds and include the test images, which are the same in every round.
+about the accuracy of j minus the accuracy of i. The variance of its mean includes the test images, which are the same
+in every round.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from mixbench.stats.units import SAME
 
-FIRST = 3  # rounds before the first decision: with 2, up to 8 % of simulated races with two methods ended wrongly
 PRIOR = 8  # weight of the variance of all pairs, in degrees of freedom: with 16, intervals held too seldom
-SLOPE = 0.8  # slope of the lines, as a share of the margin: with 1, a gain of half the margin is rarely told from 0
+MOST_DF = 1e6  # as good as a normal distribution
 
 
 def moderated_variance(
@@ -55,26 +55,19 @@ def variance_of_mean(
     total = own + images
     with np.errstate(invalid="ignore"):  # infinite variances
         combined = 2 * total**2 / (2 * own**2 / df + images_sd**2)
-    return total, np.where(np.isfinite(combined), np.clip(combined, df, 1e6), df)
+    return total, np.where(np.isfinite(combined), np.clip(combined, df, MOST_DF), df)
 
 
-def half_width(variance: np.ndarray, df: np.ndarray | float, error: float, margin: float) -> np.ndarray:
-    """Return how far a mean difference may lie above the truth, at all rounds at once.
-
-    A Brownian motion ever exceeds the line h²/(2s) + st/2 with probability exp(-h²/2). The time t of a mean is the
-    inverse of its variance, with or without a part that more rounds do not reduce. Averaged over the estimate of the
-    variance, the probability is (1 + h²/df)^(-df/2); solved for h².
+def half_width(variance: np.ndarray, df: np.ndarray | float, level: np.ndarray | float) -> np.ndarray:
+    """Return how far a mean difference may lie above the truth: the t quantile times the standard error.
 
     variance: variance of the mean, in squared percentage points.
     df: degrees of freedom of the variance.
-    error: probability of an error on this side, of this pair, in all rounds together.
-    margin: indifference margin in percentage points; the lines have the slope s = 0.8 margin.
-    Returns the half width in percentage points, in the shape of the variance.
-    Source: the lines of Kim and Nelson 2001 (c = 1), for one side: without their factor of 2 before the error, which
-        holds where the race of a pair ends at the opposite line.
+    level: level of the one-sided test; 0 for no test.
+    Returns the half width in percentage points; infinite for a level of 0.
+    Source: Jennison and Turnbull 2000, t quantiles at the levels of normal tests.
     """
-    slope = SLOPE * margin
-    return df * np.expm1(-2 / df * np.log(error)) * variance / (2 * slope) + slope / 2
+    return np.where(level > 0, -special.stdtrit(df, level), np.inf) * np.sqrt(variance)
 
 
 @dataclass(frozen=True)
@@ -128,3 +121,21 @@ def race(upper: np.ndarray, margin: float, baseline: int) -> Race:
         runs=runs & ~chosen[..., None],
         choice=np.where(chosen, candidate, -1),
     )
+
+
+def reachable(upper: np.ndarray, least: np.ndarray, margin: float, baseline: int) -> np.ndarray:
+    """Return whether any choice is possible, if every bound on its own could fall to its least value.
+
+    upper: [..., M, M] upper bounds on the accuracy of j minus that of i, in percentage points.
+    least: [..., M, M] values to which these bounds may still fall.
+    margin: indifference margin in percentage points.
+    baseline: index of the baseline.
+    Returns [...] booleans.
+    """
+    methods = upper.shape[-1]
+    others = ~np.eye(methods, dtype=bool)
+    worse = race(upper, margin, baseline).worse
+    may_be_worse = worse | ((least <= 0) & others).any(-2)
+    may_qualify = ((least <= margin) | ~others | may_be_worse[..., None, :]).all(-1) & ~worse
+    allowed = may_be_worse[..., baseline, None] | (np.arange(methods) == baseline)
+    return (may_qualify & allowed).any(-1)

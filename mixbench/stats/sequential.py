@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixbench.stats.race import FIRST, half_width, moderated_variance, race, variance_of_mean
+from mixbench.stats.race import MOST_DF, half_width, moderated_variance, race, reachable, variance_of_mean
+from mixbench.stats.spending import FIRST, LAST, levels
 from mixbench.stats.units import LEVEL
 
 MARGIN = 2.0  # percentage points
 WORSE, RULED_OUT = "worse", "not better by the margin"  # why a method left the race
 CHOSEN, IMAGES, BUDGET = "chosen", "test images", "budget"  # why a race ended
-LONGEST = 1000  # more rounds are not practical
 FAVOUR = 2.0  # standard errors in favour of an answer, within which test images must still not allow one
 
 
@@ -50,7 +50,7 @@ class Standing:
     low, high: [M] simultaneous interval of the gain; infinite before three rounds.
     image_share: [M] share of the variance of a gain that comes from the test images. Above one half, more test images
         would help more than more rounds. NaN where it is not known.
-    more_rounds: rounds until a choice if means and spreads stay as they are; 0 with a choice, None if never.
+    more_rounds: rounds until a choice if means and spreads stay as they are; 0 with a choice, None above 60 in all.
     ended: `CHOSEN`, `IMAGES` (more rounds cannot lead to a choice, more test images can), `BUDGET`, or None.
     """
 
@@ -73,7 +73,7 @@ def judge(
     baseline: int = 0,
     margin: float = MARGIN,
     level: float = LEVEL,
-    most_rounds: int | None = None,
+    most_rounds: int = LAST,
     correct: np.ndarray | None = None,
 ) -> Standing:
     """Say what all rounds so far tell about the methods.
@@ -87,15 +87,17 @@ def judge(
     baseline: index of the baseline.
     margin: indifference margin in percentage points.
     level: confidence level.
-    most_rounds: largest number of rounds; None for no limit.
+    most_rounds: the budget in rounds. It may be raised later, but not above 60, the longest race.
     correct: [R, M, N] whether a test image was classified correctly. The N images are the same in every round. None if
         unknown: then everything is about these test images alone.
-    Raises ValueError if shapes or numbers do not fit.
+    Raises ValueError if shapes or numbers do not fit, or if there are more than 60 rounds.
     """
     accuracies = np.asarray(accuracies, dtype=float)
     if accuracies.ndim != 2 or accuracies.shape[1] < 2:
         raise ValueError(f"accuracies must be [rounds, methods] with at least two methods, not {accuracies.shape}")
     rounds, methods = accuracies.shape
+    if rounds > LAST:
+        raise ValueError(f"{rounds} rounds: a race has at most {LAST}")
     if not 0 <= baseline < methods:
         raise ValueError(f"baseline={baseline} is not one of the {methods} methods")
     if not (0 < margin < math.inf and 0 < level < 1):
@@ -108,7 +110,7 @@ def judge(
     exits: dict[int, Exit] = {}
     for r in range(rounds):
         pairs.add(accuracies[r], None if correct is None else correct[r])
-        upper = np.minimum(upper, pairs.upper(error, margin))
+        upper = np.minimum(upper, pairs.upper(error))
         now = race(upper, margin, baseline)
         for m in range(methods):
             if now.runs[m] or now.choice == m:
@@ -123,9 +125,9 @@ def judge(
     ended = CHOSEN if choice is not None else None
     if ended is None and correct is not None and _images_forbid(pairs, upper, error, margin, baseline):
         ended = IMAGES
-    if ended is None and most_rounds is not None and rounds >= most_rounds:
+    if ended is None and rounds >= min(most_rounds, LAST):
         ended = BUDGET
-    low, high = pairs.gains(baseline, error, margin)
+    low, high = pairs.gains(baseline, error)
     order = np.argsort(np.where(now.worse, np.inf, now.shortfall), kind="stable")
     return Standing(
         rounds=rounds,
@@ -189,20 +191,20 @@ class _Pairs:
         of_sum = np.zeros_like(self.mean)
         of_sum[self.first, self.second] = self.sums.var(axis=1, dtype=float, ddof=1)
         of_sum += of_sum.T
-        # The mean covariance of two rounds is the variance of the sum less those of its terms, by ordered pairs of rounds.
+        # The mean covariance of two rounds: variance of the sum less those of its terms, by ordered pairs of rounds.
         ways = np.maximum(self.rounds * (self.rounds - 1), 1) * self.images
         return np.maximum((of_sum - self.over_images) / ways, 0.0), math.sqrt(2 / self.images) * of_sum / ways
 
-    def upper(self, error: float, margin: float) -> np.ndarray:
+    def upper(self, error: float) -> np.ndarray:
         """Upper bounds on the accuracy of j minus that of i; infinite for fewer than three rounds."""
         variance, df = variance_of_mean(*self.variances(), self.rounds, *self.image_parts())
-        return np.where(self.rounds >= FIRST, self.mean + half_width(variance, df, error, margin), np.inf)
+        return self.mean + half_width(variance, df, levels(error)[self.rounds.astype(int)])
 
-    def gains(self, baseline: int, error: float, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    def gains(self, baseline: int, error: float) -> tuple[np.ndarray, np.ndarray]:
         """The ends of the interval of each method's gain over the baseline."""
-        upper = self.upper(error / 2, margin)  # an error on either side
+        upper = self.upper(error / 2)  # an error on either side
         upper[baseline, baseline] = 0.0
-        return -upper[:, baseline], upper[baseline]
+        return 0.0 - upper[:, baseline], upper[baseline]
 
     def image_share(self, baseline: int) -> np.ndarray:
         """The share of the test images in the variance of each method's gain."""
@@ -226,16 +228,11 @@ def _more_rounds(
     def chosen(more: int) -> bool:
         rounds = pairs.rounds + more * both
         variance, of_mean = variance_of_mean(variances, df + more * (runs.sum() - 1), rounds, images, images_sd)
-        later = np.where(rounds >= FIRST, pairs.mean + half_width(variance, of_mean, error, margin), np.inf)
+        later = pairs.mean + half_width(variance, of_mean, levels(error)[rounds.astype(int)])
         return bool(race(np.minimum(upper, later), margin, baseline).choice >= 0)
 
-    if not chosen(LONGEST):
-        return None
-    low, high = 0, LONGEST
-    while high - low > 1:  # bounds fall with the number of rounds
-        middle = (low + high) // 2
-        low, high = (low, middle) if chosen(middle) else (middle, high)
-    return high
+    most = LAST - int(pairs.rounds[both].max())
+    return next((more for more in range(1, most + 1) if chosen(more)), None)
 
 
 def _images_forbid(pairs: _Pairs, upper: np.ndarray, error: float, margin: float, baseline: int) -> bool:
@@ -246,5 +243,5 @@ def _images_forbid(pairs: _Pairs, upper: np.ndarray, error: float, margin: float
     images, images_sd = pairs.image_parts()
     favourable = pairs.mean - FAVOUR * np.sqrt(variances / pairs.rounds)
     fewest = np.maximum(images - FAVOUR * images_sd, 0.0)
-    last = favourable + half_width(fewest, 1e6, error, margin)
-    return bool(race(np.minimum(upper, last), margin, baseline).choice < 0)
+    least = np.minimum(upper, favourable + half_width(fewest, MOST_DF, levels(error).max()))
+    return not reachable(upper, least, margin, baseline)
