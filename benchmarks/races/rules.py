@@ -44,14 +44,21 @@ def prior_information(error: float, margin: float) -> float:
     return (1 + 1 / ratio) * (2 * np.log(1 / error) + np.log1p(ratio)) / margin**2 / ratio
 
 
-def mixture(variance, df, error, margin, _round):
-    """The normal mixture of Robbins 1970 over the mean; with unknown variance as in Lindon et al. 2022 (two-sided)."""
-    prior = prior_information(2 * error, margin) * variance
-    q = prior / (1 + prior)
-    ratio = (1 / ((2 * error) ** 2 * q)) ** (1 / (df + 1))
+def mixture_width(variance, df, error, prior):
+    """The normal mixture of Robbins 1970 over the mean, two-sided; with unknown variance as in Lindon et al. 2022.
+
+    prior: the prior's information, 1 / its variance.
+    """
+    q = prior * variance / (1 + prior * variance)
+    ratio = (1 / (error**2 * q)) ** (1 / (df + 1))
     rest = 1 - ratio * q
     squared = df * (ratio - 1) / np.where(rest > 0, rest, np.nan)
     return np.sqrt(np.nan_to_num(squared, nan=np.inf) * variance)
+
+
+def mixture(variance, df, error, margin, _round):
+    """The mixture that is narrowest where its half width is the margin."""
+    return mixture_width(variance, df, 2 * error, prior_information(2 * error, margin))
 
 
 def spent(variance, df, error, _margin, round_, kind, first=FIRST):
