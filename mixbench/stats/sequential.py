@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixbench.stats.race import MOST_DF, half_width, moderated_variance, race, reachable, variance_of_mean
+from mixbench.stats.race import MOST_DF, PRIOR, half_width, moderated_variance, race, reachable, variance_of_mean
 from mixbench.stats.spending import FIRST, LAST, levels
 from mixbench.stats.units import LEVEL
 
@@ -143,6 +143,29 @@ def judge(
         more_rounds=_more_rounds(pairs, upper, now.runs, error, margin, baseline),
         ended=ended,
     )
+
+
+def rounds_for(half: float, methods: int, spread: float, images: float = 0.0, level: float = LEVEL) -> int | None:
+    """Return the number of rounds after which bounds lie at most so far from the estimates: what a margin costs.
+
+    With `half` equal to the margin, methods with equal means can be told from better ones. With half of it, there is a
+    choice whatever the means are.
+
+    half: distance in percentage points.
+    methods: number of methods, the baseline included.
+    spread: standard deviation over rounds of the difference of two methods, in percentage points.
+    images: part of the variance of a difference that comes from the test images, in squared percentage points.
+    level: confidence level.
+    Returns None if 60 rounds are not enough.
+    """
+    of_round = levels((1 - level) / (methods - 1))
+    for rounds in range(FIRST, LAST + 1):
+        df = min(rounds - 1 + PRIOR, (methods - 1) * (rounds - 1))
+        own, variance = spread**2 / rounds, np.asarray(spread**2 / rounds + images)
+        df = min(df * float(variance / own) ** 2, MOST_DF) if images else df
+        if half_width(variance, df, of_round[rounds]) <= half:
+            return rounds
+    return None
 
 
 class _Pairs:

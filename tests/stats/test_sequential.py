@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from mixbench.stats.race import half_width, moderated_variance, race, reachable, variance_of_mean
-from mixbench.stats.sequential import BUDGET, CHOSEN, IMAGES, RULED_OUT, WORSE, judge
+from mixbench.stats.sequential import BUDGET, CHOSEN, IMAGES, RULED_OUT, WORSE, judge, rounds_for
 from mixbench.stats.spending import FIRST, LAST, levels
 
 
@@ -62,8 +62,8 @@ def test_the_common_variance_is_that_of_the_two_way_layout():
     residuals = x - x.mean(0) - x.mean(1, keepdims=True) + x.mean()
     common = 2 * (residuals**2).sum() / 20
     for i, j in itertools.permutations(range(5), 2):
-        assert variance[i, j] == pytest.approx((8 * common + 5 * np.var(x[:, j] - x[:, i], ddof=1)) / 13)
-        assert df[i, j] == 13
+        assert variance[i, j] == pytest.approx((6 * common + 5 * np.var(x[:, j] - x[:, i], ddof=1)) / 11)
+        assert df[i, j] == 11
 
 
 def test_two_methods_have_their_own_variance():
@@ -155,7 +155,7 @@ def test_the_part_of_the_test_images_is_the_mean_covariance_of_two_rounds(missin
             pairs[i, j] = d[np.isfinite(d)]
         df = {pair: len(d) - 1 for pair, d in pairs.items()}
         common = sum(df[p] * np.var(d, ddof=1) for p, d in pairs.items()) / sum(df.values())
-        prior = min(8, np.isfinite(accuracies).sum() - 5 - 3 + 1)
+        prior = min(6, np.isfinite(accuracies).sum() - 5 - 3 + 1)
         own = np.var(pairs[0, m], ddof=1)
         over_rounds = (prior * common + df[0, m] * own) / (prior + df[0, m]) / len(rounds)
         assert share[m] == pytest.approx(images / (over_rounds + images), rel=1e-4)
@@ -261,6 +261,25 @@ def test_the_budget_ends_the_race_but_it_can_go_on():
     assert standing.ended == BUDGET
     assert standing.in_race
     assert judge(accuracies, most_rounds=5).ended is None
+
+
+@pytest.mark.parametrize(("methods", "half"), [(2, 2.0), (2, 1.0), (5, 2.0), (14, 1.0)])
+def test_bounds_are_as_narrow_as_was_said_beforehand(methods, half):
+    needed = rounds_for(half, methods, spread=1.7)
+    for rounds in (needed - 1, needed):
+        # Orthogonal columns with mean 0: all differences have the same spread and mean 0.
+        columns = np.random.default_rng(0).standard_normal((rounds, methods))
+        columns = np.linalg.qr(np.column_stack([np.ones(rounds), columns]))[0][:, 1:]
+        accuracies = 50 + columns * 1.7 * ((rounds - 1) / 2) ** 0.5
+        high = judge(accuracies, level=0.9).high[1:]  # an interval of 90 % has two bounds of 95 %
+        assert high == pytest.approx(high[0])
+        assert (high[0] <= half) == (rounds == needed)
+
+
+def test_a_margin_below_the_image_noise_is_never_reached():
+    assert rounds_for(2.0, 2, 1.7, images=0.2) > rounds_for(2.0, 2, 1.7)
+    assert rounds_for(2.0, 2, 1.7, images=1.5) is None
+    assert rounds_for(0.3, 14, 1.7) is None
 
 
 def test_before_the_first_round_everything_is_open():
