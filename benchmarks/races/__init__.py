@@ -1,0 +1,1 @@
+"""Simulated races of methods, with known truth."""
