@@ -7,11 +7,11 @@ from functools import lru_cache, partial
 import numpy as np
 from scipy import special, stats
 
+from benchmarks.races.studies import ROUNDS, Cell, Studies
 from mixbench.stats import race as shipped
 from mixbench.stats import spending
 from mixbench.stats.sequential import FAVOUR
 from mixbench.stats.spending import FIRST
-from races.studies import ROUNDS, Cell, Studies
 
 LEVEL = 0.95
 Width = Callable[..., np.ndarray]  # (variance of the mean, df, error, margin, round) -> half width

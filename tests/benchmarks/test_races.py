@@ -1,19 +1,11 @@
 """The simulation of races: its accuracies, its rules, and the shipped rule played by `judge` on the same studies."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from benchmarks.races import rules
+from benchmarks.races.studies import ROUNDS, Cell, Studies, simulate, summarised
 from mixbench.stats.sequential import judge
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-from races import rules  # noqa: E402
-from races.studies import ROUNDS, Cell, Studies, simulate, summarised  # noqa: E402
 
 
 def philox(seed):
@@ -86,6 +78,14 @@ def test_lines_hold_a_brownian_motion():
 
 
 def test_kim_and_nelson_leave_the_better_of_two():
+    cell = Cell(2, "one better by 8", "equal", 10_000, 2.0)
+    _, data = without_images(cell, 50, 4)
+    played = rules.run(rules.RULES["Kim–Nelson, 10 rounds first"], cell, data)
+    assert (played["choice"] == 1).all()
+    assert (played["runs"] == 20).all()
+
+
+def test_tables_have_a_line_for_each_rule():
     cell = Cell(2, "one better by 8", "equal", 10_000, 2.0)
     _, data = without_images(cell, 50, 4)
     played = rules.run(rules.RULES["Kim–Nelson, 10 rounds first"], cell, data)

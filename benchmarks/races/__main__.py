@@ -1,4 +1,4 @@
-"""Compare rules that stop a race of methods early: python benchmarks/sequential.py [--studies 1000] [--write FILE].
+"""Compare rules that stop a race of methods early: python -m benchmarks.races [--studies 1000] [--write FILE].
 
 Cells that are in the results file are not simulated again, so an interrupted run goes on where it stopped.
 """
@@ -12,19 +12,19 @@ import time
 from operator import gt
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # the package `races` beside this file
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is imported
 
 import numpy as np  # noqa: E402
-from races import rules  # noqa: E402
-from races.studies import EFFECTS, SPREADS, Cell, Studies, simulate, summarised  # noqa: E402
-from source import code_sha256  # noqa: E402
+
+from benchmarks.races import rules  # noqa: E402
+from benchmarks.races.studies import EFFECTS, SPREADS, Cell, Studies, simulate, summarised  # noqa: E402
+from benchmarks.source import code_sha256  # noqa: E402
 
 CHUNK = 100  # studies in memory
 MANY = 14  # methods whose cells get half of the studies: they take six times as long
 POWER = 0.9  # share of studies that a fixed design has to decide
-BEGIN, END = "<!-- figures: benchmarks/sequential.py --write -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures: python -m benchmarks.races --write -->", "<!-- end of figures -->"
 
 CELLS = [
     *(
