@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.races import __main__ as benchmark
 from benchmarks.races import rules
 from benchmarks.races.studies import ROUNDS, Cell, Studies, simulate, summarised
 from mixbench.stats.sequential import judge
@@ -86,19 +87,6 @@ def test_kim_and_nelson_leave_the_better_of_two():
 
 
 def test_tables_have_a_line_for_each_rule():
-    cell = Cell(2, "one better by 8", "equal", 10_000, 2.0)
-    _, data = without_images(cell, 50, 4)
-    played = rules.run(rules.RULES["Kim–Nelson, 10 rounds first"], cell, data)
-    assert (played["choice"] == 1).all()
-    assert (played["runs"] == 20).all()
-
-
-def test_tables_have_a_line_for_each_rule():
-    spec = importlib.util.spec_from_file_location("sequential_benchmark", BENCHMARKS / "sequential.py")
-    assert spec
-    assert spec.loader
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
     cell = Cell(2, "one better by 8", "equal", 10_000, 2.0)
     text = benchmark.tables([benchmark.measured(cell, 20)])
     assert all(f"| {name} |" in text for name in rules.RULES)
