@@ -37,8 +37,7 @@ def coverage(methods: int, subsets: int, studies: int, chains: int = 16, seed: i
         means = {n: float(np.mean(list(of_n.values()))) for n, of_n in baseline.items()}
         holds = []
         for k, of_method in enumerate(runs):
-            of_k = {n: of_n[k] for n, of_n in gains.items()}
-            halves = {n: (g.interval[1] - g.interval[0]) / 2 if g and g.interval else None for n, g in of_k.items()}
+            halves = {n: gain.error if (gain := of_n[k]) else None for n, of_n in gains.items()}
             found = equivalent_data(float(np.mean(list(of_method.values()))), means, halves)
             low, high = found.interval if found and found.interval else (math.nan, math.nan)
             holds.append(low <= truth[k] <= high)

@@ -4,9 +4,11 @@ A setting is every choice except the method: data, n, subset, augmentation, netw
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 
 import pandas as pd
 
+from mixbench.analysis.correct import Read, read_or_none
 from mixbench.analysis.display import label, order
 from mixbench.analysis.equivalents import find_equivalents
 from mixbench.analysis.frame import identity_keys, is_of_method
@@ -47,7 +49,7 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
         name = _name(row, first, variant_by)
         experiment = Experiment(name, row["method"], rows.index.tolist(), repeated, summarise(repeated))
         settings.setdefault(tuple(str(row[key]) for key in of_setting), []).append(experiment)
-    made = []
+    made, read = [], cache(read_or_none)  # a run of the baseline is compared at several n
     for of_one in settings.values():
         row = frame.iloc[of_one[0].places[0]]
         given = [(key, row[key]) for key in named_by if row[key] is not None]
@@ -60,9 +62,9 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
         setting = Setting(name, row["n"], baselines[0] if baselines else None, methods)
         if setting.baseline and "per_class_accuracy" in frame:
             setting.baseline_classes = _mean_of_classes(frame["per_class_accuracy"].iloc[setting.baseline.places])
-        _compare_with_baseline(setting, frame)
+        _compare_with_baseline(setting, frame, read)
         made.append(([order(row[key]) for key in named_by], setting))
-    find_equivalents([setting for _, setting in made], frame, of_setting)
+    find_equivalents([setting for _, setting in made], frame, of_setting, read)
     return [setting for _, setting in sorted(made, key=lambda pair: pair[0])]
 
 
@@ -79,10 +81,10 @@ def _mean_of_classes(accuracies: pd.Series) -> list[float] | None:
     return [sum(values) / len(values) for values in zip(*of_runs, strict=True)]
 
 
-def _compare_with_baseline(setting: Setting, frame: pd.DataFrame) -> None:
+def _compare_with_baseline(setting: Setting, frame: pd.DataFrame, read: Read) -> None:
     if setting.baseline is None:
         return
-    comparison = compare_experiments(setting.baseline, setting.methods, frame)
+    comparison = compare_experiments(setting.baseline, setting.methods, frame, read)
     setting.baseline_may_be_best = comparison.baseline_may_be_best
     for method, gain in zip(setting.methods, comparison.gains, strict=True):
         method.gain = gain

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from mixbench.analysis.correct import Read
 from mixbench.analysis.gains import compare_experiments
 from mixbench.analysis.setting import Experiment, Setting
 from mixbench.stats import Comparison, Gain, Runs, summarise
@@ -15,7 +16,7 @@ KEYS_ALONG_CURVE = ("n", "train.steps", "train.eval_every", "train.warmup")
 FEW_CHAINS = 16  # of Gibbs samplers: these intervals are read off a curve
 
 
-def find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_setting: Sequence[str]) -> None:
+def find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_setting: Sequence[str], read: Read) -> None:
     """Set the equivalent data of every method.
 
     Settings that differ only in n share one curve of the baseline. Keys that a protocol chooses from n may differ too,
@@ -24,6 +25,7 @@ def find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_settin
     settings: all settings of a comparison, with their gains.
     frame: the runs that the experiments' places refer to.
     of_setting: keys that distinguish settings.
+    read: reads which images a run classifies correctly.
     """
     rest = [key for key in of_setting if key not in KEYS_ALONG_CURVE]
     exact = [key for key in of_setting if key != "n"]
@@ -39,10 +41,10 @@ def find_equivalents(settings: Sequence[Setting], frame: pd.DataFrame, of_settin
         with_baseline = [setting for setting in alike if setting.baseline]
         if len(with_baseline) > 1:
             for setting in alike:
-                _set_equivalents(setting, with_baseline, frame)
+                _set_equivalents(setting, with_baseline, frame, read)
 
 
-def _set_equivalents(setting: Setting, curve: Sequence[Setting], frame: pd.DataFrame) -> None:
+def _set_equivalents(setting: Setting, curve: Sequence[Setting], frame: pd.DataFrame, read: Read) -> None:
     """Set the equivalent data of a setting's methods.
 
     Only subsets count that have runs of the method and of the baseline at every n; if there are none, all do.
@@ -55,14 +57,13 @@ def _set_equivalents(setting: Setting, curve: Sequence[Setting], frame: pd.DataF
     found = {
         n: {m.name: gain for m, gain in setting.gains}
         if baseline is setting.baseline
-        else _gains_by_name(compare_experiments(baseline, setting.methods, frame, FEW_CHAINS), setting.methods)
+        else _gains_by_name(compare_experiments(baseline, setting.methods, frame, read, FEW_CHAINS), setting.methods)
         for n, baseline in baselines.items()
     }
     for method in setting.methods:
         common = set.intersection({subset for subset, _ in method.runs}, *subsets)
         means = {n: _mean(baseline.runs, common) for n, baseline in baselines.items()}
-        gains = {n: of_n.get(method.name) for n, of_n in found.items()}
-        errors = {n: (g.interval[1] - g.interval[0]) / 2 if g and g.interval else None for n, g in gains.items()}
+        errors = {n: gain.error if (gain := of_n.get(method.name)) else None for n, of_n in found.items()}
         method.equivalent = equivalent_data(_mean(method.runs, common), means, errors)
         if method.equivalent and method.gain and _contradicts(method.equivalent, setting.n, method.gain):
             method.equivalent = None

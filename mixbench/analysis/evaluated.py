@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from mixbench.runs.store.predictions import read_correct
+from mixbench.analysis.correct import read_or_none
 from mixbench.runs.store.reading import Place
 
 ENOUGH = 200  # evaluation images; with fewer, chance moves an accuracy of 80 % by more than 2.8 percentage points
@@ -26,10 +26,7 @@ def image_counts(frame: pd.DataFrame) -> pd.Series:
 
 
 def _count(place: Place) -> int | None:
-    try:
-        correct = read_correct(place)
-    except (OSError, ValueError):
-        return None
+    correct = read_or_none(place)
     return None if correct is None else len(correct)
 
 

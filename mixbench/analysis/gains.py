@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixbench.analysis.correct import correct_by_unit
+from mixbench.analysis.correct import Read, correct_by_unit
 from mixbench.analysis.setting import Experiment
 from mixbench.config.validate import SEEDS
 from mixbench.stats import Comparison, PairedTable, compare, image_covariance, paired_table
@@ -15,25 +15,28 @@ from mixbench.stats.comparison import CHAINS
 
 
 def compare_experiments(
-    baseline: Experiment, methods: Sequence[Experiment], frame: pd.DataFrame, chains: int = CHAINS
+    baseline: Experiment, methods: Sequence[Experiment], frame: pd.DataFrame, read: Read, chains: int = CHAINS
 ) -> Comparison:
     """Compare methods with a baseline.
 
     baseline: the baseline.
     methods: the methods; their setting may have another n than the baseline's.
     frame: the runs that the experiments' places refer to.
+    read: reads which images a run classifies correctly.
     chains: number of Gibbs samplers; fewer are faster, and their intervals less precise.
     Returns the comparison, in the order of the methods.
     """
     table = paired_table(baseline.runs, [method.runs for method in methods])
-    correct = _correct(table, [baseline, *methods], frame)
+    correct = _correct(table, [baseline, *methods], frame, read)
     if correct is None:
         return compare(table, chains=chains)
     rounding = 100 / correct.shape[-1] / math.sqrt(6)  # of a difference of two accuracies
     return compare(table, image_covariance(correct), rounding, chains)
 
 
-def _correct(table: PairedTable, experiments: Sequence[Experiment], frame: pd.DataFrame) -> np.ndarray | None:
+def _correct(
+    table: PairedTable, experiments: Sequence[Experiment], frame: pd.DataFrame, read: Read
+) -> np.ndarray | None:
     """Return which test images the runs of a table classify correctly, float [units, methods, images].
 
     Returns None if it is not stored for every run, and if subsets have test images of their own: then the variance
@@ -43,7 +46,7 @@ def _correct(table: PairedTable, experiments: Sequence[Experiment], frame: pd.Da
     if len(table.keys) < 2 or (first.get("eval") == "stratified" and table.over == "subsets"):
         return None
     folders = [{key: frame.at[place, "folder"] for key, place in _places(e, frame)} for e in experiments]
-    return correct_by_unit(folders, table.keys, ~np.isnan(table.values))
+    return correct_by_unit(folders, table.keys, ~np.isnan(table.values), read)
 
 
 def _places(experiment: Experiment, frame: pd.DataFrame) -> list[tuple[tuple[Any, int], int]]:

@@ -48,7 +48,7 @@ def recommend(setting: Setting) -> str:
 def verdict(setting: Setting) -> Verdict:
     """Return the verdict on a setting.
 
-    Use a method that is significantly better than the baseline; of several the one with the largest expected gain. If
+    Use a method that is significantly better than the baseline; of several the one with the largest gain. If
     none is, and no interval reaches beyond 2 percentage points: do not bother. Otherwise it is undecided, unless all
     methods are significantly worse.
 
@@ -61,7 +61,7 @@ def verdict(setting: Setting) -> Verdict:
         there = "no mixing method has a run on the same subset and with the same seed as a run of the baseline"
         return Verdict(UNKNOWN, f"{UNKNOWN}: {there if setting.methods else 'only the baseline has runs here'}", [])
     chosen, tests = setting.recommended, len(setting.gains)
-    worse = [method for method, gain in setting.gains if method.significant and gain.mean < 0]
+    worse = setting.worse
     ends = [gain.interval[1] for _, gain in setting.gains if gain.interval]
     if chosen is not None:
         gain = _gain(chosen)

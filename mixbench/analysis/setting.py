@@ -100,6 +100,11 @@ class Setting:
         """The method with the largest significant gain; None if there is none."""
         return _largest([(method, gain) for method, gain in self.gains if method.significant and gain.mean > 0])
 
+    @property
+    def worse(self) -> list[Experiment]:
+        """The methods that are significantly worse than the baseline."""
+        return [method for method, gain in self.gains if method.significant and gain.mean < 0]
+
 
 def _largest(gains: Sequence[tuple[Experiment, Gain]]) -> Experiment | None:
     return max(gains, key=lambda pair: pair[1].mean)[0] if gains else None

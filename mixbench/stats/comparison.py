@@ -50,6 +50,11 @@ class Gain:
     may_be_best: bool | None
 
     @property
+    def error(self) -> float | None:
+        """Half the length of the interval, in percentage points; None without one."""
+        return self.interval and (self.interval[1] - self.interval[0]) / 2
+
+    @property
     def image_share(self) -> float | None:
         """The share of the gain's variance that comes from the choice of test images, 0 to 1; None if unknown."""
         if self.image_sd is None or self.sd is None:

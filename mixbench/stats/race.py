@@ -12,9 +12,8 @@ from scipy import special
 
 from mixbench.stats.units import SAME
 
-PRIOR = (
-    6  # weight of the common variance, in degrees of freedom: with 8, 5.5 % of the hardest races had a wrong interval
-)
+# Weight of the common variance, in degrees of freedom. With 8, 5.5 % of the hardest races had a wrong interval.
+PRIOR = 6
 MOST_DF = 1e6  # as good as a normal distribution
 
 
@@ -103,7 +102,7 @@ def race(upper: np.ndarray, margin: float, baseline: int) -> Race:
     """
     methods = upper.shape[-1]
     upper = np.where(np.eye(methods, dtype=bool), np.inf, upper)
-    worse = np.any(upper <= 0, axis=-2, keepdims=False)
+    worse = np.any(upper <= 0, axis=-2)
     worse &= ~worse.all(-1, keepdims=True)  # a circle, from bounds of different rounds: nothing is known
     rivals = ~worse[..., None, :] & ~np.eye(methods, dtype=bool)
     shortfall = np.maximum(np.where(rivals, upper, 0.0).max(-1), 0.0)

@@ -49,25 +49,24 @@ def paired_table(baseline: Runs, methods: Sequence[Runs]) -> PairedTable:
     """
     common = [[key for key in runs if key in baseline] for runs in methods]
     shared = sorted({key for keys in common for key in keys}, key=str)
-    units = _units(shared)
+    units, over = _units(shared)
     values = np.full((len(units), 1 + len(methods)), np.nan)
-    for row, keys in enumerate(units.values()):
+    for row, keys in enumerate(units):
         values[row, 0] = of_baseline = statistics.fmean(baseline[key] for key in keys)
-        for column, (runs, own) in enumerate(zip(methods, common, strict=True), 1):
-            differences = [runs[key] - baseline[key] for key in keys if key in own]
+        for column, runs in enumerate(methods, 1):
+            differences = [runs[key] - baseline[key] for key in keys if key in runs]
             if differences:
                 values[row, column] = of_baseline + statistics.fmean(differences)
-    several = len({subset for subset, _ in shared}) > 1
-    return PairedTable(values, list(units.values()), [len(keys) for keys in common], "subsets" if several else "seeds")
+    return PairedTable(values, units, [len(keys) for keys in common], over)
 
 
-def _units(keys: Sequence[tuple[Any, int]]) -> dict[Hashable, list[tuple[Any, int]]]:
-    """Return the keys of each unit: by subset if there are several, else each key by itself."""
+def _units(keys: Sequence[tuple[Any, int]]) -> tuple[list[list[tuple[Any, int]]], str]:
+    """Return the keys of each unit, by subset if there are several, else each key by itself; and what the units are."""
     several = len({subset for subset, _ in keys}) > 1
     units: dict[Hashable, list[tuple[Any, int]]] = {}
     for subset, seed in keys:
         units.setdefault(subset if several else (subset, seed), []).append((subset, seed))
-    return units
+    return list(units.values()), "subsets" if several else "seeds"
 
 
 def units_of(runs: Runs) -> tuple[list[float], str]:
@@ -76,6 +75,5 @@ def units_of(runs: Runs) -> tuple[list[float], str]:
     runs: (subset, seed) -> value of a run.
     Returns one value for each unit, and `subsets` or `seeds`.
     """
-    units = _units(list(runs))
-    several = len({subset for subset, _ in runs}) > 1
-    return [statistics.fmean(runs[key] for key in keys) for keys in units.values()], "subsets" if several else "seeds"
+    units, over = _units(list(runs))
+    return [statistics.fmean(runs[key] for key in keys) for keys in units], over

@@ -56,7 +56,7 @@ def recommendation(selection: Selection, settings: Sequence[Setting]) -> Section
 
 def _accuracy(selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str]) -> Section:
     headers, lines = table.grid(built)
-    blocks: list = [replace(accuracy_chart(settings, plots), live=live_chart(selection))]
+    blocks: list = [replace(accuracy_chart(settings, plots), live=live_chart(selection, built))]
     if "heatmap" in plots:
         blocks.append(
             Picture(
@@ -122,12 +122,19 @@ def gains_chart(plots: Sequence[str]) -> list[Picture]:
     return [Picture("gains", text)] if "gains" in plots else []
 
 
-def _gain(gain: Gain) -> list[str]:
+def gain_texts(gain: Gain) -> list[str]:
+    """Return a gain, its interval and p as the texts of a table.
+
+    gain: the gain of a method.
+    """
     ends = display_gain(gain)
     interval = " to ".join(map(signed, ends)) if ends else "–"
-    p = "–" if gain.p is None else p_text(gain.p)
+    return [f"{gain.mean:+.2f}", interval, "–" if gain.p is None else p_text(gain.p)]
+
+
+def _gain(gain: Gain) -> list[str]:
     best = "–" if gain.may_be_best is None else "yes" if gain.may_be_best else "no"
-    return [f"{gain.mean:+.2f}", interval, p, f"{gain.expected:+.2f}", best, f"{gain.pairs}"]
+    return [*gain_texts(gain), f"{gain.expected:+.2f}", best, f"{gain.pairs}"]
 
 
 def _equivalents(settings: Sequence[Setting]) -> Section:

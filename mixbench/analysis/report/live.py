@@ -26,12 +26,14 @@ DASHES: dict[str, str] = dict(zip(LINES, ("", "6 3", "7 3 1 3", "2 2"), strict=T
 DIGITS = 3  # decimals of an accuracy in percent
 
 
-def live_chart(selection: Selection) -> dict[str, Any] | None:
+def live_chart(selection: Selection, built: Table) -> dict[str, Any] | None:
     """Return the data of the chart, which JSON can hold; None if the runs differ in no number, such as n.
 
     selection: at least one run.
+    built: the selection's table.
     """
-    found = {name: _over_numbers(build(replace(selection, rule=name))) for name in rules.RULES}
+    tables = {name: built if name == selection.rule else build(replace(selection, rule=name)) for name in rules.RULES}
+    found = {name: _over_numbers(table) for name, table in tables.items()}
     table = found[selection.rule]
     with_runs = {row[0] for row, _ in table.cells}
     across = [number for number in numbers(table) if number in with_runs]

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixbench.analysis import notes, plot, table
-from mixbench.analysis.display import display_gain
-from mixbench.analysis.recommend import p_text, signed
 from mixbench.analysis.report.blocks import Picture, Section, Table, Text
-from mixbench.analysis.report.content import accuracy_chart, gains_chart, recommendation
+from mixbench.analysis.report.content import accuracy_chart, gain_texts, gains_chart, recommendation
 from mixbench.analysis.report.render import markdown
 from mixbench.analysis.select import Selection
-from mixbench.analysis.setting import Experiment, Setting
+from mixbench.analysis.setting import Setting
 from mixbench.core import files, memory
 from mixbench.core.errors import UserError
 from mixbench.runs.store import reading
@@ -60,7 +58,12 @@ def _table(settings: Sequence[Setting], with_counts: bool) -> Table:
     """Return a table with a line for each setting and method, narrow enough for a terminal."""
     by_n = all(setting.name == f"n = {setting.n:,}" for setting in settings)
     lines = [
-        [f"{setting.n:,}" if by_n else setting.name, e.shown_name, _accuracy(e.summary, with_counts), *_gain(e)]
+        [
+            f"{setting.n:,}" if by_n else setting.name,
+            e.shown_name,
+            _accuracy(e.summary, with_counts),
+            *(gain_texts(e.gain) if e.gain else [""] * 3),
+        ]
         for setting in settings
         for e in setting.experiments
     ]
@@ -70,18 +73,6 @@ def _table(settings: Sequence[Setting], with_counts: bool) -> Table:
 def _accuracy(summary: Summary, with_counts: bool) -> str:
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
     return f"{summary.mean:.2f}{spread}{f' ({summary.count})' if with_counts else ''}"
-
-
-def _gain(experiment: Experiment) -> list[str]:
-    gain = experiment.gain
-    if gain is None:
-        return [""] * 3
-    ends = display_gain(gain)
-    return [
-        f"{gain.mean:+.2f}",
-        " to ".join(map(signed, ends)) if ends else "–",
-        "–" if gain.p is None else p_text(gain.p),
-    ]
 
 
 def _notes(folder: Path) -> list[str]:

@@ -15,7 +15,6 @@ from mixbench.analysis.recommend import (
     UNKNOWN,
     USE,
     listed,
-    recommend,
     signed,
     verdict,
 )
@@ -92,7 +91,7 @@ def _how_to_read(settings: Sequence[Setting], on: str) -> str:
 def _verdict(setting: Setting, selection: Selection) -> Verdict:
     found = verdict(setting)
     word, line, further = found.word, "", []
-    worse = [method for method, gain in setting.gains if method.significant and gain.mean < 0]
+    worse = setting.worse
     if found.word == USE and setting.recommended:
         word = f"{USE} {setting.recommended.shown_name}"
         line, further = _use(setting, setting.recommended)
@@ -109,7 +108,7 @@ def _verdict(setting: Setting, selection: Selection) -> Verdict:
         further.append(f"Avoid {listed([method.shown_name for method in worse], 'and')}: worse than no mixing.")
     if setting.near_chance:
         further.append("Careful: without mixing, the network has hardly learned anything here.")
-    return Verdict(setting.name, KINDS[found.word], word, line, further, recommend(setting))
+    return Verdict(setting.name, KINDS[found.word], word, line, further, found.text)
 
 
 def _use(setting: Setting, chosen: Experiment) -> tuple[str, list[str]]:
