@@ -125,8 +125,7 @@ def test_p_is_adjusted_for_the_methods_of_a_setting_not_of_all(add, select):
         assert [method.gain for method in setting.methods] == stats.compare(table).gains
 
 
-def test_which_images_a_run_classifies_is_part_of_the_comparison(setting, tmp_path):
-    """Methods that are right on different images are less certain to differ on others than methods that agree."""
+def test_test_images_count_as_given_where_nobody_knows_which_ones_are_classified(setting):
     found = setting(none=[60.0, 62.0, 64.0], label_mix=[66.5, 69.0, 71.5])
     assert (found.images_known, found.methods[0].gain.image_sd) == (False, None)
 
