@@ -3,11 +3,12 @@
 A setting is every choice except the method: data, n, subset, augmentation, network, loss and training. No torch.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 import pandas as pd
 
+from mixbench.analysis import raced
 from mixbench.analysis.correct import Read, read_or_none
 from mixbench.analysis.display import label, order
 from mixbench.analysis.equivalents import find_equivalents
@@ -50,6 +51,7 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
         experiment = Experiment(name, row["method"], rows.index.tolist(), repeated, summarise(repeated))
         settings.setdefault(tuple(str(row[key]) for key in of_setting), []).append(experiment)
     made, read = [], cache(read_or_none)  # a run of the baseline is compared at several n
+    races = raced.races_of(frame)
     for of_one in settings.values():
         row = frame.iloc[of_one[0].places[0]]
         given = [(key, row[key]) for key in named_by if row[key] is not None]
@@ -62,7 +64,7 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
         setting = Setting(name, row["n"], baselines[0] if baselines else None, methods)
         if setting.baseline and "per_class_accuracy" in frame:
             setting.baseline_classes = _mean_of_classes(frame["per_class_accuracy"].iloc[setting.baseline.places])
-        _compare_with_baseline(setting, frame, read)
+        _compare_with_baseline(setting, frame, rule, races, read)
         made.append(([order(row[key]) for key in named_by], setting))
     find_equivalents([setting for _, setting in made], frame, of_setting, read)
     return [setting for _, setting in sorted(made, key=lambda pair: pair[0])]
@@ -81,8 +83,13 @@ def _mean_of_classes(accuracies: pd.Series) -> list[float] | None:
     return [sum(values) / len(values) for values in zip(*of_runs, strict=True)]
 
 
-def _compare_with_baseline(setting: Setting, frame: pd.DataFrame, read: Read) -> None:
+def _compare_with_baseline(
+    setting: Setting, frame: pd.DataFrame, rule: str, races: Mapping[str, raced.Stored], read: Read
+) -> None:
     if setting.baseline is None:
+        return
+    stored = races.get(frame.at[setting.baseline.places[0], "cell"])
+    if stored is not None and raced.set_gains(setting, frame, stored, rule, read):
         return
     comparison = compare_experiments(setting.baseline, setting.methods, frame, read)
     setting.baseline_may_be_best = comparison.baseline_may_be_best

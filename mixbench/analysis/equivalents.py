@@ -64,6 +64,8 @@ def _set_equivalents(setting: Setting, curve: Sequence[Setting], frame: pd.DataF
         common = set.intersection({subset for subset, _ in method.runs}, *subsets)
         means = {n: _mean(baseline.runs, common) for n, baseline in baselines.items()}
         errors = {n: gain.error if (gain := of_n.get(method.name)) else None for n, of_n in found.items()}
+        if any(of.race for of in curve):  # the intervals at single n are those of a fixed number of runs
+            errors = dict.fromkeys(errors)
         method.equivalent = equivalent_data(_mean(method.runs, common), means, errors)
         if method.equivalent and method.gain and _contradicts(method.equivalent, setting.n, method.gain):
             method.equivalent = None

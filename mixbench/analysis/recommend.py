@@ -3,38 +3,28 @@
 If no method is significantly better than the baseline, it says how many subsets or seeds would be enough.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
+from mixbench.analysis import raced_verdict
 from mixbench.analysis.display import baseline_text, display_gain
 from mixbench.analysis.setting import Experiment, Setting
-from mixbench.stats import ALPHA, Gain, units_needed
+from mixbench.analysis.wording import (
+    AVOID,
+    MARGIN,
+    NOTHING,
+    SMALLEST_P,
+    UNDECIDED,
+    UNKNOWN,
+    USE,
+    Verdict,
+    listed,
+    p_text,
+    signed,
+)
+from mixbench.stats import Gain, units_needed
 from mixbench.stats.equivalents import BELOW, BEYOND, Equivalent
 
-SMALLEST_P = 0.001
-LISTED = 4  # names in a list before "and 3 others"
 NOTICEABLE = 0.15  # percentage points between a measured gain and the expected one that are worth a sentence
-MARGIN = 2.0  # percentage points; a smaller gain is not worth a change of the training
-USE, AVOID, NOTHING, UNDECIDED, UNKNOWN = "Use", "Avoid", "Do not bother", "Undecided", "No comparison"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a setting's runs say.
-
-    word: USE, AVOID, NOTHING, UNDECIDED or UNKNOWN.
-    line: the word with what it is about, such as `Use mixup (label-mix): +4.4 percentage points over no mixing`.
-    sentences: the evidence.
-    """
-
-    word: str
-    line: str
-    sentences: Sequence[str]
-
-    @property
-    def text(self) -> str:
-        """The line and the evidence as one paragraph."""
-        return " ".join([f"{self.line}.", *self.sentences])
 
 
 def recommend(setting: Setting) -> str:
@@ -60,6 +50,9 @@ def verdict(setting: Setting) -> Verdict:
     if best is None:
         there = "no mixing method has a run on the same subset and with the same seed as a run of the baseline"
         return Verdict(UNKNOWN, f"{UNKNOWN}: {there if setting.methods else 'only the baseline has runs here'}", [])
+    if setting.race is not None:
+        found = raced_verdict.verdict(setting.race)
+        return replace(found, sentences=[*found.sentences, *_near_chance(setting)])
     chosen, tests = setting.recommended, len(setting.gains)
     worse = setting.worse
     ends = [gain.interval[1] for _, gain in setting.gains if gain.interval]
@@ -140,24 +133,6 @@ def _expected(gain: Gain, tests: int) -> list[str]:
     ]
 
 
-def signed(value: float) -> str:
-    """Format a number with its sign and one decimal; never -0.0.
-
-    value: such as a gain in percentage points.
-    """
-    return f"{round(value, 1) + 0.0:+.1f}"
-
-
-def p_text(p: float) -> str:
-    """Format a p-value with two significant digits, or three if it is close to 0.05.
-
-    p: p-value, 0 to 1.
-    """
-    if p < SMALLEST_P:
-        return f"<{SMALLEST_P}"
-    return f"{p:.3g}" if abs(p - ALPHA) < 0.1 * ALPHA else f"{p:.2g}"
-
-
 def _units_text(gain: Gain) -> str:
     """Such as `3 subsets` or `3 seeds of one subset`."""
     return (
@@ -227,16 +202,3 @@ def _needed(gain: Gain, tests: int) -> list[str]:
         f"If the true gain is about {signed(gain.expected)}, {count:,} {units} in all would show it with a probability "
         "of 80 %."
     ]
-
-
-def listed(names: Sequence[str], word: str) -> str:
-    """Join names, such as `a, b or c`; of more than five, the first four and the number of others.
-
-    names: the names, at least one.
-    word: `and` or `or`, before the last name.
-    A name that has commas itself is separated by semicolons.
-    """
-    comma = "; " if any("," in name for name in names) else ", "
-    if len(names) > LISTED + 1:
-        return f"{comma.join(names[:LISTED])} {word} {len(names) - LISTED} others"
-    return names[0] if len(names) == 1 else f"{comma.join(names[:-1])} {word} {names[-1]}"

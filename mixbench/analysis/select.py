@@ -1,7 +1,7 @@
 """Selects the stored runs that a table or plot shows: those of a study, or those with given values. No torch."""
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -236,25 +236,43 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
     _check_known(frame, wanted)
     why = what_there_is(frame, wanted)
     frame = _matching(frame, wanted)
+    filters = [line_of(o) for o in parsed if o.key_or_group != CLASSES]
+    ids = set(frame["id"])
+    return replace(
+        _shown("selection", filters, frame, options),
+        title=f"Stored runs with {' '.join(filters)}" if filters else "All stored runs",
+        problems=problems,
+        class_names=class_names(parsed, [m for m in found if m["id"] in ids]),
+        why="" if len(frame) else why or NO_RUNS,
+    )
+
+
+def of_runs(name: str, words: Sequence[str], ids: Collection[str], options: Options) -> Selection:
+    """Select stored runs by their ids.
+
+    name, words: what chose them; the folder of tables and plots is named after them.
+    ids: the ids.
+    options: how to show the runs, and where files are.
+    """
+    found, problems = store.scan(Store(options.results_dir).runs, set(ids).__contains__)
+    return replace(_shown(name, words, run_frame(found), options), title=" ".join([name, *words]), problems=problems)
+
+
+def _shown(name: str, words: Sequence[str], frame: pd.DataFrame, options: Options) -> Selection:
+    """Return a selection without a study."""
+    results = Store(options.results_dir)
     if len(frame):  # drop the columns that only other runs have
         always = (*METRICS, *SEEDS, *NOT_KEYS)
         frame = frame.loc[:, [key in always or bool(frame[key].notna().any()) for key in frame.columns]]
-    ids = set(frame["id"])
-    filters = [line_of(o) for o in parsed if o.key_or_group != CLASSES]
-    out = Path(options.out or results.root / folder_name("selection", filters))
-    title = f"Stored runs with {' '.join(filters)}" if filters else "All stored runs"
     return Selection(
         frame,
         options.rows or StudyConfig.rows,
         options.columns or StudyConfig.columns,
         options.rule or StudyConfig.rule,
-        out,
-        title,
+        Path(options.out or results.root / folder_name(name, words)),
+        name,
         results.runs,
         results.runs,
-        problems=problems,
-        class_names=class_names(parsed, [m for m in found if m["id"] in ids]),
-        why="" if len(frame) else why or NO_RUNS,
     )
 
 

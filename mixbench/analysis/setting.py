@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mixbench.analysis.display import shown_experiment
 from mixbench.stats import ALPHA, Gain, Runs, Summary
 from mixbench.stats.equivalents import Equivalent
+from mixbench.stats.sequential import Standing
 
 NEAR_CHANCE = 5.0  # percentage points above chance; below that, a comparison says little about training that works
 
@@ -42,7 +43,37 @@ class Experiment:
     @property
     def significant(self) -> bool:
         """Whether the difference to the baseline is statistically significant, better or worse."""
-        return self.gain is not None and self.gain.p is not None and self.gain.p < ALPHA
+        if self.gain is None or self.gain.interval is None:
+            return False
+        if self.gain.p is None:  # a race: its interval holds after every round
+            low, high = self.gain.interval
+            return low > 0 or high < 0
+        return self.gain.p < ALPHA
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What a race says about a setting: its methods were trained in rounds until the answer was known.
+
+    names: names of all methods that were ever in the race, the baseline first.
+    cells: what all runs of each of them have in common, as in the frame's column `cell`.
+    standing: what is known after the last round.
+    margin: indifference margin in percentage points.
+    runs: number of runs.
+    seconds: mean time of a run; None if it is not known.
+    """
+
+    names: list[str]
+    cells: list[str]
+    standing: Standing
+    margin: float
+    runs: int
+    seconds: float | None
+
+    @property
+    def shown_names(self) -> list[str]:
+        """The names as readers see them."""
+        return [shown_experiment(name) for name in self.names]
 
 
 @dataclass
@@ -55,6 +86,7 @@ class Setting:
     methods: the experiments of all other methods.
     baseline_classes: the baseline's accuracy for each class in percent, the mean over its runs; None if not stored.
     baseline_may_be_best: whether no method is shown to be better than the baseline; None if no gain has an interval.
+    race: what `mixbench decide` found here, which then also gives the gains; None if it did not train these runs.
     """
 
     name: str
@@ -63,6 +95,7 @@ class Setting:
     methods: list[Experiment]
     baseline_classes: list[float] | None = None
     baseline_may_be_best: bool | None = None
+    race: Raced | None = None
 
     @property
     def near_chance(self) -> bool:

@@ -26,7 +26,7 @@ compdef _mixbench mixbench
 """
 SCRIPTS = {"install=bash": BASH_SCRIPT, "install=zsh": ZSH_SCRIPT}
 QUERIES = ("query=bash", "query=zsh")
-TAKES_STUDY = ("study", "table", "plot", "report", "status", "export")
+TAKES_STUDY = ("study", "decide", "table", "plot", "report", "status", "export")
 TAKES_KEYS = ("run", "sweep", "gallery", "generate", *TAKES_STUDY)
 TABLE_OPTIONS = ("rows=", "columns=", "rule=", "results_dir=", "out=")
 

@@ -18,6 +18,7 @@ Look:
   mixbench plot NAME | KEY=A,B …    draw plots of stored runs
 
 Decide:
+  mixbench decide NAME | KEY=A,B …  train in rounds until it is known which method to use, then stop
   mixbench report NAME | KEY=A,B …  write one page on which method to use and why (HTML and Markdown)
 
 Your own files:
@@ -172,6 +173,37 @@ Studies (mixbench list studies explains them):
 
 The flags are those of mixbench run.
 Exit status: 0 all runs finished, 1 a run failed, 2 a mistake in the command, 130 interrupted.
+"""
+
+DECIDE_HELP = """\
+Train methods in rounds, and stop as soon as it is known which one to use. Each round has new training images and a new
+seed, the same for all methods. Methods that cannot be the answer leave the race. It ends with a method to use, with
+"do not bother", or when the budget is spent; then it says what is known and what more would cost.
+
+  mixbench decide NAME | KEY=A,B … [margin={margin}] [budget={rounds}rounds]
+
+Examples:
+  mixbench decide demo n=20,100
+  mixbench decide dataset=npz dataset.path=my.npz n=200 method=none,mixup,cutmix,fmix budget=2h
+  mixbench decide cifar10-cpu n=500 margin=1 budget=60rounds
+  mixbench decide demo n=20 --dry-run                # show what would be trained and how long it would take
+
+Options:
+  margin=POINTS        accuracy that you can do without, in percentage points (default: {margin}). The answer is at
+                       most this far below the best method; "do not bother" means that no method is better than none
+                       by more than this. Half the margin can take four times as many rounds
+  budget=2h|90min|40runs|10rounds
+                       time of this command, or runs or rounds of each setting with those of earlier commands (default:
+                       {rounds}rounds, at most 60rounds)
+  rule=RULE, results_dir=FOLDER, out=FOLDER   as in mixbench report
+  seed=N, subset_seed=N   seeds of the first round (default: 0); each round adds 1
+  All other words are those of mixbench study NAME or mixbench sweep. The method none must be among them.
+
+Finished runs of a round are used, so the same command goes on where it stopped. Methods that were raced at a setting
+before stay in its race. Reports on these runs show intervals that hold after every round.
+
+The flags are those of mixbench run.
+Exit status: 0 the race has ended, 1 a run failed, 2 a mistake in the command, 130 interrupted.
 """
 
 TABLE_HELP = """\

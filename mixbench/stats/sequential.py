@@ -48,8 +48,10 @@ class Standing:
     shortfall: [M] upper bound on how far a method is below the best one; infinite before three rounds.
     gain: [M] mean difference to the baseline over the rounds with both; NaN without such a round.
     low, high: [M] simultaneous interval of the gain; infinite before three rounds.
-    image_share: [M] share of the variance of a gain that comes from the test images. Above one half, more test images
-        would help more than more rounds. NaN where it is not known.
+    pairs: [M] number of rounds with both the method and the baseline.
+    sd: [M] moderated standard deviation of a gain over rounds; NaN before three rounds.
+    image_sd: [M] standard deviation of a gain that comes from the choice of test images; NaN where it is not known.
+    worse: [M] whether another method is shown to be better.
     more_rounds: rounds until a choice if means and spreads stay as they are; 0 with a choice, None above 60 in all.
     ended: `CHOSEN`, `IMAGES` (more rounds cannot lead to a choice, more test images can), `BUDGET`, or None.
     """
@@ -63,9 +65,21 @@ class Standing:
     gain: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    image_share: np.ndarray
+    pairs: np.ndarray
+    sd: np.ndarray
+    image_sd: np.ndarray
+    worse: np.ndarray
     more_rounds: int | None
     ended: str | None
+
+    @property
+    def image_share(self) -> np.ndarray:
+        """[M] the share of the test images in the variance of a gain. NaN where it is not known.
+
+        Above one half, more test images would help more than more rounds.
+        """
+        images = self.image_sd**2
+        return images / (self.sd**2 / np.maximum(self.pairs, 1) + images)
 
 
 def judge(
@@ -128,6 +142,7 @@ def judge(
     if ended is None and rounds >= min(most_rounds, LAST):
         ended = BUDGET
     low, high = pairs.gains(baseline, error)
+    sd, image_sd = pairs.spreads(baseline)
     order = np.argsort(np.where(now.worse, np.inf, now.shortfall), kind="stable")
     return Standing(
         rounds=rounds,
@@ -139,7 +154,10 @@ def judge(
         gain=np.where(pairs.rounds[baseline] > 0, pairs.mean[baseline], np.nan),
         low=low,
         high=high,
-        image_share=pairs.image_share(baseline),
+        pairs=pairs.rounds[baseline].astype(int),
+        sd=sd,
+        image_sd=image_sd,
+        worse=now.worse,
         more_rounds=_more_rounds(pairs, upper, now.runs, error, margin, baseline),
         ended=ended,
     )
@@ -229,13 +247,15 @@ class _Pairs:
         upper[baseline, baseline] = 0.0
         return 0.0 - upper[:, baseline], upper[baseline]
 
-    def image_share(self, baseline: int) -> np.ndarray:
-        """The share of the test images in the variance of each method's gain."""
-        images = self.image_parts()[0][baseline]
-        total = self.variances()[0][baseline] / np.maximum(self.rounds[baseline], 1) + images
-        known = (self.rounds[baseline] >= FIRST) & (self.images > 0) & np.isfinite(total)
+    def spreads(self, baseline: int) -> tuple[np.ndarray, np.ndarray]:
+        """The standard deviations of each method's gain: over rounds, and of its mean over test images."""
+        variance, images = self.variances()[0][baseline], self.image_parts()[0][baseline]
+        known = (self.rounds[baseline] >= FIRST) & np.isfinite(variance)
         known[baseline] = False
-        return np.divide(images, total, out=np.full_like(total, np.nan), where=known)
+        return (
+            np.sqrt(np.where(known, variance, np.nan)),
+            np.sqrt(np.where(known & (self.images > 0), images, np.nan)),
+        )
 
 
 def _more_rounds(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mixbench.analysis import notes, table
 from mixbench.analysis.display import display_gain
-from mixbench.analysis.recommend import p_text, recommend, signed
+from mixbench.analysis.recommend import recommend
 from mixbench.analysis.report.across import across
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
 from mixbench.analysis.report.evaluation import calibration, classes, cost
@@ -14,9 +14,14 @@ from mixbench.analysis.report.origin import provenance
 from mixbench.analysis.report.verdicts import meaning, verdicts
 from mixbench.analysis.select import Selection
 from mixbench.analysis.setting import Setting
+from mixbench.analysis.wording import p_text, signed
 from mixbench.stats import Gain
 
 WIDE = ("loss", "heatmap")
+OF_RACES = (
+    "Settings that mixbench decide raced have no p: their intervals hold after every round. Methods that left a race "
+    "have fewer subsets than the others, so compare gains rather than mean accuracies."
+)
 
 
 def sections(
@@ -99,7 +104,8 @@ def _gains(settings: Sequence[Setting], plots: Sequence[str]) -> Section:
         "methods. The expected gain is the one to count on when it is measured again: the gains drawn towards their "
         "mean, because the largest of several measured gains is too large."
     )
-    return Section(title, [*gains_chart(plots), Table(headers, lines, left=2), Text(note)])
+    races = [Text(OF_RACES)] if any(setting.race for setting in settings) else []
+    return Section(title, [*gains_chart(plots), Table(headers, lines, left=2), Text(note), *races])
 
 
 def accuracy_chart(settings: Sequence[Setting], plots: Sequence[str]) -> Picture:

@@ -5,22 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixbench.analysis import notes
+from mixbench.analysis import notes, raced_verdict
 from mixbench.analysis.display import baseline_text, display_gain
-from mixbench.analysis.recommend import (
-    AVOID,
-    MARGIN,
-    NOTHING,
-    UNDECIDED,
-    UNKNOWN,
-    USE,
-    listed,
-    signed,
-    verdict,
-)
+from mixbench.analysis.recommend import verdict
 from mixbench.analysis.report.blocks import Folded, Section, Text, Verdict
 from mixbench.analysis.select import Selection
 from mixbench.analysis.setting import Experiment, Setting
+from mixbench.analysis.wording import AVOID, MARGIN, NOTHING, UNDECIDED, UNKNOWN, USE, listed, signed
 from mixbench.core.text import duration
 from mixbench.stats import Gain, units_needed
 
@@ -32,6 +23,11 @@ MEANING = (
     "intervals, and which methods may be the best. A gain is statistically significant if its interval excludes "
     "0. If there are several subsets, they are the units of the comparison. If there is only one subset, the "
     "result holds for these images and says nothing about others."
+)
+OF_RACES = (
+    "Where methods were trained in rounds by mixbench decide, the intervals hold after every round, so that training "
+    "could stop as soon as the answer was known; they are wider than those of a number of runs that was fixed "
+    "beforehand."
 )
 
 
@@ -63,14 +59,15 @@ def meaning(settings: Sequence[Setting]) -> str:
     settings: the settings of a selection, from analysis.compare.
     """
     several = [setting for setting in settings if any(gain.interval for _, gain in setting.gains)]
+    text = f"{MEANING} {OF_RACES}" if any(setting.race for setting in settings) else MEANING
     if several and all(setting.images_known for setting in several):
-        return f"{MEANING} The choice of test images is part of the uncertainty."
+        return f"{text} The choice of test images is part of the uncertainty."
     if several:
         return (
-            f"{MEANING} Where it is not stored which test images each run classifies correctly, the intervals hold for "
+            f"{text} Where it is not stored which test images each run classifies correctly, the intervals hold for "
             "these test images only."
         )
-    return MEANING
+    return text
 
 
 def _how_to_read(settings: Sequence[Setting], on: str) -> str:
@@ -90,6 +87,9 @@ def _how_to_read(settings: Sequence[Setting], on: str) -> str:
 
 def _verdict(setting: Setting, selection: Selection) -> Verdict:
     found = verdict(setting)
+    if setting.race is not None:
+        kind, word, line, further = raced_verdict.first_screen(setting.race)
+        return Verdict(setting.name, KINDS[kind], word, line, [*further, *_near_chance(setting)], found.text)
     word, line, further = found.word, "", []
     worse = setting.worse
     if found.word == USE and setting.recommended:
@@ -106,9 +106,11 @@ def _verdict(setting: Setting, selection: Selection) -> Verdict:
         line = found.line.removeprefix(f"{UNKNOWN}: ")
     if worse:
         further.append(f"Avoid {listed([method.shown_name for method in worse], 'and')}: worse than no mixing.")
-    if setting.near_chance:
-        further.append("Careful: without mixing, the network has hardly learned anything here.")
-    return Verdict(setting.name, KINDS[found.word], word, line, further, found.text)
+    return Verdict(setting.name, KINDS[found.word], word, line, [*further, *_near_chance(setting)], found.text)
+
+
+def _near_chance(setting: Setting) -> list[str]:
+    return ["Careful: without mixing, the network has hardly learned anything here."] if setting.near_chance else []
 
 
 def _use(setting: Setting, chosen: Experiment) -> tuple[str, list[str]]:

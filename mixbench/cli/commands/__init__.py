@@ -1,5 +1,6 @@
 """The commands by name. Each is a function that takes its words and returns an exit status."""
 
+from mixbench.cli.commands.decide import decide
 from mixbench.cli.commands.generate import generate
 from mixbench.cli.commands.new import new
 from mixbench.cli.commands.show import check, gallery, list_command, plot, report, status, table
@@ -13,6 +14,7 @@ COMMANDS = {
     "table": table,
     "plot": plot,
     "report": report,
+    "decide": decide,
     "gallery": gallery,
     "generate": generate,
     "new": new,

@@ -1,0 +1,170 @@
+"""The gains of settings that `mixbench decide` raced, from the stored runs. No torch.
+
+Whoever looks after every round and stops when the answer is there needs wider intervals than after a fixed number of
+runs. So the runs of a race are always compared as a race, whichever command shows them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mixbench.analysis.correct import Read
+from mixbench.analysis.setting import Experiment, Raced, Setting
+from mixbench.config.labels import distinguishing_keys
+from mixbench.runs import races
+from mixbench.runs.races import Race
+from mixbench.runs.store import store
+from mixbench.stats import Gain
+from mixbench.stats.rounds import Rounds
+from mixbench.stats.spending import FIRST
+from mixbench.training.rules import RULES
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A race and the folder of its runs."""
+
+    race: Race
+    runs: Path
+
+
+def races_of(frame: pd.DataFrame) -> dict[str, Stored]:
+    """Return the races in the folders of results that runs come from: cell of the baseline -> race.
+
+    frame: stored runs, one row each. Runs in archives have no races.
+    """
+    if "folder" not in frame:
+        return {}
+    folders = {place.parent for place in frame["folder"] if isinstance(place, Path)}
+    return {
+        race.entries[0].cell: Stored(race, folder)
+        for folder in sorted(folders)
+        for race in races.read_all(folder.parent)
+    }
+
+
+def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
+    """Repeat a race from its stored runs.
+
+    stored: the race.
+    rule: name of the accuracy rule, a key of RULES.
+    read: reads which images a run classifies correctly.
+    Returns None if the runs of the first round are not complete.
+    """
+    race = stored.race
+    rounds = Rounds(len(race.entries), race.margin, race.rounds)
+    seconds: list[float] = []
+    while missing := rounds.missing:
+        for method, round_ in missing:
+            folder = stored.runs / race.entries[method].run_id(race.seeds(round_))
+            try:
+                metrics = store.read_metrics(folder)
+            except (OSError, ValueError):
+                break
+            seconds.append(float(metrics.get("seconds") or 0.0))
+            rounds.add(method, round_, metrics[RULES[rule].key], _correct(race, folder, read))
+        else:
+            rounds.judge()
+            continue
+        break
+    if rounds.standing is None:
+        return None
+    return Raced(
+        names=names_of(race),
+        cells=[entry.cell for entry in race.entries],
+        standing=rounds.standing,
+        margin=race.margin,
+        runs=rounds.runs,
+        seconds=sum(seconds) / len(seconds) if all(seconds) else None,
+    )
+
+
+def _correct(race: Race, folder: Path, read: Read) -> np.ndarray | None:
+    """Return which test images a run classifies correctly; None if every round has test images of its own."""
+    return None if race.entries[0].identity["eval"] == "stratified" else read(folder)
+
+
+def names_of(race: Race) -> list[str]:
+    """Return the names of a race's methods: the method, and the keys that distinguish it from the others.
+
+    race: the race.
+    """
+    rows = [entry.identity | {"method": entry.name} for entry in race.entries]
+    keys = distinguishing_keys(rows, ["method"], [key for row in rows for key in row if key.startswith("method.")])
+    return [
+        ", ".join([row["method"], *(f"{key.removeprefix('method.')}={row[key]}" for key in keys if key in row)])
+        for row in rows
+    ]
+
+
+def set_gains(setting: Setting, frame: pd.DataFrame, stored: Stored, rule: str, read: Read) -> bool:
+    """Set the race of a setting and the gains of its methods. A method that was not in the race gets no interval.
+
+    setting: a setting with a baseline.
+    frame: the runs that the experiments' places refer to.
+    stored: the race at the setting.
+    rule: name of the accuracy rule, a key of RULES.
+    read: reads which images a run classifies correctly.
+    Returns whether the race has a first round.
+    """
+    found = replay(stored, rule, read)
+    if found is None or setting.baseline is None:
+        return False
+    setting.race = found
+    setting.baseline_may_be_best = None if found.standing.rounds < FIRST else not found.standing.worse[0]
+    for method in setting.methods:
+        cell = frame.at[method.places[0], "cell"]
+        method.gain = gain_of(found, found.cells.index(cell)) if cell in found.cells else _plain(setting, method)
+    return True
+
+
+def gain_of(found: Raced, method: int) -> Gain | None:
+    """Return the gain of a method in a race; None before the first round with both.
+
+    found: the race.
+    method: index of the method, not 0.
+    """
+    standing, at = found.standing, method
+    if not standing.pairs[at]:
+        return None
+    known = bool(np.isfinite(standing.low[at]))
+    mean = float(standing.gain[at])
+    return Gain(
+        mean=mean,
+        interval=(float(standing.low[at]), float(standing.high[at])) if known else None,
+        p=None,
+        expected=mean,
+        sd=_or_none(standing.sd[at]),
+        image_sd=_or_none(standing.image_sd[at]),
+        pairs=int(standing.pairs[at]),
+        units=int(standing.pairs[at]),
+        over="subsets",
+        may_be_best=not standing.worse[at] if known else None,
+    )
+
+
+def _plain(setting: Setting, method: Experiment) -> Gain | None:
+    """Return the mean difference to the baseline without an interval, for a method outside the race."""
+    baseline = setting.baseline.runs if setting.baseline else {}
+    differences = [accuracy - baseline[key] for key, accuracy in method.runs.items() if key in baseline]
+    if not differences:
+        return None
+    mean, count = float(np.mean(differences)), len(differences)
+    return Gain(
+        mean=mean,
+        interval=None,
+        p=None,
+        expected=mean,
+        sd=None,
+        image_sd=None,
+        pairs=count,
+        units=count,
+        over="subsets",
+        may_be_best=None,
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

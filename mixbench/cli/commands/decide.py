@@ -1,0 +1,159 @@
+"""The command that trains in rounds until the answer is known: decide."""
+
+import math
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mixbench.cli.commands.shared import say, warn, write_report, write_table
+from mixbench.cli.help import DECIDE_HELP
+from mixbench.core.errors import UserError
+
+if TYPE_CHECKING:
+    from mixbench.analysis.select import Options, Selection
+    from mixbench.config.compose import Composer
+    from mixbench.config.identity import Job
+    from mixbench.decide.budget import Budget
+    from mixbench.decide.plan import Asked
+    from mixbench.decide.race import Outcome
+    from mixbench.runs.races import Race
+
+SPREAD = 1.7  # percentage points, of the difference of two methods over rounds: docs/sequential.md
+
+
+def decide(words: list[str]) -> int:
+    """mixbench decide: train in rounds until it is known which method to use.
+
+    words: words after the command.
+    Returns the exit status.
+    """
+    from mixbench.cli.flags import YES, read
+    from mixbench.cli.words import read_selection
+    from mixbench.config.compose import Composer
+    from mixbench.decide import budget as budgets
+    from mixbench.decide import plan
+
+    flags = read(words)
+    if flags.help or not flags.overrides:
+        from mixbench.stats.sequential import MARGIN
+
+        print(DECIDE_HELP.format(margin=f"{MARGIN:g}", rounds=budgets.ROUNDS), end="")
+        return 0 if flags.help else 2
+    given, rest = _own_options(flags.overrides)
+    margin = _margin(given.get("margin"))
+    budget = budgets.read(given.get("budget", f"{budgets.ROUNDS}rounds"))
+    name, overrides, options = read_selection([*rest, *[YES] * flags.yes])
+    with Composer(flags.config_dir) as composer:
+        asked, jobs = plan.read(composer, name, overrides, options.results_dir)
+        races = plan.races_of(asked, jobs, margin)
+        rule = _rule(composer, name, options)
+        if asked.command.words[-1:] == (plan.RANDOM,) and "subset=random" not in overrides:
+            say("subset=random: each round draws new training images, instead of the first n of the list")
+        print("\n".join(_beforehand(races, margin, budget)))
+        if flags.dry_run:
+            return _dry_run(composer, asked, races, jobs)
+        outcome = _train(composer, asked, races, budget, rule)
+        if outcome.interrupted:
+            from mixbench.cli.console import EXIT_INTERRUPTED
+
+            print("interrupted; to go on, give the same command again", flush=True)
+            return EXIT_INTERRUPTED
+        chosen = _selection(composer, asked, overrides, options, outcome)
+    if len(chosen.frame):
+        write_table(chosen)
+        write_report(chosen, shlex.join(["mixbench", "decide", *words]))
+        warn(chosen)
+    for racer in outcome.racers:
+        if racer.stopped:
+            say(f"{racer.race.setting_name}: stopped, because {racer.stopped}")
+    for result in outcome.failed:
+        say(f"failed: {result.job}: {result.note}{f' (see {result.record})' if result.record else ''}")
+    if len(chosen.frame):
+        print(f"open {chosen.out / 'report.html'}")
+    return 1 if outcome.failed else 0
+
+
+def _own_options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Separate margin and budget from the other words."""
+    given = {key: value for key, _, value in (word.partition("=") for word in words) if key in ("margin", "budget")}
+    return given, [word for word in words if word.partition("=")[0] not in ("margin", "budget")]
+
+
+def _margin(text: str | None) -> float:
+    from mixbench.stats.sequential import MARGIN
+
+    if text is None:
+        return MARGIN
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = math.nan
+    if not 0 < margin < 100:
+        raise UserError(f"margin={text}: must be a number of percentage points above 0 and below 100, such as 2")
+    return margin
+
+
+def _rule(composer: "Composer", name: str | None, options: "Options") -> str:
+    from mixbench.config.schema import StudyConfig
+    from mixbench.runs import study
+
+    return options.rule or (study.load(composer, name).rule if name else StudyConfig.rule)
+
+
+def _beforehand(races: Sequence["Race"], margin: float, budget: "Budget") -> list[str]:
+    """Return the lines that say what is raced, and what a margin costs."""
+    from mixbench.analysis.display import shown_experiment
+    from mixbench.analysis.raced import names_of
+    from mixbench.stats.sequential import rounds_for
+    from mixbench.stats.spending import LAST
+
+    named = [(race.setting_name, ", ".join(map(shown_experiment, names_of(race)))) for race in races]
+    methods, costs = max(len(race.entries) for race in races), []
+    for half in dict.fromkeys((margin, 1.0, 4.0)):
+        needed = rounds_for(half, methods, SPREAD)
+        costs.append(f"{f'about {needed}' if needed else f'more than {LAST}'} with margin={half:g}")
+    return [
+        *(f"{setting}: {methods}; margin {margin:g}, budget {budget}" for setting, methods in named),
+        f"Rounds needed where no method is better and differences vary by {SPREAD:g} points between rounds: "
+        f"{', '.join(costs)}. Large gains are seen sooner.",
+    ]
+
+
+def _dry_run(composer: "Composer", asked: "Asked", races: Sequence["Race"], jobs: Sequence["Job"]) -> int:
+    from mixbench.decide.plan import jobs_of
+    from mixbench.runs import estimate
+    from mixbench.runs.planning import check_data
+    from mixbench.runs.store.store import Store
+    from mixbench.stats.spending import FIRST
+
+    results = Store(asked.results_dir)
+    check_data(jobs, results)
+    later = [
+        job
+        for round_ in range(1, FIRST)
+        for job in jobs_of(composer, asked.command, asked.inert, races[0].seeds(round_))
+    ]
+    print(f"The first {FIRST} rounds, after which the first method can leave the race:")
+    print("\n".join(estimate.dry_run([*jobs, *later], results)))
+    return 0
+
+
+def _train(composer: "Composer", asked: "Asked", races: Sequence["Race"], budget: "Budget", rule: str) -> "Outcome":
+    from mixbench.cli.races import RaceConsole
+    from mixbench.decide.race import decide as train
+    from mixbench.runs.store.store import Store
+
+    return train(composer, asked, races, budget, rule, observer=RaceConsole(Store(asked.results_dir)))
+
+
+def _selection(
+    composer: "Composer", asked: "Asked", overrides: Sequence[str], options: "Options", outcome: "Outcome"
+) -> "Selection":
+    """Return the runs that the report shows: those of the study, or otherwise those of the races."""
+    from mixbench.analysis import select
+
+    if asked.command.study is not None:
+        words = [*asked.command.words, *asked.inert]
+        return select.of_study(composer, asked.command.study, words, options, sources=(select.OWN,))
+    ids = [run for racer in outcome.racers for run in racer.trained]
+    return select.of_runs("decide", asked.command.words, ids, options)

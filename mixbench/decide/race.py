@@ -1,0 +1,175 @@
+"""Train rounds of runs until the answer is known, or until the budget is spent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mixbench.analysis.correct import read_or_none
+from mixbench.analysis.raced import names_of
+from mixbench.analysis.setting import Raced
+from mixbench.config.compose import Composer
+from mixbench.config.identity import Job
+from mixbench.core.errors import UserError
+from mixbench.decide.budget import Budget, Spent
+from mixbench.decide.plan import Asked, jobs_of
+from mixbench.runs import races
+from mixbench.runs.observer import Observer
+from mixbench.runs.planning import check_data
+from mixbench.runs.races import Race
+from mixbench.runs.run import Result
+from mixbench.runs.store.store import Store, read_metrics
+from mixbench.runs.sweep import run_jobs
+from mixbench.stats.rounds import Rounds
+from mixbench.training.rules import RULES
+
+
+class RaceObserver(Observer):
+    """Observes the runs of a race, and its rounds."""
+
+    def round(self, racer: "Racer") -> None:
+        """Called after each round of a setting.
+
+        racer: the setting.
+        """
+
+
+@dataclass
+class Racer:
+    """A setting while it is raced.
+
+    race: its record.
+    rounds: the rounds so far.
+    trained: ids of its runs.
+    seconds: their times.
+    stopped: why no further round can be trained; empty: no such reason.
+    """
+
+    race: Race
+    rounds: Rounds
+    trained: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def raced(self) -> Raced | None:
+        """What is known; None before the end of the first round."""
+        if self.rounds.standing is None:
+            return None
+        return Raced(
+            names=names_of(self.race),
+            cells=[entry.cell for entry in self.race.entries],
+            standing=self.rounds.standing,
+            margin=self.race.margin,
+            runs=self.rounds.runs,
+            seconds=sum(self.seconds) / len(self.seconds) if self.seconds else None,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a command.
+
+    racers: its settings.
+    failed: results of runs that failed; their settings are not decided.
+    interrupted: whether the user asked to stop.
+    """
+
+    racers: list[Racer]
+    failed: list[Result]
+    interrupted: bool
+
+
+def decide(
+    composer: Composer,
+    asked: Asked,
+    found: Sequence[Race],
+    budget: Budget,
+    rule: str,
+    warnings: Sequence[str] = (),
+    observer: RaceObserver | None = None,
+) -> Outcome:
+    """Race methods at one or several settings. Each round trains one run of every method that is still in the race.
+
+    composer: composes the runs.
+    asked: what the command asks for.
+    found: the races, from plan.races_of.
+    budget: the budget of the command.
+    rule: name of the accuracy rule, a key of RULES.
+    warnings: lines for the observer, after all runs of the first round passed their checks.
+    observer: observer of the runs and rounds; None: no observer.
+    Raises UserError, before anything is written, if a run of the first round cannot be trained; CannotWrite if the disk
+        is full or broken.
+    """
+    observer, results = observer or RaceObserver(), Store(asked.results_dir)
+    racers = [Racer(race, Rounds(len(race.entries), race.margin, max(budget.rounds, race.rounds))) for race in found]
+    spent, failed, warned = Spent(budget), [], list(warnings)
+    planned: dict[tuple[int, int], dict[str, Job]] = {}
+    check_data([job for racer in racers for job in _jobs(composer, asked, racer, planned).values()], results)
+    while active := [racer for racer in racers if racer.rounds.missing and not racer.stopped]:
+        for racer in active:
+            jobs = _jobs(composer, asked, racer, planned)
+            todo = [job for job in jobs.values() if results.state(job.id).name != "finished"]
+            if todo and not spent.allows(len(todo), racer.rounds.runs + len(jobs)):
+                racer.stopped = f"the budget of {budget} is spent"
+                continue
+            if todo:
+                try:
+                    sweep = run_jobs(todo, asked.results_dir, warned, observer)
+                except UserError as error:
+                    if not any(one.trained for one in racers):
+                        raise
+                    racer.stopped = str(error)  # such as subset=disjoint without another subset
+                    continue
+                warned = []
+                racer.race = races.write(results.root, _begun(racer))
+                if sweep.interrupted:
+                    return Outcome(racers, failed, interrupted=True)
+                new = [result.metrics for result in sweep.results.values() if result.metrics]
+                spent.add(len(new), sum(metrics["seconds"] for metrics in new))
+                if sweep.failed:
+                    failed += sweep.failed
+                    racer.stopped = f"{len(sweep.failed)} of its runs failed"
+                    continue
+            _add(racer, jobs, rule, results)
+            racer.rounds.judge()
+            observer.round(racer)
+    for racer in racers:  # also where all runs were stored before
+        racer.race = races.write(results.root, racer.race)
+    return Outcome(racers, failed, interrupted=False)
+
+
+def _begun(racer: Racer) -> Race:
+    """Return the record of a race whose round is trained now."""
+    race, rounds = racer.race, racer.rounds.round + 1
+    return Race(race.setting, race.entries, race.commands, race.first, max(rounds, race.rounds), race.margin)
+
+
+def _jobs(
+    composer: Composer, asked: Asked, racer: Racer, planned: dict[tuple[int, int], dict[str, Job]]
+) -> dict[tuple[int, int], Job]:
+    """Return the runs that a setting needs next: (method, round) -> run."""
+    jobs = {}
+    for method, round_ in racer.rounds.missing:
+        seeds = racer.race.seeds(round_)
+        of_round = planned.setdefault(seeds, {})
+        entry = racer.race.entries[method]
+        for command in racer.race.commands:
+            if entry.run_id(seeds) not in of_round:
+                of_round |= {job.id: job for job in jobs_of(composer, command, asked.inert, seeds)}
+        if entry.run_id(seeds) not in of_round:
+            raise UserError(
+                f"results_dir={asked.results_dir}: {entry.name} was raced here, and the command that did so no longer "
+                "gives the same runs; set another results_dir for a race of its own"
+            )
+        jobs[method, round_] = of_round[entry.run_id(seeds)]
+    return jobs
+
+
+def _add(racer: Racer, jobs: Mapping[tuple[int, int], Job], rule: str, results: Store) -> None:
+    """Add the results of a round to a setting."""
+    varying = racer.race.entries[0].identity["eval"] == "stratified"  # every subset has test images of its own
+    for (method, round_), job in jobs.items():
+        metrics = read_metrics(results.folder(job.id))
+        correct = None if varying else read_or_none(results.folder(job.id))
+        racer.rounds.add(method, round_, metrics[RULES[rule].key], correct)
+        racer.trained.append(job.id)
+        racer.seconds.append(metrics["seconds"])

@@ -1,0 +1,79 @@
+"""A race in progress: which runs are needed next, and what is known, as a function of the accuracies alone.
+
+The same accuracies in the same rounds always give the same race, whoever trains them and when. So a race can be
+resumed, and a report can repeat it from stored runs.
+"""
+
+import numpy as np
+
+from mixbench.stats.sequential import MARGIN, Standing, judge
+from mixbench.stats.spending import LAST
+from mixbench.stats.units import LEVEL
+
+
+class Rounds:
+    """The rounds of a race. Add the accuracies that `missing` names until there are none, then call `judge`.
+
+    Only methods in the race are trained. A method that comes back into the race needs the rounds that it missed.
+
+    methods: number of methods, the baseline first.
+    margin: indifference margin in percentage points.
+    most_rounds: the budget in rounds, at most 60.
+    level: confidence level.
+    """
+
+    def __init__(self, methods: int, margin: float = MARGIN, most_rounds: int = LAST, level: float = LEVEL):
+        self._margin, self._level = margin, level
+        self.most_rounds = min(most_rounds, LAST)
+        self._accuracies = np.full((LAST, methods), np.nan)
+        self._correct: dict[tuple[int, int], np.ndarray | None] = {}
+        self._in_race: tuple[int, ...] = tuple(range(methods))
+        self.round = 0  # the round that is under way, from 0
+        self.standing: Standing | None = None
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        """The (method, round) whose accuracies are needed before the race can be judged again; empty at its end."""
+        if self.round >= self.most_rounds or (self.standing is not None and self.standing.ended is not None):
+            return []
+        return [(m, r) for r in range(self.round + 1) for m in self._in_race if np.isnan(self._accuracies[r, m])]
+
+    @property
+    def runs(self) -> int:
+        """The number of runs so far."""
+        return len(self._correct)
+
+    def add(self, method: int, round_: int, accuracy: float, correct: np.ndarray | None) -> None:
+        """Add the accuracy of a run.
+
+        method, round_: one of `missing`.
+        accuracy: accuracy in percent.
+        correct: bool [N], whether each test image was classified correctly; None if that is not known.
+        """
+        self._accuracies[round_, method] = accuracy
+        self._correct[method, round_] = correct
+
+    def judge(self) -> Standing:
+        """End the round and return what is known. Raises ValueError if a run of the round is missing."""
+        if self.missing:
+            raise ValueError(f"round {self.round + 1} cannot be judged: {len(self.missing)} runs are missing")
+        self.round += 1
+        self.standing = judge(
+            self._accuracies[: self.round],
+            margin=self._margin,
+            level=self._level,
+            most_rounds=self.most_rounds,
+            correct=self._all_correct(),
+        )
+        self._in_race = self.standing.in_race
+        return self.standing
+
+    def _all_correct(self) -> np.ndarray | None:
+        """[R, M, N] which images were classified correctly; None unless that is known for all runs and all images."""
+        known = {len(each) if each is not None else 0 for each in self._correct.values()}
+        if len(known) != 1 or min(known) < 2:
+            return None
+        found = np.zeros((self.round, self._accuracies.shape[1], known.pop()), dtype=bool)
+        for (method, round_), correct in self._correct.items():
+            found[round_, method] = correct
+        return found
