@@ -14,6 +14,7 @@ from mixbench.config.identity import INERT, cell_hash, run_id
 from mixbench.config.validate import SEEDS
 from mixbench.core import files
 from mixbench.core.baseline import BASELINE
+from mixbench.core.errors import UserError
 from mixbench.runs.store import locks
 
 FOLDER = "races"
@@ -129,21 +130,26 @@ def lasting(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def read(root: Path, setting: str) -> Race | None:
-    """Return the race at a setting; None if there was none, or if its record is damaged.
+    """Return the race at a setting; None if there was none.
 
     root: folder of the results.
     setting: hash of the setting.
+    Raises UserError if its record is damaged.
     """
+    path = _path(root, setting)
     try:
-        return _race(files.read_json(_path(root, setting)))
-    except (OSError, ValueError, KeyError, TypeError):
+        return _race(files.read_json(path))
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: is damaged ({error}); delete it, and give the command of the race again") from error
 
 
 def read_all(root: Path) -> Iterator[Race]:
     """Yield all races of a results folder.
 
     root: folder of the results.
+    Raises UserError if a record is damaged: without it, the intervals of its runs would be too narrow.
     """
     for path in sorted((root / FOLDER).glob("*.json")):
         found = read(root, path.stem)
