@@ -118,7 +118,7 @@ def judge(
         raise ValueError(f"margin={margin} must be positive and level={level} between 0 and 1")
     if correct is not None and (correct.ndim != 3 or correct.shape[:2] != accuracies.shape or correct.shape[2] < 2):
         raise ValueError(f"correct must be {accuracies.shape} × images, not {correct.shape}")
-    pairs = _Pairs(methods, 0 if correct is None else correct.shape[2])
+    pairs = Pairs(methods, 0 if correct is None else correct.shape[2])
     error = (1 - level) / (methods - 1)  # the best method against each of the others
     upper = np.full((methods, methods), np.inf)
     exits: dict[int, Exit] = {}
@@ -186,7 +186,7 @@ def rounds_for(half: float, methods: int, spread: float, images: float = 0.0, le
     return None
 
 
-class _Pairs:
+class Pairs:
     """Means, variances and image covariances of the differences of all pairs, j minus i, from the rounds with both."""
 
     def __init__(self, methods: int, images: int):
@@ -259,7 +259,7 @@ class _Pairs:
 
 
 def _more_rounds(
-    pairs: _Pairs, upper: np.ndarray, runs: np.ndarray, error: float, margin: float, baseline: int
+    pairs: Pairs, upper: np.ndarray, runs: np.ndarray, error: float, margin: float, baseline: int
 ) -> int | None:
     """The number of rounds until a choice, if means and spreads stay as they are."""
     if not runs.any():
@@ -278,7 +278,7 @@ def _more_rounds(
     return next((more for more in range(1, most + 1) if chosen(more)), None)
 
 
-def _images_forbid(pairs: _Pairs, upper: np.ndarray, error: float, margin: float, baseline: int) -> bool:
+def _images_forbid(pairs: Pairs, upper: np.ndarray, error: float, margin: float, baseline: int) -> bool:
     """Whether the number of test images forbids a choice, even if all that is uncertain turns out well for one."""
     if (pairs.rounds < FIRST).any():
         return False
