@@ -1,15 +1,14 @@
 """What `mixbench tune` prints while it trains."""
 
-import sys
 from collections.abc import Sequence
 
 from mixbench.cli.console import Console
+from mixbench.cli.progress import RunProgress
 from mixbench.config.identity import Job
 from mixbench.core.text import duration
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store
 from mixbench.runs.time_left import TimeLeft
-from mixbench.cli.progress import RunProgress
 from mixbench.tune.found import Trial, accuracy_text, settings_text
 from mixbench.tune.plan import Plan
 from mixbench.tune.trials import TuningObserver
@@ -44,7 +43,7 @@ class TuneConsole(Console, TuningObserver):
         self._done += 1
         result = accuracy_text(done) if done.accuracy is not None else f"failed ({done.note})"
         line = f"[{self._done}/{self._planned.trials}] {done.candidate.shown_name}: {settings_text(done)}: {result}"
-        if done.accuracy is not None and not done.trained:
+        if done.accuracy is not None and done.seconds is None:
             line += f" (finished before{f'; {done.note}' if done.note else ''})"
         if done.seconds is not None:
             self._seconds.append(done.seconds)

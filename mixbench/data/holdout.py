@@ -30,15 +30,16 @@ def held_out(labels: np.ndarray, kind: str, holdout: float, subset_seed: int) ->
     return stratified(labels, held, subset_seed) if kind == "stratified" else _tail(labels, held)
 
 
-def validation(labels: np.ndarray, holdout: float, subset_seed: int) -> np.ndarray:
+def validation(labels: np.ndarray, holdout: float, subset_seed: int, seed: int) -> np.ndarray:
     """bool [n]: the images of a subset that are used for validation; the others are trained on.
 
     Each class gives its share, as with `stratified`, but it may give none, and it always keeps an image to train on.
-    Of classes with equal remainders, chance decides which one gives one image more.
+    Of classes with equal remainders, chance decides which one gives one image more. Runs of one subset with other seeds
+    have other validation images, so that their mean is more exact than one of them.
 
     labels: int [n], the labels of the subset, as the user knows them.
     holdout: size of the validation part: a share if below 1 (rounded to whole images), else a number of images.
-    subset_seed: seed of the choice.
+    subset_seed, seed: seeds of the choice.
     Raises UserError if there would be no image for validation, or if a class would have none left to train on.
     """
     n, classes = len(labels), len(np.unique(labels))
@@ -53,7 +54,7 @@ def validation(labels: np.ndarray, holdout: float, subset_seed: int) -> np.ndarr
             f"{what}, but must hold out at least 1 and leave one of each of the {classes} classes; set dataset.holdout "
             f"to 1 … {most} images, or use a larger n"
         )
-    order = permutations(subset_seed, Purpose.VALIDATION, 0, 1, n)[0]
+    order = permutations(subset_seed, Purpose.VALIDATION, seed, 1, n)[0]
     # In the order of their first images, so that chance breaks ties.
     found, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
     by_chance = np.argsort(first)

@@ -141,7 +141,7 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
     kept_back = len(labels) - len(free)
     chosen = free[choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, kept_back)]
     if cfg.eval == "validation":
-        mask = validation(_given_labels(dataset, chosen, cfg)[0], cfg.dataset.holdout, cfg.subset_seed)
+        mask = validation(_given_labels(dataset, chosen, cfg)[0], cfg.dataset.holdout, cfg.subset_seed, cfg.seed)
         return chosen[~mask], chosen[mask]
     return chosen, held
 
@@ -176,9 +176,10 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
     if cfg.eval == "validation":
         evaluated |= ~in_subset  # there is a line about these classes already
     if (in_list & ~evaluated).any() and cfg.eval == "validation":
-        lines.append(
-            f"{name} n={cfg.n} eval=validation: no image of {_named(in_list & ~evaluated)} is held out, so accuracies "
-            "cover only the other classes; use a larger n or dataset.holdout"
+        lacking, classes = int((in_list & ~evaluated).sum()), int(in_list.sum())
+        lines.append(  # the classes differ between seeds, their number does not
+            f"{name} n={cfg.n} eval=validation: {lacking} of {classes} classes have no image for validation, so each "
+            "accuracy covers only the others; use a larger n or dataset.holdout"
         )
     elif (in_list & ~evaluated).any():
         lines.append(

@@ -1,5 +1,6 @@
-"""Tuning: equally many trials for every method, on validation images of the subset, and a confirmation on new subsets.
+"""Tuning: equally many trials for every method, on validation images of the subset, and a comparison on new subsets.
 
-`asked` reads a command, `plan` checks it and names its runs, `search` suggests settings, `trials` trains them, `confirm`
-compares the winners, `record` writes what was found. No run is compared by the accuracies that chose its settings.
+`asked` reads a command, `plan` checks it and names its runs, `search` suggests settings, `trials` trains them, `found`
+holds and writes what was found, `confirm` compares the winners. No method is judged by the accuracies that chose its
+settings.
 """

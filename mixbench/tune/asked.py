@@ -12,9 +12,9 @@ from mixbench.core.errors import UserError
 from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.tune.space import Choices, read_range
 
-TRIALS, CONFIRM, VALIDATION = "trials", "confirm", "validation"  # options of tuning, which no run has
-OPTIONS = (TRIALS, CONFIRM, VALIDATION)
-DEFAULT_TRIALS, DEFAULT_CONFIRM = 20, 5
+TRIALS, SPLITS, CONFIRM, VALIDATION = "trials", "splits", "confirm", "validation"  # options of tuning, which no run has
+OPTIONS = (TRIALS, SPLITS, CONFIRM, VALIDATION)
+DEFAULT_TRIALS, DEFAULT_SPLITS, DEFAULT_CONFIRM = 20, 1, 5
 TUNABLE = ("train", *OF_FUNCTIONS)  # groups; the other keys say which question is asked
 SUBSET = "random"  # in place of head, the default of a run, because the winners need new subsets
 
@@ -27,6 +27,7 @@ class Asked:
     fixed: KEY=VALUE texts of all runs.
     tuned: key -> the ends of its range, or its choices.
     trials: number of trials of each method.
+    splits: number of runs of each trial; each run has another seed and other validation images.
     confirm: number of new subsets on which the winners are compared; 0: none.
     validation: share or number of the n images that a trial is validated on; None: dataset.holdout.
     """
@@ -35,6 +36,7 @@ class Asked:
     fixed: list[str] = field(default_factory=list)
     tuned: dict[str, tuple[float, float] | Choices] = field(default_factory=dict)
     trials: int = DEFAULT_TRIALS
+    splits: int = DEFAULT_SPLITS
     confirm: int = DEFAULT_CONFIRM
     validation: str | None = None
 
@@ -51,6 +53,8 @@ def read(words: Sequence[str]) -> Asked:
         key, equals, value = word.partition("=")
         if equals and key == TRIALS:
             asked.trials = _whole(word, value, 1)
+        elif equals and key == SPLITS:
+            asked.splits = _whole(word, value, 1)
         elif equals and key == CONFIRM:
             asked.confirm = _whole(word, value, 0)
         elif equals and key == VALIDATION:

@@ -11,7 +11,6 @@ from mixbench.core import files
 from mixbench.core import markdown as md
 from mixbench.runs.commit import csv_text
 from mixbench.tune.plan import Candidate, Plan
-from mixbench.tune.space import Variable
 
 FOLDER = "tune"  # in the folder of the results
 
@@ -23,20 +22,18 @@ class Trial:
     candidate: the method.
     number: its number, from 0; 0 has the default settings.
     settings: the settings that were suggested.
-    job: the run; None: the settings do not fit together.
-    accuracy: validation accuracy in percent; None: there is none.
-    note: why there is none, or a remark on the run.
-    trained: whether the run was trained by this command.
-    seconds: time of training; None: not known.
+    jobs: its runs; none if the settings do not fit together.
+    accuracy: validation accuracy in percent, the mean over the runs; None: there is none.
+    note: why there is none, or a remark on the runs.
+    seconds: time of the runs that were trained now; None: all were finished before.
     """
 
     candidate: Candidate
     number: int
     settings: list[Assignment]
-    job: Job | None
+    jobs: list[Job]
     accuracy: float | None = None
     note: str = ""
-    trained: bool = False
     seconds: float | None = None
 
 
@@ -70,7 +67,7 @@ class Trials:
     @property
     def failed(self) -> list[Trial]:
         """The trials that were trained and failed."""
-        return [one for one in self.found if one.job is not None and one.accuracy is None]
+        return [one for one in self.found if one.jobs and one.accuracy is None]
 
 
 def folder(planned: Plan) -> Path:
@@ -95,7 +92,7 @@ def write_trials(planned: Plan, trials: Trials) -> Path:
             {"method": one.candidate.option, "trial": one.number}
             | {key: text(settings[key]) if key in settings else "" for key in planned.asked.tuned}
             | {"validation_accuracy": "" if one.accuracy is None else one.accuracy}
-            | {"run": "" if one.job is None else one.job.id, "note": one.note}
+            | {"runs": " ".join(job.id for job in one.jobs), "note": one.note}
         )
     (path,) = files.write_all({folder(planned) / "trials.csv": csv_text(rows)})
     return path
@@ -115,52 +112,49 @@ def overview(planned: Plan, trials: Trials, trained_on: int, validated_on: int, 
 
     planned: the plan.
     trials: all trials.
-    trained_on: number of images that a trial trains on.
+    trained_on: number of images that a run of a trial trains on.
     validated_on: number of images that it is validated on.
     optuna: version of Optuna.
     """
-    default = planned.candidates[0].default
-    lines = []
-    for candidate in planned.candidates:
-        of_one, winner = trials.of(candidate), trials.winner(candidate)
-        chosen = (
-            ["–", "–", "–"] if winner is None else [settings_text(winner), accuracy_text(winner), str(winner.number)]
-        )
-        lines.append([candidate.shown_name, str(len(of_one)), accuracy_text(of_one[0]), *chosen])
+    identity = planned.candidates[0].default.identity
+    winners = [(one, trials.winner(one)) for one in planned.candidates]
     headers = ["method", "trials", "default settings", "chosen settings", "validation accuracy", "in trial"]
-    commands = []
-    for candidate in planned.candidates:
-        if (winner := trials.winner(candidate)) is not None:
-            commands.append(shlex.join(["mixbench", "run", *map(str, candidate.words), *map(str, winner.settings)]))
-    return (
-        "\n\n".join(
-            [
-                md.heading(1, f"Tuning on {default.identity['dataset']}, n = {default.identity['n']}"),
-                md.paragraph(meaning(trained_on, validated_on)),
-                md.table(headers, lines),
-                md.paragraph(
-                    "The validation accuracies only chose the settings. That of the chosen ones is too high, because it is "
-                    "the largest of several, and it says nothing about the methods. What the methods gain is in report.md, "
-                    "if the winners were confirmed."
-                ),
-                md.paragraph("These commands train the winners:"),
-                "\n".join(f"    {command}" for command in commands),
-                md.paragraph(f"Searched: {', '.join(map(str, _spaces(planned)))}. Sampler: TPE of Optuna {optuna}."),
-            ]
-        )
-        + "\n"
-    )
+    lines, commands = [], []
+    for candidate, winner in winners:
+        chosen = ["–", "–", "–"]
+        if winner is not None:
+            chosen = [settings_text(winner), accuracy_text(winner), str(winner.number)]
+            commands.append(shlex.join(["mixbench", "run", *map(str, [*candidate.words, *winner.settings])]))
+        of_one = trials.of(candidate)
+        lines.append([candidate.shown_name, str(len(of_one)), accuracy_text(of_one[0]), *chosen])
+    searched = dict.fromkeys(str(variable) for candidate in planned.candidates for variable in candidate.space)
+    parts = [
+        md.heading(1, f"Tuning on {identity['dataset']}, n = {identity['n']}"),
+        md.paragraph(meaning(planned, trained_on, validated_on)),
+        md.table(headers, lines),
+        md.paragraph(
+            "Validation accuracies only choose settings. The chosen one is the largest of several, so it is too high, "
+            "and it says nothing about which method is better. Only the confirmation says that."
+        ),
+        *(["These commands train the winners:", "\n".join(f"    {line}" for line in commands)] if commands else []),
+        md.paragraph(f"Searched: {', '.join(searched)}. Sampler: TPE of Optuna {optuna}."),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
-def meaning(trained_on: int, validated_on: int) -> str:
+def meaning(planned: Plan, trained_on: int, validated_on: int) -> str:
     """Return what a trial is, and how finely its accuracy can tell settings apart.
 
-    trained_on: number of images that a trial trains on.
+    planned: the plan.
+    trained_on: number of images that a run of a trial trains on.
     validated_on: number of images that it is validated on.
     """
+    splits, each = planned.asked.splits, "Each trial trains"
+    if splits > 1:
+        each = f"A trial is the mean of {splits} runs with other splits of the images. Each run trains"
     return (
-        f"Each trial trains on {trained_on:,} of the {trained_on + validated_on:,} images and is validated on the other "
-        f"{validated_on:,}, so one image is {100 / validated_on:.2g} percentage points."
+        f"{each} on {trained_on:,} of the {trained_on + validated_on:,} images and is validated on the other "
+        f"{validated_on:,}, so one image is {100 / validated_on / splits:.2g} percentage points."
     )
 
 
@@ -170,8 +164,3 @@ def accuracy_text(one: Trial) -> str:
     one: the trial.
     """
     return "failed" if one.accuracy is None else f"{one.accuracy:.2f} %"
-
-
-def _spaces(planned: Plan) -> list[Variable]:
-    """Return every range and choice once."""
-    return list(dict.fromkeys(variable for candidate in planned.candidates for variable in candidate.space))

@@ -35,7 +35,7 @@ class Candidate:
     option: option of the group method.
     words: words of all its runs, without those that tuning chooses.
     space: what is tuned for it; empty if it has none of the keys.
-    default: its first trial, which has its default settings.
+    default: the first run of its first trial, which has its default settings.
     defaults: tuned key -> its value in that trial.
     """
 
@@ -95,7 +95,7 @@ def plan(composer: Composer, asked: Asked, limit: int | None = LIMIT) -> Plan:
     limit: largest number of runs; None: no limit.
     Raises UserError if a word does not fit.
     """
-    check_count(len(asked.methods) * (asked.trials + asked.confirm), limit)
+    check_count(len(asked.methods) * (asked.trials * asked.splits + asked.confirm), limit)
     combinations = fitting(composer, [[f"method={method}", *asked.fixed] for method in asked.methods])
     made = [
         _candidate(composer, asked, method, words) for method, words in zip(asked.methods, combinations, strict=True)
@@ -114,22 +114,23 @@ def plan(composer: Composer, asked: Asked, limit: int | None = LIMIT) -> Plan:
     planned = Plan(asked, made, _left_out(asked, made), _name(asked, made, own), own.identity["subset_seed"] is None)
     for one in made:
         for setting in (setting for variable in one.space for setting in variable.checked):
-            check_functions(trial(composer, asked, one, [setting]).cfg)
+            check_functions(runs_of_trial(composer, asked, one, [setting])[0].cfg)
     confirming = [job for one in made for job in confirmation(composer, planned, one, [])]
     check_data([*(one.default for one in made), *confirming], Store(planned.results_dir))
     return planned
 
 
-def trial(composer: Composer, asked: Asked, candidate: Candidate, settings: Sequence[Assignment]) -> Job:
-    """Return the run of a trial.
+def runs_of_trial(composer: Composer, asked: Asked, candidate: Candidate, settings: Sequence[Assignment]) -> list[Job]:
+    """Return the runs of a trial: one for each split of the n images, with a seed of its own.
 
-    composer: composes the run.
+    composer: composes the runs.
     asked: what the command asks for.
     candidate: the method.
     settings: the settings that were chosen.
     Raises UserError if they do not fit together.
     """
-    return _job(composer, [*candidate.words, *settings, *of_trial(asked)])
+    words, first = [*candidate.words, *settings, *of_trial(asked)], candidate.default.cfg.seed
+    return [_job(composer, [*words, f"seed={first + i}"]) for i in range(asked.splits)]
 
 
 def confirmation(composer: Composer, planned: Plan, candidate: Candidate, settings: Sequence[Assignment]) -> list[Job]:
@@ -141,7 +142,8 @@ def confirmation(composer: Composer, planned: Plan, candidate: Candidate, settin
     settings: its chosen settings.
     """
     cfg = candidate.default.cfg
-    pairs = [(cfg.subset_seed + i, cfg.seed + i) for i in range(1, planned.asked.confirm + 1)]
+    last = cfg.seed + planned.asked.splits - 1  # of the trials
+    pairs = [(cfg.subset_seed + i, last + i) for i in range(1, planned.asked.confirm + 1)]
     return [
         _job(composer, [*candidate.words, *settings, f"subset_seed={subset_seed}", f"seed={seed}"])
         for subset_seed, seed in pairs

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mixbench.cli.commands.shared import say, warn, write_report, write_table
@@ -58,12 +57,12 @@ def _tune(composer: "Composer", planned: "Plan", version: str, command: str) -> 
     files.check_writable(folder(planned), "results_dir")
     for line in _notes(planned):
         say(line)
-    say(meaning(trained_on, validated_on))
+    say(meaning(planned, trained_on, validated_on))
     overlap = seen(composer, planned, dataset)
     if overlap is not None and overlap[0]:
         say(
-            f"warning: up to {overlap[0]:,} of the {overlap[1]:,} images on which a winner is evaluated are among the n "
-            "images of the trials, because they are held out of the same list; with test images (eval=test) none are"
+            f"warning: up to {overlap[0]:,} of the {overlap[1]:,} images on which a winner is evaluated are among the "
+            "images of the trials, because they are held out of the same list; with eval=test none is"
         )
     trials = run_trials(composer, planned, datasets, console)
     if trials.interrupted:
@@ -115,12 +114,11 @@ def _repetitions(planned: "Plan") -> str:
 def _report_failed(trials: "Trials") -> bool:
     """Print a line for each trial that failed. Returns whether there is one."""
     for one in trials.failed:
-        print(f"failed: {one.job}: {one.note}", file=sys.stderr)
+        print(f"failed: {', '.join(map(str, one.jobs))}: {one.note}", file=sys.stderr)
     return bool(trials.failed)
 
 
 def _dry_run(composer: "Composer", planned: "Plan") -> int:
-    from mixbench.config.identity import Job
     from mixbench.core.text import duration
     from mixbench.runs.estimate import rates
     from mixbench.runs.store.store import Store
@@ -128,29 +126,24 @@ def _dry_run(composer: "Composer", planned: "Plan") -> int:
     from mixbench.tune.trials import finished_trials
 
     finished, known = finished_trials(composer, planned), rates(Store(planned.results_dir))
-
-    def seconds(runs: Sequence[Job], count: int) -> float | None:
-        rate = known.seconds_per_step(runs[0].identity) if count else 0.0
-        return None if rate is None else count * rate * runs[0].cfg.train.steps
-
     for line in _notes(planned):
         say(line)
-    total, times = planned.trials + len(planned.candidates) * planned.asked.confirm, []
-    print(f"{total:,} runs, {sum(finished.values()):,} of them finished already; nothing is trained (dry run)")
+    lines, seconds, unknown = [], 0.0, False
     for candidate in planned.candidates:
         count, done = candidate.count(planned.asked.trials), finished[candidate.option]
-        confirming = confirmation(composer, planned, candidate, [])
-        times.append(seconds([candidate.default], count - done))
-        times.append(seconds(confirming, len(confirming)) if confirming else 0.0)
-        steps = candidate.default.cfg.train.steps
-        print(
-            f"  {candidate.shown_name}: {count:,} trial{'s' * (count > 1)}, {done:,} finished, and {len(confirming):,} runs of the "
-            f"winner; {steps:,} steps each"
+        confirming, steps = confirmation(composer, planned, candidate, []), candidate.default.cfg.train.steps
+        lines.append(
+            f"  {candidate.shown_name}: {count:,} trials of {planned.asked.splits} runs ({done:,} trials finished) and "
+            f"{len(confirming):,} runs of the winner; {steps:,} steps each"
         )
-    if None in times:
-        print("the time is not known until similar runs are stored")
-    else:
-        print(
-            f"about {duration(sum(time for time in times if time is not None))} at the speed of stored runs on {known.device}"
-        )
+        todo = [(candidate.default, (count - done) * planned.asked.splits)]
+        todo += [(confirming[0], len(confirming))] if confirming else []
+        for job, runs in todo:
+            rate = known.seconds_per_step(job.identity)
+            unknown |= rate is None and runs > 0
+            seconds += (rate or 0.0) * runs * steps
+    total = planned.trials * planned.asked.splits + len(planned.candidates) * planned.asked.confirm
+    print(f"{total:,} runs; nothing is trained (dry run)", *lines, sep="\n")
+    by = "the time is not known until similar runs are stored"
+    print(by if unknown else f"about {duration(seconds)} left, at the speed of stored runs on {known.device}")
     return 0
