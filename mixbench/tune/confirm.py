@@ -62,5 +62,5 @@ def with_tuned_keys_of_methods(frame: pd.DataFrame) -> pd.DataFrame:
     frame: the runs of a confirmation, one row each.
     """
     of_setting = [key for key in identity_keys(frame) if not is_of_method(key)]
-    differing = [key for key in of_setting if frame[key].astype(str).nunique() > 1]
+    differing = [key for key in of_setting if len(set(frame[key].astype(str))) > 1]
     return frame.rename(columns={key: f"method.{key}" for key in differing})

@@ -97,9 +97,9 @@ def plan(composer: Composer, asked: Asked, limit: int | None = LIMIT) -> Plan:
     """
     check_count(len(asked.methods) * (asked.trials * asked.splits + asked.confirm), limit)
     combinations = fitting(composer, [[f"method={method}", *asked.fixed] for method in asked.methods])
-    made = [
-        _candidate(composer, asked, method, words) for method, words in zip(asked.methods, combinations, strict=True)
-    ]
+    of_methods = list(zip(asked.methods, combinations, strict=True))
+    # The baseline last: a misspelled key of a method is then reported with the keys of that method.
+    made = [_candidate(composer, asked, method, words) for method, words in reversed(of_methods)][::-1]
     first: dict[str, str] = {}
     for one in made:
         other = first.setdefault(one.default.id, one.option)

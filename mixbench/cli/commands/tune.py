@@ -129,11 +129,12 @@ def _dry_run(composer: "Composer", planned: "Plan") -> int:
     for line in _notes(planned):
         say(line)
     lines, seconds, unknown = [], 0.0, False
+    of_splits = f" of {planned.asked.splits} runs" if planned.asked.splits > 1 else ""
     for candidate in planned.candidates:
         count, done = candidate.count(planned.asked.trials), finished[candidate.option]
         confirming, steps = confirmation(composer, planned, candidate, []), candidate.default.cfg.train.steps
         lines.append(
-            f"  {candidate.shown_name}: {count:,} trials of {planned.asked.splits} runs ({done:,} trials finished) and "
+            f"  {candidate.shown_name}: {count:,} trials{of_splits}, {done:,} of them finished, and "
             f"{len(confirming):,} runs of the winner; {steps:,} steps each"
         )
         todo = [(candidate.default, (count - done) * planned.asked.splits)]
