@@ -39,6 +39,10 @@ class TuneConsole(Console, TuningObserver):
     def end(self, result: Result, number: int, count: int, left: float | None) -> None:
         pass
 
+    def stopping(self) -> None:
+        TuningObserver.stopping(self)
+        super().stopping()
+
     def trial(self, done: Trial) -> None:
         self._done += 1
         result = accuracy_text(done) if done.accuracy is not None else f"failed ({done.note})"

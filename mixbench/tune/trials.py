@@ -21,7 +21,15 @@ RULE = RULES["final"]  # the accuracy that chooses settings: the best of a run w
 
 
 class TuningObserver(Observer):
-    """Observes tuning: besides the runs, the trials."""
+    """Observes tuning: besides the runs, the trials. It remembers that the user asked to stop.
+
+    A request in the last step of a run does not interrupt this run, so only the observer knows of it.
+    """
+
+    stopped = False
+
+    def stopping(self) -> None:
+        self.stopped = True
 
     def trial(self, done: Trial) -> None:
         """Called when a trial has ended.
@@ -56,6 +64,9 @@ def run_trials(composer: Composer, planned: Plan, datasets: Datasets, observer: 
             trials.found.append(done)
             observer.trial(done)
             write_trials(planned, trials)
+            if observer.stopped:
+                trials.interrupted = True
+                return trials
     return trials
 
 
