@@ -14,7 +14,7 @@ from made_runs import at_step, interrupt
 from mixbench.cli.main import main
 from mixbench.training.engine import Engine
 
-TINY = "dataset=digits n=50 subset=balanced device=cpu precision=fp32 model.width=2 model.depth=10".split()
+TINY = ["dataset=digits", "n=50", "subset=balanced", "device=cpu", "precision=fp32", "model.width=2", "model.depth=10"]
 TINY += ["train.steps=3", "train.batch_size=8"]
 SPACE = ["method.alpha=0.05..8", "train.weight_decay=1e-5..1e-2"]
 
@@ -142,6 +142,7 @@ def test_the_same_command_trains_nothing_again_and_more_trials_go_on(mixbench, m
     assert dry.out.count("3 of them finished") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "finished"), [(1, 3), (2, 4)], ids=["within a run", "in its last step"])
 def test_an_interrupted_command_goes_on_and_ends_as_without_the_stop(mixbench, numbers, step, finished):
     words = ["tune", *TINY, "method=mixup", *SPACE, "trials=3", "confirm=0"]
@@ -164,6 +165,7 @@ def test_an_interrupted_command_goes_on_and_ends_as_without_the_stop(mixbench, n
     assert {name: runs_in("stopped")[name].read_bytes() for name in before} == before
 
 
+@pytest.mark.slow
 def test_a_trial_of_several_splits_is_their_mean(mixbench):
     words = ["tune", *TINY, "method=none", "train.lr=0.01..0.5", "trials=2", "splits=3", "confirm=0", "seed=5"]
     assert mixbench(*words).status == 0
@@ -207,6 +209,7 @@ def test_trials_need_no_test_images_and_read_none(mixbench, tmp_path):
     assert "test_images" in call.err
 
 
+@pytest.mark.slow
 def test_held_out_images_that_trials_have_seen_are_reported(mixbench, numbers):
     words = ["tune", *TINY, "method=none", "train.lr=0.01..0.5", "trials=1", "eval=stratified", "confirm=1"]
     call = mixbench(*words)
@@ -217,6 +220,7 @@ def test_held_out_images_that_trials_have_seen_are_reported(mixbench, numbers):
     assert 0 < seen <= 50
 
 
+@pytest.mark.slow
 def test_the_head_of_the_list_is_compared_with_new_seeds(mixbench):
     words = [word for word in TINY if not word.startswith("subset")]
     call = mixbench("tune", *words, "subset=head", "method=mixup", "method.alpha=0.1..8", "trials=1", "confirm=2")
@@ -243,6 +247,7 @@ def test_settings_that_do_not_fit_together_are_trials_that_lose(mixbench):
     assert all((row["model.depth"] in ("10", "18")) == bool(row["validation_accuracy"]) for row in rows)
 
 
+@pytest.mark.slow
 def test_a_diverging_run_is_a_failed_trial_and_the_exit_status_says_so(mixbench):
     call = mixbench("tune", *TINY, "method=none", "train.lr=0.1,1e30", "trials=5", "confirm=1")
     assert call.status == 1
@@ -250,51 +255,3 @@ def test_a_diverging_run_is_a_failed_trial_and_the_exit_status_says_so(mixbench)
     assert {row["train.lr"] for row in rows} == {"0.1", "1e+30"}
     assert all((row["train.lr"] == "0.1") == bool(row["validation_accuracy"]) for row in rows)
     assert [identity(name)["train.lr"] for name in runs_in() if identity(name)["eval"] == "test"] == [0.1]
-
-
-# Mistakes
-
-
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        ("method=mixup", "nothing to tune"),
-        ("method=mixup method.alpha=8..1", "method.alpha=8..1"),
-        ("method=mixup method.alpha=1..x", "LOW..HIGH"),
-        ("method=mixup method.alhpa=1..8", "did you mean method.alpha?"),
-        ("method=mixup method.alpha=-1..8", "method.alpha"),
-        ("method=mixup method.p=0..2", "method.p=2"),
-        ("method=mixup method.per_sample=0..1", "method.per_sample"),
-        ("method=mixup train.warmup=0.5..2", "train.warmup=0.5"),
-        ("method=mixup train.warmup=0..2.5", "whole numbers"),
-        ("method=mixup train.schedule=cosine,stepp", "stepp"),
-        ("method=mixup train.lr=0.1..1 train.lr=0.1", "train.lr"),
-        ("method=mixup n=20,50 train.lr=0.1..1", "n=20,50"),
-        ("method=mixup seed=0..9 train.lr=0.1..1", "seed=0..9"),
-        ("method=mixup train.checkpoint_every=1..9", "train.checkpoint_every"),
-        ("method=mixup,label-mix train.lr=0.1..1", "method=mixup,label-mix"),
-        ("method=mixup augment=standard,none augment.pad=1..2", "augment"),
-        ("method=mixup train.lr=0.1..1 eval=validation", "eval=validation"),
-        ("method=mixup train.lr=0.1..1 n=10", "n=10"),
-        ("method=mixup train.lr=0.1..1 trials=0", "trials=0"),
-        ("method=mixup train.lr=0.1..1 confirm=-1", "confirm=-1"),
-        ("method=mixup train.lr=0.1..1 validation=45", "dataset.holdout=45"),
-        ("method=mixup train.lr=0.1..1 trials=100000", "--yes"),
-        ("method=mixup train.lr=0.1..1 --multirun", "--multirun"),
-        ("method=mixup train.lr=0.1..1 subset=disjoint confirm=30", "subset_seed"),
-    ],
-)
-def test_mistakes_are_one_line_and_leave_nothing(mixbench, tmp_path, words, named):
-    call = mixbench("tune", *TINY, *words.split())
-    assert call.status == 2
-    assert len(call.err.splitlines()) == 1
-    assert named in call.err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_optuna_one_line_says_what_to_install(mixbench, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
-    call = mixbench("tune", *TINY, "train.lr=0.1..1")
-    assert call.status == 2
-    assert "mixbench[tune]" in call.err
-    assert list(tmp_path.iterdir()) == []
