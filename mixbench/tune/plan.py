@@ -248,7 +248,11 @@ def _name(asked: Asked, candidates: Sequence[Candidate], own: Job) -> str:
     identity = candidates[0].default.identity
     names = [one.option for one in candidates]
     methods = "+".join(names) if len(names) <= SHOWN_METHODS else f"{len(names)}-methods"
-    decided = [own.id, str(asked.splits), *(text for one in candidates for text in (one.default.id, *map(str, one.space)))]
+    decided = [
+        own.id,
+        str(asked.splits),
+        *(text for one in candidates for text in (one.default.id, *map(str, one.space))),
+    ]
     digest = hashlib.sha256("\n".join(decided).encode()).hexdigest()[:8]
     return f"{identity['dataset']}-n{identity['n']}-{methods}-{digest}"
 

@@ -102,6 +102,16 @@ def test_methods_with_other_common_settings_are_compared_in_one_setting(confirme
     assert "2 subsets" in gain
 
 
+def test_tables_leave_out_the_runs_that_chose_settings_unless_they_are_asked_for(confirmed, mixbench):
+    results, _ = confirmed
+    for words, count in ((["n=50"], 4), (["n=50", "eval=validation"], 6)):
+        call = mixbench("table", *words, f"results_dir={results}", "out=out")
+        assert call.status == 0
+        with open("out/runs.csv", newline="") as file:
+            assert len(list(csv.DictReader(file))) == count
+        assert ("eval=validation" in call.err) == (count == 4)
+
+
 def test_a_comparison_needs_the_tuned_keys_to_belong_to_the_methods():
     """Two methods with other weight decay are two settings for every report, but one for tuning."""
     from mixbench.analysis.compare import compare
