@@ -13,6 +13,7 @@ from mixbench.runs.commit import csv_text
 from mixbench.tune.plan import Candidate, Plan
 
 FOLDER = "tune"  # in the folder of the results
+ALIGN = ["left", "right", "right", "left", "right", "right"]  # columns of the table of winners
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def overview(planned: Plan, trials: Trials, trained_on: int, validated_on: int, 
     parts = [
         md.heading(1, f"Tuning on {identity['dataset']}, n = {identity['n']}"),
         md.paragraph(meaning(planned, trained_on, validated_on)),
-        md.table(headers, lines),
+        md.table(headers, lines, ALIGN),
         md.paragraph(
             "Validation accuracies only choose settings. The chosen one is the largest of several, so it is too high, "
             "and it says nothing about which method is better. Only the confirmation says that."
