@@ -58,12 +58,12 @@ def select_compared(words: list[str]) -> "Selection":
     chosen = select_runs(words)
     if chosen.study or not len(chosen.frame) or any(word.startswith("eval=") for word in words):
         return chosen
-    validated = chosen.frame["eval"] == VALIDATION
-    if count := int(validated.sum()):
+    compared = [value != VALIDATION for value in chosen.frame["eval"]]
+    if count := compared.count(False):
         left_out = (
             f"{count:,} runs with eval={VALIDATION}, which choose settings, are left out; eval={VALIDATION} shows them"
         )
-        chosen.frame = chosen.frame[~validated]
+        chosen.frame = chosen.frame.loc[compared]
         chosen.problems.append(left_out)
         chosen.why = "" if len(chosen.frame) else left_out
     return chosen
