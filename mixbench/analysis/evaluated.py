@@ -6,9 +6,10 @@ import pandas as pd
 
 from mixbench.analysis.correct import read_or_none
 from mixbench.runs.store.reading import Place
+from mixbench.training.rules import VALIDATION
 
 ENOUGH = 200  # evaluation images; with fewer, chance moves an accuracy of 80 % by more than 2.8 percentage points
-DECIDING = ("dataset", "eval", "dataset.holdout")  # keys that decide which images evaluate
+DECIDING = ("dataset", "eval", "dataset.holdout", "validated n")  # what decides how many images evaluate
 
 
 def image_counts(frame: pd.DataFrame) -> pd.Series:
@@ -16,6 +17,8 @@ def image_counts(frame: pd.DataFrame) -> pd.Series:
 
     frame: stored runs, one row each.
     """
+    validated = [n if kind == VALIDATION else None for n, kind in zip(frame["n"], frame["eval"], strict=True)]
+    frame = frame.assign(**{"validated n": validated})  # with eval=validation the images are a part of the n images
     keys = [key for key in DECIDING if key in frame]
     found: dict[tuple, int | None] = {}
     groups = list(frame[keys].astype(str).itertuples(index=False, name=None))
@@ -34,7 +37,7 @@ def evaluation_images(frame: pd.DataFrame, on: str) -> list[str]:
     """Return a sentence on the number of evaluation images, and one if they are too few; none if it is not known.
 
     frame: stored runs, one row each.
-    on: name of the images: test, held-out or evaluation.
+    on: name of the images: test, held-out, validation or evaluation.
     """
     counts = image_counts(frame) if len(frame) else pd.Series(dtype=object)
     if not len(counts) or counts.isna().any():

@@ -73,8 +73,12 @@ def precisions(frame: pd.DataFrame) -> list[str]:
 def _evaluation_note(on: str) -> list[str]:
     """Return a sentence on the evaluation images if they are not simply the test images."""
     held_out = "Accuracies are measured on held-out images: a part of the training list that no run trains on."
-    mixed = "Some runs are evaluated on test images, others on held-out images of the training list."
-    return {rules.HELD_OUT: [held_out], rules.MIXED: [mixed]}.get(on, [])
+    validation = (
+        "Accuracies are measured on validation images: a part of each subset that its runs do not train on. They serve "
+        "to choose settings, not to report results."
+    )
+    mixed = "The runs do not share one kind of evaluation images: the column eval tells them apart."
+    return {rules.HELD_OUT: [held_out], rules.VALIDATION: [validation], rules.MIXED: [mixed]}.get(on, [])
 
 
 def _interval_note(table: "Table") -> str:

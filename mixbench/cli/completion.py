@@ -27,7 +27,7 @@ compdef _mixbench mixbench
 SCRIPTS = {"install=bash": BASH_SCRIPT, "install=zsh": ZSH_SCRIPT}
 QUERIES = ("query=bash", "query=zsh")
 TAKES_STUDY = ("study", "decide", "table", "plot", "report", "status", "export")
-TAKES_KEYS = ("run", "sweep", "gallery", "generate", *TAKES_STUDY)
+TAKES_KEYS = ("run", "sweep", "tune", "gallery", "generate", *TAKES_STUDY)
 TABLE_OPTIONS = ("rows=", "columns=", "rule=", "results_dir=", "out=")
 
 
@@ -67,6 +67,10 @@ def _completions(command: str, rest: Sequence[str], current: str) -> list[str]:
         found += names("study")
     if command in ("table", "plot", "report"):
         found += TABLE_OPTIONS
+    if command == "tune":
+        from mixbench.tune.asked import OPTIONS
+
+        found += [f"{option}=" for option in OPTIONS]
     if command == "generate":
         from mixbench.cli.commands.generate import KEYS
 

@@ -20,6 +20,7 @@ Look:
 Decide:
   mixbench decide NAME | KEY=A,B …  train in rounds until it is known which method to use, then stop
   mixbench report NAME | KEY=A,B …  write one page on which method to use and why (HTML and Markdown)
+  mixbench tune KEY=LOW..HIGH …     tune methods with equally many trials, and compare the winners on new subsets
 
 Your own files:
   mixbench new KIND NAME            write a working template of your own method, study, training and so on
@@ -82,6 +83,47 @@ Flags:
   --help [GROUP=NAME]  show this page, or only the keys of GROUP=NAME
 
 Exit status: 0 all runs finished, 1 a run failed, 2 a mistake in the command, 130 interrupted.
+"""
+
+TUNE_HELP = """\
+Tune methods fairly: every method, and training without mixing, gets the same number of trials. A trial trains on most
+of the n images and is validated on the rest. The best settings of each method are then trained on all n images of new
+subsets, and compared with the tuned baseline by the same statistics as in every report. Evaluation images choose
+nothing. Needs Optuna: pip install 'mixbench[tune]'.
+
+  mixbench tune KEY=LOW..HIGH KEY=A,B … KEY=VALUE …
+
+Examples:
+  mixbench tune method=mixup n=500 'method.alpha=0.05..8' train.weight_decay=1e-5..1e-2 trials=20
+  mixbench tune method=mixup,cutmix dataset=digits n=50 subset=balanced model.width=4 train.steps=100 \\
+      'train.lr=0.01..0.5' method.p=0.5,1 trials=10
+  mixbench tune method=mixup n=500 'method.alpha=0.05..8' --dry-run   # number of runs, and time
+
+Keys:
+  method=A,B              methods to tune; none, the baseline, is always added
+  KEY=LOW..HIGH           a range: logarithmic if both ends are positive and HIGH is at least 10 times LOW, otherwise
+                          linear; whole numbers for keys that take no others
+  KEY=A,B,C               choices
+  KEY=VALUE               fixed in all runs, as for mixbench run. A key that a method does not have is left out for it
+  Ranges and choices can be given for keys of method, augment, model, train and loss.
+
+Options:
+  trials=20               trials of each method. The first has its default settings. More trials go on from those that
+                          are stored
+  confirm=5               number of new subsets on which the winners are compared; 0: none
+  validation=SHARE        share or number of the n images that a trial is validated on (default: dataset.holdout, 0.2)
+  subset=random           as for mixbench run, but the default is random, because the winners need new subsets
+  seed=0, subset_seed=0   seeds of the trials; the new subsets have the seeds after these
+  eval=test               images on which the winners are compared: test, stratified or holdout
+  results_dir=FOLDER      tables and the report are in FOLDER/tune (default: results)
+
+Flags:
+  --dry-run               show the number of runs and how long they would take
+  --yes                   continue if there are more than 10,000 runs
+  --config-dir FOLDER     a folder with your own files (see mixbench new); the default is $MIXBENCH_CONFIG_DIR
+
+The same command makes the same trials: finished ones are skipped, and an interrupted command goes on.
+Exit status: 0 done, 1 a run failed, 2 a mistake in the command, 130 interrupted.
 """
 
 GENERATE_HELP = """\

@@ -11,7 +11,7 @@ from mixbench.core.errors import CannotWrite, UserError, one_line, unknown
 from mixbench.core.version import __version__
 
 # Commands that do more than print.
-WORKS = ("run", "sweep", "study", "decide", "generate", "new", "clean", "export", "import")
+WORKS = ("run", "sweep", "study", "decide", "tune", "generate", "new", "clean", "export", "import")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

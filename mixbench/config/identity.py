@@ -203,7 +203,7 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
 
 def _drawn_by_subset_seed(cfg: DictConfig) -> bool:
     """Whether subset_seed decides the training images, the held-out images or the wrong labels."""
-    return cfg.subset != "head" or cfg.eval == "stratified" or cfg.dataset.label_noise != 0
+    return cfg.subset != "head" or cfg.eval in ("stratified", "validation") or cfg.dataset.label_noise != 0
 
 
 def _flat(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

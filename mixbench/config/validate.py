@@ -18,7 +18,7 @@ from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.registry import non_negative
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
-EVALS = ("test", "holdout", "stratified")
+EVALS = ("test", "holdout", "stratified", "validation")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of `train` used only by schedule=step, with their defaults

@@ -46,6 +46,7 @@ class Purpose(IntEnum):
     PICKS = 27
     FRACTALS = 28
     GENERATED = 29
+    VALIDATION = 30
 
 
 def words(seed: int, purpose: Purpose, first: int, steps: int, size: int) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Choose the training images held out for evaluation: the end of the list, or the same share of every class."""
+"""Choose the images held out for evaluation: the end of the training list, or the same share of every class.
+
+For validation, the same share of every class of a run's subset is held out.
+"""
 
 from collections.abc import Iterable
 
@@ -19,12 +22,44 @@ def held_out(labels: np.ndarray, kind: str, holdout: float, subset_seed: int) ->
     subset_seed: seed for `stratified`.
     Raises UserError if one of the parts would have no image, or no image of some class.
     """
-    held = round(holdout * len(labels)) if holdout < 1 else int(holdout)
+    held = _number(holdout, len(labels))
     if not 0 < held < len(labels):
         raise UserError(
             f"dataset.holdout={holdout:g}: must hold out at least one of {len(labels)} images and leave at least one"
         )
     return stratified(labels, held, subset_seed) if kind == "stratified" else _tail(labels, held)
+
+
+def validation(labels: np.ndarray, holdout: float, subset_seed: int, seed: int) -> np.ndarray:
+    """bool [n]: the images of a subset that are used for validation; the others are trained on.
+
+    Each class gives its share, as with `stratified`, but it may give none, and it always keeps an image to train on.
+    Of classes with equal remainders, chance decides which one gives one image more. Runs of one subset with other seeds
+    have other validation images, so that their mean is more exact than one of them.
+
+    labels: int [n], the labels of the subset, as the user knows them.
+    holdout: size of the validation part: a share if below 1 (rounded to whole images), else a number of images.
+    subset_seed, seed: seeds of the choice.
+    Raises UserError if there would be no image for validation, or if a class would have none left to train on.
+    """
+    n, classes = len(labels), len(np.unique(labels))
+    held, most = _number(holdout, n), n - classes
+    if not 0 < held <= most:
+        what = f"eval=validation n={n} dataset.holdout={holdout:g}: holds out {held} of the {n} images"
+        if not most:
+            raise UserError(
+                f"{what}, but training needs one of each of the {classes} classes; use a larger n than {classes}"
+            )
+        raise UserError(
+            f"{what}, but must hold out at least 1 and leave one of each of the {classes} classes; set dataset.holdout "
+            f"to 1 … {most} images, or use a larger n"
+        )
+    order = permutations(subset_seed, Purpose.VALIDATION, seed, 1, n)[0]
+    # In the order of their first images, so that chance breaks ties.
+    found, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    by_chance = np.argsort(first)
+    found, counts = found[by_chance], counts[by_chance]
+    return _drawn(labels, found, _shares(counts, held, least=0), order)
 
 
 def stratified(labels: np.ndarray, held: int, subset_seed: int) -> np.ndarray:
@@ -53,14 +88,34 @@ def stratified(labels: np.ndarray, held: int, subset_seed: int) -> np.ndarray:
             f"eval=stratified: {held} of {total} images are held out, but training and evaluation both need one image "
             f"of each of {len(classes)} classes; set dataset.holdout to {len(classes)} … {total - len(classes)} images"
         )
-    taken = np.clip(held * counts // total, 1, counts - 1)
+    order = permutations(subset_seed, Purpose.HELD_OUT, 0, 1, total)[0]
+    return _drawn(labels, classes, _shares(counts, held, least=1), order)
+
+
+def _number(holdout: float, images: int) -> int:
+    return round(holdout * images) if holdout < 1 else int(holdout)
+
+
+def _shares(counts: np.ndarray, held: int, least: int) -> np.ndarray:
+    """int [K]: how many images each class gives: its share by Hamilton's method, and so that it keeps at least one.
+
+    counts: int [K], images of each class.
+    held: number of images to hold out, which must be possible.
+    least: smallest number of images that a class gives.
+    """
+    total = counts.sum()
+    taken = np.clip(held * counts // total, least, counts - 1)
     while left := held - taken.sum():
         step = np.sign(left)
-        free = taken < counts - 1 if left > 0 else taken > 1
+        free = taken < counts - 1 if left > 0 else taken > least
         behind = step * (held * counts - total * taken)  # distance of a class from its share, in N-ths of an image
         taken[np.where(free, behind, behind.min() - 1).argmax()] += step
-    order = permutations(subset_seed, Purpose.HELD_OUT, 0, 1, total)[0]
-    mask = np.zeros(total, dtype=bool)
+    return taken
+
+
+def _drawn(labels: np.ndarray, classes: np.ndarray, taken: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """bool [N]: of each class the first images in the given order."""
+    mask = np.zeros(len(labels), dtype=bool)
     for k, count in zip(classes, taken, strict=True):
         mask[order[labels[order] == k][:count]] = True
     return mask

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
 from mixbench.data.banks import BankPart
-from mixbench.data.holdout import held_out, named
+from mixbench.data.holdout import held_out, named, validation
 from mixbench.data.label_noise import corrupt_labels
 from mixbench.data.sources.load import CIFAR_TEST, Dataset
 from mixbench.data.subsets import choose_subset
@@ -20,10 +20,12 @@ from mixbench.data.subsets import choose_subset
 class Split:
     """The images of one run.
 
+    With eval=validation, the images for training are the n images without those for validation.
+
     train_images: uint8 [n, H, W, C], the subset used for training.
     train_labels: int64 [n], its labels, which can be noisy.
     eval_images: uint8 [M, H, W, C], the images used for evaluation.
-    eval_labels: int64 [M].
+    eval_labels: int64 [M]; noisy like the training labels if these images are a part of the subset.
     num_classes: number of classes, K.
     mean, std: float64 [C], for images scaled to [0, 1].
     indices: int64 [n], positions of the subset in the training list.
@@ -78,14 +80,15 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
     Raises UserError if the data set does not have the images.
     """
     images, labels = dataset.train_images, dataset.train_labels
-    indices, mask = _chosen(dataset, cfg)
-    if mask is not None:
-        eval_images, eval_labels = images[mask], labels[mask]
+    indices, held = positions(dataset, cfg)
+    if held is not None:
+        eval_images, eval_labels = images[held], labels[held]
+        if cfg.eval == "validation":  # whoever has the subset knows no other labels of it
+            eval_labels = _given_labels(dataset, held, cfg)[0]
     else:
         eval_images, eval_labels = _test_images(dataset, cfg) if evaluated else (images[:0], labels[:0])
     subset, true_labels = images[indices], labels[indices]
-    noise = cfg.dataset.label_noise
-    given_labels, replaced = corrupt_labels(true_labels, indices, noise, cfg.subset_seed, dataset.num_classes)
+    given_labels, replaced = _given_labels(dataset, indices, cfg)
     mean, std = _normalisation(subset, cfg.dataset)
     return Split(
         train_images=subset,
@@ -102,7 +105,7 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         },
         true_labels=true_labels,
         replaced=replaced,
-        label_noise=noise,
+        label_noise=cfg.dataset.label_noise,
         protected=np.isin(given_labels, cfg.protect) if cfg.protect else None,
         list_counts=np.bincount(labels, minlength=dataset.num_classes),
     )
@@ -117,21 +120,36 @@ def check(dataset: Dataset, cfg: DictConfig) -> None:
     """
     if cfg.eval == "test":
         _test_images(dataset, cfg)
-    _chosen(dataset, cfg)
+    positions(dataset, cfg)
     _check_channels(cfg.dataset, dataset.train_images.shape[3])
 
 
-def _chosen(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the positions of a run's subset, and bool [N], which images are held out; None: test images are used."""
-    labels, mask = dataset.train_labels, None
+def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the positions in the training list of the images that a run trains on and is evaluated on.
+
+    dataset: the data set, or only its labels (`load_labels`).
+    cfg: the run's configuration.
+    Returns both, int64; None in place of the second where the run is evaluated on test images.
+    Raises UserError if the data set does not have the images.
+    """
+    labels, held = dataset.train_labels, None
     free = np.arange(len(labels))
-    if cfg.eval != "test":
+    if cfg.eval in ("holdout", "stratified"):
         mask = held_out(labels, cfg.eval, cfg.dataset.holdout, cfg.subset_seed)
-        free = np.flatnonzero(~mask)
+        free, held = np.flatnonzero(~mask), np.flatnonzero(mask)
     _check_classes(cfg, dataset.num_classes)
-    held = len(labels) - len(free)
-    chosen = choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, held)
-    return free[chosen], mask
+    kept_back = len(labels) - len(free)
+    chosen = free[choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, kept_back)]
+    if cfg.eval == "validation":
+        mask = validation(_given_labels(dataset, chosen, cfg)[0], cfg.dataset.holdout, cfg.subset_seed, cfg.seed)
+        return chosen[~mask], chosen[mask]
+    return chosen, held
+
+
+def _given_labels(dataset: Dataset, indices: np.ndarray, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels of images with the label noise of the run, and which of them were replaced."""
+    noise, labels = cfg.dataset.label_noise, dataset.train_labels[indices]
+    return corrupt_labels(labels, indices, noise, cfg.subset_seed, dataset.num_classes)
 
 
 def warnings(images: Split, cfg: DictConfig) -> list[str]:
@@ -155,7 +173,15 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
             f"{name} n={cfg.n} subset={cfg.subset}: the subset has no image of {_named(in_list & ~in_subset)}; use "
             "subset=random or balanced if the list is sorted by class"
         )
-    if (in_list & ~evaluated).any():
+    if cfg.eval == "validation":
+        evaluated |= ~in_subset  # there is a line about these classes already
+    if (in_list & ~evaluated).any() and cfg.eval == "validation":
+        lacking, classes = int((in_list & ~evaluated).sum()), int(in_list.sum())
+        lines.append(  # the classes differ between seeds, their number does not
+            f"{name} n={cfg.n} eval=validation: {lacking} of {classes} classes have no image for validation, so each "
+            "accuracy covers only the others; use a larger n or dataset.holdout"
+        )
+    elif (in_list & ~evaluated).any():
         lines.append(
             f"{name} eval=test: there is no test image of {_named(in_list & ~evaluated)}, so accuracies cover only the "
             "other classes; use eval=stratified to evaluate on all classes"

@@ -49,7 +49,11 @@ class Sweep:
 
 
 def run_jobs(
-    jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = (), observer: Observer | None = None
+    jobs: Sequence[Job],
+    results_dir: str,
+    warnings: Sequence[str] = (),
+    observer: Observer | None = None,
+    datasets: "Datasets | None" = None,
 ) -> Sweep:
     """Train every run that is not finished.
 
@@ -57,6 +61,7 @@ def run_jobs(
     results_dir: folder of the runs.
     warnings: lines for the observer, after all jobs passed their checks.
     observer: observer of the runs; None: no observer.
+    datasets: data sets that earlier calls have loaded; None: they are loaded.
     Raises UserError, before anything is written, if a job cannot be run; CannotWrite if the disk is full or broken.
     """
     observer = observer or Observer()
@@ -65,7 +70,7 @@ def run_jobs(
         raise UserError(
             f"results_dir={results_dir},{','.join(sorted(others))}: must be one folder for all runs of a sweep"
         )
-    results, datasets = Store(results_dir), Datasets(observer)
+    results, datasets = Store(results_dir), datasets or Datasets(observer)
     results.check_writable()
     results.repair()
     for warning in dict.fromkeys([*warnings, *_validate(jobs, results, datasets)]):

@@ -29,15 +29,15 @@ RULES = {
     ),
 }
 
-TEST, HELD_OUT, MIXED = "test", "held-out", "evaluation"
+TEST, HELD_OUT, VALIDATION, MIXED = "test", "held-out", "validation", "evaluation"
 
 
 def images(evals: Iterable[Any]) -> str:
-    """Return the name of the evaluation images: `test`, `held-out` or, if runs use both, `evaluation`.
+    """Return the name of the evaluation images: `test`, `held-out`, `validation` or, if runs differ, `evaluation`.
 
     evals: values of the key `eval`.
     """
-    kinds = {TEST if value == "test" else HELD_OUT for value in evals}
+    kinds = {value if value in (TEST, VALIDATION) else HELD_OUT for value in evals}
     return kinds.pop() if len(kinds) == 1 else MIXED
 
 

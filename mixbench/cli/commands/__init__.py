@@ -6,11 +6,13 @@ from mixbench.cli.commands.new import new
 from mixbench.cli.commands.show import check, gallery, list_command, plot, report, status, table
 from mixbench.cli.commands.store import clean, export, import_command
 from mixbench.cli.commands.train import run, study, sweep
+from mixbench.cli.commands.tune import tune
 
 COMMANDS = {
     "run": run,
     "sweep": sweep,
     "study": study,
+    "tune": tune,
     "table": table,
     "plot": plot,
     "report": report,

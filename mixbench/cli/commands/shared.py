@@ -45,6 +45,30 @@ def select_runs(words: list[str]) -> "Selection":
         return select(composer, words)
 
 
+def select_compared(words: list[str]) -> "Selection":
+    """Return the stored runs that a table, plot or report compares.
+
+    Runs that only chose settings (eval=validation) are left out, unless the words name a value of eval.
+
+    words: words after the command.
+    Raises UserError for an unknown word.
+    """
+    from mixbench.training.rules import VALIDATION
+
+    chosen = select_runs(words)
+    if chosen.study or not len(chosen.frame) or any(word.startswith("eval=") for word in words):
+        return chosen
+    compared = [value != VALIDATION for value in chosen.frame["eval"]]
+    if count := compared.count(False):
+        left_out = (
+            f"{count:,} runs with eval={VALIDATION}, which choose settings, are left out; eval={VALIDATION} shows them"
+        )
+        chosen.frame = chosen.frame.loc[compared]
+        chosen.problems.append(left_out)
+        chosen.why = "" if len(chosen.frame) else left_out
+    return chosen
+
+
 def write_table(chosen: "Selection") -> int:
     """Print and write the table of a selection.
 

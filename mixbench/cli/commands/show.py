@@ -8,7 +8,7 @@ from mixbench.cli.commands.shared import (
     config_dir_of,
     no_runs,
     say,
-    select_runs,
+    select_compared,
     wants_help,
     warn,
     write_report,
@@ -34,7 +34,7 @@ def table(words: list[str]) -> int:
         return 0
     from mixbench.analysis.table import outdated, stored_accuracies
 
-    chosen = select_runs(words)
+    chosen = select_compared(words)
     before = stored_accuracies(chosen)
     status = write_table(chosen)
     chosen.problems += outdated(chosen, before)
@@ -47,7 +47,7 @@ def plot(words: list[str]) -> int:
     if wants_help(words):
         print(TABLE_HELP.format(what="Plots", command="plot"), end="")
         return 0
-    chosen = select_runs(words)
+    chosen = select_compared(words)
     status = _write_plots(chosen)
     warn(chosen)
     return status
@@ -58,7 +58,7 @@ def report(words: list[str]) -> int:
     if wants_help(words):
         print(REPORT_HELP, end="")
         return 0
-    chosen = select_runs(words)
+    chosen = select_compared(words)
     status = write_report(chosen, shlex.join(["mixbench", "report", *words]))
     warn(chosen)
     return status
