@@ -187,7 +187,11 @@ def rounds_for(half: float, methods: int, spread: float, images: float = 0.0, le
 
 
 class Pairs:
-    """Means, variances and image covariances of the differences of all pairs, j minus i, from the rounds with both."""
+    """Means, variances and image covariances of the differences of all pairs, j minus i, from the rounds with both.
+
+    methods: number of methods.
+    images: number of test images whose classification is known; 0 if it is not.
+    """
 
     def __init__(self, methods: int, images: int):
         shape = (methods, methods)
@@ -200,6 +204,11 @@ class Pairs:
         self.over_images = np.zeros(shape)
 
     def add(self, accuracies: np.ndarray, correct: np.ndarray | None) -> None:
+        """Add a round.
+
+        accuracies: [M] in percent, NaN for methods that were not trained.
+        correct: [M, N] whether each test image was classified correctly; None if unknown.
+        """
         known = np.isfinite(accuracies)
         self.runs += known
         self.rounds_seen += bool(known.any())
@@ -237,18 +246,28 @@ class Pairs:
         return np.maximum((of_sum - self.over_images) / ways, 0.0), math.sqrt(2 / self.images) * of_sum / ways
 
     def upper(self, error: float) -> np.ndarray:
-        """Upper bounds on the accuracy of j minus that of i; infinite for fewer than three rounds."""
+        """Upper bounds on the accuracy of j minus that of i; infinite for fewer than three rounds.
+
+        error: probability that a pair's bound is ever below the truth.
+        """
         variance, df = variance_of_mean(*self.variances(), self.rounds, *self.image_parts())
         return self.mean + half_width(variance, df, levels(error)[self.rounds.astype(int)])
 
     def gains(self, baseline: int, error: float) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of the interval of each method's gain over the baseline."""
+        """The ends of the interval of each method's gain over the baseline.
+
+        baseline: its index.
+        error: probability that either end ever misses the truth.
+        """
         upper = self.upper(error / 2)  # an error on either side
         upper[baseline, baseline] = 0.0
         return 0.0 - upper[:, baseline], upper[baseline]
 
     def spreads(self, baseline: int) -> tuple[np.ndarray, np.ndarray]:
-        """The standard deviations of each method's gain: over rounds, and of its mean over test images."""
+        """The standard deviations of each method's gain: over rounds, and of its mean over test images.
+
+        baseline: its index.
+        """
         variance, images = self.variances()[0][baseline], self.image_parts()[0][baseline]
         known = (self.rounds[baseline] >= FIRST) & np.isfinite(variance)
         known[baseline] = False

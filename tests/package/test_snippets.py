@@ -23,7 +23,11 @@ BLOCK = re.compile(
     r"(?:^(?P<mark><!-- run -->)\n)?(?:^`(?P<file>[\w./-]+)`\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-TRAINS, SHOWS, DRAWS = ("run", "sweep", "study"), ("table", "status", "export", "clean"), ("report", "plot", "gallery")
+TRAINS, SHOWS, DRAWS = (
+    ("run", "sweep", "study", "decide"),
+    ("table", "status", "export", "clean"),
+    ("report", "plot", "gallery"),
+)
 OTHERS = ("pip", "source", "eval", "export", "cd", "mkdocs")  # programs that a page may name beside ours
 SMALL = (
     (r"\bmodel\.width=\d+(?= model\.depth)", "model.width=2"),
@@ -87,7 +91,7 @@ def composing(words: list[str]) -> list[str]:
     if {"--help", "--cfg", "--dry-run"} & set(rest) or command in ("list", "check", "new", *SHOWS):
         return words
     if command in TRAINS:
-        return [*words, "--dry-run"] if command == "sweep" else [*words, "--cfg", "job"]
+        return [*words, "--dry-run"] if command in ("sweep", "decide") else [*words, "--cfg", "job"]
     if command == "gallery":
         return ["sweep", *(word for word in rest if not word.startswith("out=")), "--dry-run"]
     assert command in ("report", "plot"), words
