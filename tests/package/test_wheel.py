@@ -77,7 +77,7 @@ def test_the_wheel_holds_the_package_and_its_yaml_and_nothing_else(wheel):
 
 
 def test_every_import_is_a_declared_dependency(wheel):
-    """Of an extra, if it is imported in a function: then the user is told what to install."""
+    """Of an extra, if it is imported in a function, where the user is told what to install, or for types alone."""
     with zipfile.ZipFile(wheel) as opened:
         (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
         lines = re.findall(r"^Requires-Dist: .*$", opened.read(metadata).decode(), re.M)
@@ -88,14 +88,19 @@ def test_every_import_is_a_declared_dependency(wheel):
         (of_extras if "extra ==" in line else declared).add(name)
     providers = packages_distributions()
     for tree in trees:
-        in_functions = {
-            node for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)
-        }
+        later = {node for part in ast.walk(tree) if _runs_later(part) for node in ast.walk(part)}
         for node in ast.walk(tree):
             for name in imported(node) - set(sys.stdlib_module_names) - {"mixbench"}:
                 distributions = {found.lower().replace("_", "-") for found in providers[name]}
-                allowed = declared | of_extras if node in in_functions else declared
+                allowed = declared | of_extras if node in later else declared
                 assert distributions & allowed, f"{name} is imported, but {distributions} is not among the dependencies"
+
+
+def _runs_later(node):
+    """Whether a part of a module does not run when the module is imported."""
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return isinstance(node, ast.FunctionDef)
 
 
 def imported(node):
