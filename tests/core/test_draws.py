@@ -341,6 +341,7 @@ def test_frozen_values():
         "PICKS": 27,
         "FRACTALS": 28,
         "GENERATED": 29,
+        "VALIDATION": 30,
     }
     drawn = Plan(7, 10, 4, 8, 12, tuple(DRAWS), alpha=0.5, beta=1.5, p=0.5, pad=4).steps(9, 3)
     assert drawn["index"].tolist() == [[7, 8, 0, 5], [6, 8, 9, 3], [0, 7, 4, 1]]
