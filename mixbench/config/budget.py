@@ -21,6 +21,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from mixbench.config import mixture
+from mixbench.config.copies import copied
 from mixbench.core.costs import check_cost, cost_of
 from mixbench.core.errors import UserError, unknown
 
@@ -60,7 +61,7 @@ def within_budget(cfg: DictConfig) -> DictConfig:
     share = math.prod(_cost_of(cfg[group]) for group in GROUPS_WITH_COST if cfg[group].get("budget") == "rows")
     if share == 1:
         return cfg
-    cfg = cfg.copy()
+    cfg = copied(cfg)
     train = cfg.train
     train.steps = max(1, round(train.steps / share))
     train.eval_every = max(1, round(train.eval_every / share))

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -19,9 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from mixbench.config import mixture, own_files, own_groups, teacher
 from mixbench.config.assignments import Assignment, Word
 from mixbench.config.compose_errors import UNFIT, has, of_file, unfit_value, unknown_key
+from mixbench.config.copies import copied
 from mixbench.config.folder import given_folder
 from mixbench.config.hydra_globals import separate_hydra_state
-from mixbench.config.options import shipped, yaml_names
+from mixbench.config.options import keys_of_study, shipped, yaml_names
 from mixbench.config.overrides import first_line, is_path, line_of, parse, quoted
 from mixbench.config.schema import Config
 from mixbench.core import own_functions
@@ -45,8 +45,10 @@ class _Composed(NamedTuple):
     study: DictConfig | None
 
 
-# Shared by all Composers: options of the package -> configuration. And, if the user has no files, group -> its options.
+# Shared by all Composers: options of the package -> configuration, and group -> its default option. If the user has no
+# files, also group -> its options.
 _COMPOSED: dict[tuple[str, ...], _Composed] = {}
+_DEFAULTS: dict[str, str] = {}
 _OPTIONS: dict[str, list[str]] = {}
 
 ConfigStore.instance().store(name="mixbench_schema", node=Config)  # a name that other applications do not use
@@ -69,6 +71,7 @@ class Composer:
         self._search = _search_path_override([folder.resolve()] if folder else [])
         self._composed: dict[tuple[str, ...], _Composed] = {}
         self._options: dict[str, list[str]] = {}
+        self.only_shipped = False  # whether it composes the package's own options alone; known within the context
 
     def __enter__(self) -> "Composer":
         with contextlib.ExitStack() as stack:
@@ -79,7 +82,7 @@ class Composer:
         if offered is not None:
             self._search = _search_path_override([*([self._own.resolve()] if self._own else []), offered])
         if not self._search:  # a user's own files can change while a notebook runs, the package's files cannot
-            self._composed, self._options = _COMPOSED, _OPTIONS
+            self._composed, self._options, self.only_shipped = _COMPOSED, _OPTIONS, True
         return self
 
     def __exit__(self, *exc) -> None:
@@ -96,7 +99,7 @@ class Composer:
         """
         assigned = [self._assignment(word) for word in words]
         chosen = tuple(line for line, one in assigned if one.key in GROUPS)
-        cfg = copy.deepcopy(self._with_options(chosen))
+        cfg = copied(self._with_options(chosen))
         for line, one in assigned:
             if one.key in GROUPS:
                 continue
@@ -139,16 +142,22 @@ class Composer:
         """Return the configuration for these choices, put together from the configurations of each choice alone.
 
         Hydra then composes 16 methods and 5 data sets 21 times instead of 80 times. The result is None if only Hydra
-        knows the answer: a study sets keys of other groups, a user's own file can do so, or a group is chosen twice.
+        knows the answer: a study sets keys of a group that is chosen, a user's own file can set keys of any group, or a
+        group is chosen twice.
         """
         options = _options_by_group(chosen)
-        if len(chosen) < 2 or "study" in options or len(options) < len(chosen):
+        if len(chosen) < 2 or len(options) < len(chosen):
             return None
-        base = self._with_options(())
-        cfg = copy.deepcopy(base)
-        for group, line in zip(options, chosen, strict=True):
-            alone = self._with_options((line,))
-            if any(alone[key] != base[key] for key in base if key != group):
+        start: tuple[str, ...] = ()
+        if "study" in options:
+            study = options.pop("study")
+            if study not in shipped("study") or keys_of_study(study) & options.keys():
+                return None
+            start = (f"study={study}",)
+        cfg, base = copied(self._with_options(start)), self._with_options(())
+        for group, option in options.items():
+            alone = self._with_options((f"{group}={option}",))
+            if _differ_outside(group, alone, base):
                 return None
             cfg[group] = copy.deepcopy(alone[group])
         return cfg
@@ -199,11 +208,9 @@ class Composer:
 
         group: config group, such as method.
         """
-        return self._default_options[group]
-
-    @cached_property
-    def _default_options(self) -> dict[str, str]:
-        return self._choices(())
+        if not _DEFAULTS:  # those of the package's run.yaml; a user's own files do not take part
+            _DEFAULTS.update(self._choices(()))
+        return _DEFAULTS[group]
 
     def has(self, group: str, option: str, key: str) -> bool:
         """Whether an option has a key. An option that does not exist has every key: composing it reports the mistake.
@@ -261,6 +268,12 @@ class Composer:
 def _is_shipped(chosen: Sequence[str]) -> bool:
     """Whether all options (`group=option`) come with mixbench. Then no file of the user takes part."""
     return all(option in shipped(group) for group, option in (line.split("=", 1) for line in chosen))
+
+
+def _differ_outside(group: str, cfg: DictConfig, base: DictConfig) -> bool:
+    """Whether two configurations differ in another group. References such as ${dataset.pad} count by their text."""
+    one, other = ({**cast(dict, OmegaConf.to_container(each)), group: None} for each in (cfg, base))
+    return one != other
 
 
 def _options_by_group(chosen: Sequence[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The identity of a run: the keys that decide its outcome, and the id derived from them. No torch."""
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -99,6 +100,29 @@ def job(cfg: DictConfig, called: str | None = None, display_name: str | None = N
     composed, cfg = cfg, validate(cfg)
     identity = _identity(cfg)
     cfg = budget.within_budget(cfg)  # after the identity, which has the steps that the command sets
+    name = _short_enough(identity)
+    method = cfg.method.name
+    if method != composed.method.name:  # with α = 0 an alias mixes nothing and is the baseline
+        called = display_name = None
+    return Job(cfg, identity, name, called or method, display_name or method)
+
+
+def with_seeds(one: Job, seeds: Mapping[str, int]) -> Job:
+    """Return a run with other seeds.
+
+    one: the run. Its configuration and identity are changed, so it must be a copy.
+    seeds: keys of SEEDS with their values, from 0 to below 2^64.
+    Raises UserError if a seed makes the id too long.
+    """
+    for key, value in seeds.items():
+        one.cfg[key] = value
+        if key == "seed" or _drawn_by_subset_seed(one.cfg):
+            one.identity[key] = value
+    return dataclasses.replace(one, id=_short_enough(one.identity))
+
+
+def _short_enough(identity: Mapping[str, Any]) -> str:
+    """Return the id. Raises UserError if it is too long for the name of a folder."""
     name = run_id(identity)
     if len(name.encode()) > LONGEST_ID:
         key = max(("dataset", "method"), key=lambda key: len(identity[key].encode()))
@@ -106,10 +130,7 @@ def job(cfg: DictConfig, called: str | None = None, display_name: str | None = N
             f"{key}.name={identity[key][:40]}…: is {len(name.encode()) - LONGEST_ID} bytes too long for the name of a "
             "folder; set a shorter name"
         )
-    method = cfg.method.name
-    if method != composed.method.name:  # with α = 0 an alias mixes nothing and is the baseline
-        called = display_name = None
-    return Job(cfg, identity, name, called or method, display_name or method)
+    return name
 
 
 def run_id(identity: Mapping[str, Any]) -> str:

@@ -84,6 +84,17 @@ def keys_in_file(group: str, option: str) -> frozenset[str]:
     return frozenset(found or ())
 
 
+@cache
+def keys_of_study(option: str) -> frozenset[str]:
+    """Return the keys of a run, such as n and model, that a shipped study sets; without the options that it chooses.
+
+    option: option of the group `study`.
+    """
+    found = yaml.safe_load(yaml_text("study", option))
+    built_on = (one for one in found["defaults"] if isinstance(one, str) and one != "_self_")
+    return frozenset(found.keys() - {"defaults", "study"}).union(*map(keys_of_study, built_on))
+
+
 def _text(file: Traversable) -> str:
     try:
         return file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -5,12 +5,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mixbench.config import budget, mixture, teacher
+from mixbench.config.copies import copied
 from mixbench.core import baseline, draw_settings
 from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
@@ -27,6 +28,7 @@ OF_ADAMW = {"beta2": 0.999}  # keys of `train` used only by optimizer=adamw, wit
 PROTOCOLS = ("small-data",)
 LARGEST = 10**9  # largest number of steps, images, pixels …; protects code that allocates memory by such a number
 SEEDS = ("seed", "subset_seed")
+REFERENCE = "${"  # how a reference to another key begins
 
 
 def validate(cfg: DictConfig) -> DictConfig:
@@ -35,10 +37,10 @@ def validate(cfg: DictConfig) -> DictConfig:
     cfg: the composed configuration, which is not changed.
     Raises UserError if a value is out of range.
     """
-    cfg = cfg.copy()
+    cfg = copied(cfg)
     try:
-        OmegaConf.resolve(cfg)
-        missing = sorted(OmegaConf.missing_keys(cfg))
+        values = _resolved(cfg)
+        missing = sorted(OmegaConf.missing_keys(cfg)) if MISSING in str(values) else []
     except OmegaConfBaseException as error:
         raise UserError(f"{f'{error.full_key}: ' if error.full_key else ''}{str(error).splitlines()[0]}") from error
     except (
@@ -49,7 +51,7 @@ def validate(cfg: DictConfig) -> DictConfig:
         raise UserError(f"a reference ${{…}} cannot be resolved ({type(error).__name__})") from error
     if missing:
         raise UserError(f"{missing[0]} is not set; set {missing[0]}=VALUE")
-    _check_values({key: cfg[key] for key in cfg if key != "study"})
+    _check_values({key: value for key, value in values.items() if key != "study"})
     for key in ("dataset.path", "dataset.root", "results_dir"):
         OmegaConf.update(cfg, key, _home(OmegaConf.select(cfg, key)))
     for group in OF_FUNCTIONS:
@@ -63,6 +65,23 @@ def validate(cfg: DictConfig) -> DictConfig:
     _validate_loss(cfg.loss)
     _validate_train(cfg)
     return cfg
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Replace the references in a configuration by their values, in place, and return all values as plain data.
+
+    OmegaConf resolves value by value, which takes longer than all else here. So only groups with a reference are given
+    to it.
+    """
+    values = cast(dict[str, Any], OmegaConf.to_container(cfg))
+    for key, value in values.items():
+        if REFERENCE in str(value):
+            if isinstance(value, str):
+                OmegaConf.resolve(cfg)
+                return cast(dict[str, Any], OmegaConf.to_container(cfg))
+            OmegaConf.resolve(cfg[key])
+            values[key] = OmegaConf.to_container(cfg[key])
+    return values
 
 
 def _check_values(value: Any, key: str = "") -> None:

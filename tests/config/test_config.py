@@ -11,8 +11,10 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from mixbench.augment import AUGMENTS
+from mixbench.config.assignments import Assignment
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
+from mixbench.config.jobs import job_of
 from mixbench.config.options import describe, names
 from mixbench.config.overrides import expand
 from mixbench.core import baseline, registry
@@ -57,16 +59,57 @@ def test_every_method_fits_every_dataset_and_study(composer, method, dataset, st
 
 @pytest.mark.parametrize("seed", range(8))
 def test_options_put_together_are_what_hydra_composes(seed):
-    groups = [group for group in GROUPS if group != "study"]
     rng = random.Random(seed)
-    chosen = [f"{group}={rng.choice(names(group))}" for group in rng.sample(groups, rng.randint(2, len(groups)))]
+    groups = rng.sample([*GROUPS], rng.randint(2, len(GROUPS)))
+    chosen = [f"{group}={rng.choice(names(group))}" for group in groups]
     with Composer() as composer:
         ours = composer.compose(chosen)
         theirs = compose("run", chosen)
+        theirs.study = None
         mixture = "mixture" in theirs.method.name  # its parts are added after Hydra
         assert mixture or ours == theirs
+        assert mixture or OmegaConf.to_container(ours) == OmegaConf.to_container(theirs)  # references stay references
         assert OmegaConf.is_struct(ours) == OmegaConf.is_struct(theirs)
         assert list(ours) == list(theirs)
+
+
+@pytest.mark.parametrize("study", [pytest.param(one, marks=pytest.mark.slow) for one in names("study")])
+def test_every_option_of_another_group_with_a_study_is_what_hydra_composes(composer, study):
+    for group in (group for group in GROUPS if group != "study"):
+        for option in names(group):
+            theirs = compose("run", [f"study={study}", f"{group}={option}"])
+            theirs.study = None
+            ours = composer.compose([f"study={study}", f"{group}={option}"])
+            assert "mixture" in theirs.method.name or ours == theirs, option
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["study=demo", "method=cutmix", "seed=3"],
+        ["study=demo", "seed=3", "seed=4", "subset_seed=18446744073709551615"],
+        ["study=demo", "subset=head", "subset_seed=5"],
+        ["subset=head", "subset_seed=5", "eval=stratified", "train.steps=9"],
+        ["subset=head", "subset_seed=5", "dataset.label_noise=0.2", "train.steps=9"],
+        ["dataset=digits", "train.steps=9", "train.batch_size=${seed}", "seed=2"],
+        ["method=mixup", "method.alpha=0", Assignment("seed", 7), "train.steps=9"],
+        [Assignment("seed", 7), Assignment("n", 30), Assignment("seed", 8), "train.steps=9"],
+        ["method=regmixup", "method.budget=rows", "train.steps=9", "seed=1"],
+    ],
+)
+def test_a_run_with_other_seeds_is_the_run_that_is_composed_with_them(composer, words):
+    for others in ([], ["seed=11"], ["subset_seed=12"], []):
+        ours, theirs = job_of(composer, [*words, *others]), job(composer.compose([*words, *others]))
+        assert ours.cfg == theirs.cfg
+        assert (ours.id, ours.identity, list(ours.identity)) == (theirs.id, theirs.identity, list(theirs.identity))
+        ours.cfg.n, ours.identity["n"] = 1, 1  # a run is nobody else's
+
+
+@pytest.mark.parametrize("word", ["seed=-1", "seed=18446744073709551616", f"seed={'9' * 5000}", "seed=1.5", "seed=x"])
+def test_a_seed_that_is_none_is_refused_also_where_the_run_is_known(composer, word):
+    job_of(composer, ["study=demo", "seed=3"])
+    with pytest.raises(UserError, match="seed"):
+        job_of(composer, ["study=demo", word])
 
 
 def test_an_own_file_that_sets_another_group_is_put_together_by_hydra(tmp_path):
