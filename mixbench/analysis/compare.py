@@ -12,7 +12,7 @@ from mixbench.analysis import raced
 from mixbench.analysis.correct import Read, read_or_none
 from mixbench.analysis.display import label, order
 from mixbench.analysis.equivalents import find_equivalents
-from mixbench.analysis.frame import identity_keys, is_of_method
+from mixbench.analysis.frame import as_objects, identity_keys, is_of_method
 from mixbench.analysis.gains import compare_experiments
 from mixbench.analysis.setting import Experiment, Setting
 from mixbench.config.labels import distinguishing_keys
@@ -30,10 +30,9 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
     baseline: names of methods; the first one found in a setting is its baseline.
     Returns the settings, smallest n first; methods are in the order of the table.
     """
-    frame = runs.reset_index(drop=True)
-    if not len(frame):
+    if not len(runs):
         return []
-    frame = frame.astype(object).where(frame.notna(), None)
+    frame = as_objects(runs.reset_index(drop=True))
     keys = identity_keys(frame)
     of_method = [key for key in keys if is_of_method(key)]
     of_setting = [key for key in keys if key not in of_method]

@@ -27,8 +27,7 @@ def joined(frame: pd.DataFrame, table: "Table") -> list[str]:
     """
     if not len(frame):
         return []
-    frame = frame.drop_duplicates("cell").astype(object)
-    frame = frame.where(frame.notna(), None)
+    frame = frame.drop_duplicates("cell")
     shown = [*table.row_keys, table.column_key]
     keys = [key for key in identity_keys(frame) if key not in shown]
     lines = [key for key in shown if key != "n"]
@@ -46,7 +45,7 @@ def joined(frame: pd.DataFrame, table: "Table") -> list[str]:
     return [
         f"These runs also differ in {named}. The table and the plots join them nevertheless, so differences between "
         "rows, columns and points of a line are not those of n and the method alone. Select runs of one setting, such "
-        f"as {first}={label(frame[first].iloc[0])}."
+        f"as {first}={label(_objects(frame, first)[0])}."
     ]
 
 
@@ -65,17 +64,42 @@ def together(frame: pd.DataFrame, table: "Table") -> list[str]:
 
 
 def _differing(frame: pd.DataFrame, within: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Return the keys that have several values among rows with equal `within`. The seeds are no keys of a frame."""
-    texts = frame.astype(str)
-    groups = [rows for _, rows in texts.groupby(list(within))] if within else [texts]
-    return [key for key in keys if any(rows[key].nunique() > 1 for rows in groups)]
+    """Return the keys that have several values among rows with equal `within`. The seeds are no keys of a frame.
+
+    Missing values do not count, nor do rows that miss a value of `within`.
+    """
+    groups = list(zip(*(_texts(frame, key) for key in within), strict=True)) if within else [()] * len(frame)
+    return [key for key in keys if _has_several(groups, _texts(frame, key))]
+
+
+def _has_several(groups: Sequence[tuple[str | None, ...]], texts: Sequence[str | None]) -> bool:
+    """Whether a group has two texts."""
+    first: dict[tuple[str | None, ...], str] = {}
+    return any(
+        first.setdefault(group, text) != text
+        for group, text in zip(groups, texts, strict=True)
+        if text is not None and None not in group
+    )
+
+
+def _texts(frame: pd.DataFrame, key: str) -> list[str | None]:
+    return [None if value is None else str(value) for value in _objects(frame, key)]
+
+
+def _objects(frame: pd.DataFrame, key: str) -> list[Any]:
+    """Return the values of a column as Python objects, None for missing ones."""
+    column = frame[key]
+    return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 
 
 def _steps(frame: pd.DataFrame, within: Sequence[str]) -> list[str]:
     """Return the keys of training steps that differ among rows with equal `within`, unless n decides them."""
     there = [key for key in KEYS_ALONG_CURVE if key != "n" and key in frame]
-    rows = frame.to_dict("records")
-    if not {"n", "train.steps", "train.batch_size"} <= {*frame} or _follow_from_n(rows):
+    if not {"n", "train.steps", "train.batch_size"} <= {*frame}:
+        return []
+    used = [key for key in ("n", "train.steps", "train.batch_size", "train.eval_every") if key in frame]
+    rows = [dict(zip(used, row, strict=True)) for row in zip(*(_objects(frame, key) for key in used), strict=True)]
+    if _follow_from_n(rows):
         return []
     if _are_counts(rows, "train.steps") and all(
         row.get("train.eval_every") == default_eval_every(row["train.steps"]) for row in rows
@@ -102,8 +126,9 @@ def _are_counts(rows: Sequence[Mapping[str, Any]], *keys: str) -> bool:
 
 
 def _values(frame: pd.DataFrame, key: str) -> str:
-    values = sorted({label(value) for value in frame[key]}, key=lambda text: [order(text)])
-    numbers = sorted({v for v in frame[key] if isinstance(v, (int, float)) and not isinstance(v, bool)})
+    found = _objects(frame, key)
+    values = sorted({label(value) for value in found}, key=lambda text: [order(text)])
+    numbers = sorted({v for v in found if isinstance(v, (int, float)) and not isinstance(v, bool)})
     if len(numbers) == len(values):
         values = [label(value) for value in numbers]
     more = f" and {len(values) - MOST_VALUES} more" * (len(values) > MOST_VALUES)

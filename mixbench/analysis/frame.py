@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mixbench.analysis import method_names
@@ -31,6 +32,19 @@ def identity_keys(frame: pd.DataFrame) -> list[str]:
     """
     whole = {*WHOLE_KEYS, VARIANT} - {*SEEDS}
     return [key for key in frame.columns if "." in key or key in whole]
+
+
+def as_objects(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose values are Python objects, None where one is missing.
+
+    It is made of one array, since pandas takes a step for each array in everything that it does, and a frame of runs
+    has a hundred columns with an array each.
+
+    frame: runs, one row each.
+    """
+    values = frame.to_numpy(dtype=object)
+    values = np.where(frame.isna().to_numpy(), None, values)
+    return pd.DataFrame(values, index=frame.index, columns=frame.columns, dtype=object)
 
 
 def is_of_method(key: str) -> bool:

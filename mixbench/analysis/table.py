@@ -9,7 +9,7 @@ import pandas as pd
 
 from mixbench.analysis import notes
 from mixbench.analysis.display import display_interval, label, order
-from mixbench.analysis.frame import NOT_KEYS, identity_keys, is_of_method
+from mixbench.analysis.frame import NOT_KEYS, as_objects, identity_keys, is_of_method
 from mixbench.analysis.select import Selection
 from mixbench.config.labels import distinguishing_keys
 from mixbench.core import files
@@ -78,8 +78,8 @@ def build(selection: Selection) -> Table:
     Raises UserError if no run has a key of the rows or columns.
     """
     stored, wanted = selection.frame, selection.wanted()
-    everything = pd.concat([f.astype(object) for f in (stored, wanted) if len(f)] or [stored], ignore_index=True)
-    everything = everything.where(everything.notna(), None)  # columns that only stored or only wanted runs have
+    everything = pd.concat([as_objects(f) for f in (stored, wanted) if len(f)] or [stored], ignore_index=True)
+    everything = as_objects(everything)  # columns that only stored or only wanted runs have
     for key in (selection.rows, selection.columns):
         if key not in everything.columns or key in NOT_KEYS:
             raise unknown("key", key, set(everything.columns) - {*NOT_KEYS, "id"})
