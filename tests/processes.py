@@ -6,6 +6,7 @@ those start one.
 
 import atexit
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,12 @@ def call(words: Sequence[str], folder: Path, **options: Any) -> subprocess.Compl
         err.seek(0)
         assert code is not None, f"no end: {words}"
         return subprocess.CompletedProcess(list(words), code, out.read(), err.read())
+
+
+def limit_memory() -> None:
+    """From now on no array of more than 50 MB can be made. For `before` of `start`."""
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 50_000_000,) * 2)
 
 
 class _Handed:
