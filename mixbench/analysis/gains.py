@@ -9,11 +9,10 @@ import pandas as pd
 
 from mixbench.analysis.correct import Read, correct_by_unit
 from mixbench.analysis.setting import Experiment
+from mixbench.config.identity import own_evaluation_images
 from mixbench.config.validate import SEEDS
 from mixbench.stats import Comparison, PairedTable, compare, image_covariance, paired_table
 from mixbench.stats.comparison import CHAINS
-
-OF_SUBSET = ("stratified", "validation")  # values of eval with which each subset has evaluation images of its own
 
 
 def compare_experiments(
@@ -45,7 +44,7 @@ def _correct(
     between subsets includes that of the images.
     """
     first = frame.iloc[experiments[0].places[0]]
-    if len(table.keys) < 2 or (first.get("eval") in OF_SUBSET and table.over == "subsets"):
+    if len(table.keys) < 2 or (own_evaluation_images(first.to_dict()) and table.over == "subsets"):
         return None
     folders = [{key: frame.at[place, "folder"] for key, place in _places(e, frame)} for e in experiments]
     return correct_by_unit(folders, table.keys, ~np.isnan(table.values), read)

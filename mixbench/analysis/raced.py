@@ -12,6 +12,7 @@ import pandas as pd
 
 from mixbench.analysis.correct import Read
 from mixbench.analysis.setting import Experiment, Raced, Setting
+from mixbench.config.identity import own_evaluation_images
 from mixbench.config.labels import distinguishing_keys
 from mixbench.runs import races
 from mixbench.runs.races import Race
@@ -83,7 +84,7 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
 
 def _correct(race: Race, folder: Path, read: Read) -> np.ndarray | None:
     """Return which test images a run classifies correctly; None if every round has test images of its own."""
-    return None if race.entries[0].identity["eval"] == "stratified" else read(folder)
+    return None if own_evaluation_images(race.entries[0].identity) else read(folder)
 
 
 def names_of(race: Race) -> list[str]:

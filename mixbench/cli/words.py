@@ -12,6 +12,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.limits import LIMIT
 from mixbench.config.overrides import home
 from mixbench.core.errors import UserError, unknown
+from mixbench.runs.own_data import source_of, stored_names
 from mixbench.runs.store.archive import FILES
 from mixbench.runs.store.reading import PREDICTIONS, WEIGHTS
 from mixbench.training.rules import RULES
@@ -25,7 +26,8 @@ def read_selection(words: Sequence[str]) -> tuple[str | None, list[str], Options
     """Separate a study's name, filters or overrides, and options.
 
     words: words of the command.
-    Returns the name, or None, the filters and the options. Raises UserError for a second name and an unknown rule.
+    Returns the name of a study or the path of data, or None, the filters and the options.
+    Raises UserError for a second name and an unknown rule.
     """
     names = [word for word in words if "=" not in word and word != YES]
     if len(names) > 1:
@@ -46,10 +48,13 @@ def select(composer: Composer, words: Sequence[str]) -> Selection:
     """Return the stored runs that the words select.
 
     composer: reads the study and resolves names of methods.
-    words: a study's name, KEY=VALUE filters and options of tables.
+    words: a study's name or a path of own data, KEY=VALUE filters and options of tables.
     Raises UserError for an unknown word.
     """
     name, filters, options = read_selection(words)
+    if name is not None and source_of(name) is not None:
+        names = ",".join(stored_names(name, options.results_dir))
+        return of_filters(composer, [f"dataset={names}", *filters], options)
     return of_study(composer, name, filters, options) if name else of_filters(composer, filters, options)
 
 

@@ -47,6 +47,7 @@ NEUTRAL: dict[str, Any] = {
     "dataset.label_noise": 0,
     "dataset.size": None,
     "dataset.fit": None,
+    "split_seed": None,
     "protect": [],
     "loss.label_smoothing": 0,
     "augment.padding": "zero",
@@ -63,7 +64,18 @@ NEUTRAL: dict[str, Any] = {
 }
 
 # Identity keys without a dot; all others are of the form group.key.
-WHOLE_KEYS = ("dataset", "n", "subset", "subset_seed", "eval", "seed", "protect", "precision", *OF_FUNCTIONS)
+WHOLE_KEYS = (
+    "dataset",
+    "n",
+    "subset",
+    "subset_seed",
+    "split_seed",
+    "eval",
+    "seed",
+    "protect",
+    "precision",
+    *OF_FUNCTIONS,
+)
 
 PART = r"^method\.parts\.[^.]+\."  # prefix of the keys of a mixture's part
 PART_VERSION = PART + "version"
@@ -204,6 +216,7 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "n": cfg.n,
         "subset": cfg.subset,
         "subset_seed": cfg.subset_seed if _drawn_by_subset_seed(cfg) else None,
+        "split_seed": cfg.split_seed if cfg.eval == "stratified" else None,
         "eval": cfg.eval,
         "dataset.holdout": dataset.holdout if cfg.eval != "test" else None,
         "dataset.label_noise": dataset.label_noise,
@@ -229,7 +242,17 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
 
 def _drawn_by_subset_seed(cfg: DictConfig) -> bool:
     """Whether subset_seed decides the training images, the held-out images or the wrong labels."""
-    return cfg.subset != "head" or cfg.eval in ("stratified", "validation") or cfg.dataset.label_noise != 0
+    return cfg.subset != "head" or own_evaluation_images(cfg) or cfg.dataset.label_noise != 0
+
+
+def own_evaluation_images(settings: Mapping[str, Any] | DictConfig) -> bool:
+    """Whether each subset has evaluation images of its own.
+
+    settings: the configuration or identity of a run, or its row in a table.
+    """
+    split_seed = settings.get("split_seed")
+    fixed = split_seed is not None and split_seed == split_seed  # a table has NaN where there is none
+    return settings["eval"] == "validation" or (settings["eval"] == "stratified" and not fixed)
 
 
 def _flat(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

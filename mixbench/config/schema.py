@@ -80,6 +80,7 @@ class Config:
     n: int = MISSING
     subset: str = MISSING
     subset_seed: int = MISSING
+    split_seed: int | None = None
     seed: int = MISSING
     protect: Any = MISSING  # class names or numbers, as a list or a single value
     eval: str = MISSING

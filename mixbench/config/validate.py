@@ -143,6 +143,7 @@ def _check_top(cfg: DictConfig) -> None:
     _require(cfg.n >= 1, "n", cfg.n, "at least 1")
     for key in SEEDS:
         _require(0 <= cfg[key] < 2**64, key, cfg[key], "0 or more, and below 2^64")  # it is half of a Philox key
+    _validate_split_seed(cfg)
     _choice("subset", cfg.subset, SUBSETS)
     _choice("eval", cfg.eval, EVALS)
     _choice("precision", cfg.precision, PRECISIONS)
@@ -150,6 +151,14 @@ def _check_top(cfg: DictConfig) -> None:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", cfg.device):
         meant = "cuda" if "gpu" in str(cfg.device).lower() else cfg.device
         raise unknown("device", cfg.device, ["auto", "cpu", "cuda", "cuda:0", "cuda:1"], meant=meant)
+
+
+def _validate_split_seed(cfg: DictConfig) -> None:
+    if cfg.split_seed is None:
+        return
+    _require(0 <= cfg.split_seed < 2**64, "split_seed", cfg.split_seed, "0 or more, and below 2^64")
+    if cfg.eval != "stratified":
+        raise UserError(f"split_seed={cfg.split_seed}: only eval=stratified uses it, not eval={cfg.eval}; leave it out")
 
 
 def _validate_dataset(cfg: DictConfig) -> None:
@@ -160,11 +169,11 @@ def _validate_dataset(cfg: DictConfig) -> None:
         _validate_pictures(dataset)
     elif dataset.size is not None or dataset.fit is not None or dataset.columns is not None:
         raise UserError(
-            f"dataset.size, dataset.fit, dataset.columns: are for picture files (dataset={' or '.join(OF_PICTURES)}), not "
-            f"for dataset.source={dataset.source}"
+            "dataset.size, dataset.fit and dataset.columns: are for picture files (dataset=folder and csv), not for "
+            f"dataset.source={dataset.source}"
         )
     if dataset.name is None:
-        dataset.name = _name_of(dataset.path)
+        dataset.name = name_of_path(dataset.path)
         if dataset.source in OF_PICTURES:  # pictures of another size are other images
             dataset.name += f"-{dataset.size}px" + ("" if dataset.fit == FITS[0] else f"-{dataset.fit}")
     _require(
@@ -177,10 +186,10 @@ def _validate_dataset(cfg: DictConfig) -> None:
     held = dataset.holdout
     whole = 0 < held < 1 or (held >= 1 and float(held).is_integer())  # false for inf and nan
     _require(whole, "dataset.holdout", held, "a share above 0 and below 1, or a whole number of images")
-    if cfg.eval == "stratified" and cfg.subset == "disjoint":
+    if cfg.eval == "stratified" and cfg.subset == "disjoint" and cfg.split_seed is None:
         raise UserError(
             "subset=disjoint eval=stratified: each subset_seed holds out different images, so the subsets would share "
-            "images; use eval=holdout or eval=test, or subset=balanced"
+            "images; set split_seed=0, or use eval=holdout or eval=test, or subset=balanced"
         )
     for key in ("mean", "std"):
         if (dataset.mean is None) != (dataset.std is None):
@@ -205,8 +214,11 @@ def _validate_pictures(dataset: DictConfig) -> None:
         _choice("dataset.columns", column, COLUMNS)
 
 
-def _name_of(path: str) -> str:
-    """Return the file's or folder's name without suffix, with - in place of characters that folder names cannot have."""
+def name_of_path(path: str) -> str:
+    """Return the name of a file or folder, with - in place of characters that names of runs cannot have.
+
+    path: the path, as the user gives it.
+    """
     last = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
     if last in ("", ".", ".."):
         last = os.path.basename(os.path.abspath(os.path.expanduser(path))) or "pictures"

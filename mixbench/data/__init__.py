@@ -1,13 +1,14 @@
 """The images and labels of a run."""
 
 from mixbench.data.banks import BankPart, read_bank
-from mixbench.data.images import Split, check, positions, split, warnings
+from mixbench.data.images import Split, available, check, positions, split, warnings
 from mixbench.data.sources.load import Dataset, key_of, load, load_for, load_labels, load_labels_for
 
 __all__ = [
     "BankPart",
     "Dataset",
     "Split",
+    "available",
     "check",
     "key_of",
     "load",

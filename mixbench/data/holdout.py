@@ -3,6 +3,7 @@
 For validation, the same share of every class of a run's subset is held out.
 """
 
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -13,13 +14,16 @@ from mixbench.core.random_words import Purpose, permutations
 NAMED = 5  # classes that a message names before "and N more"
 
 
-def held_out(labels: np.ndarray, kind: str, holdout: float, subset_seed: int) -> np.ndarray:
+def held_out(
+    labels: np.ndarray, kind: str, holdout: float, subset_seed: int, groups: np.ndarray | None = None
+) -> np.ndarray:
     """bool [N]: the images of a training list that are used for evaluation and never for training.
 
     labels: int [N].
     kind: `holdout`, the last images of the list, or `stratified`.
     holdout: size of the held-out part: a share if below 1 (rounded to whole images), else a number of images.
     subset_seed: seed for `stratified`.
+    groups: int [N]; images of one group are all held out or none is. None: there are no groups.
     Raises UserError if one of the parts would have no image, or no image of some class.
     """
     held = _number(holdout, len(labels))
@@ -27,7 +31,48 @@ def held_out(labels: np.ndarray, kind: str, holdout: float, subset_seed: int) ->
         raise UserError(
             f"dataset.holdout={holdout:g}: must hold out at least one of {len(labels)} images and leave at least one"
         )
-    return stratified(labels, held, subset_seed) if kind == "stratified" else _tail(labels, held)
+    if kind != "stratified":
+        if groups is not None:
+            raise UserError("eval=holdout: does not keep groups together; use eval=stratified")
+        return _tail(labels, held)
+    return stratified(labels, held, subset_seed) if groups is None else by_group(labels, held, subset_seed, groups)
+
+
+def by_group(labels: np.ndarray, held: int, subset_seed: int, groups: np.ndarray) -> np.ndarray:
+    """bool [N]: about `held` images, whole groups of them, with about the same share of every class.
+
+    One fold of scikit-learn's StratifiedGroupKFold with as many folds as make its size nearest to `held`. Of its folds,
+    which differ in size, it is the one with the nearest number of images.
+
+    labels: int [N].
+    held: number of images to hold out.
+    subset_seed: seed of the order in which groups are dealt to the folds.
+    groups: int [N], the group of each image.
+    Raises UserError if no fold leaves an image of each class on both sides.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    count, most = len(np.unique(groups)), len(labels)
+    classes = set(np.unique(labels))
+    folds = min(max(2, round(most / held)), count)
+    order = int(permutations(subset_seed, Purpose.HELD_OUT, 0, 1, 2**16)[0][0])
+    best = None
+    if folds >= 2:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=order)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class with fewer images than folds is looked at below
+            for _, fold in splitter.split(np.zeros(most), labels, groups):
+                mask = np.zeros(most, dtype=bool)
+                mask[fold] = True
+                whole = set(np.unique(labels[mask])) == classes == set(np.unique(labels[~mask]))
+                if whole and (best is None or abs(mask.sum() - held) < abs(best.sum() - held)):
+                    best = mask
+    if best is None:
+        raise UserError(
+            f"eval=stratified: {count} groups cannot be divided so that training and evaluation both have an image of "
+            f"each of {len(classes)} classes; each class needs images of at least two groups"
+        )
+    return best
 
 
 def validation(labels: np.ndarray, holdout: float, subset_seed: int, seed: int) -> np.ndarray:

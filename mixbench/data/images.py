@@ -132,18 +132,36 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
     Returns both, int64; None in place of the second where the run is evaluated on test images.
     Raises UserError if the data set does not have the images.
     """
-    labels, held = dataset.train_labels, None
-    free = np.arange(len(labels))
-    if cfg.eval in ("holdout", "stratified"):
-        mask = held_out(labels, cfg.eval, cfg.dataset.holdout, cfg.subset_seed)
-        free, held = np.flatnonzero(~mask), np.flatnonzero(mask)
+    labels, mask = dataset.train_labels, _held(dataset, cfg)
+    free, held = np.flatnonzero(~mask), np.flatnonzero(mask) if mask.any() else None
     _check_classes(cfg, dataset.num_classes)
     kept_back = len(labels) - len(free)
     chosen = free[choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, kept_back)]
     if cfg.eval == "validation":
+        if dataset.groups is not None:
+            raise UserError("eval=validation: does not keep groups together; leave out dataset.columns.group")
         mask = validation(_given_labels(dataset, chosen, cfg)[0], cfg.dataset.holdout, cfg.subset_seed, cfg.seed)
         return chosen[~mask], chosen[mask]
     return chosen, held
+
+
+def available(dataset: Dataset, cfg: DictConfig) -> int:
+    """Return how many images of the training list can be trained on: those that are not held out.
+
+    dataset: the data set, or only its labels.
+    cfg: the run's configuration, whose n does not matter.
+    Raises UserError if the data set cannot be divided as it says.
+    """
+    return len(dataset.train_labels) - _held(dataset, cfg).sum()
+
+
+def _held(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
+    """bool [N]: the images of the training list that are held out for evaluation."""
+    labels = dataset.train_labels
+    if cfg.eval not in ("holdout", "stratified"):
+        return np.zeros(len(labels), dtype=bool)
+    seed = cfg.subset_seed if cfg.split_seed is None else cfg.split_seed
+    return held_out(labels, cfg.eval, cfg.dataset.holdout, seed, dataset.groups)
 
 
 def _given_labels(dataset: Dataset, indices: np.ndarray, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from mixbench.analysis.correct import read_or_none
 from mixbench.analysis.raced import names_of
 from mixbench.analysis.setting import Raced
 from mixbench.config.compose import Composer
-from mixbench.config.identity import Job
+from mixbench.config.identity import Job, own_evaluation_images
 from mixbench.core.errors import UserError
 from mixbench.decide.budget import Budget, Spent
 from mixbench.decide.plan import Asked, jobs_of
@@ -166,7 +166,7 @@ def _jobs(
 
 def _add(racer: Racer, jobs: Mapping[tuple[int, int], Job], rule: str, results: Store) -> None:
     """Add the results of a round to a setting."""
-    varying = racer.race.entries[0].identity["eval"] == "stratified"  # every subset has test images of its own
+    varying = own_evaluation_images(racer.race.entries[0].identity)
     for (method, round_), job in jobs.items():
         metrics = read_metrics(results.folder(job.id))
         correct = None if varying else read_or_none(results.folder(job.id))

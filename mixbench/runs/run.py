@@ -98,11 +98,13 @@ class StopRequest:
 def prepare(job: Job, dataset: Dataset) -> Split:
     """Check a job against its data and return its images. Writes nothing.
 
-    job: the run.
+    job: the run. If its configuration has no names of classes, it gets those of the data set.
     dataset: its data set.
     Raises UserError if it cannot be run.
     """
     check_functions(job.cfg)
+    if job.cfg.dataset.classes is None and dataset.class_names is not None:
+        job.cfg.dataset.classes = list(dataset.class_names)
     device = choose_device(job.cfg.device)
     height, width, channels = dataset.train_images.shape[1:]
     models.check_size(job.cfg.model, height, width)

@@ -32,6 +32,7 @@ def decide(words: list[str]) -> int:
     from mixbench.config.compose import Composer
     from mixbench.decide import budget as budgets
     from mixbench.decide import plan
+    from mixbench.runs.own_data import fitted, resolved_all, source_of
 
     flags = read(words)
     if flags.help or not flags.overrides:
@@ -44,6 +45,9 @@ def decide(words: list[str]) -> int:
     budget = budgets.read(given.get("budget", f"{budgets.ROUNDS}rounds"))
     name, overrides, options = read_selection([*rest, *[YES] * flags.yes])
     with Composer(flags.config_dir) as composer:
+        if name is not None and source_of(name) is not None:
+            overrides, name = fitted(composer, name, overrides, say), None
+        overrides = resolved_all(composer, overrides, say)
         asked, jobs = plan.read(composer, name, overrides, options.results_dir)
         races = plan.races_of(asked, jobs, margin)
         rule = _rule(composer, name, options)

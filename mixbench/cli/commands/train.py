@@ -28,6 +28,7 @@ def run(words: list[str], multirun: bool = False) -> int:
     from mixbench.config import overrides
     from mixbench.config.combinations import combine
     from mixbench.config.compose import Composer, yaml_of
+    from mixbench.runs.own_data import resolved_all
     from mixbench.runs.planning import plan_runs
     from mixbench.runs.study import words_of_run
 
@@ -38,9 +39,10 @@ def run(words: list[str], multirun: bool = False) -> int:
         print(key_help(flags, (SWEEP_HELP if multirun else RUN_HELP).format(flags=RUN_FLAGS)), end="")
         return 0
     with Composer(flags.config_dir) as composer:
-        asked = [overrides.readable(flags.overrides)]
+        given = resolved_all(composer, flags.overrides, say)
+        asked = [overrides.readable(given)]
         if multirun or flags.multirun:
-            asked = combine(composer, flags.overrides, None if flags.yes else overrides.LIMIT)
+            asked = combine(composer, given, None if flags.yes else overrides.LIMIT)
         combinations = [words_of_run(composer, one) for one in asked]
         if flags.show_config:
             print(yaml_of(composer.compose(combinations[0]), flags.package, flags.resolve), end="")

@@ -198,12 +198,14 @@ def _of_pictures(listing: Listing, images: np.ndarray, with_test: bool) -> Datas
         groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
     if train.all():
         return Dataset(images, labels, None, None, listing.classes, groups, listing)
-    tested = (images[test], labels[test]) if with_test else (None, None)
-    return Dataset(images[train], labels[train], *tested, listing.classes, groups, listing)
+    test_images, test_labels = (images[test], labels[test]) if with_test else (None, None)
+    return Dataset(images[train], labels[train], test_images, test_labels, listing.classes, groups, listing)
 
 
 def _archive(source: str, path: str, with_test: bool, only_labels: bool = False) -> Dataset:
-    dataset = Dataset(**npz.read_images(path, with_test, only_labels))
+    arrays = npz.read_images(path, with_test, only_labels)
+    (images, labels), (test_images, test_labels) = npz.TRAIN_KEYS, npz.TEST_KEYS
+    dataset = Dataset(arrays[images], arrays[labels], arrays.get(test_images), arrays.get(test_labels))
     if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
         raise UserError(
             f"{path}: has {len(dataset.train_images)} training images, but {source} has {CIFAR_TRAIN}; "

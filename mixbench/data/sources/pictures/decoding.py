@@ -84,12 +84,8 @@ def _pixels(picture: Image.Image, size: int, fit: str) -> np.ndarray:
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, picture)
     picture = picture.convert("L" if grey else "RGB")
-    resample = Image.Resampling.BICUBIC
-    if fit == CROP:
-        picture = ImageOps.fit(picture, (size, size), resample)
-    else:
-        picture = picture.resize((size, size), resample)
-    return np.asarray(picture)
+    scale = ImageOps.fit if fit == CROP else Image.Image.resize
+    return np.asarray(scale(picture, (size, size), Image.Resampling.BICUBIC))
 
 
 def _of_16_bits(picture: Image.Image) -> Image.Image:

@@ -59,8 +59,8 @@ def list_table(path: str, columns: Mapping[str, str | None]) -> Listing:
     unseen = sorted({label for _, label, part, _ in rows if label not in number})
     if unseen:
         raise UserError(
-            f"dataset.path={path}: pictures for testing have the label {unseen[0]!r}, which no picture for training has; "
-            "add such pictures or remove these"
+            f"dataset.path={path}: pictures for testing have the label {unseen[0]!r}, which none for training has; "
+            "add some or remove these"
         )
     pictures = [Picture(folder / name, name, number[label], part, group) for name, label, part, group in rows]
     return Listing(pictures, classes, skipped, notes)
@@ -112,8 +112,8 @@ def _parts_left_out(path: str, split: pd.Series) -> list[str]:
     for row, value in enumerate(split):
         if value.lower() not in PARTS:
             raise UserError(
-                f"dataset.path={path}: line {row + 2} has the split {value!r}; choices: train, val, test. If this column "
-                "does not mean a split, rename it"
+                f"dataset.path={path}: line {row + 2} has the split {value!r}; choices: train, val, test. If this "
+                "column is no split, rename it"
             )
     parts = {PARTS[value.lower()] for value in split}
     if TRAIN not in parts:

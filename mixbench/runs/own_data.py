@@ -1,0 +1,243 @@
+"""Turn the path of a user's own data into settings that fit the data and this machine."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mixbench import data
+from mixbench.config.compose import Composer
+from mixbench.config.identity import job
+from mixbench.config.overrides import parse, quoted, values
+from mixbench.config.validate import name_of_path
+from mixbench.core.errors import UserError
+from mixbench.runs.store.store import Store
+
+ALL = "all"  # the value of n that means all training images
+METHODS = "none,mixup,cutmix"
+LEARNING_RATE = 0.1  # of configs/train, for batches of 128 images
+SAMPLE = 200  # pictures whose size is looked at
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What own data are trained with on one kind of device.
+
+    It depends on nothing else, so that a command that was stopped resumes.
+
+    side: pixels of a side of pictures that are at least as large.
+    width: model.width.
+    passes: how often each training image is seen, as long as the number of all images seen is from `least` to `most`.
+    least, most: images seen in a run.
+    batch, batch_below, small_batch: images in a batch, and in one where there are fewer than `batch_below` images.
+    """
+
+    side: int
+    width: int
+    passes: int
+    least: int
+    most: int
+    batch: int = 128
+    batch_below: int = 1000
+    small_batch: int = 32
+
+
+# On a CPU, a run of a few hundred images takes less than a minute, and one of thousands a few minutes.
+CPU = Machine(side=32, width=16, passes=40, least=6_400, most=64_000)
+CUDA = Machine(side=64, width=64, passes=200, least=100_000, most=2_000_000)
+
+
+def source_of(path: str) -> str | None:
+    """Return how a path is read: folder, csv or npz. None: it is no path of data.
+
+    path: a word of a command.
+    Raises UserError for a path that does not exist, and for a file of another kind.
+    """
+    there = Path(os.path.expanduser(path))
+    if there.is_dir():
+        return "folder"
+    suffix = there.suffix.lower()
+    kind = {".csv": "csv", ".tsv": "csv", ".npz": "npz"}.get(suffix)
+    if there.exists():
+        if kind is None:
+            raise UserError(
+                f"{path}: is a file, but no data; give a folder of class folders, a table (.csv or .tsv) or an .npz archive"
+            )
+        return kind
+    if kind is not None or "/" in path or os.sep in path:
+        raise UserError(f"{path}: no such file or folder; correct the path")
+    return None
+
+
+def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Return the words that study own data on this machine. Keys that the user gives are left as they are.
+
+    composer: composes configurations.
+    path: a folder, table or archive, which exists.
+    given: KEY=VALUE texts of the command.
+    say: called with lines on what was found and what was chosen.
+    Raises UserError if the data cannot be used.
+    """
+    from mixbench.training.device import choose_device
+
+    own = {override.key_or_group: override for override in parse(given)}
+    if clash := {"dataset", "dataset.path"} & own.keys():
+        raise UserError(f"{min(clash)}: {path} is the data set already; leave out one of them")
+    source = source_of(path)
+    words = [f"dataset={source}", f"dataset.path={quoted(path)}"]
+    device = [str(values(own["device"])[-1])] if "device" in own else ["auto"]
+    machine = CUDA if choose_device(device[0]).type == "cuda" else CPU
+    chosen: list[str] = []
+
+    def choose(key: str, value: object) -> None:
+        if key not in own:
+            chosen.append(f"{key}={value}")
+
+    if source != "npz":
+        side = _side(composer, [*words, *_of_data(given)], machine.side)
+        choose("dataset.size", side)
+        side = int(values(own["dataset.size"])[-1]) if "dataset.size" in own else side
+        choose("dataset.pad", max(1, round(side / 8)))
+    tested = _has_test(composer, [*words, *chosen, *_of_data(given)])
+    if not tested:
+        choose("eval", "stratified")
+        if "eval" not in own or values(own["eval"]) == ["stratified"]:
+            choose("split_seed", 0)
+    loaded, free = _free(composer, [*words, *chosen, *_of_data(given)], say)
+    choose("n", free)
+    sizes = [free if n == ALL else n for n in (values(own["n"]) if "n" in own else [free])]
+    choose("method", METHODS)
+    choose("subset", "random")
+    largest = max((n for n in sizes if isinstance(n, int)), default=free)
+    if not {"model", "model.width", "study"} & own.keys():
+        choose("model.width", machine.width)
+    if not {"train", "train.steps", "train.epochs", "study"} & own.keys():
+        batch = machine.batch if largest >= machine.batch_below else machine.small_batch
+        choose("train.batch_size", batch)
+        if batch != machine.batch and "train.batch_size" not in own:
+            choose(
+                "train.lr", f"{LEARNING_RATE * batch / machine.batch:g}"
+            )  # in proportion (Goyal et al. 2017, section 2)
+        batch = int(values(own["train.batch_size"])[-1]) if "train.batch_size" in own else batch
+        choose("train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch)))
+    say(f"{path}: {_described(loaded, tested, free)}")
+    say(f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command")
+    return with_all([*words, *chosen, *given], free)
+
+
+def with_all(words: Sequence[str], free: int) -> list[str]:
+    """Return words in which n=all is the number of training images.
+
+    words: KEY=VALUE texts.
+    free: number of images that can be trained on.
+    """
+    made = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key == "n":
+            value = ",".join(str(free) if one.strip() == ALL else one for one in value.split(","))
+        made.append(f"{key}{equals}{value}")
+    return made
+
+
+def asks_for_all(words: Sequence[str]) -> bool:
+    """Whether a word is n=all, or n has `all` among its values.
+
+    words: KEY=VALUE texts.
+    """
+    return any(
+        word.partition("=")[0] == "n" and ALL in [one.strip() for one in word.partition("=")[2].split(",")]
+        for word in words
+    )
+
+
+def resolved_all(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Return the words with n=all replaced by the number of images that can be trained on.
+
+    composer: composes configurations.
+    words: KEY=VALUE texts of a command.
+    say: called with lines on files that are left out.
+    Raises UserError if the words name several data sets or splits, whose numbers differ.
+    """
+    if not asks_for_all(words):
+        return list(words)
+    for override in parse([word for word in words if _is_of_data(word)]):
+        if len(values(override)) > 1:
+            raise UserError(f"n=all: {override.input_line} has several values, whose numbers of images can differ")
+    return with_all(words, _free(composer, _of_data(words, groups=True), say)[1])
+
+
+def stored_names(path: str, results_dir: str) -> list[str]:
+    """Return the names under which runs on own data are stored, one for each size of the pictures.
+
+    path: the folder, table or archive.
+    results_dir: folder of the results.
+    Raises UserError if no run is stored.
+    """
+    source, name = source_of(path), name_of_path(path)
+    found = set()
+    for run_id in Store(results_dir).ids():
+        stored = run_id.rpartition("-s")[0].rpartition("-n")[0]
+        if stored == name or (source != "npz" and stored.startswith(f"{name}-") and "px" in stored):
+            found.add(stored)
+    if not found:
+        raise UserError(f"{path}: no run on these data is in {results_dir}; train some with mixbench decide {path}")
+    return sorted(found)
+
+
+def _is_of_data(word: str) -> bool:
+    key = word.partition("=")[0]
+    return key.partition(".")[0] == "dataset" or key in ("eval", "split_seed", "study", "results_dir")
+
+
+def _of_data(words: Sequence[str], groups: bool = False) -> list[str]:
+    """Return the words on data and evaluation; the choice of the data set itself only with `groups`."""
+    return [word for word in words if _is_of_data(word) and (groups or word.partition("=")[0] != "dataset")]
+
+
+def _free(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> tuple[data.Dataset, int]:
+    """Return the data set and the number of its images that can be trained on."""
+    cfg = job(composer.compose([*words, "n=1"])).cfg
+    loaded = data.load_for(cfg, say)
+    return loaded, data.available(loaded, cfg)
+
+
+def _has_test(composer: Composer, words: Sequence[str]) -> bool:
+    """Whether the data have test images."""
+    try:
+        return data.load_labels_for(job(composer.compose([*words, "eval=test"])).cfg).test_labels is not None
+    except UserError as error:
+        if "eval=test" in str(error):  # an archive without test arrays
+            return False
+        raise
+
+
+def _side(composer: Composer, words: Sequence[str], most: int) -> int:
+    """Return the size to which pictures are scaled: that of a typical one, but at most `most` pixels."""
+    from PIL import Image
+
+    listing = data.load_labels_for(job(composer.compose(words)).cfg).listing
+    assert listing is not None  # these are picture files
+    sides = []
+    for picture in listing.pictures[:: max(1, len(listing.pictures) // SAMPLE)]:
+        try:
+            with Image.open(picture.file) as opened:
+                sides.append(min(opened.size))
+        except Exception:  # whoever decodes it tells why
+            continue
+    return int(min(most, max(8, np.median(sides)))) if sides else most
+
+
+def _described(loaded: data.Dataset, tested: bool, free: int) -> str:
+    total = len(loaded.train_labels)
+    counts = np.bincount(loaded.train_labels, minlength=loaded.num_classes)
+    names = loaded.class_names or [f"class {k}" for k in range(loaded.num_classes)]
+    shown = ", ".join(f"{name} {count:,}" for name, count in zip(names[:10], counts[:10], strict=True))
+    more = f" and {len(names) - 10:,} classes more" if len(names) > 10 else ""
+    if tested and loaded.test_labels is not None:
+        where = f"evaluated on the {len(loaded.test_labels):,} test images"
+    else:
+        where = f"{total - free:,} of them are held out for evaluation, the same share of every class"
+    return f"{total:,} training images of {loaded.num_classes:,} classes ({shown}{more}); {where}"
