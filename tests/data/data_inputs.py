@@ -31,7 +31,9 @@ def config(dataset=None, **changes):
     of_dataset = {"source": "npz", "path": "my.npz", "mean": None, "std": None, "holdout": 0.2}
     of_dataset |= {"label_noise": 0.0, "classes": None} | (dataset or {})
     return OmegaConf.create(
-        {"n": 5, "subset": "head", "subset_seed": 0, "eval": "test", "protect": []} | changes | {"dataset": of_dataset}
+        {"n": 5, "subset": "head", "subset_seed": 0, "split_seed": None, "seed": 0, "eval": "test", "protect": []}
+        | changes
+        | {"dataset": of_dataset}
     )
 
 

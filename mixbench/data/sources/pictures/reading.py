@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from mixbench.core import files, memory
 from mixbench.core.errors import UserError
+from mixbench.data.sources.npz import DAMAGE
 from mixbench.data.sources.pictures.decoding import CROP, Broken, decode
 from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing, Picture, list_folder
 from mixbench.data.sources.pictures.table import list_table
@@ -21,6 +22,8 @@ from mixbench.data.sources.pictures.table import list_table
 VERSION = 1  # of decoding; another version does not read the caches of this one
 MANY = 200  # pictures from which on a bar shows that they are decoded
 SHOWN = 5  # files that a line names
+
+_SAID: set[str] = set()  # lines that this process has said
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str
     """
     listing = list_pictures(source, path, settings)
     for note in listing.notes:
-        say(f"{path}: {note}")
+        _say_once(say, f"{path}: {note}")
     known = _cached(listing, settings)
     pixels, broken = known or _decode_all(path, listing, settings)
     if not known:
@@ -87,7 +90,7 @@ def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str
     good = [k for k in range(len(listing.pictures)) if k not in reasons]
     skipped = [*listing.skipped, *((listing.pictures[k].name, reason) for k, reason in broken)]
     if skipped:
-        say(_skipped(path, skipped))
+        _say_once(say, _skipped(path, skipped))
     there = [listing.pictures[k] for k in good]
     lost = sorted({picture.label for picture in listing.pictures} - {p.label for p in there if p.part == TRAIN})
     if lost:
@@ -96,6 +99,13 @@ def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str
             f"({skipped[-1][0]}: {skipped[-1][1]}); repair the files or remove the class"
         )
     return Pictures(Listing(there, listing.classes, skipped, listing.notes), pixels)
+
+
+def _say_once(say: Callable[[str], None], line: str) -> None:
+    """Say a line once in this process: each round of `decide` reads the data set again."""
+    if line not in _SAID:
+        _SAID.add(line)
+        say(line)
 
 
 def _skipped(path: str, skipped: list[tuple[str, str]]) -> str:
@@ -150,7 +160,7 @@ def _cached(listing: Listing, settings: Settings) -> tuple[np.ndarray, list[tupl
         if found["sha256"] != hashlib.sha256(images.data).hexdigest():
             return None
         return images, [(int(k), str(reason)) for k, reason in found["broken"]]
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (*DAMAGE, KeyError, MemoryError, SyntaxError, TypeError):
         return None
 
 
