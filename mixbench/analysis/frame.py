@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mixbench.analysis import method_names
@@ -42,8 +41,8 @@ def as_objects(frame: pd.DataFrame) -> pd.DataFrame:
 
     frame: runs, one row each.
     """
-    values = frame.to_numpy(dtype=object)
-    values = np.where(frame.isna().to_numpy(), None, values)
+    values = frame.to_numpy(dtype=object, copy=True)
+    values[frame.isna().to_numpy()] = None
     return pd.DataFrame(values, index=frame.index, columns=frame.columns, dtype=object)
 
 

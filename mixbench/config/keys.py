@@ -102,7 +102,8 @@ def _keys(
         if key == "parts" and group == "method":
             for name, part in node[key].items():
                 yield from _keys(group, f"{at}.parts.{name}", part, comments_of(group, name, config_dir), config_dir)
-        elif key not in fixed:
+        elif key not in fixed and not (group == "dataset" and node[key] is None and str(key) not in comments):
+            # A data set lists only the keys that it uses; others have theirs, which are null here.
             yield Key(f"{at}.{key}", text(_value(node, key)), comments.get(str(key), ""))
 
 

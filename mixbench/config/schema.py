@@ -23,7 +23,10 @@ class DatasetConfig:
     classes: list[str] | None = None
     size: int | None = None
     fit: str | None = None
-    columns: dict[str, str | None] | None = None
+    path_column: str | None = None
+    label_column: str | None = None
+    split_column: str | None = None
+    group_column: str | None = None
 
 
 @dataclass

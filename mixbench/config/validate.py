@@ -167,11 +167,15 @@ def _validate_dataset(cfg: DictConfig) -> None:
         raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz, an archive with train_images and train_labels")
     if dataset.source in OF_PICTURES:
         _validate_pictures(dataset)
-    elif dataset.size is not None or dataset.fit is not None or dataset.columns is not None:
+    elif dataset.size is not None or dataset.fit is not None:
         raise UserError(
-            "dataset.size, dataset.fit and dataset.columns: are for picture files (dataset=folder and csv), not for "
+            "dataset.size and dataset.fit: are for picture files (dataset=folder and csv), not for "
             f"dataset.source={dataset.source}"
         )
+    if dataset.source != "csv":
+        for column in (f"{column}_column" for column in COLUMNS):
+            if dataset[column] is not None:
+                raise UserError(f"dataset.{column}={dataset[column]}: only tables have columns; use dataset=csv")
     if dataset.name is None:
         dataset.name = name_of_path(dataset.path)
         if dataset.source in OF_PICTURES:  # pictures of another size are other images
@@ -210,8 +214,6 @@ def _validate_pictures(dataset: DictConfig) -> None:
     size = dataset.size
     _require(size is not None and 8 <= size <= 1024, "dataset.size", size, "from 8 to 1024 pixels")
     _choice("dataset.fit", dataset.fit, FITS)
-    for column in dataset.columns or {}:
-        _choice("dataset.columns", column, COLUMNS)
 
 
 def name_of_path(path: str) -> str:

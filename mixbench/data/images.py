@@ -139,7 +139,7 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
     chosen = free[choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, kept_back)]
     if cfg.eval == "validation":
         if dataset.groups is not None:
-            raise UserError("eval=validation: does not keep groups together; leave out dataset.columns.group")
+            raise UserError("eval=validation: does not keep groups together; leave out dataset.group_column")
         mask = validation(_given_labels(dataset, chosen, cfg)[0], cfg.dataset.holdout, cfg.subset_seed, cfg.seed)
         return chosen[~mask], chosen[mask]
     return chosen, held

@@ -324,7 +324,7 @@ def test_columns_of_other_names_and_tabs(tmp_path):
     columns = {"path": "where", "label": "what", "group": "who"}
     dataset = read(table(tmp_path / "t.tsv", text), "csv", columns=columns)
     assert dataset.groups.tolist() == [0, 0, 1, 1]
-    assert "columns" in refused_columns(tmp_path / "t.tsv")
+    assert "path_column" in refused_columns(tmp_path / "t.tsv")
 
 
 def refused_columns(path):

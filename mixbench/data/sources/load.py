@@ -19,6 +19,7 @@ from mixbench.core.random_words import Purpose, permutations
 from mixbench.data.sources import npz
 from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing
 from mixbench.data.sources.pictures.reading import Settings, list_pictures, read_pictures
+from mixbench.data.sources.pictures.table import NAMES
 
 OF_PICTURES = ("folder", "csv")  # sources of picture files
 SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz", *OF_PICTURES)
@@ -86,7 +87,7 @@ def settings_of(cfg: DictConfig) -> Settings:
     dataset = cfg.dataset
     if dataset.source not in OF_PICTURES:
         return Settings()
-    columns = {key: dataset.columns.get(key) for key in ("path", "label", "split", "group")} if dataset.columns else {}
+    columns = {column: dataset[f"{column}_column"] for column in NAMES}
     return Settings(dataset.size, dataset.fit, columns, Path(cfg.results_dir) / "cache")
 
 

@@ -89,14 +89,14 @@ def _column(path: str, table: pd.DataFrame, what: str, named: str | None) -> str
     """Return the name of a column; None if there is none and none is needed."""
     if named is not None:
         if named not in table.columns:
-            raise unknown(f"dataset.columns.{what}", named, list(map(str, table.columns)))
+            raise unknown(f"dataset.{what}_column", named, list(map(str, table.columns)))
         return named
     by_lower = {str(name).strip().lower(): name for name in reversed(list(table.columns))}
     found = next((by_lower[name] for name in NAMES[what] if name in by_lower), None)
     if found is None and what in REQUIRED:
         raise UserError(
             f"dataset.path={path}: which column has the {what}s? There are {', '.join(map(str, table.columns))}; set "
-            f"dataset.columns.{what}=NAME"
+            f"dataset.{what}_column=NAME"
         )
     return found
 
