@@ -19,7 +19,7 @@ Look:
 
 Decide:
   mixbench decide NAME | KEY=A,B …  train in rounds until it is known which method to use, then stop
-  mixbench report NAME | KEY=A,B …  write one page on which method to use and why (HTML and Markdown)
+  mixbench report NAME | PATH | KEY=A,B …  write one page on which method to use and why (HTML and Markdown)
   mixbench tune KEY=LOW..HIGH …     tune methods with equally many trials, and compare the winners on new subsets
 
 Your own files:
@@ -222,11 +222,12 @@ Train methods in rounds, and stop as soon as it is known which one to use. Each 
 seed, the same for all methods. Methods that cannot be the answer leave the race. It ends with a method to use, with
 "do not bother", or when the budget is spent; then it says what is known and what more would cost.
 
-  mixbench decide NAME | KEY=A,B … [margin={margin}] [budget={rounds}rounds]
+  mixbench decide NAME | PATH | KEY=A,B … [margin={margin}] [budget={rounds}rounds]
 
 Examples:
   mixbench decide demo n=20,100
-  mixbench decide dataset=npz dataset.path=my.npz n=200 method=none,mixup,cutmix,fmix budget=2h
+  mixbench decide photos/                            # your pictures: a folder for each class; or labels.csv, my.npz
+  mixbench decide photos/ n=200 method=none,mixup,cutmix,fmix budget=2h
   mixbench decide cifar10-cpu n=500 margin=1 budget=60rounds
   mixbench decide demo n=20 --dry-run                # show what would be trained and how long it would take
 
@@ -251,7 +252,7 @@ Exit status: 0 the race has ended, 1 a run failed, 2 a mistake in the command, 1
 TABLE_HELP = """\
 {what} of stored runs: of a study, or of all runs whose keys have the given values. Nothing is trained.
 
-  mixbench {command} NAME | KEY=A,B …
+  mixbench {command} NAME | PATH | KEY=A,B …
 
 Examples:
   mixbench {command} demo
@@ -277,12 +278,12 @@ Write one page on stored runs: which method to use for each n, and why. It begin
 accuracies, gains over no mixing with intervals, equivalent data, loss curves, classes, calibration, cost and the origin
 of each run. Nothing is trained.
 
-  mixbench report NAME | KEY=A,B …
+  mixbench report NAME | PATH | KEY=A,B …
 
 Examples:
   mixbench report demo
   mixbench report small-data n=100,500 rule=final
-  mixbench report dataset=my subset=balanced
+  mixbench report photos/                            # runs on your own pictures
 
 It writes report.html (one file that needs no other file and no network), report.md with the same content, and the
 plots. Options and exit status are those of mixbench table.
