@@ -247,15 +247,18 @@ def of_filters(composer: Composer, filters: Sequence[str], options: Options) -> 
     )
 
 
-def of_runs(name: str, words: Sequence[str], ids: Collection[str], options: Options) -> Selection:
+def of_runs(name: str, words: Sequence[str], title: str, ids: Collection[str], options: Options) -> Selection:
     """Select stored runs by their ids.
 
     name, words: what chose them; the folder of tables and plots is named after them.
+    title: title of tables and reports.
     ids: the ids.
     options: how to show the runs, and where files are.
     """
-    found, problems = store.scan(Store(options.results_dir).runs, set(ids).__contains__)
-    return replace(_shown(name, words, run_frame(found), options), title=" ".join([name, *words]), problems=problems)
+    wanted = set(ids)
+    found, problems = store.scan(Store(options.results_dir).runs, wanted.__contains__)
+    found = [metrics for metrics in found if metrics["id"] in wanted]
+    return replace(_shown(name, words, run_frame(found), options), title=title, problems=problems)
 
 
 def _shown(name: str, words: Sequence[str], frame: pd.DataFrame, options: Options) -> Selection:

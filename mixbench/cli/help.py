@@ -86,10 +86,10 @@ Exit status: 0 all runs finished, 1 a run failed, 2 a mistake in the command, 13
 """
 
 TUNE_HELP = """\
-Tune methods fairly: every method, and training without mixing, gets the same number of trials. A trial trains on most
-of the n images and is validated on the rest. The best settings of each method are then trained on all n images of new
-subsets, and compared with the tuned baseline by the same statistics as in every report. Evaluation images choose
-nothing. Needs Optuna: pip install 'mixbench[tune]'.
+Tune methods fairly: every method, and training without mixing, gets the same number of trials of the keys that it has.
+A trial trains on most of the n images and is validated on the rest. The best settings of each method are then trained
+on all n images of new subsets, and compared with the tuned baseline by the same statistics as in every report.
+Evaluation images choose nothing. Needs Optuna: pip install 'mixbench[tune]'.
 
   mixbench tune KEY=LOW..HIGH KEY=A,B … KEY=VALUE …
 
@@ -236,7 +236,8 @@ Options:
                        most this far below the best method; "do not bother" means that no method is better than none
                        by more than this. Half the margin can take four times as many rounds
   budget=2h|90min|40runs|10rounds
-                       time of this command, or runs or rounds of each setting with those of earlier commands (default:
+                       time of this command (a round that has begun is ended, and the first one always begins), or runs
+                       or rounds of each setting with those of earlier commands (default:
                        {rounds}rounds, at most 60rounds)
   rule=RULE, results_dir=FOLDER, out=FOLDER   as in mixbench report
   seed=N, subset_seed=N   seeds of the first round (default: 0); each round adds 1

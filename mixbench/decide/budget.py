@@ -55,6 +55,20 @@ def read(text: str) -> Budget:
     return Budget(runs=int(number)) if unit == "run" else Budget(seconds=number * SECONDS[unit])
 
 
+def check(budget: Budget, methods: int) -> None:
+    """Raise UserError for a number of runs with which nothing can be known.
+
+    budget: the budget.
+    methods: number of methods of a setting.
+    """
+    fewest = FIRST * methods
+    if budget.runs is not None and budget.runs < fewest:
+        raise UserError(
+            f"budget={budget.runs}runs: {methods} methods need {fewest} runs for {FIRST} rounds; nothing can be known "
+            "after fewer"
+        )
+
+
 class Spent:
     """What a command has spent of its budget.
 

@@ -164,6 +164,27 @@ def test_a_path_that_is_no_data_is_a_mistake(command, tmp_path, monkeypatch, cap
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "photos.zip"]
 
 
+def test_a_decision_shows_its_own_runs_alone(tmp_path, monkeypatch):
+    """Other runs in the same results folder are not part of its report and table."""
+    monkeypatch.chdir(tmp_path)
+    small = ["model.width=2", "train.steps=2", "device=cpu", "progress=off", "subset=random", "method=none,mixup"]
+    assert main(["decide", "dataset=digits", "n=20", *small, "budget=3rounds"]) == 0
+    assert main(["decide", "dataset=digits", "n=30", *small, "budget=3rounds", "out=second"]) == 0
+    table = (tmp_path / "second" / "accuracy.csv").read_text()
+    assert {line.split(",")[0] for line in table.splitlines()[1:]} == {"30"}
+    assert "n = 20" not in (tmp_path / "second" / "report.md").read_text()
+
+
+def test_where_nothing_can_be_written_nothing_is_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    words = ["dataset=digits", "n=20", "model.width=2", "train.steps=2", "method=none,mixup", "out=file"]
+    assert main(["decide", *words]) == 2
+    assert main(["decide", *words[:-1], "budget=5runs"]) == 2  # three rounds of two methods have six
+    assert main(["study", "demo", "n=20", "out=file"]) == 2
+    assert not (tmp_path / "results").exists()
+
+
 def test_n_all_in_other_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     folder(tmp_path / "pics", a=10, b=10)

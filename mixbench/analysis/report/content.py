@@ -20,7 +20,8 @@ from mixbench.stats import Gain
 WIDE = ("loss", "heatmap")
 OF_RACES = (
     "Settings that mixbench decide raced have no p: their intervals hold after every round. Methods that left a race "
-    "have fewer subsets than the others, so compare gains rather than mean accuracies."
+    "have fewer subsets than the others, so compare gains rather than mean accuracies. Their expected gain is the "
+    "measured one, which is rather too large: a race stops when a gain looks large."
 )
 
 

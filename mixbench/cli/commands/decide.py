@@ -3,10 +3,12 @@
 import math
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixbench.cli.commands.shared import say, warn, write_report, write_table
 from mixbench.cli.help import DECIDE_HELP
+from mixbench.core import files
 from mixbench.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mixbench.decide.race import Outcome
     from mixbench.runs.races import Race
 
+SHOWN = 3  # settings that a title names
 SPREAD = 1.7  # percentage points, of the difference of two methods over rounds: docs/sequential.md
 
 
@@ -44,12 +47,15 @@ def decide(words: list[str]) -> int:
     margin = _margin(given.get("margin"))
     budget = budgets.read(given.get("budget", f"{budgets.ROUNDS}rounds"))
     name, overrides, options = read_selection([*rest, *[YES] * flags.yes])
+    if options.out is not None:
+        files.check_writable(Path(options.out), "out")
     with Composer(flags.config_dir) as composer:
         if name is not None and source_of(name) is not None:
             overrides, name = fitted(composer, name, overrides, say), None
         overrides = resolved_all(composer, overrides, say)
         asked, jobs = plan.read(composer, name, overrides, options.results_dir)
         races = plan.races_of(asked, jobs, margin)
+        budgets.check(budget, max(len(race.entries) for race in races))
         rule = _rule(composer, name, options)
         if asked.command.words[-1:] == (plan.RANDOM,) and "subset=random" not in overrides:
             say("subset=random: each round draws new training images, instead of the first n of the list")
@@ -113,7 +119,7 @@ def _beforehand(races: Sequence["Race"], margin: float, budget: "Budget") -> lis
 
     named = [(race.setting_name, ", ".join(map(shown_experiment, names_of(race)))) for race in races]
     methods, costs = max(len(race.entries) for race in races), []
-    for half in dict.fromkeys((margin, 1.0, 4.0)):
+    for half in (margin, margin / 2, margin * 2):
         needed = rounds_for(half, methods, SPREAD)
         costs.append(f"{f'about {needed}' if needed else f'more than {LAST}'} with margin={half:g}")
     return [
@@ -160,4 +166,6 @@ def _selection(
         words = [*asked.command.words, *asked.inert]
         return select.of_study(composer, asked.command.study, words, options, sources=(select.OWN,))
     ids = [run for racer in outcome.racers for run in racer.trained]
-    return select.of_runs("decide", asked.command.words, ids, options)
+    names = [racer.race.setting_name for racer in outcome.racers]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return select.of_runs("decide", asked.command.words, f"{'; '.join(names[:SHOWN])}{more}", ids, options)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixbench.cli.commands.shared import (
@@ -11,6 +12,7 @@ from mixbench.cli.commands.shared import (
     write_table,
 )
 from mixbench.cli.help import RUN_FLAGS, RUN_HELP, STUDY_HELP, SWEEP_HELP
+from mixbench.core import files
 from mixbench.core.errors import unknown
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ def study(words: list[str]) -> int:
             print(STUDY_HELP.format(studies=names_in_lines(composer.options("study"))), end="")
             return 0 if flags.help else 2
         name, overrides, options = read_selection([*flags.overrides, *[YES] * flags.yes])
+        if options.out is not None:
+            files.check_writable(Path(options.out), "out")
         if name is None:
             raise unknown("study", flags.overrides[0], composer.options("study"))
         results_dir = f"results_dir={quoted(options.results_dir)}"
