@@ -7,6 +7,7 @@ from mixbench.cli import streams
 from mixbench.cli.progress import RunProgress
 from mixbench.config.identity import Job
 from mixbench.core.text import duration
+from mixbench.runs.cost import Cost
 from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store
@@ -62,6 +63,13 @@ class Console(Observer):
 
     def note(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+    def cost(self, cost: Cost) -> None:
+        line = f"{cost}; whatever is stopped goes on with the same command"
+        if cost.is_long:
+            self.warn(f"{line}. Fewer train.steps, a smaller model.width or dataset.size, or a GPU make it shorter")
+        else:
+            self.note(line)
 
     def begin(self, jobs: Sequence[Job], finished: Sequence[Result], names: dict[str, str]) -> None:
         self._names = names

@@ -1,6 +1,7 @@
 """What `mixbench decide` prints while it trains."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mixbench.analysis.display import baseline_text
 from mixbench.analysis.raced_verdict import points, ranked
@@ -8,8 +9,11 @@ from mixbench.analysis.setting import Raced
 from mixbench.analysis.wording import listed
 from mixbench.cli.console import Console
 from mixbench.config.identity import Job
+from mixbench.core.text import duration
 from mixbench.decide.race import RaceObserver, Racer
+from mixbench.runs.cost import Cost
 from mixbench.runs.run import Result
+from mixbench.runs.store.store import Store
 from mixbench.stats.sequential import WORSE, Exit
 from mixbench.stats.spending import FIRST
 
@@ -17,7 +21,29 @@ SHOWN = 3  # methods in the line of a round
 
 
 class RaceConsole(Console, RaceObserver):
-    """Prints one line for each run, and one for each round of a setting."""
+    """Prints one line for each run, and one for each round of a setting.
+
+    results: the store of the runs.
+    rounds: largest number of rounds.
+    """
+
+    def __init__(self, results: Store, rounds: int):
+        super().__init__(results)
+        self._rounds, self._told = rounds, False
+
+    def cost(self, cost: Cost) -> None:
+        if self._told:
+            return
+        self._told = True
+        most = replace(cost, seconds=cost.seconds * self._rounds, runs=cost.runs * self._rounds)
+        line = (
+            f"a round ({cost.runs} runs) takes about {duration(cost.seconds)} here, by a few steps measured now; "
+            f"{self._rounds} rounds, the most there are, take about {duration(most.seconds)}"
+        )
+        if most.is_long:
+            self.warn(f"{line}. Shorter: budget=1h, fewer train.steps, a smaller model.width or dataset.size, a GPU")
+        else:
+            self.note(line)
 
     def begin(self, jobs: Sequence[Job], finished: Sequence[Result], names: dict[str, str]) -> None:
         self._names = names

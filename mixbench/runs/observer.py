@@ -11,6 +11,7 @@ from mixbench.config.identity import Job
 from mixbench.runs.time_left import TimeLeft
 
 if TYPE_CHECKING:
+    from mixbench.runs.cost import Cost
     from mixbench.runs.run import Result
 
 
@@ -53,6 +54,12 @@ class Observer:
         """Called with the reason for a delay: a download, or another process that is running.
 
         line: the reason.
+        """
+
+    def cost(self, cost: "Cost") -> None:
+        """Called before runs that will take long.
+
+        cost: the time that they will take.
         """
 
     def begin(self, jobs: Sequence[Job], finished: Sequence["Result"], names: dict[str, str]) -> None:

@@ -10,6 +10,8 @@ from mixbench import data
 from mixbench.config.identity import Job
 from mixbench.config.labels import labels
 from mixbench.core.errors import UserError
+from mixbench.runs.cost import measure
+from mixbench.runs.estimate import steps_left
 from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, StopRequest, execute, find, prepare
 from mixbench.runs.store.store import Store, checksum_key
@@ -73,14 +75,18 @@ def run_jobs(
     results, datasets = Store(results_dir), datasets or Datasets(observer)
     results.check_writable()
     results.repair()
-    for warning in dict.fromkeys([*warnings, *_validate(jobs, results, datasets)]):
-        observer.warn(warning)
+    told = list(dict.fromkeys([*warnings, *_validate(jobs, results, datasets)]))
     jobs = list({job.id: job for job in jobs}.values())
     found = [find(job, results) for job in jobs if not job.cfg.force]
     before = [result for result in found if result is not None and result.status == "finished"]
     sweep = Sweep(jobs, {result.job.id: result for result in before}, results)
-    results.open()
     todo = [job for job in jobs if job.id not in sweep.results]
+    cost = measure(todo, {job.id: steps_left(job, results) for job in todo}, datasets.of)
+    if cost is not None:
+        observer.cost(cost)
+    for warning in told:
+        observer.warn(warning)
+    results.open()
     names = labels(jobs)
     observer.begin(jobs, before, names)
     stop, left = StopRequest(observer), TimeLeft(sum(job.cfg.train.steps for job in todo))

@@ -153,7 +153,7 @@ def _train(composer: "Composer", asked: "Asked", races: Sequence["Race"], budget
     from mixbench.decide.race import decide as train
     from mixbench.runs.store.store import Store
 
-    return train(composer, asked, races, budget, rule, observer=RaceConsole(Store(asked.results_dir)))
+    return train(composer, asked, races, budget, rule, observer=RaceConsole(Store(asked.results_dir), budget.rounds))
 
 
 def _selection(

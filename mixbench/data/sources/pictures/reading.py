@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mixbench.core import files, memory
 from mixbench.core.errors import UserError
@@ -20,7 +19,7 @@ from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing, Picture
 from mixbench.data.sources.pictures.table import list_table
 
 VERSION = 1  # of decoding; another version does not read the caches of this one
-MANY = 200  # pictures from which on a bar shows that they are decoded
+MANY, PARTS_TOLD = 2000, 4  # pictures from which on it is told that they are decoded, and after which parts of them
 SHOWN = 5  # files that a line names
 
 _SAID: set[str] = set()  # lines that this process has said
@@ -83,7 +82,7 @@ def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str
     for note in listing.notes:
         _say_once(say, f"{path}: {note}")
     known = _cached(listing, settings)
-    pixels, broken = known or _decode_all(path, listing, settings)
+    pixels, broken = known or _decode_all(path, listing, settings, say)
     if not known:
         _keep(listing, settings, pixels, broken)
     reasons = dict(broken)
@@ -116,7 +115,9 @@ def _skipped(path: str, skipped: list[tuple[str, str]]) -> str:
     return f"{path}: {count} left out: {named}{more}"
 
 
-def _decode_all(path: str, listing: Listing, settings: Settings) -> tuple[np.ndarray, list[tuple[int, str]]]:
+def _decode_all(
+    path: str, listing: Listing, settings: Settings, say: Callable[[str], None]
+) -> tuple[np.ndarray, list[tuple[int, str]]]:
     """Return the pixels of all good pictures, and position and reason of the broken ones."""
     total, size = len(listing.pictures), settings.size
     needed, free = total * size * size * 3, memory.available()
@@ -132,10 +133,14 @@ def _decode_all(path: str, listing: Listing, settings: Settings) -> tuple[np.nda
         except Broken as broken:
             return str(broken)
 
+    if total >= MANY:
+        say(f"{path}: decoding {total:,} pictures on {os.cpu_count()} cores; they are kept for the next time")
+    results: list[np.ndarray | str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run while it decodes and scales
-        results = list(
-            tqdm(pool.map(decoded, listing.pictures), "decoding", total, disable=None if total >= MANY else True)
-        )
+        for result in pool.map(decoded, listing.pictures):
+            results.append(result)
+            if total >= MANY and len(results) % -(-total // PARTS_TOLD) == 0 and len(results) < total:
+                say(f"{path}: {len(results):,} of {total:,}")
     broken = [(k, result) for k, result in enumerate(results) if isinstance(result, str)]
     good = [result for result in results if not isinstance(result, str)]
     if not good:
