@@ -22,6 +22,7 @@ from mixbench.core.registry import CURRENT
 # Keys that do not change the results of a run, only where and how it is computed.
 INERT = {
     "dataset.classes",
+    "dataset.columns",
     "dataset.path",
     "dataset.root",
     "device",
@@ -43,6 +44,8 @@ NEUTRAL: dict[str, Any] = {
     "train.no_decay": False,
     "train.clip_norm": None,
     "dataset.label_noise": 0,
+    "dataset.size": None,
+    "dataset.fit": None,
     "protect": [],
     "loss.label_smoothing": 0,
     "augment.padding": "zero",
@@ -183,6 +186,8 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "eval": cfg.eval,
         "dataset.holdout": dataset.holdout if cfg.eval != "test" else None,
         "dataset.label_noise": dataset.label_noise,
+        "dataset.size": dataset.size,
+        "dataset.fit": dataset.fit,
         "seed": cfg.seed,
         "protect": [] if cfg.method.name == BASELINE else cfg.protect,
         "precision": cfg.precision,

@@ -21,6 +21,9 @@ class DatasetConfig:
     holdout: float = MISSING
     label_noise: float = 0.0
     classes: list[str] | None = None
+    size: int | None = None
+    fit: str | None = None
+    columns: dict[str, str | None] | None = None
 
 
 @dataclass

@@ -18,12 +18,15 @@ from mixbench.core.groups import OF_FUNCTIONS
 from mixbench.core.registry import non_negative
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
+FITS = ("crop", "squash")  # of data/sources/pictures/decoding.py
+COLUMNS = ("path", "label", "split", "group")  # of data/sources/pictures/table.py
 EVALS = ("test", "holdout", "stratified", "validation")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of `train` used only by schedule=step, with their defaults
 OPTIMIZERS = ("sgd", "adamw")
 OF_ADAMW = {"beta2": 0.999}  # keys of `train` used only by optimizer=adamw, with their defaults
+OF_PICTURES = ("folder", "csv")  # sources of picture files, of data/sources/load.py
 PROTOCOLS = ("small-data",)
 LARGEST = 10**9  # largest number of steps, images, pixels …; protects code that allocates memory by such a number
 SEEDS = ("seed", "subset_seed")
@@ -134,8 +137,17 @@ def _validate_dataset(cfg: DictConfig) -> None:
     dataset = cfg.dataset
     if dataset.source == "npz" and not dataset.path:
         raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz, an archive with train_images and train_labels")
+    if dataset.source in OF_PICTURES:
+        _validate_pictures(dataset)
+    elif dataset.size is not None or dataset.fit is not None or dataset.columns is not None:
+        raise UserError(
+            f"dataset.size, dataset.fit, dataset.columns: are for picture files (dataset={' or '.join(OF_PICTURES)}), not "
+            f"for dataset.source={dataset.source}"
+        )
     if dataset.name is None:
         dataset.name = _name_of(dataset.path)
+        if dataset.source in OF_PICTURES:  # pictures of another size are other images
+            dataset.name += f"-{dataset.size}px" + ("" if dataset.fit == FITS[0] else f"-{dataset.fit}")
     _require(
         re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None,
         "dataset.name",
@@ -163,9 +175,23 @@ def _validate_dataset(cfg: DictConfig) -> None:
     _require(len(set(names)) == len(names), "dataset.classes", names, "names that all differ")
 
 
+def _validate_pictures(dataset: DictConfig) -> None:
+    if not dataset.path:
+        what = {"folder": "FOLDER, which has a folder for each class", "csv": "TABLE.csv, a table of paths and labels"}
+        raise UserError(f"dataset={dataset.source} needs dataset.path={what[dataset.source]}")
+    size = dataset.size
+    _require(size is not None and 8 <= size <= 1024, "dataset.size", size, "from 8 to 1024 pixels")
+    _choice("dataset.fit", dataset.fit, FITS)
+    for column in dataset.columns or {}:
+        _choice("dataset.columns", column, COLUMNS)
+
+
 def _name_of(path: str) -> str:
-    """Return the archive's file name without .npz, with - in place of characters that folder names cannot have."""
-    name = re.sub(r"\.npz$", "", re.split(r"[/\\]", path)[-1])
+    """Return the file's or folder's name without suffix, with - in place of characters that folder names cannot have."""
+    last = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    if last in ("", ".", ".."):
+        last = os.path.basename(os.path.abspath(os.path.expanduser(path))) or "pictures"
+    name = re.sub(r"\.(npz|csv|tsv)$", "", last)
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).lstrip("._+-")
 
 

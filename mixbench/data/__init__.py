@@ -2,15 +2,18 @@
 
 from mixbench.data.banks import BankPart, read_bank
 from mixbench.data.images import Split, check, positions, split, warnings
-from mixbench.data.sources.load import Dataset, load, load_labels
+from mixbench.data.sources.load import Dataset, key_of, load, load_for, load_labels, load_labels_for
 
 __all__ = [
     "BankPart",
     "Dataset",
     "Split",
     "check",
+    "key_of",
     "load",
+    "load_for",
     "load_labels",
+    "load_labels_for",
     "positions",
     "read_bank",
     "split",

@@ -51,9 +51,9 @@ def check_data(jobs: Sequence[Job], results: Store) -> None:
         dataset = job.cfg.dataset
         if not (job.cfg.force or dataset.path) and results.state(job.id).name == "finished":
             continue
-        key = (dataset.source, dataset.path, job.cfg.eval == "test" or not dataset.path)
+        key = data.key_of(job.cfg)
         if key not in loaded:
-            loaded[key] = data.load_labels(*key)
+            loaded[key] = data.load_labels_for(job.cfg)
         choice = (
             *key,
             str(dataset),

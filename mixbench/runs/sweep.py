@@ -110,11 +110,9 @@ class Datasets:
         job: the run.
         Raises UserError if it cannot be loaded.
         """
-        dataset = job.cfg.dataset
-        with_test = job.cfg.eval == "test" or not dataset.path
-        key = (dataset.source, dataset.root, dataset.path, with_test)
+        key = data.key_of(job.cfg)
         if key not in self.loaded:
-            self.loaded[key] = data.load(dataset.source, dataset.root, dataset.path, self.observer.note, with_test)
+            self.loaded[key] = data.load_for(job.cfg, self.observer.note)
         return self.loaded[key]
 
 

@@ -63,8 +63,7 @@ def draw(composer: Composer, overrides: Sequence[str], out: Path | None, say: Ca
                 f"protect={one.cfg.protect}: has no effect in a gallery, where all images are mixed; leave it out"
             )
         check_functions(one.cfg)
-    source = first.cfg.dataset
-    dataset = data.load(source.source, source.root, source.path, say, with_test=False)
+    dataset = data.load_for(first.cfg, say, evaluated=False)
     augments = sorted({one.cfg.augment.name for one in jobs})
     samples = []
     for one, words in made:

@@ -128,7 +128,7 @@ def _wanted(cfg: "DictConfig", options: Options, has_n: bool) -> "Wanted":
     from mixbench import data
     from mixbench.generation.making import Wanted
 
-    dataset = data.load(cfg.dataset.source, cfg.dataset.root, cfg.dataset.path, say, with_test=False)
+    dataset = data.load_for(cfg, say, evaluated=False)
     indices = np.arange(len(dataset.train_images))
     if has_n:
         indices = data.split(dataset, cfg, evaluated=False).indices

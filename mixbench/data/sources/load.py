@@ -1,4 +1,4 @@
-"""Load a data set as uint8 arrays: CIFAR from torchvision, digits from scikit-learn, others from an .npz archive."""
+"""Load a data set as uint8 arrays: CIFAR from torchvision, digits from scikit-learn, others from the user's files."""
 
 import contextlib
 import hashlib
@@ -12,12 +12,16 @@ from typing import cast
 
 import numpy as np
 from filelock import FileLock
+from omegaconf import DictConfig
 
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.random_words import Purpose, permutations
 from mixbench.data.sources import npz
+from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing
+from mixbench.data.sources.pictures.reading import Settings, list_pictures, read_pictures
 
-SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz")
+OF_PICTURES = ("folder", "csv")  # sources of picture files
+SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz", *OF_PICTURES)
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
 CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100}
 DIGITS_TRAIN = 1297  # the other 500 of the 1,797 images are test images
@@ -35,12 +39,18 @@ class Dataset:
     train_labels: int64 [N] in 0 … num_classes - 1.
     test_images: uint8 [M, H, W, C]; None: not needed.
     test_labels: int64 [M]; None: not needed.
+    class_names: names of the classes, in the order of the labels; None: they have numbers only.
+    groups: int64 [N]; training images with equal numbers are kept on one side of a split. None: there are no groups.
+    listing: the picture files, training and test; None: the images are of another source.
     """
 
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray | None = None
     test_labels: np.ndarray | None = None
+    class_names: list[str] | None = None
+    groups: np.ndarray | None = None
+    listing: Listing | None = None
 
     @property
     def num_classes(self) -> int:
@@ -68,36 +78,104 @@ class Dataset:
         return _sha256(self.test_images, self.test_labels)
 
 
-def load(source: str, root: str, path: str | None, say: Callable[[str], None], with_test: bool = True) -> Dataset:
+def settings_of(cfg: DictConfig) -> Settings:
+    """Return how a run's picture files are read. Decoded pictures are kept in the folder of the results.
+
+    cfg: the validated configuration of the run.
+    """
+    dataset = cfg.dataset
+    if dataset.source not in OF_PICTURES:
+        return Settings()
+    columns = {key: dataset.columns.get(key) for key in ("path", "label", "split", "group")} if dataset.columns else {}
+    return Settings(dataset.size, dataset.fit, columns, Path(cfg.results_dir) / "cache")
+
+
+def key_of(cfg: DictConfig) -> tuple:
+    """Return what two runs must share to use the same loaded data set.
+
+    cfg: the validated configuration of a run.
+    """
+    dataset = cfg.dataset
+    return dataset.source, dataset.root, dataset.path, _with_test(cfg), settings_of(cfg).key
+
+
+def load_for(cfg: DictConfig, say: Callable[[str], None], evaluated: bool = True) -> Dataset:
+    """Load the data set of a run.
+
+    cfg: the validated configuration of the run.
+    say: called with a line of text before anything that takes long, and on files that are left out.
+    evaluated: whether the run is evaluated; False: an archive needs no test images.
+    Raises UserError if the images cannot be loaded.
+    """
+    dataset, with_test = cfg.dataset, evaluated and _with_test(cfg)
+    return load(dataset.source, dataset.root, dataset.path, say, with_test, settings_of(cfg))
+
+
+def load_labels_for(cfg: DictConfig) -> Dataset:
+    """Load what is needed to check a run: labels and sizes (`load_labels`).
+
+    cfg: the validated configuration of the run.
+    Raises UserError if the user's files cannot be used.
+    """
+    return load_labels(cfg.dataset.source, cfg.dataset.path, _with_test(cfg), settings_of(cfg))
+
+
+def _with_test(cfg: DictConfig) -> bool:
+    return cfg.eval == "test" or not cfg.dataset.path
+
+
+def load(
+    source: str,
+    root: str,
+    path: str | None,
+    say: Callable[[str], None],
+    with_test: bool = True,
+    settings: Settings = Settings(),  # noqa: B008 - it is frozen
+) -> Dataset:
     """Load the images of a source.
 
     source: a name from SOURCES.
     root: folder for downloads.
-    path: an .npz archive to read instead; None: no archive.
+    path: the folder or table of the pictures, or an .npz archive to read instead; None: no archive.
     say: called with a line of text before anything that takes long.
     with_test: whether an archive must have test images. False: test images are not read.
+    settings: how picture files are read.
     Raises UserError if the images cannot be loaded.
     """
     if source not in SOURCES:
         raise unknown("dataset.source", source, SOURCES)
+    if source in OF_PICTURES:
+        read = read_pictures(source, str(path), settings, say)
+        return _of_pictures(read.listing, read.images, with_test)
     if path:
         return _archive(source, path, with_test)
     offline = {"digits": _digits, "photos": _photos}
     return offline[source]() if source in offline else _cifar(source, Path(root).expanduser(), say)
 
 
-def load_labels(source: str, path: str | None, with_test: bool = True) -> Dataset:
+def load_labels(
+    source: str,
+    path: str | None,
+    with_test: bool = True,
+    settings: Settings = Settings(),  # noqa: B008 - it is frozen
+) -> Dataset:
     """Load what is needed to check a plan: labels and sizes. Nothing is downloaded, and images can be black.
 
     Of CIFAR, not even the labels are read. It has equally many images of each class, in an order that does not matter.
+    Picture files are listed, but not opened, so the broken ones among them count too.
 
     source: a name from SOURCES.
-    path: an .npz archive to read instead; None: no archive.
+    path: the folder or table of the pictures, or an .npz archive to read instead; None: no archive.
     with_test: whether an archive must have test images.
-    Raises UserError if the archive cannot be used.
+    settings: how picture files are read.
+    Raises UserError if the files cannot be used.
     """
     if source not in SOURCES:
         raise unknown("dataset.source", source, SOURCES)
+    if source in OF_PICTURES:
+        listing = list_pictures(source, str(path), settings)
+        black = np.broadcast_to(np.uint8(0), (len(listing.pictures), settings.size, settings.size, 3))
+        return _of_pictures(listing, black, with_test)
     if path:
         return _archive(source, path, with_test, only_labels=True)
     offline = {"digits": _digits, "photos": _photos}
@@ -108,6 +186,20 @@ def load_labels(source: str, path: str | None, with_test: bool = True) -> Datase
         black = np.broadcast_to(np.uint8(0), (count, 32, 32, 3))
         parts += [black, np.arange(count) % CIFAR_CLASSES[source]]
     return Dataset(*parts)
+
+
+def _of_pictures(listing: Listing, images: np.ndarray, with_test: bool) -> Dataset:
+    labels = np.array([picture.label for picture in listing.pictures], np.int64)
+    parts = np.array([picture.part for picture in listing.pictures])
+    train, test = parts == TRAIN, parts == TEST
+    groups = None
+    if any(picture.group is not None for picture in listing.pictures):
+        named = np.array([str(picture.group) for picture in listing.pictures])[train]
+        groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
+    if train.all():
+        return Dataset(images, labels, None, None, listing.classes, groups, listing)
+    tested = (images[test], labels[test]) if with_test else (None, None)
+    return Dataset(images[train], labels[train], *tested, listing.classes, groups, listing)
 
 
 def _archive(source: str, path: str, with_test: bool, only_labels: bool = False) -> Dataset:
