@@ -26,7 +26,7 @@ class Counted:
 
     @cached_property
     def _members(self) -> dict[int, np.ndarray]:
-        """Group of equal pictures -> its pictures, for groups with a duplicate of any kind. Plain pictures have none."""
+        """Group of equal pictures -> its pictures, for groups with any duplicate. Plain pictures have none."""
         same, plain = self.duplicates.same, self.duplicates.plain
         wanted = np.bincount(same) > 1
         wanted[self.duplicates.near] = True

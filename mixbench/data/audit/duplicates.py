@@ -3,8 +3,8 @@
 Two pictures are near duplicates if both of these hold:
 
 - Their perceptual hashes differ in at most NEAR_BITS of 64 bits. The hash is pHash: which of the 64 lowest frequencies
-  of the discrete cosine transform of the grey picture are above their median (Zauner 2010, Implementation and
-  benchmarking of perceptual image hash functions). For grey pictures of 32x32 pixels it is that of the library ImageHash.
+  of the discrete cosine transform of the grey picture are above their median. For grey pictures of 32x32 pixels it is
+  that of the library ImageHash (imagehash.phash).
 - The correlation of their colours, averaged over 16x16 fields, is at least ALIKE. It sorts out different pictures that
   have a hash in common, such as the same sign in another colour.
 

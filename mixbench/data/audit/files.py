@@ -42,20 +42,19 @@ def _left_out(dataset: Dataset) -> list[Finding]:
     listing = dataset.listing
     if listing is None or not listing.skipped:
         return []
-    skipped = listing.skipped
-    pictures = sum(Path(name).suffix.lower() in SUFFIXES for name, _ in skipped)
-    total = pictures + len(listing.pictures)
-    many = pictures > MANY_BROKEN * total
+    broken = [(name, reason) for name, reason in listing.skipped if Path(name).suffix.lower() in SUFFIXES]
+    others = [one for one in listing.skipped if one not in broken]
+    total = len(broken) + len(listing.pictures)
+    found = [f"{len(broken):,} of {total:,} picture files"] * bool(broken)
+    found += [f"{len(others):,} other file{'s' if len(others) > 1 else ''}"] * bool(others)
     return [
         Finding(
             "files left out",
-            PROBLEM if many else NOTICE,
-            f"{len(skipped):,} {'file is' if len(skipped) == 1 else 'files are'} left out, {pictures:,} of them of "
-            f"{total:,} picture files",
-            "Runs use the others. Repair or remove these; if most are of one class, that class has fewer pictures "
-            "than you "
-            "think.",
-            [f"{name} ({reason})" for name, reason in skipped[:NAMED]],
+            PROBLEM if len(broken) > MANY_BROKEN * total else NOTICE,
+            f"{' and '.join(found)} {'is' if len(listing.skipped) == 1 else 'are'} left out",
+            "Runs use the others. Repair or remove these. If most are of one class, that class has fewer pictures than "
+            "you think.",
+            [f"{name} ({reason})" for name, reason in [*broken, *others][:NAMED]],
         )
     ]
 
