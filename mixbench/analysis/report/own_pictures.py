@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mixbench.analysis.report.blocks import Folded, Points, Section, Text, Thumbnails
 from mixbench.analysis.select import Selection
-from mixbench.data.audit.findings import Audit
+from mixbench.data.audit import Audit, Finding, Pair
 from mixbench.runs import audits
 from mixbench.runs.store import reading
 from mixbench.runs.store.reading import Place
@@ -32,34 +32,36 @@ def own_pictures(selection: Selection) -> list[Section]:
     ]
 
 
-def _blocks(name: str, made: Audit, current: bool) -> Sequence[Text | Folded]:
+def _blocks(name: str, made: Audit, current: bool) -> Sequence[Text | Points | Folded]:
     if not current:
-        return [
-            Text(f"The audit of {name} that is stored is of other pictures than these runs; mixbench audit repeats it.")
-        ]
-    count = len(made.problems)
-    summary = (
-        "No problem was found" if not count else f"{count} problem{'s change' if count > 1 else ' changes'} results"
-    )
-    first = Text(f"{summary}." if not count else f"{summary}: {'; '.join(one.found for one in made.problems)}.")
-    points = [(f"{one.severity}: {one.kind}", _text(one.found, one.meaning, one.names)) for one in made.findings]
-    blocks: list[Text | Folded] = [first, Folded("What was found in your data, and what it means", [Points(points)])]
+        return [Text(f"The stored audit of {name} is of other pictures than these runs; mixbench audit repeats it.")]
+    problems = [(one.kind, _sentence(one.found)) for one in made.problems]
+    blocks: list[Text | Points | Folded] = [Text("An audit of the data has found no problem.")]
+    if problems:
+        blocks = [Text("An audit of the data has found what changes the meaning of the results:"), Points(problems)]
+    points = [(f"{one.severity}: {one.kind}", _text(one)) for one in made.findings]
+    blocks.append(Folded("All that was found, and what it means", [Points(points)]))
     if made.pairs:
-        pairs = [
-            (
-                f"{'Equal' if pair.exact else 'Nearly equal'}: "
-                + " = ".join(f"{one} ({place})" for one, place in zip(pair.names, pair.places, strict=True)),
-                list(zip(pair.thumbnails, pair.names, strict=True)),
-            )
-            for pair in made.pairs
-        ]
+        pairs = [(_caption(pair), list(zip(pair.thumbnails, pair.names, strict=True))) for pair in made.pairs]
         blocks.append(Folded(f"Duplicates to look at ({len(pairs)})", [Thumbnails(pairs)]))
     return blocks
 
 
-def _text(found: str, meaning: str, names: Sequence[str]) -> str:
-    sentence = f"{found[:1].upper()}{found[1:]}."
-    return " ".join(filter(None, [sentence, meaning, f"Such as {', '.join(names)}." if names else ""]))
+def _caption(pair: Pair) -> str:
+    how = "Equal" if pair.exact else "Nearly equal"
+    (one, other), (place, other_place) = pair.names, pair.places
+    if place == other_place:
+        return f"{how}: {one} = {other} ({place})"
+    return f"{how}: {one} ({place}) = {other} ({other_place})"
+
+
+def _sentence(found: str) -> str:
+    return f"{found[:1].upper()}{found[1:]}."
+
+
+def _text(one: Finding) -> str:
+    names = f"Such as {', '.join(one.names)}." if one.names else ""
+    return " ".join(filter(None, [_sentence(one.found), one.meaning, names]))
 
 
 def _train_sha256(place: Place) -> str | None:

@@ -1,6 +1,5 @@
 """Who is a duplicate of whom: between training and test images, within each, and with different labels."""
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,6 +32,8 @@ class Counted:
         there = np.flatnonzero(wanted[same] & ~plain)
         order = there[np.argsort(same[there], kind="stable")]
         numbers, starts = np.unique(same[order], return_index=True)
+        if not len(numbers):
+            return {}
         return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
 
     @cached_property
@@ -96,17 +97,12 @@ class Counted:
         share: share of the training list that is held out at random. Duplicates of one group are on one side.
         """
         expected = 0.0
-        of_group: Counter[tuple[int, int]] = Counter()
-        if self.groups is not None:
-            of_group.update(zip(self.duplicates.same.tolist(), self.groups.tolist(), strict=True))
         for number, members in self._members.items():
-            others = [number, *self._neighbours[number]]
-            copies = sum(int((~self.test[self._members[n]]).sum()) for n in others)
-            for one in members[~self.test[members]].tolist():
-                free = copies - 1
-                if self.groups is not None:
-                    free = copies - sum(of_group[n, int(self.groups[one])] for n in others)
-                expected += share * (1 - share**free)
+            copies = np.concatenate([self._members[n] for n in (number, *self._neighbours[number])])
+            copies = copies[~self.test[copies]]
+            # Apart from the picture itself: what is held out or not, independently of each other.
+            free = (len(copies) if self.groups is None else len(np.unique(self.groups[copies]))) - 1
+            expected += int((~self.test[members]).sum()) * share * (1 - share**free)
         return expected
 
     def _near(self, number: int, test: bool) -> np.ndarray:
