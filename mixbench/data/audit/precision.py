@@ -4,7 +4,7 @@ Two methods agree on most images, so their accuracies differ less than those of 
 less is taken from the published runs of mixbench (docs/audit.md says which). There, two methods that were trained once
 on the same images disagree on 0.6 times as many images as independent ones of the same accuracies (median of 891 pairs;
 0.4 to 0.8 for nine in ten). Of the variance of independent ones, a share of 0.08 remains however many runs are
-averaged, because all of them are evaluated on the same images (median; 0.005 to 0.2).
+averaged, because all of them are evaluated on the same images (median; 0.006 to 0.2).
 """
 
 import math
