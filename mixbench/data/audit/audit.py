@@ -147,12 +147,11 @@ def _across(seen: _Seen, found: Sequence[Found]) -> list[Finding]:
         Finding(
             "duplicates across",
             PROBLEM,
-            f"{_of(len(found), total, f'{seen.part} pictures')} {_have(found)} a duplicate among the training pictures "
-            f"({_how(found)})",
+            f"{_of(len(found), total, f'{seen.part} pictures')} {_have(found)} a duplicate among the training "
+            f"pictures ({_how(found)})",
             f"Networks can memorise them, so accuracies can be up to {_points(len(found), total)} too high, and "
-            "methods "
-            "that memorise less look worse than they are. A run with n images has each of these duplicates with "
-            f"probability n / {training:,}. Remove the duplicates from one of the two sides.",
+            "methods that memorise less look worse than they are. A run with n images has each of these duplicates "
+            f"with probability n / {training:,}. Remove the duplicates from one of the two sides.",
             seen.named(found),
         )
     ]
@@ -177,12 +176,10 @@ def _in_training(seen: _Seen, found: Sequence[Found], counted: Counted) -> list[
             "duplicates in training",
             PROBLEM,
             f"{what} ({_how(found)}); eval=stratified splits them: about {split:.1f} of {held:,} evaluation pictures "
-            "have a "
-            "duplicate that can be trained on",
-            f"Networks can memorise them, so accuracies can be up to about {_points(split, held)} too high. Remove the "
-            "duplicates, "
-            "or list the pictures in a table with a column of groups (dataset=csv, dataset.columns.group): pictures of "
-            "one group stay on one side.",
+            "have a duplicate that can be trained on",
+            f"Networks can memorise them, so accuracies can be up to about {_points(split, held)} too high. Remove "
+            "the duplicates, or list the pictures in a table with a column of groups (dataset=csv, "
+            "dataset.columns.group): pictures of one group stay on one side.",
             names,
         )
     ]
@@ -270,8 +267,7 @@ def _classes(seen: _Seen) -> list[Finding]:
                 PROBLEM,
                 f"all training pictures are of one class, {seen.classes[int(training.argmax())]}",
                 "Every network reaches 100 % on it, so no methods can be compared. Give each class a folder or label "
-                "of "
-                "its own.",
+                "of its own.",
             )
         )
     if apart and (lacking := np.flatnonzero((training > 0) & (tested == 0))).size:
@@ -307,8 +303,7 @@ def _classes(seen: _Seen) -> list[Finding]:
                 f"{seen.classes[largest]} has {there.max():,} training pictures and {seen.classes[smallest]} only "
                 f"{there.min():,}",
                 "An accuracy mostly says how large classes are recognised. Look at the recall of each class in the "
-                "report; "
-                "subset=balanced trains on equally many pictures of each class.",
+                "report; subset=balanced trains on equally many pictures of each class.",
             )
         )
     return findings
@@ -343,10 +338,8 @@ def _too_few(seen: _Seen) -> list[Finding]:
             PROBLEM if too_few else FACT,
             f"{what}: {limit}",
             f"At an accuracy near {100 * precision.ACCURACY:.0f} %, the choice of these pictures gives the difference "
-            "of two "
-            f"methods a standard deviation of about {one:.1f} points if each is trained once, and of {many:.1f} "
-            "points in "
-            f"the mean of many runs.{needed} Intervals in reports include it.",
+            f"of two methods a standard deviation of about {one:.1f} points if each is trained once, and of "
+            f"{many:.1f} points in the mean of many runs. Intervals in reports include it.{needed}",
         )
     ]
 

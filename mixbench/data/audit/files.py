@@ -52,8 +52,8 @@ def _left_out(dataset: Dataset) -> list[Finding]:
             "files left out",
             PROBLEM if len(broken) > MANY_BROKEN * total else NOTICE,
             f"{' and '.join(found)} {'is' if len(listing.skipped) == 1 else 'are'} left out",
-            "Runs use the others. Repair or remove these. If most are of one class, that class has fewer pictures than "
-            "you think.",
+            "Runs use the others. Repair or remove these. If most are of one class, that class has fewer pictures "
+            "than you think.",
             [f"{name} ({reason})" for name, reason in [*broken, *others][:NAMED]],
         )
     ]
@@ -70,8 +70,7 @@ def _sizes(known: Sequence[tuple[Picture, Header]], side: int, fit: str | None) 
             "sizes",
             FACT,
             f"shorter sides of {shorter.min():,} to {shorter.max():,} pixels (median {np.median(shorter):,.0f}), "
-            "scaled to "
-            f"{side}; {listed}; {grey:,} grey",
+            f"scaled to {side}; {listed}; {grey:,} grey",
         )
     ]
     if (small := np.flatnonzero(shorter < side)).size > MANY * len(known):
@@ -81,8 +80,7 @@ def _sizes(known: Sequence[tuple[Picture, Header]], side: int, fit: str | None) 
                 NOTICE,
                 f"{small.size:,} of {len(known):,} pictures are smaller than {side} pixels and are enlarged",
                 "They are blurred and cost time without showing more. If they are mostly of one class, networks can "
-                "learn "
-                f"the blur. dataset.size={max(8, int(np.quantile(shorter, MANY)))} would enlarge one in ten.",
+                f"learn the blur. dataset.size={max(8, int(np.quantile(shorter, MANY)))} would enlarge one in ten.",
                 [known[k][0].name for k in small[:NAMED]],
             )
         )
@@ -123,8 +121,7 @@ def _telling(known: Sequence[tuple[Picture, Header]], classes: Sequence[str], si
                     "telling files",
                     PROBLEM,
                     f"{100 * shares[most]:.0f} % of {classes[most]}, but {100 * shares[least]:.0f} % of "
-                    f"{classes[least]} are "
-                    f"{what}",
+                    f"{classes[least]} are {what}",
                     "Networks can tell these classes by how the files were made instead of by what they show, and "
                     "accuracies would not hold for other pictures.",
                 )
