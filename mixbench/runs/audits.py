@@ -92,12 +92,13 @@ def problems(dataset: Dataset, cfg: DictConfig) -> list[str]:
     count = len(dataset.train_images) + (0 if dataset.test_images is None else len(dataset.test_images))
     try:
         found = of_data(dataset, cfg, near=count <= NEAR_MOST).problems
+        found = [finding for finding in found if finding.kind != "classes missing"]  # `data.warnings` tells of these
     except CannotWrite:  # the runs will say so
         return []
     if not found:
         return []
     name, shown = cfg.dataset.name, LINES - 1
-    lines = [f"{name}: {finding.found}" for finding in found[:shown]]
+    lines = [f"problem: {name}: {finding.found}" for finding in found[:shown]]
     more = f"{len(found) - shown:,} more problems; " if len(found) > shown else ""
     return [*lines, f"{name}: {more}mixbench audit says what this means for the results, and what to do"]
 

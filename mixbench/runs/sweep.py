@@ -84,7 +84,7 @@ def run_jobs(
     todo = [job for job in jobs if job.id not in sweep.results]
     names = labels(jobs)
     for line in datasets.problems(todo):
-        observer.warn(line)
+        observer.note(line)
     observer.begin(jobs, before, names)
     stop, left = StopRequest(observer), TimeLeft(sum(job.cfg.train.steps for job in todo))
     of_all = left if len(todo) > 1 else None

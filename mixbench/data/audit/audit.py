@@ -2,10 +2,8 @@
 
 import io
 from collections.abc import Sequence, Sized
-from dataclasses import dataclass
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from mixbench.data.audit import precision
@@ -13,45 +11,11 @@ from mixbench.data.audit.counted import Counted
 from mixbench.data.audit.duplicates import find_duplicates
 from mixbench.data.audit.files import of_files
 from mixbench.data.audit.findings import FACT, MOST_PAIRS, NAMED, NOTICE, PROBLEM, SEVERITIES, Audit, Finding, Pair
-from mixbench.data.images import positions
+from mixbench.data.audit.seen import Evaluation, Found, Seen
 from mixbench.data.sources.load import Dataset
-from mixbench.data.sources.pictures.listing import TEST, TRAIN
 
 UNEVEN = 10  # times as many images as in the smallest class, from which on accuracy says little about small classes
 THUMBNAIL, QUALITY = 96, 80  # most pixels of a side; of JPEG
-
-Found = tuple[int, int, bool]  # picture, its duplicate, whether they are equal
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The images that runs are evaluated on.
-
-    kind: value of the key `eval`.
-    held: int64 [M], positions in the training list of images that all runs hold out; None: none, or other ones for each
-        subset_seed.
-    share: share of the training list that each subset_seed draws for itself; None: it draws none.
-    """
-
-    kind: str
-    held: np.ndarray | None = None
-    share: float | None = None
-
-
-def of_run(cfg: DictConfig, dataset: Dataset) -> Evaluation:
-    """Return the images that a run is evaluated on, as far as they do not depend on its subset.
-
-    cfg: the validated configuration of the run.
-    dataset: its data set.
-    Raises UserError if the data set cannot be divided as the configuration says.
-    """
-    if cfg.eval in ("test", "validation"):
-        return Evaluation(cfg.eval)
-    held = positions(dataset, OmegaConf.merge(cfg, {"n": 1, "subset": "head"}))[1]  # type: ignore[arg-type]
-    assert held is not None  # of holdout and stratified
-    if cfg.eval == "stratified" and cfg.get("split_seed") is None:
-        return Evaluation(cfg.eval, share=len(held) / len(dataset.train_labels))
-    return Evaluation(cfg.eval, held)
 
 
 def audit(dataset: Dataset, evaluation: Evaluation, fit: str | None = None, near: bool = True) -> Audit:
@@ -62,7 +26,7 @@ def audit(dataset: Dataset, evaluation: Evaluation, fit: str | None = None, near
     fit: how picture files were made square (`decoding.decode`); None: the images are of another source.
     near: whether near duplicates are looked for, which takes time with the square of the number of images.
     """
-    seen = _Seen.of(dataset, evaluation)
+    seen = Seen.of(dataset, evaluation)
     found = find_duplicates(seen.images, near)
     counted = Counted(found, seen.labels, seen.evaluated, seen.groups)
     both, within = counted.in_both(), counted.within(test=False)
@@ -82,64 +46,7 @@ def audit(dataset: Dataset, evaluation: Evaluation, fit: str | None = None, near
     return Audit(findings, _pairs(seen, [*both, *other_label, *within, *within_test]))
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """The images of a data set in one list: first those for training, then those that all runs are evaluated on.
-
-    images: uint8 [N, H, W, C].
-    labels: int64 [N].
-    evaluated: bool [N], which images all runs are evaluated on.
-    names: of the images.
-    groups: int64 [N], groups of training images where each subset_seed draws evaluation images; else None.
-    classes: names of the classes.
-    evaluation: the images that runs are evaluated on.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    evaluated: np.ndarray
-    names: list[str]
-    groups: np.ndarray | None
-    classes: list[str]
-    evaluation: Evaluation
-
-    @classmethod
-    def of(cls, dataset: Dataset, evaluation: Evaluation) -> "_Seen":
-        images, labels = dataset.train_images, dataset.train_labels
-        names = _names(dataset, TRAIN, len(labels))
-        evaluated = np.zeros(len(labels), bool)
-        if evaluation.kind == "test" and dataset.test_images is not None and dataset.test_labels is not None:
-            images = np.concatenate([images, dataset.test_images])
-            labels = np.concatenate([labels, dataset.test_labels])
-            names += _names(dataset, TEST, len(dataset.test_labels))
-            evaluated = np.arange(len(labels)) >= len(dataset.train_labels)
-        elif evaluation.held is not None:
-            evaluated[evaluation.held] = True
-        classes = dataset.class_names or [f"class {k}" for k in range(int(labels.max()) + 1)]
-        groups = dataset.groups if evaluation.share is not None else None
-        return cls(images, labels, evaluated, names, groups, classes, evaluation)
-
-    @property
-    def part(self) -> str:
-        """What the images that all runs are evaluated on are called."""
-        return "test" if self.evaluation.kind == "test" else "held-out"
-
-    def named(self, found: Sequence[Found]) -> list[str]:
-        """Return the first pairs as texts."""
-        return [f"{self.names[one]} = {self.names[other]}" for one, other, _ in found[:NAMED]]
-
-    def place(self, picture: int) -> str:
-        part = self.part if self.evaluated[picture] else "training"
-        return f"{part}, {self.classes[self.labels[picture]]}"
-
-
-def _names(dataset: Dataset, part: str, count: int) -> list[str]:
-    if dataset.listing is not None:
-        return [picture.name for picture in dataset.listing.pictures if picture.part == part]
-    return [f"{part}_images[{k}]" for k in range(count)]
-
-
-def _across(seen: _Seen, found: Sequence[Found]) -> list[Finding]:
+def _across(seen: Seen, found: Sequence[Found]) -> list[Finding]:
     if not found:
         return []
     total, training = int(seen.evaluated.sum()), int((~seen.evaluated).sum())
@@ -157,7 +64,7 @@ def _across(seen: _Seen, found: Sequence[Found]) -> list[Finding]:
     ]
 
 
-def _in_training(seen: _Seen, found: Sequence[Found], counted: Counted) -> list[Finding]:
+def _in_training(seen: Seen, found: Sequence[Found], counted: Counted) -> list[Finding]:
     if not found:
         return []
     count = int((~seen.evaluated).sum())
@@ -185,7 +92,7 @@ def _in_training(seen: _Seen, found: Sequence[Found], counted: Counted) -> list[
     ]
 
 
-def _in_evaluation(seen: _Seen, found: Sequence[Found]) -> list[Finding]:
+def _in_evaluation(seen: Seen, found: Sequence[Found]) -> list[Finding]:
     if not found:
         return []
     total = int(seen.evaluated.sum())
@@ -201,7 +108,7 @@ def _in_evaluation(seen: _Seen, found: Sequence[Found]) -> list[Finding]:
     ]
 
 
-def _other_label(seen: _Seen, found: Sequence[Found]) -> list[Finding]:
+def _other_label(seen: Seen, found: Sequence[Found]) -> list[Finding]:
     if not found:
         return []
     names = [
@@ -222,7 +129,7 @@ def _other_label(seen: _Seen, found: Sequence[Found]) -> list[Finding]:
     ]
 
 
-def _no_duplicates(seen: _Seen, found: Sequence[Found], complete: bool) -> list[Finding]:
+def _no_duplicates(seen: Seen, found: Sequence[Found], complete: bool) -> list[Finding]:
     if not complete:
         what = (
             "the search for near duplicates is not complete, because there are too many pictures or too many duplicates"
@@ -233,7 +140,7 @@ def _no_duplicates(seen: _Seen, found: Sequence[Found], complete: bool) -> list[
     return [Finding("duplicates", FACT, f"no duplicates among {len(seen.labels):,} pictures")]
 
 
-def _plain(seen: _Seen, plain: np.ndarray) -> list[Finding]:
+def _plain(seen: Seen, plain: np.ndarray) -> list[Finding]:
     if not plain.any():
         return []
     at = np.flatnonzero(plain)
@@ -249,7 +156,7 @@ def _plain(seen: _Seen, plain: np.ndarray) -> list[Finding]:
     ]
 
 
-def _classes(seen: _Seen) -> list[Finding]:
+def _classes(seen: Seen) -> list[Finding]:
     number = len(seen.classes)
     training = np.bincount(seen.labels[~seen.evaluated], minlength=number)
     tested = np.bincount(seen.labels[seen.evaluated], minlength=number)
@@ -309,7 +216,7 @@ def _classes(seen: _Seen) -> list[Finding]:
     return findings
 
 
-def _too_few(seen: _Seen) -> list[Finding]:
+def _too_few(seen: Seen) -> list[Finding]:
     evaluation = seen.evaluation
     if evaluation.kind == "validation":
         return []
@@ -344,7 +251,7 @@ def _too_few(seen: _Seen) -> list[Finding]:
     ]
 
 
-def _pairs(seen: _Seen, found: Sequence[Found]) -> list[Pair]:
+def _pairs(seen: Seen, found: Sequence[Found]) -> list[Pair]:
     chosen = list(dict.fromkeys(found))[:MOST_PAIRS]
     return [
         Pair(
