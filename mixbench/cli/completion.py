@@ -75,6 +75,11 @@ def _completions(command: str, rest: Sequence[str], current: str) -> list[str]:
         from mixbench.cli.commands.generate import KEYS
 
         found += [f"{key}=" for key in KEYS]
+    if command == "audit":
+        from mixbench.cli.commands.audit import is_key
+
+        with contextlib.suppress(UserError):
+            found += [word for word in _keys(rest, current) if is_key(word.partition("=")[0])]
     if command in TAKES_KEYS:
         with contextlib.suppress(UserError):  # an unfinished line can have any mistake
             found += _keys(rest, current)

@@ -11,6 +11,7 @@ Train:
   mixbench generate KEY=VALUE …     make variants of the training images, for methods that need them
 
 Look:
+  mixbench audit PATH | KEY=VALUE … look for problems of your own data: duplicates, broken files, too few test images
   mixbench list WHAT                list methods, datasets, models, augments, losses, trainings or studies
   mixbench gallery [KEY=VALUE …]    draw what the methods do to images
   mixbench status [NAME] …          show which runs are finished, running, interrupted, failed or missing
@@ -288,6 +289,33 @@ Examples:
 
 It writes report.html (one file that needs no other file and no network), report.md with the same content, and the
 plots. Options and exit status are those of mixbench table.
+"""
+
+AUDIT_HELP = """\
+Look for what changes the meaning of results on your own data: duplicates, also between training and test pictures,
+contradicting labels, broken files, missing and uneven classes, too few test pictures. For each, the command says what
+it means and what to do. Nothing is trained, and no picture is changed.
+
+  mixbench audit PATH [KEY=VALUE …]
+  mixbench audit dataset=NAME [KEY=VALUE …]
+
+Examples:
+  mixbench audit photos                              # a folder with a folder for each class, or train and test folders
+  mixbench audit labels.csv dataset.columns.label=diagnosis
+  mixbench audit my.npz eval=stratified
+  mixbench audit dataset=folder dataset.path=photos dataset.size=32
+
+PATH is a folder (dataset=folder), a table .csv or .tsv (dataset=csv) or an archive .npz (dataset=npz).
+
+Options:
+  dataset.KEY=VALUE       keys of the data set, such as dataset.size=64 and dataset.fit=crop; mixbench run --help
+                          dataset=folder shows them
+  eval=test|stratified|holdout   images that your runs are evaluated on (default: test, or stratified if there are none)
+  results_dir=FOLDER      the findings are stored in FOLDER/audits, and reports on runs with these data show them
+                          (default: results)
+
+Commands that train on your own data show its problems in at most 5 lines.
+Exit status: 0 done, also if there are problems; 1 the disk cannot be written; 2 a mistake in the command or the data.
 """
 
 GALLERY_HELP = """\

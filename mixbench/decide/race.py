@@ -17,7 +17,7 @@ from mixbench.runs.planning import check_data
 from mixbench.runs.races import Race
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store, read_metrics
-from mixbench.runs.sweep import run_jobs
+from mixbench.runs.sweep import Datasets, run_jobs
 from mixbench.stats.rounds import Rounds
 from mixbench.training.rules import RULES
 
@@ -100,6 +100,7 @@ def decide(
         is full or broken.
     """
     observer, results = observer or RaceObserver(), Store(asked.results_dir)
+    datasets = Datasets(observer)
     racers = [Racer(race, Rounds(len(race.entries), race.margin, max(budget.rounds, race.rounds))) for race in found]
     spent, failed, warned = Spent(budget), [], list(warnings)
     planned: dict[tuple[int, int], dict[str, Job]] = {}
@@ -113,7 +114,7 @@ def decide(
                 continue
             if todo:
                 try:
-                    sweep = run_jobs(todo, asked.results_dir, warned, observer)
+                    sweep = run_jobs(todo, asked.results_dir, warned, observer, datasets)
                 except UserError as error:
                     if not any(one.trained for one in racers):
                         raise

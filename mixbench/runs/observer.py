@@ -51,9 +51,9 @@ class Observer:
         """
 
     def note(self, line: str) -> None:
-        """Called with the reason for a delay: a download, or another process that is running.
+        """Called with the reason for a delay (a download, another process that is running), or a problem of the data.
 
-        line: the reason.
+        line: the reason or problem.
         """
 
     def cost(self, cost: "Cost") -> None:

@@ -10,6 +10,7 @@ from mixbench import data
 from mixbench.config.identity import Job
 from mixbench.config.labels import labels
 from mixbench.core.errors import UserError
+from mixbench.runs import audits
 from mixbench.runs.cost import measure
 from mixbench.runs.estimate import steps_left
 from mixbench.runs.observer import Observer
@@ -88,6 +89,8 @@ def run_jobs(
         observer.warn(warning)
     results.open()
     names = labels(jobs)
+    for line in datasets.problems(todo):
+        observer.note(line)
     observer.begin(jobs, before, names)
     stop, left = StopRequest(observer), TimeLeft(sum(job.cfg.train.steps for job in todo))
     of_all = left if len(todo) > 1 else None
@@ -105,10 +108,11 @@ def run_jobs(
 
 @dataclass
 class Datasets:
-    """The data sets of one call, each loaded once."""
+    """The data sets of one call, each loaded and audited once."""
 
     observer: Observer
     loaded: dict[tuple, data.Dataset] = field(default_factory=dict)
+    audited: set[tuple[str, str]] = field(default_factory=set)
 
     def of(self, job: Job) -> data.Dataset:
         """Return the data set of a job. It is loaded once for all jobs that use it.
@@ -120,6 +124,17 @@ class Datasets:
         if key not in self.loaded:
             self.loaded[key] = data.load_for(job.cfg, self.observer.note)
         return self.loaded[key]
+
+    def problems(self, jobs: Sequence[Job]) -> Iterator[str]:
+        """Yield the problems of the user's own data that these jobs train on, once for each data set.
+
+        jobs: runs that have been checked.
+        """
+        for job in jobs:
+            key = (job.cfg.dataset.name, job.cfg.eval)
+            if key not in self.audited:
+                self.audited.add(key)
+                yield from audits.problems(self.of(job), job.cfg)
 
 
 def _validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterator[str]:

@@ -26,6 +26,8 @@ SCRIPT = Path(sys.executable).with_name("mixbench")
         ("mixbench study demo n", {"n="}, {"demo"}),
         ("mixbench table demo ru", {"rule="}, {"rows="}),
         ("mixbench plot ", {"demo", "rows="}, {"run"}),
+        ("mixbench audit ", {"dataset=", "dataset.", "eval=", "results_dir="}, {"n=", "model=", "model."}),
+        ("mixbench audit dataset=folder dataset.s", {"dataset.size="}, {"dataset.path="}),
         ("mixbench list m", {"methods", "models"}, {"datasets"}),
         ("mixbench new m", {"method", "model"}, {"methods", "study"}),
         ("mixbench check cut", {"cutmix", "cutout"}, {"fmix"}),

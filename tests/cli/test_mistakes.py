@@ -54,7 +54,7 @@ DIGITS = "run dataset=digits model.width=2 train.steps=2"
 
 # (words, what the line must hold, what is made beforehand)
 MISTAKES = {
-    "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: check, clean, "]),
+    "no such command": ("ruun", ["'ruun'", "did you mean run?", "choices: audit, check, clean, "]),
     "method": (
         f"{DIGITS} method=cutmixx",
         ["'cutmixx'", "did you mean cutmix?", "choices: attentivemix, cutmix, cutout, data-mix"],

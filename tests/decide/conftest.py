@@ -37,7 +37,7 @@ class MadeUp:
         own = np.random.default_rng([seed, int(cell_hash(job.identity), 16) % 2**31]).normal(0, self.sd)
         return float(self.means.get(method, 50.0) + common + own)
 
-    def run_jobs(self, jobs, results_dir, warnings=(), observer=None):
+    def run_jobs(self, jobs, results_dir, warnings=(), observer=None, datasets=None):
         store = Store(results_dir)
         store.open()
         sweep = Sweep(list(jobs), {}, store)

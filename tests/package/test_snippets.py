@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mixbench.cli.commands.audit import read_words
 from mixbench.cli.commands.generate import read_options
 from mixbench.mixing import Mixture, MixUp, PairMixer
 
@@ -131,6 +132,9 @@ class Played:
             return
         if rest[0] == "generate" and not run:
             read_options(rest[1:])
+            return
+        if rest[0] == "audit" and not run:
+            read_words([word for word in rest[1:] if "=" in word])
             return
         if rest[0] == "import" and not run:
             assert all(word.endswith(".zip") or word.startswith("results_dir=") for word in rest[1:]), words

@@ -74,6 +74,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Thumbnails:
+    """Pairs of small pictures of the user's own. Markdown names them without showing them.
+
+    pairs: for each pair a line of text, and two JPEG files, each with a description.
+    """
+
+    pairs: Sequence[tuple[str, Sequence[tuple[bytes, str]]]]
+
+
+@dataclass(frozen=True)
 class Folded:
     """Parts that a page shows when the reader opens them. Markdown shows them below a heading.
 
@@ -82,10 +92,10 @@ class Folded:
     """
 
     summary: str
-    blocks: Sequence[Text | Points | Table]
+    blocks: Sequence[Text | Points | Table | Thumbnails]
 
 
-Block: TypeAlias = Text | Points | Verdict | Table | Picture | Folded
+Block: TypeAlias = Text | Points | Verdict | Table | Picture | Thumbnails | Folded
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Tex
 from mixbench.analysis.report.evaluation import calibration, classes, cost
 from mixbench.analysis.report.live import LOG_FROM, live_chart
 from mixbench.analysis.report.origin import provenance
+from mixbench.analysis.report.own_pictures import own_pictures
 from mixbench.analysis.report.verdicts import meaning, verdicts
 from mixbench.analysis.select import Selection
 from mixbench.analysis.setting import Setting
@@ -46,6 +47,7 @@ def sections(
         *classes(selection, settings),
         *calibration(selection, settings),
         cost(selection, settings),
+        *own_pictures(selection),
         provenance(selection),
     ]
 

@@ -1,5 +1,6 @@
 """Renders a report as one self-contained HTML file, and as Markdown with pictures in separate files. No torch."""
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 from jinja2 import Environment
 
 from mixbench.analysis.charts.style import COLOURS, FAINT, INK, SPARE_COLOURS
-from mixbench.analysis.report.blocks import Block, Folded, Picture, Points, Section, Text, Verdict
+from mixbench.analysis.report.blocks import Block, Folded, Picture, Points, Section, Text, Thumbnails, Verdict
 from mixbench.core import markdown as md
 
 WIDE = 500  # points; wider pictures scroll on a narrow screen
@@ -30,6 +31,7 @@ def html(title: str, sections: Sequence[Section], pictures: Mapping[str, str]) -
         "wide": lambda block: _is_wide(pictures[block.name], block),
         "anchor": lambda words: re.sub(r"\W+", "-", words.lower()),
         "data": _as_json,
+        "base64": lambda content: base64.b64encode(content).decode(),
     }
     template = environment.from_string(_text("report.html"))
     colours = sorted({colour.upper() for colour in (*COLOURS.values(), *SPARE_COLOURS)} - {INK})
@@ -77,6 +79,8 @@ def _as_markdown(block: Block) -> str:
         return "\n".join(f"- **{md.escaped(term)}**: {md.escaped(text)}" for term, text in block.points)
     if isinstance(block, Picture):
         return f"![{block.alternative}]({block.name}.png)"
+    if isinstance(block, Thumbnails):
+        return "\n".join(f"- {md.escaped(text)}" for text, _ in block.pairs)
     if isinstance(block, Folded):
         return "\n\n".join([md.heading(3, block.summary), *map(_as_markdown, block.blocks)])
     align = ["left" if i < block.left else "right" for i in range(len(block.headers))]

@@ -1,5 +1,6 @@
 """The commands by name. Each is a function that takes its words and returns an exit status."""
 
+from mixbench.cli.commands.audit import audit
 from mixbench.cli.commands.decide import decide
 from mixbench.cli.commands.generate import generate
 from mixbench.cli.commands.new import new
@@ -17,6 +18,7 @@ COMMANDS = {
     "plot": plot,
     "report": report,
     "decide": decide,
+    "audit": audit,
     "gallery": gallery,
     "generate": generate,
     "new": new,
