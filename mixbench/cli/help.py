@@ -301,7 +301,7 @@ it means and what to do. Nothing is trained, and no picture is changed.
 
 Examples:
   mixbench audit photos                              # a folder with a folder for each class, or train and test folders
-  mixbench audit labels.csv dataset.columns.label=diagnosis
+  mixbench audit labels.csv dataset.label_column=diagnosis
   mixbench audit my.npz eval=stratified
   mixbench audit dataset=folder dataset.path=photos dataset.size=32
 

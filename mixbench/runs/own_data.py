@@ -1,9 +1,10 @@
 """Turn the path of a user's own data into settings that fit the data and this machine."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,40 +72,56 @@ def source_of(path: str) -> str | None:
     return None
 
 
-def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[str], None]) -> list[str]:
-    """Return the words that study own data on this machine. Keys that the user gives are left as they are.
+def of_data(composer: Composer, path: str, given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words that choose own data, and those that fit size and evaluation to them and to this machine.
 
     composer: composes configurations.
-    path: a folder, table or archive, which exists.
-    given: KEY=VALUE texts of the command.
-    say: called with lines on what was found and what was chosen.
+    path: a folder, table or archive.
+    given: KEY=VALUE texts of the command. Their keys are not among the words.
     Raises UserError if the data cannot be used.
     """
-    from mixbench.training.device import choose_device
-
     own = {override.key_or_group: override for override in parse(given)}
     if clash := {"dataset", "dataset.path"} & own.keys():
         raise UserError(f"{min(clash)}: {path} is the data set already; leave out one of them")
     source = source_of(path)
+    if source is None:
+        raise UserError(f"{path}: no such file or folder; correct the path")
     words = [f"dataset={source}", f"dataset.path={quoted(path)}"]
-    device = [str(values(own["device"])[-1])] if "device" in own else ["auto"]
-    machine = CUDA if choose_device(device[0]).type == "cuda" else CPU
     chosen: list[str] = []
+    if source != "npz":
+        if "dataset.size" in own:
+            side = int(values(own["dataset.size"])[-1])
+        else:
+            side = _side(composer, [*words, *_of_data(given)], _machine(own).side)
+            chosen.append(f"dataset.size={side}")
+        if "dataset.pad" not in own:
+            chosen.append(f"dataset.pad={max(1, round(side / 8))}")
+    if "eval" in own:
+        stratified = values(own["eval"]) == ["stratified"]
+    elif stratified := not has_test(composer, [*words, *chosen, *_of_data(given)]):
+        chosen.append("eval=stratified")
+    if stratified and "split_seed" not in own:
+        chosen.append("split_seed=0")
+    return words, chosen
+
+
+def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Return the words that study own data on this machine. Keys that the user gives are left as they are.
+
+    composer: composes configurations.
+    path: a folder, table or archive.
+    given: KEY=VALUE texts of the command.
+    say: called with lines on what was found and what was chosen.
+    Raises UserError if the data cannot be used.
+    """
+    words, chosen = of_data(composer, path, given)
+    own = {override.key_or_group: override for override in parse(given)}
+    machine = _machine(own)
 
     def choose(key: str, value: object) -> None:
         if key not in own:
             chosen.append(f"{key}={value}")
 
-    if source != "npz":
-        side = _side(composer, [*words, *_of_data(given)], machine.side)
-        choose("dataset.size", side)
-        side = int(values(own["dataset.size"])[-1]) if "dataset.size" in own else side
-        choose("dataset.pad", max(1, round(side / 8)))
-    tested = _has_test(composer, [*words, *chosen, *_of_data(given)])
-    if not tested:
-        choose("eval", "stratified")
-        if "eval" not in own or values(own["eval"]) == ["stratified"]:
-            choose("split_seed", 0)
     loaded, free = _free(composer, [*words, *chosen, *_of_data(given)], say)
     choose("n", free)
     sizes = [free if n == ALL else n for n in (values(own["n"]) if "n" in own else [free])]
@@ -122,9 +139,20 @@ def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[s
             choose("train.lr", f"{LEARNING_RATE * batch / machine.batch:g}")
         batch = int(values(own["train.batch_size"])[-1]) if "train.batch_size" in own else batch
         choose("train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch)))
-    say(f"{path}: {_described(loaded, tested, free)}")
+    say(f"{path}: {_described(loaded, free)}")
     say(f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command")
+    if free in sizes:
+        say(
+            f"n={free} is every image that is not held out: rounds differ in seeds alone; the answer is for these images"
+        )
     return with_all([*words, *chosen, *given], free)
+
+
+def _machine(own: Mapping[str, Any]) -> Machine:
+    from mixbench.training.device import choose_device
+
+    device = str(values(own["device"])[-1]) if "device" in own else "auto"
+    return CUDA if choose_device(device).type == "cuda" else CPU
 
 
 def with_all(words: Sequence[str], free: int) -> list[str]:
@@ -204,8 +232,13 @@ def _free(composer: Composer, words: Sequence[str], say: Callable[[str], None]) 
     return loaded, data.available(loaded, cfg)
 
 
-def _has_test(composer: Composer, words: Sequence[str]) -> bool:
-    """Whether the data have test images."""
+def has_test(composer: Composer, words: Sequence[str]) -> bool:
+    """Whether data have test images.
+
+    composer: composes configurations.
+    words: KEY=VALUE texts that choose the data.
+    Raises UserError if the data cannot be used.
+    """
     try:
         return data.load_labels_for(job(composer.compose([*words, "eval=test"])).cfg).test_labels is not None
     except UserError as error:
@@ -230,13 +263,13 @@ def _side(composer: Composer, words: Sequence[str], most: int) -> int:
     return int(min(most, max(8, np.median(sides)))) if sides else most
 
 
-def _described(loaded: data.Dataset, tested: bool, free: int) -> str:
+def _described(loaded: data.Dataset, free: int) -> str:
     total = len(loaded.train_labels)
     counts = np.bincount(loaded.train_labels, minlength=loaded.num_classes)
     names = loaded.class_names or [f"class {k}" for k in range(loaded.num_classes)]
     shown = ", ".join(f"{name} {count:,}" for name, count in zip(names[:10], counts[:10], strict=True))
     more = f" and {len(names) - 10:,} classes more" if len(names) > 10 else ""
-    if tested and loaded.test_labels is not None:
+    if loaded.test_labels is not None:
         where = f"evaluated on the {len(loaded.test_labels):,} test images"
     else:
         where = f"{total - free:,} of them are held out for evaluation, the same share of every class"

@@ -159,7 +159,7 @@ def test_settings_are_raced_each_on_its_own(mixbench, made_up, words):
 
 @pytest.mark.parametrize(
     ("budget", "runs"),
-    [("3rounds", 6), ("5rounds", 10), ("7runs", 6), ("8runs", 8), ("1run", 0), ("0.001s", 2)],
+    [("3rounds", 6), ("5rounds", 10), ("7runs", 6), ("8runs", 8), ("0.001s", 2)],
 )
 def test_a_budget_is_kept(mixbench, made_up, words, budget, runs):
     made_up.sd = 8.0  # never decided

@@ -9,11 +9,9 @@ from mixbench.cli.help import AUDIT_HELP
 from mixbench.core.errors import UserError, printable, unknown
 
 if TYPE_CHECKING:
-    from mixbench.config.compose import Composer
     from mixbench.data.audit import Finding
 
 KEYS = ("dataset", "eval", "split_seed", "results_dir")
-SOURCES = {".csv": "csv", ".tsv": "csv", ".npz": "npz"}  # suffix of a file -> dataset
 WIDTH = 110  # characters of a line
 
 
@@ -24,16 +22,21 @@ def audit(words: list[str]) -> int:
     from mixbench.config.compose import Composer
     from mixbench.config.jobs import job_of
     from mixbench.core import files
-    from mixbench.runs import audits
+    from mixbench.runs import audits, own_data
 
     flags = read(words, known=(*CONFIG_DIR, *HELP))
     if flags.help or not flags.overrides:
         print(AUDIT_HELP, end="")
         return 0 if flags.help else 2
-    of_run = read_words(flags.overrides)
+    path, given = read_words(flags.overrides)
     with Composer(flags.config_dir) as composer:
-        if not any(word.startswith("eval=") for word in of_run):
-            of_run.append(f"eval={'test' if _has_test(composer, of_run) else 'stratified'}")
+        if path is not None:
+            words, chosen = own_data.of_data(composer, path, given)
+            of_run = [*words, *chosen, *given]
+        else:
+            of_run = given
+            if not any(word.startswith("eval=") for word in of_run):
+                of_run = [*of_run, f"eval={'test' if own_data.has_test(composer, of_run) else 'stratified'}"]
         cfg = job_of(composer, of_run).cfg
     files.check_writable(Path(cfg.results_dir), "results_dir")
     found = audits.of_data(data.load_for(cfg, say), cfg)
@@ -45,13 +48,14 @@ def audit(words: list[str]) -> int:
     return 0
 
 
-def read_words(words: list[str]) -> list[str]:
-    """Return the KEY=VALUE texts of a run that the words of the command mean.
+def read_words(words: list[str]) -> tuple[str | None, list[str]]:
+    """Separate a path and KEY=VALUE texts.
 
     words: a path, KEY=VALUE texts, or both.
-    Raises UserError for a path that is no data, a second path, several values and a key that the command does not have.
+    Returns the path, or None, and the texts. Raises UserError for a second path, several values and a key that the
+    command does not have.
     """
-    from mixbench.config.overrides import line_of, parse, quoted
+    from mixbench.config.overrides import line_of, parse
 
     paths = [word for word in words if "=" not in word or Path(word).expanduser().exists()]
     if len(paths) > 1:
@@ -63,12 +67,8 @@ def read_words(words: list[str]) -> list[str]:
             raise unknown("key of audit", key, [*KEYS, "dataset.path", "dataset.size"])
         if override.is_sweep_override():
             raise UserError(f"{line_of(override)}: has several values; give one")
-        if paths and key in ("dataset", "dataset.path"):
-            raise UserError(f"{paths[0]} {line_of(override)}: both say which data; leave out one of them")
         of_run.append(line_of(override))
-    for path in paths:
-        of_run = [f"dataset={_source(path)}", f"dataset.path={quoted(path)}", *of_run]
-    return of_run
+    return (paths[0] if paths else None), of_run
 
 
 def is_key(key: str) -> bool:
@@ -77,30 +77,6 @@ def is_key(key: str) -> bool:
     key: such as `dataset.size`.
     """
     return key in KEYS or key.startswith("dataset.")
-
-
-def _source(path: str) -> str:
-    there = Path(path).expanduser()
-    if there.is_dir():
-        return "folder"
-    if there.suffix.lower() in SOURCES:
-        return SOURCES[there.suffix.lower()]
-    if there.exists():
-        raise UserError(f"{path}: must be a folder of class folders, a table (.csv or .tsv) or an archive (.npz)")
-    raise UserError(f"{path}: no such file or folder; correct the path")
-
-
-def _has_test(composer: "Composer", words: list[str]) -> bool:
-    """Whether the data have test images."""
-    from mixbench import data
-    from mixbench.config.jobs import job_of
-
-    try:
-        return data.load_labels_for(job_of(composer, [*words, "eval=test"]).cfg).test_labels is not None
-    except UserError as error:
-        if "eval=test" in str(error):  # an archive without test images
-            return False
-        raise
 
 
 def _lines(finding: "Finding") -> list[str]:

@@ -86,7 +86,7 @@ def _in_training(seen: Seen, found: Sequence[Found], counted: Counted) -> list[F
             "have a duplicate that can be trained on",
             f"Networks can memorise them, so accuracies can be up to about {_points(split, held)} too high. Remove "
             "the duplicates, or list the pictures in a table with a column of groups (dataset=csv, "
-            "dataset.columns.group): pictures of one group stay on one side.",
+            "dataset.group_column): pictures of one group stay on one side.",
             names,
         )
     ]
