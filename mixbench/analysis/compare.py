@@ -21,6 +21,8 @@ from mixbench.core.baseline import BASELINE
 from mixbench.stats import summarise
 from mixbench.training.rules import RULES
 
+RACES = "races"  # in the attrs of a frame: whether races in its results folder are about its runs (default: yes)
+
 
 def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE,)) -> list[Setting]:
     """Compare every method with the baseline of its setting.
@@ -50,7 +52,7 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
         experiment = Experiment(name, row["method"], rows.index.tolist(), repeated, summarise(repeated))
         settings.setdefault(tuple(str(row[key]) for key in of_setting), []).append(experiment)
     made, read = [], cache(read_or_none)  # a run of the baseline is compared at several n
-    races = raced.races_of(frame)
+    races = raced.races_of(frame) if runs.attrs.get(RACES, True) else {}
     for of_one in settings.values():
         row = frame.iloc[of_one[0].places[0]]
         given = [(key, row[key]) for key in named_by if row[key] is not None]
@@ -88,7 +90,8 @@ def _compare_with_baseline(
     if setting.baseline is None:
         return
     stored = races.get(frame.at[setting.baseline.places[0], "cell"])
-    if stored is not None and raced.set_gains(setting, frame, stored, rule, read):
+    if stored is not None:
+        raced.set_gains(setting, frame, stored, rule, read)
         return
     comparison = compare_experiments(setting.baseline, setting.methods, frame, read)
     setting.baseline_may_be_best = comparison.baseline_may_be_best

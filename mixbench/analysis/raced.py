@@ -55,7 +55,10 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     Returns None if the runs of the first round are not complete.
     """
     race = stored.race
-    rounds = Rounds(len(race.entries), race.margin, race.rounds)
+    rounds = Rounds(len(race.entries), race.margin, race.rounds, family=race.family)
+    for method, entry in enumerate(race.entries[1:], 1):
+        if not _is_stored(stored.runs / entry.run_id(race.seeds(0))):
+            rounds.leave_out(method)  # it joined later, and its first run was stopped or has failed
     seconds: list[float] = []
     while missing := rounds.missing:
         for method, round_ in missing:
@@ -82,6 +85,13 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     )
 
 
+def _is_stored(folder: Path) -> bool:
+    try:
+        return bool(store.read_metrics(folder))
+    except (OSError, ValueError):
+        return False
+
+
 def _correct(race: Race, folder: Path, read: Read) -> np.ndarray | None:
     """Return which test images a run classifies correctly; None if every round has test images of its own."""
     return None if own_evaluation_images(race.entries[0].identity) else read(folder)
@@ -100,7 +110,7 @@ def names_of(race: Race) -> list[str]:
     ]
 
 
-def set_gains(setting: Setting, frame: pd.DataFrame, stored: Stored, rule: str, read: Read) -> bool:
+def set_gains(setting: Setting, frame: pd.DataFrame, stored: Stored, rule: str, read: Read) -> None:
     """Set the race of a setting and the gains of its methods. A method that was not in the race gets no interval.
 
     setting: a setting with a baseline.
@@ -108,17 +118,17 @@ def set_gains(setting: Setting, frame: pd.DataFrame, stored: Stored, rule: str, 
     stored: the race at the setting.
     rule: name of the accuracy rule, a key of RULES.
     read: reads which images a run classifies correctly.
-    Returns whether the race has a first round.
     """
     found = replay(stored, rule, read)
-    if found is None or setting.baseline is None:
-        return False
+    if found is None:
+        for method in setting.methods:
+            method.gain = _plain(setting, method)
+        return
     setting.race = found
     setting.baseline_may_be_best = None if found.standing.rounds < FIRST else not found.standing.worse[0]
     for method in setting.methods:
         cell = frame.at[method.places[0], "cell"]
         method.gain = gain_of(found, found.cells.index(cell)) if cell in found.cells else _plain(setting, method)
-    return True
 
 
 def gain_of(found: Raced, method: int) -> Gain | None:

@@ -78,12 +78,23 @@ def _found(race: Raced) -> tuple[str, str, str]:
         which = "largest gain is that of" if standing.gain[best] > 0 else "closest to it is"
         return NOTHING, "", f"no method gains more than {margin} over no mixing; the {which} {largest}"
     if standing.choice is not None:
-        line = f"{points(race, standing.choice)} over no mixing, and no other method is better by more than {margin}"
+        line = f"{_chosen(race, standing.choice)} over no mixing, and no other method is better by more than {margin}"
         return USE, names[standing.choice], line
     if standing.rounds < FIRST:
         return UNDECIDED, "", f"nothing can be said before {FIRST} rounds"
     which = "the largest gain so far is that of" if standing.gain[best] > 0 else "no gain so far; the closest is"
     return UNDECIDED, "", f"{which} {gain}"
+
+
+def _chosen(race: Raced, method: int) -> str:
+    """Return the gain of the chosen method with the bound on which the choice rests, if the interval includes 0.
+
+    The interval has two sides, so it is wider.
+    """
+    standing = race.standing
+    if standing.low[method] > 0 or standing.at_least[method] <= 0:
+        return points(race, method)
+    return f"{signed(float(standing.gain[method]))} points (at least {signed(float(standing.at_least[method]))})"
 
 
 def _in_race(race: Raced) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mixbench.config.assignments import key_of
 from mixbench.config.combinations import combine
 from mixbench.config.compose import Composer
-from mixbench.config.identity import INERT, Job, cell_hash
+from mixbench.config.identity import INERT, Job, cell_hash, completed
 from mixbench.config.overrides import line_of, parse, quoted, readable, values
 from mixbench.config.validate import SEEDS
 from mixbench.core.baseline import BASELINE
@@ -15,7 +15,10 @@ from mixbench.core.errors import UserError
 from mixbench.runs import races, study
 from mixbench.runs.planning import plan_runs
 from mixbench.runs.races import Command, Entry, Race
+from mixbench.runs.store import store
+from mixbench.runs.store.store import Store
 from mixbench.runs.study import words_of_run
+from mixbench.stats.spending import LAST
 
 RANDOM = "subset=random"
 
@@ -103,7 +106,7 @@ def races_of(asked: Asked, jobs: Sequence[Job], margin: float) -> list[Race]:
     by_setting: dict[str, list[Job]] = {}
     for job in jobs:
         by_setting.setdefault(races.setting_of(job.identity), []).append(job)
-    made = []
+    made, stored = [], _stored(asked)
     for setting, of_one in by_setting.items():
         of_one = sorted(of_one, key=lambda job: job.identity["method"] != BASELINE)
         entries = {cell_hash(job.identity): _entry(job) for job in of_one}
@@ -112,7 +115,8 @@ def races_of(asked: Asked, jobs: Sequence[Job], margin: float) -> list[Race]:
             raise UserError(
                 f"method={given}: decide compares methods with {BASELINE}; name both, such as method={BASELINE},mixup"
             )
-        race = Race(setting, tuple(entries.values()), (asked.command,), asked.first, 0, margin)
+        tried = frozenset(stored.get(setting, ())) - entries.keys()
+        race = Race(setting, tuple(entries.values()), (asked.command,), asked.first, 0, margin, tried)
         before = races.read(Path(asked.results_dir), setting)
         if before is not None and before.first != race.first:
             seeds = f"seed={before.first[1]} subset_seed={before.first[0]}"
@@ -122,6 +126,17 @@ def races_of(asked: Asked, jobs: Sequence[Job], margin: float) -> list[Race]:
             )
         made.append(race.joined(before) if before else race)
     return sorted(made, key=lambda race: race.entries[0].identity["n"])
+
+
+def _stored(asked: Asked) -> dict[str, set[str]]:
+    """Return setting -> cells of the stored runs that a round of this race would use."""
+    found: dict[str, set[str]] = {}
+    for metrics in store.scan(Store(asked.results_dir).runs)[0]:
+        identity = metrics["identity"]
+        rounds = {(identity.get(key) or 0) - first for key, first in zip(SEEDS[::-1], asked.first, strict=True)}
+        if len(rounds) == 1 and 0 <= min(rounds) < LAST:
+            found.setdefault(races.setting_of(completed(identity)), set()).add(cell_hash(identity))
+    return found
 
 
 def _entry(job: Job) -> Entry:

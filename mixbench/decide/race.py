@@ -1,7 +1,7 @@
 """Train rounds of runs until the answer is known, or until the budget is spent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mixbench.analysis.correct import read_or_none
 from mixbench.analysis.raced import names_of
@@ -101,7 +101,7 @@ def decide(
     """
     observer, results = observer or RaceObserver(), Store(asked.results_dir)
     datasets = Datasets(observer)
-    racers = [Racer(race, Rounds(len(race.entries), race.margin, max(budget.rounds, race.rounds))) for race in found]
+    racers = [Racer(race, _rounds(race, max(budget.rounds, race.rounds))) for race in found]
     spent, failed, warned = Spent(budget), [], list(warnings)
     planned: dict[tuple[int, int], dict[str, Job]] = {}
     check_data([job for racer in racers for job in _jobs(composer, asked, racer, planned).values()], results)
@@ -121,27 +121,35 @@ def decide(
                     racer.stopped = str(error)  # such as subset=disjoint without another subset
                     continue
                 warned = []
-                racer.race = races.write(results.root, _begun(racer))
+                racer.race = _begun(racer)
+                races.write(results.root, racer.race)  # what it returns can have another command's methods too
                 if sweep.interrupted:
                     return Outcome(racers, failed, interrupted=True)
                 new = [result.metrics for result in sweep.results.values() if result.metrics]
                 spent.add(len(new), sum(metrics["seconds"] for metrics in new))
                 if sweep.failed:
                     failed += sweep.failed
-                    racer.stopped = f"{len(sweep.failed)} of its runs failed"
+                    racer.stopped = (
+                        f"{len(sweep.failed)} of its runs failed; if they fail again, another results_dir races the "
+                        "others without them"
+                    )
                     continue
             _add(racer, jobs, rule, results)
             racer.rounds.judge()
             observer.round(racer)
     for racer in racers:  # also where all runs were stored before
-        racer.race = races.write(results.root, racer.race)
+        races.write(results.root, racer.race)
     return Outcome(racers, failed, interrupted=False)
+
+
+def _rounds(race: Race, most: int) -> Rounds:
+    return Rounds(len(race.entries), race.margin, most, family=race.family)
 
 
 def _begun(racer: Racer) -> Race:
     """Return the record of a race whose round is trained now."""
     race, rounds = racer.race, racer.rounds.round + 1
-    return Race(race.setting, race.entries, race.commands, race.first, max(rounds, race.rounds), race.margin)
+    return replace(race, rounds=max(rounds, race.rounds))
 
 
 def _jobs(

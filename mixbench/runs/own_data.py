@@ -142,9 +142,7 @@ def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[s
     say(f"{path}: {_described(loaded, free)}")
     say(f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command")
     if free in sizes:
-        say(
-            f"n={free} is every image that is not held out: rounds differ in seeds alone; the answer is for these images"
-        )
+        say(f"n={free} is every image that is not held out: rounds differ in seeds alone, and the answer is for them")
     return with_all([*words, *chosen, *given], free)
 
 

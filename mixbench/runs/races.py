@@ -69,6 +69,8 @@ class Race:
     first: subset_seed and seed of the first round; each round adds 1 to both.
     rounds: how many rounds were begun.
     margin: the last command's indifference margin, in percentage points.
+    tried: cells of other methods with stored runs in the race's rounds. They are not raced, but somebody has seen them,
+        and may have chosen the methods of the race by them. So they share the error with the others.
     """
 
     setting: str
@@ -77,6 +79,12 @@ class Race:
     first: tuple[int, int]
     rounds: int
     margin: float
+    tried: frozenset[str] = frozenset()
+
+    @property
+    def family(self) -> int:
+        """The number of methods that were ever tried at the setting."""
+        return len({entry.cell for entry in self.entries} | self.tried)
 
     @property
     def setting_name(self) -> str:
@@ -102,6 +110,7 @@ class Race:
             entries=tuple(entries.values()),
             commands=tuple(dict.fromkeys((*other.commands, *self.commands))),
             rounds=max(self.rounds, other.rounds),
+            tried=self.tried | other.tried,
         )
 
 
@@ -191,6 +200,7 @@ def _record(race: Race) -> dict[str, Any]:
         "first": list(race.first),
         "rounds": race.rounds,
         "margin": race.margin,
+        "tried": sorted(race.tried),
     }
 
 
@@ -209,4 +219,5 @@ def _race(record: Mapping[str, Any]) -> Race:
         first=(subset_seed, seed),
         rounds=int(record["rounds"]),
         margin=float(record["margin"]),
+        tried=frozenset(map(str, record.get("tried", []))),  # records of the first version have none
     )

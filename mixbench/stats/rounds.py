@@ -20,10 +20,14 @@ class Rounds:
     margin: indifference margin in percentage points.
     most_rounds: the budget in rounds, at most 60.
     level: confidence level.
+    family: number of methods that were ever tried, if there are more than these.
     """
 
-    def __init__(self, methods: int, margin: float = MARGIN, most_rounds: int = LAST, level: float = LEVEL):
-        self._margin, self._level = margin, level
+    def __init__(
+        self, methods: int, margin: float = MARGIN, most_rounds: int = LAST, level: float = LEVEL, family: int = 0
+    ):
+        self._margin, self._level, self._family = margin, level, family
+        self._without: set[int] = set()  # methods that are not trained
         self.most_rounds = min(most_rounds, LAST)
         self._accuracies = np.full((LAST, methods), np.nan)
         self._correct: dict[tuple[int, int], np.ndarray | None] = {}
@@ -36,7 +40,15 @@ class Rounds:
         """The (method, round) whose accuracies are needed before the race can be judged again; empty at its end."""
         if self.round >= self.most_rounds or (self.standing is not None and self.standing.ended is not None):
             return []
-        return [(m, r) for r in range(self.round + 1) for m in self._in_race if np.isnan(self._accuracies[r, m])]
+        needed = [m for m in self._in_race if m not in self._without]
+        return [(m, r) for r in range(self.round + 1) for m in needed if np.isnan(self._accuracies[r, m])]
+
+    def leave_out(self, method: int) -> None:
+        """Go on without a method that has no run. It counts as tried, and nothing is said about it.
+
+        method: index of the method.
+        """
+        self._without.add(method)
 
     @property
     def runs(self) -> int:
@@ -64,6 +76,8 @@ class Rounds:
             level=self._level,
             most_rounds=self.most_rounds,
             correct=self._all_correct(),
+            family=self._family,
+            left_out=self._without,
         )
         self._in_race = self.standing.in_race
         return self.standing

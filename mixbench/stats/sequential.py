@@ -5,6 +5,7 @@ all rounds so far, so a race can be resumed, and a report can say the same as th
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,8 @@ class Standing:
         used, but it is not known whether it is better than the baseline.
     shortfall: [M] upper bound on how far a method is below the best one; infinite before three rounds.
     gain: [M] mean difference to the baseline over the rounds with both; NaN without such a round.
+    at_least: [M] lower bound of the gain, on which the choice rests: one-sided, and the best of all rounds. It can be
+        above 0 where the interval includes 0.
     low, high: [M] simultaneous interval of the gain; infinite before three rounds.
     pairs: [M] number of rounds with both the method and the baseline.
     sd: [M] moderated standard deviation of a gain over rounds; NaN before three rounds.
@@ -63,6 +66,7 @@ class Standing:
     qualified: tuple[int, ...]
     shortfall: np.ndarray
     gain: np.ndarray
+    at_least: np.ndarray
     low: np.ndarray
     high: np.ndarray
     pairs: np.ndarray
@@ -89,6 +93,8 @@ def judge(
     level: float = LEVEL,
     most_rounds: int = LAST,
     correct: np.ndarray | None = None,
+    family: int = 0,
+    left_out: Collection[int] = (),
 ) -> Standing:
     """Say what all rounds so far tell about the methods.
 
@@ -104,6 +110,8 @@ def judge(
     most_rounds: the budget in rounds. It may be raised later, but not above 60, the longest race.
     correct: [R, M, N] whether a test image was classified correctly. The N images are the same in every round. None if
         unknown: then everything is about these test images alone.
+    family: number of methods that were ever tried, if there are more than columns; all share the error.
+    left_out: methods that were never trained and never will be. They count as tried, but are no rivals.
     Raises ValueError if shapes or numbers do not fit, or if there are more than 60 rounds.
     """
     accuracies = np.asarray(accuracies, dtype=float)
@@ -119,17 +127,19 @@ def judge(
     if correct is not None and (correct.ndim != 3 or correct.shape[:2] != accuracies.shape or correct.shape[2] < 2):
         raise ValueError(f"correct must be {accuracies.shape} × images, not {correct.shape}")
     pairs = Pairs(methods, 0 if correct is None else correct.shape[2])
-    error = (1 - level) / (methods - 1)  # the best method against each of the others
+    error = (1 - level) / (max(methods, family) - 1)  # the best method against each of the others
+    absent = np.isin(np.arange(methods), list(left_out))
     upper = np.full((methods, methods), np.inf)
     exits: dict[int, Exit] = {}
     for r in range(rounds):
         pairs.add(accuracies[r], None if correct is None else correct[r])
         upper = np.minimum(upper, pairs.upper(error))
+        upper[:, absent] = -np.inf  # nothing is known about a method that was never trained; it is no rival
         now = race(upper, margin, baseline)
         for m in range(methods):
             if now.runs[m] or now.choice == m:
                 exits.pop(m, None)  # back in the race: the method that had ruled it out is no longer the candidate
-            elif m not in exits:
+            elif m not in exits and not absent[m]:
                 by = int(now.candidate)
                 if now.worse[m]:
                     by = int(np.where(np.arange(methods) == m, np.inf, upper[:, m]).argmin())
@@ -152,6 +162,7 @@ def judge(
         qualified=tuple(m for m in order.tolist() if not now.worse[m] and now.shortfall[m] <= margin),
         shortfall=now.shortfall,
         gain=np.where(pairs.rounds[baseline] > 0, pairs.mean[baseline], np.nan),
+        at_least=np.where(absent, -np.inf, -upper[:, baseline]),
         low=low,
         high=high,
         pairs=pairs.rounds[baseline].astype(int),

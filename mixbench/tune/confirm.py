@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mixbench.analysis import method_names
+from mixbench.analysis.compare import RACES
 from mixbench.analysis.frame import identity_keys, is_of_method, run_frame
 from mixbench.analysis.select import Selection
 from mixbench.config.compose import Composer
@@ -41,8 +42,10 @@ def selection(planned: Plan, confirming: Sequence[Job]) -> Selection:
         if results.state(job.id).name == "finished":
             found.append({**store.read_metrics(place), "folder": place})
     identity = planned.candidates[0].default.identity
+    frame = with_tuned_keys_of_methods(run_frame(found, shown=method_names.of_jobs(confirming)))
+    frame.attrs[RACES] = False  # the number of these runs was fixed beforehand; a race at the setting is about others
     return Selection(
-        frame=with_tuned_keys_of_methods(run_frame(found, shown=method_names.of_jobs(confirming))),
+        frame=frame,
         rows=StudyConfig.rows,
         columns=StudyConfig.columns,
         rule=StudyConfig.rule,

@@ -59,7 +59,7 @@ MISTAKES = {
         f"{DIGITS} method=cutmixx",
         ["'cutmixx'", "did you mean cutmix?", "choices: attentivemix, cutmix, cutout, data-mix"],
     ),
-    "dataset": ("run dataset=digit", ["'digit'", "did you mean digits?", "choices: cifar10, cifar100, digits, npz"]),
+    "dataset": ("run dataset=digit", ["'digit'", "did you mean digits?", "choices: cifar10, cifar100, csv, digits"]),
     "key": (f"{DIGITS} sed=3", ["'sed'", "did you mean seed?", "choices: "]),
     "key of a group": (f"{DIGITS} train.step=3", ["'train.step'", "did you mean train.steps?", "train.warmup"]),
     "key of a method": (
