@@ -31,6 +31,10 @@ class RaceConsole(Console, RaceObserver):
         super().__init__(results)
         self._rounds, self._told = rounds, False
 
+    def stopping(self) -> None:
+        RaceObserver.stopping(self)
+        super().stopping()
+
     def cost(self, cost: Cost) -> None:
         if self._told:
             return

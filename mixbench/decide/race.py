@@ -23,7 +23,15 @@ from mixbench.training.rules import RULES
 
 
 class RaceObserver(Observer):
-    """Observes the runs of a race, and its rounds."""
+    """Observes a race: besides the runs, the rounds. It remembers that the user asked to stop.
+
+    A request in the last step of a run does not interrupt this run, so only the observer knows of it.
+    """
+
+    stopped = False
+
+    def stopping(self) -> None:
+        self.stopped = True
 
     def round(self, racer: "Racer") -> None:
         """Called after each round of a setting.
@@ -123,7 +131,7 @@ def decide(
                 warned = []
                 racer.race = _begun(racer)
                 races.write(results.root, racer.race)  # what it returns can have another command's methods too
-                if sweep.interrupted:
+                if sweep.interrupted or observer.stopped:
                     return Outcome(racers, failed, interrupted=True)
                 new = [result.metrics for result in sweep.results.values() if result.metrics]
                 spent.add(len(new), sum(metrics["seconds"] for metrics in new))

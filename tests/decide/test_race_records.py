@@ -10,6 +10,7 @@ import pytest
 import mixbench as mb
 from mixbench.config.compose import Composer
 from mixbench.config.jobs import job_of
+from mixbench.decide import budget
 from mixbench.runs import races
 from mixbench.stats.rounds import Rounds
 from mixbench.stats.sequential import judge
@@ -108,3 +109,36 @@ def test_a_record_of_the_first_version_is_read(mixbench, made_up, words):
     path.write_text(json.dumps(content))
     (race,) = races.read_all(Path("results"))
     assert race.family == 2
+
+
+def test_a_stop_in_the_last_step_of_a_round_is_a_stop(mixbench, made_up, words, monkeypatch):
+    """The run is finished by then, so training itself is not interrupted."""
+    train, stop = made_up.run_jobs, [False]
+
+    def stopped_at_the_end(jobs, results_dir, warnings=(), observer=None, datasets=None):
+        sweep = train(jobs, results_dir, warnings, observer, datasets)
+        if stop[0]:
+            observer.stopping()
+        return sweep
+
+    monkeypatch.setattr("mixbench.decide.race.run_jobs", stopped_at_the_end)
+    stop[0] = True
+    assert mixbench("decide", *words, "method=none,cutmix", "budget=4rounds").status == 130
+    assert len(made_up.trained) == 2
+    stop[0] = False
+    assert mixbench("decide", *words, "method=none,cutmix", "budget=3rounds").status == 0
+    assert len(made_up.trained) == 6
+
+
+def test_a_time_budget_counts_the_next_round():
+    """Rounds begin as long as the mean time of a run says that they end in time."""
+    now = [0.0]
+    spent = budget.Spent(budget.read("100s"), clock=lambda: now[0])
+    assert spent.allows(4, 4)  # nothing is known
+    now[0] += 40
+    spent.add(4, 40.0)
+    assert spent.allows(4, 8)  # 40 + 40
+    now[0] += 40
+    spent.add(4, 40.0)
+    assert not spent.allows(4, 12)  # 80 + 40
+    assert spent.allows(2, 10)  # 80 + 20
