@@ -149,7 +149,7 @@ def load(
         read = read_pictures(source, str(path), settings, say)
         return _of_pictures(read.listing, read.images, with_test)
     if path:
-        return _archive(source, path, with_test)
+        return _archive(source, path, with_test, say=say)
     offline = {"digits": _digits, "photos": _photos}
     return offline[source]() if source in offline else _cifar(source, Path(root).expanduser(), say)
 
@@ -203,10 +203,16 @@ def _of_pictures(listing: Listing, images: np.ndarray, with_test: bool) -> Datas
     return Dataset(images[train], labels[train], test_images, test_labels, listing.classes, groups, listing)
 
 
-def _archive(source: str, path: str, with_test: bool, only_labels: bool = False) -> Dataset:
-    arrays = npz.read_images(path, with_test, only_labels)
+def _archive(
+    source: str,
+    path: str,
+    with_test: bool,
+    only_labels: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Dataset:
+    arrays, names = npz.read_images(path, with_test, only_labels, say)
     (images, labels), (test_images, test_labels) = npz.TRAIN_KEYS, npz.TEST_KEYS
-    dataset = Dataset(arrays[images], arrays[labels], arrays.get(test_images), arrays.get(test_labels))
+    dataset = Dataset(arrays[images], arrays[labels], arrays.get(test_images), arrays.get(test_labels), names)
     if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
         raise UserError(
             f"{path}: has {len(dataset.train_images)} training images, but {source} has {CIFAR_TRAIN}; "

@@ -5,7 +5,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,9 @@ class Array:
     bytes: int
 
 
-def read_images(path: str, with_test: bool, only_labels: bool = False) -> dict[str, np.ndarray]:
+def read_images(
+    path: str, with_test: bool, only_labels: bool = False, say: Callable[[str], None] = lambda line: None
+) -> tuple[dict[str, np.ndarray], list[str] | None]:
     """Read the images and labels of an archive; other arrays are ignored.
 
     Before anything is read, every header must match the size of its file in the archive, and all arrays together must
@@ -49,7 +51,9 @@ def read_images(path: str, with_test: bool, only_labels: bool = False) -> dict[s
     path: the archive, as the user gives it.
     with_test: whether to read test images and labels too.
     only_labels: whether to check of the images only their headers. The images that are returned are then black.
-    Returns train_images uint8 [N, H, W, C] and train_labels int64 [N] and, if `with_test`, test_images and test_labels.
+    say: called with a line on images and labels that are converted.
+    Returns train_images uint8 [N, H, W, C] and train_labels int64 [N] and, if `with_test`, test_images and test_labels;
+        and the names of the classes, if labels are names.
     Raises UserError, which names the array, if the archive cannot be used.
     """
     keys = (*TRAIN_KEYS, *TEST_KEYS) if with_test else TRAIN_KEYS
@@ -79,10 +83,12 @@ def read_images(path: str, with_test: bool, only_labels: bool = False) -> dict[s
             f"{path}: its arrays take {memory.size(needed)} of memory, which is not available; use fewer or smaller "
             "images"
         ) from error
+    _convert_images(path, arrays, say)
+    names = _number_names(path, arrays, say)
     for key in keys:
         arrays[key] = _images(arrays[key]) if key.endswith("images") else _labels(path, key, arrays[key])
     _check_numbering(path, arrays)
-    return arrays
+    return arrays, names
 
 
 def _check_place(path: str, file: str) -> None:
@@ -142,9 +148,8 @@ def _head(path: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array
 
 def _check_images(path: str, key: str, images: Array) -> None:
     shape = images.shape if len(images.shape) != 3 else (*images.shape, 1)
-    if images.dtype != np.uint8:
-        scaled = ", values from 0 to 1 times 255" if images.dtype.kind == "f" else ""
-        raise UserError(f"{path}: {key} is {images.dtype}, must be uint8; save brightness from 0 to 255{scaled}")
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise UserError(f"{path}: {key} is {images.dtype}, must be uint8; save brightness from 0 to 255")
     if len(shape) != 4 or shape[3] not in (1, 3):
         first = len(shape) == 4 and shape[1] in (1, 3)
         remedy = f"; channels come last: save {key}.transpose(0, 2, 3, 1)" if first else ""
@@ -163,11 +168,8 @@ def _check_images(path: str, key: str, images: Array) -> None:
 
 
 def _check_labels(path: str, key: str, labels: Array) -> None:
-    if not np.issubdtype(labels.dtype, np.integer):
-        remedy = "save them as integers from 0"
-        if labels.dtype.kind in "US":
-            remedy = f"names, {key} = np.unique({key}, return_inverse=True) numbers them and gives the names in order"
-        raise UserError(f"{path}: {key} is {labels.dtype}, must be integers; {remedy}")
+    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype.kind not in "US":
+        raise UserError(f"{path}: {key} is {labels.dtype}, must be integers from 0 or names; save them as such")
     if len(labels.shape) != 1 and labels.shape[1:] != (1,):
         raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]")
 
@@ -201,6 +203,50 @@ def _read(archive: zipfile.ZipFile, array: Array) -> np.ndarray:
 def _black(array: Array) -> np.ndarray:
     """Return zeros of the array's shape that take no memory."""
     return np.broadcast_to(np.uint8(0), array.shape)
+
+
+def _convert_images(path: str, arrays: dict[str, np.ndarray], say: Callable[[str], None]) -> None:
+    """Turn floating-point brightness into whole levels, in place. Training images say whether white is 1 or 255."""
+    images = [key for key in arrays if key.endswith("images") and arrays[key].dtype.kind == "f"]
+    scale = 255
+    for key in images:
+        low, high = float(arrays[key].min()), float(arrays[key].max())
+        if key == images[0] and high <= 1:
+            scale = 1
+        if not (low >= 0 and high <= scale):  # false for NaN too
+            raise UserError(
+                f"{path}: {key} is {arrays[key].dtype} from {low:g} to {high:g}, must be from 0 to 1 or from 0 to 255, "
+                "training and test images alike; save the brightness before it is normalised"
+            )
+        say(f"{path}: {key} is {arrays[key].dtype} from 0 to {scale}; rounded to 256 levels")
+        arrays[key] = np.rint(arrays[key] * (255 / scale)).astype(np.uint8)
+
+
+def _number_names(path: str, arrays: dict[str, np.ndarray], say: Callable[[str], None]) -> list[str] | None:
+    """Number labels that are names, in place, in the order of the names. Returns the names; None if there are none."""
+    labels = {key: arrays[key] for key in (TRAIN_KEYS[1], TEST_KEYS[1]) if key in arrays}
+    if all(of_part.dtype.kind not in "US" for of_part in labels.values()):
+        return None
+    if any(of_part.dtype.kind not in "US" for of_part in labels.values()):
+        raise UserError(f"{path}: labels of one part are names and of the other numbers; save both alike")
+    train = arrays[TRAIN_KEYS[1]]
+    names = sorted({_text(name) for name in train.ravel()})
+    number = {name: k for k, name in enumerate(names)}
+    for key, of_part in labels.items():
+        given = [_text(name) for name in of_part.ravel()]
+        unseen = sorted(set(given) - number.keys())
+        if unseen:
+            raise UserError(
+                f"{path}: {key} has {unseen[0]!r}, which no training image has; add training images of it, or remove "
+                "these"
+            )
+        arrays[key] = np.array([number[name] for name in given], np.int64)
+    say(f"{path}: labels are names and are numbered in their order: {len(names):,} classes")
+    return names
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
 
 
 def _images(images: np.ndarray) -> np.ndarray:
