@@ -32,7 +32,7 @@ def test_brightness_of_any_scale(tmp_path, dtype, scale):
 def test_brightness_that_is_none_is_refused(tmp_path, changed):
     images = LEVELS.astype(np.float32)
     images[3, 2, 1, 0] = changed
-    with pytest.raises(UserError, match="my.npz"):
+    with pytest.raises(UserError, match=r"my\.npz"):
         read(tmp_path, train_images=images)
 
 
@@ -57,5 +57,5 @@ def test_names_are_numbered_in_their_order(tmp_path, labels):
 
 @pytest.mark.parametrize("labels", [np.array(["ant", "emu"]), np.array([0, 1])], ids=["unseen", "numbers"])
 def test_names_that_do_not_fit_together(tmp_path, labels):
-    with pytest.raises(UserError, match="my.npz"):
+    with pytest.raises(UserError, match=r"my\.npz"):
         read(tmp_path, train_labels=NAMES, with_test=True, test_images=LEVELS[:2], test_labels=labels)
