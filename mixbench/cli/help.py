@@ -237,7 +237,7 @@ Options:
                        most this far below the best method; "do not bother" means that no method is better than none
                        by more than this. Half the margin can take four times as many rounds
   budget=2h|90min|40runs|10rounds
-                       time of this command (a round that has begun is ended, and the first one always begins), or runs
+                       time of this command (a round that is expected to end later does not begin), or runs
                        or rounds of each setting with those of earlier commands (default:
                        {rounds}rounds, at most 60rounds)
   rule=RULE, results_dir=FOLDER, out=FOLDER   as in mixbench report

@@ -79,6 +79,7 @@ class Spent:
     def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic):
         self._budget, self._clock, self._began = budget, clock, clock()
         self._runs, self._seconds = 0, 0.0  # runs that this command has trained, and their time
+        self._expected: float | None = None
 
     def add(self, runs: int, seconds: float) -> None:
         """Note that runs were trained.
@@ -88,6 +89,18 @@ class Spent:
         """
         self._runs += runs
         self._seconds += seconds
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the time is limited, and nothing is known about that of a run."""
+        return self._budget.seconds is not None and not self._runs and self._expected is None
+
+    def expect(self, seconds: float) -> None:
+        """Note how long a run will take, for the time before one has ended.
+
+        seconds: of a run.
+        """
+        self._expected = seconds
 
     def allows(self, runs: int, of_setting: int) -> bool:
         """Whether a round fits into the budget.
@@ -99,5 +112,5 @@ class Spent:
             return False
         if self._budget.seconds is None:
             return True
-        each = self._seconds / self._runs if self._runs else 0.0
+        each = self._seconds / self._runs if self._runs else self._expected or 0.0
         return self._clock() - self._began + runs * each <= self._budget.seconds

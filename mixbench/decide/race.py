@@ -12,6 +12,8 @@ from mixbench.core.errors import UserError
 from mixbench.decide.budget import Budget, Spent
 from mixbench.decide.plan import Asked, jobs_of
 from mixbench.runs import races
+from mixbench.runs.cost import measure
+from mixbench.runs.estimate import steps_left
 from mixbench.runs.observer import Observer
 from mixbench.runs.planning import check_data
 from mixbench.runs.races import Race
@@ -117,8 +119,13 @@ def decide(
         for racer in active:
             jobs = _jobs(composer, asked, racer, planned)
             todo = [job for job in jobs.values() if results.state(job.id).name != "finished"]
+            if todo and spent.is_unknown:
+                cost = measure(todo, {job.id: steps_left(job, results) for job in todo}, datasets.of)
+                if cost is not None:
+                    spent.expect(cost.seconds / cost.runs)
             if todo and not spent.allows(len(todo), racer.rounds.runs + len(jobs)):
-                racer.stopped = f"the budget of {budget} is spent"
+                how = "is spent" if racer.trained else "has no room for a round"
+                racer.stopped = f"the budget of {budget} {how}"
                 continue
             if todo:
                 try:

@@ -134,7 +134,11 @@ def test_a_time_budget_counts_the_next_round():
     """Rounds begin as long as the mean time of a run says that they end in time."""
     now = [0.0]
     spent = budget.Spent(budget.read("100s"), clock=lambda: now[0])
-    assert spent.allows(4, 4)  # nothing is known
+    assert spent.is_unknown
+    assert spent.allows(4, 4)
+    spent.expect(30.0)  # a few steps were measured
+    assert not spent.allows(4, 4)
+    assert spent.allows(3, 3)
     now[0] += 40
     spent.add(4, 40.0)
     assert spent.allows(4, 8)  # 40 + 40
