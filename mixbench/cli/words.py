@@ -29,12 +29,16 @@ def read_selection(words: Sequence[str]) -> tuple[str | None, list[str], Options
     Returns the name of a study or the path of data, or None, the filters and the options.
     Raises UserError for a second name and an unknown rule.
     """
-    names = [word for word in words if "=" not in word and word != YES]
+    # A folder may have an equals sign in its name.
+    paths = {word for word in words if "=" in word and "/" in word and Path(word).expanduser().exists()}
+    names = [word for word in words if ("=" not in word or word in paths) and word != YES]
     if len(names) > 1:
         raise UserError(f"{' '.join(names)}: names several studies; name one")
     options, filters = Options(limit=None if YES in words else LIMIT), []
     for word in words:
         key, equals, value = word.partition("=")
+        if word in paths:
+            continue
         if equals and key in (*SHOWN, *PLACES):
             options = replace(options, **{key: home(value) if key in PLACES else value})
         elif equals:

@@ -19,7 +19,7 @@ from mixbench.runs.planning import check_data
 from mixbench.runs.races import Race
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store, read_metrics
-from mixbench.runs.sweep import Datasets, run_jobs
+from mixbench.runs.sweep import Datasets, run_jobs, validate
 from mixbench.stats.rounds import Rounds
 from mixbench.training.rules import RULES
 
@@ -114,7 +114,10 @@ def decide(
     racers = [Racer(race, _rounds(race, max(budget.rounds, race.rounds))) for race in found]
     spent, failed, warned = Spent(budget), [], list(warnings)
     planned: dict[tuple[int, int], dict[str, Job]] = {}
-    check_data([job for racer in racers for job in _jobs(composer, asked, racer, planned).values()], results)
+    first = [job for racer in racers for job in _jobs(composer, asked, racer, planned).values()]
+    check_data(first, results)
+    # Those that are stored already must be on these data; the others are checked before they train.
+    list(validate([job for job in first if results.state(job.id).name == "finished"], results, datasets))
     while active := [racer for racer in racers if racer.rounds.missing and not racer.stopped]:
         for racer in active:
             jobs = _jobs(composer, asked, racer, planned)

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import DictConfig
 
 from mixbench import data
 from mixbench.config.compose import Composer
@@ -14,11 +15,14 @@ from mixbench.config.identity import job
 from mixbench.config.overrides import parse, quoted, values
 from mixbench.config.validate import name_of_path
 from mixbench.core.errors import UserError
+from mixbench.data.sources.pictures.reading import Settings
+from mixbench.runs.store import store
 from mixbench.runs.store.store import Store
 
 ALL = "all"  # the value of n that means all training images
 METHODS = "none,mixup,cutmix"
 LEARNING_RATE = 0.1  # of configs/train, for batches of 128 images
+CHECKSUM = 6  # digits of it in a name
 SAMPLE = 200  # pictures whose size is looked at
 
 
@@ -122,7 +126,10 @@ def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[s
         if key not in own:
             chosen.append(f"{key}={value}")
 
-    loaded, free = _free(composer, [*words, *chosen, *_of_data(given)], say)
+    loaded, free, cfg = _free(composer, [*words, *chosen, *_of_data(given)], say)
+    if len(np.unique(loaded.train_labels)) < 2:
+        raise UserError(f"{path}: has one class; methods can only be compared where there are at least two")
+    choose("dataset.name", name_of(loaded, cfg))
     choose("n", free)
     sizes = [free if n == ALL else n for n in (values(own["n"]) if "n" in own else [free])]
     choose("method", METHODS)
@@ -130,7 +137,7 @@ def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[s
     largest = max((n for n in sizes if isinstance(n, int)), default=free)
     if not {"model", "model.width", "study"} & own.keys():
         choose("model.width", machine.width)
-    if not {"train", "train.steps", "train.epochs", "study"} & own.keys():
+    if not {"train", "study"} & own.keys():
         batch = machine.batch if largest >= machine.batch_below else machine.small_batch
         choose("train.batch_size", batch)
         if batch != machine.batch and "train.batch_size" not in own:
@@ -138,7 +145,10 @@ def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[s
             # it had 59 % right.
             choose("train.lr", f"{LEARNING_RATE * batch / machine.batch:g}")
         batch = int(values(own["train.batch_size"])[-1]) if "train.batch_size" in own else batch
-        choose("train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch)))
+        if "train.epochs" not in own:
+            choose(
+                "train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch))
+            )
     say(f"{path}: {_described(loaded, free)}")
     say(f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command")
     if free in sizes:
@@ -195,22 +205,51 @@ def resolved_all(composer: Composer, words: Sequence[str], say: Callable[[str], 
     return with_all(words, _free(composer, _of_data(words, groups=True), say)[1])
 
 
+def name_of(loaded: data.Dataset, cfg: DictConfig) -> str:
+    """Return a name for own data that changes when they change: their default name and a part of their checksum.
+
+    So runs on other pictures never count as runs on these, although the folder has the same name.
+
+    loaded: the data set.
+    cfg: the validated configuration of a run on it.
+    """
+    plain = name_of_path(cfg.dataset.path)
+    size = "" if cfg.dataset.size is None else f"-{cfg.dataset.size}px"
+    fit = f"-{cfg.dataset.fit}" if cfg.dataset.fit not in (None, "crop") else ""
+    return f"{plain}{size}{fit}-{loaded.train_sha256[:CHECKSUM]}"
+
+
 def stored_names(path: str, results_dir: str) -> list[str]:
-    """Return the names under which runs on own data are stored, one for each size of the pictures.
+    """Return the names under which runs on own data are stored, as the data are now: one for each size of the pictures.
 
     path: the folder, table or archive.
     results_dir: folder of the results.
-    Raises UserError if no run is stored.
+    Raises UserError if no run is stored, or only runs on the data as they were earlier.
     """
     source, name = source_of(path), name_of_path(path)
-    found = set()
-    for run_id in Store(results_dir).ids():
-        stored = run_id.rpartition("-s")[0].rpartition("-n")[0]
-        if stored == name or (source != "npz" and stored.startswith(f"{name}-") and "px" in stored):
-            found.add(stored)
-    if not found:
-        raise UserError(f"{path}: no run on these data is in {results_dir}; train some with mixbench decide {path}")
-    return sorted(found)
+    sums: dict[tuple, str] = {}
+    now, earlier = set(), set()
+    for metrics in store.scan(Store(results_dir).runs)[0]:
+        identity = metrics["identity"]
+        stored, size, fit = identity["dataset"], identity.get("dataset.size"), identity.get("dataset.fit")
+        if stored != name and not stored.startswith(f"{name}-"):
+            continue
+        if (size is None) != (source == "npz"):
+            continue
+        if (size, fit) not in sums:
+            settings = Settings(cache=Path(results_dir) / "cache")
+            settings = settings if size is None else replace(settings, size=size, fit=fit)
+            loaded = data.load(str(source), "", path, lambda line: None, with_test=False, settings=settings)
+            sums[size, fit] = loaded.train_sha256
+        (now if metrics.get("train_sha256") == sums[size, fit] else earlier).add(stored)
+    if now:
+        return sorted(now)
+    if earlier:
+        raise UserError(
+            f"{path}: the runs in {results_dir} are on other data of this name, or on these before a change; "
+            f"mixbench decide {path} trains on them as they are, and dataset={sorted(earlier)[0]} shows the stored runs"
+        )
+    raise UserError(f"{path}: no run on these data is in {results_dir}; train some with mixbench decide {path}")
 
 
 def _is_of_data(word: str) -> bool:
@@ -223,11 +262,11 @@ def _of_data(words: Sequence[str], groups: bool = False) -> list[str]:
     return [word for word in words if _is_of_data(word) and (groups or word.partition("=")[0] != "dataset")]
 
 
-def _free(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> tuple[data.Dataset, int]:
-    """Return the data set and the number of its images that can be trained on."""
+def _free(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> tuple[data.Dataset, int, DictConfig]:
+    """Return the data set, the number of its images that can be trained on, and the configuration of a run on it."""
     cfg = job(composer.compose([*words, "n=1"])).cfg
     loaded = data.load_for(cfg, say)
-    return loaded, data.available(loaded, cfg)
+    return loaded, int(data.available(loaded, cfg)), cfg
 
 
 def has_test(composer: Composer, words: Sequence[str]) -> bool:
@@ -270,5 +309,6 @@ def _described(loaded: data.Dataset, free: int) -> str:
     if loaded.test_labels is not None:
         where = f"evaluated on the {len(loaded.test_labels):,} test images"
     else:
-        where = f"{total - free:,} of them are held out for evaluation, the same share of every class"
+        together = ", whole groups of them" if loaded.groups is not None else ""
+        where = f"{total - free:,} of them are held out for evaluation, the same share of every class{together}"
     return f"{total:,} training images of {loaded.num_classes:,} classes ({shown}{more}); {where}"

@@ -76,7 +76,7 @@ def run_jobs(
     results, datasets = Store(results_dir), datasets or Datasets(observer)
     results.check_writable()
     results.repair()
-    told = list(dict.fromkeys([*warnings, *_validate(jobs, results, datasets)]))
+    told = list(dict.fromkeys([*warnings, *validate(jobs, results, datasets)]))
     jobs = list({job.id: job for job in jobs}.values())
     found = [find(job, results) for job in jobs if not job.cfg.force]
     before = [result for result in found if result is not None and result.status == "finished"]
@@ -137,7 +137,7 @@ class Datasets:
                 yield from audits.problems(self.of(job), job.cfg)
 
 
-def _validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterator[str]:
+def validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterator[str]:
     """Check every job against its data and yield warnings. Raises UserError for the first job that cannot be run.
 
     For a finished run the data are checked only if they come from an archive, because an archive can change.

@@ -1,6 +1,8 @@
 """A path in place of a study's name: the settings that fit the data, and the images that runs on them get."""
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_all_images_that_are_not_held_out_are_trained_on(tmp_path):
     assert value(words, "dataset.size") == ["12"]  # larger would only cost time
     images = split(load_for(one.cfg, print), one.cfg)
     assert np.bincount(images.eval_labels).tolist() == [4, 6]
-    assert one.id.startswith("my-photos-12px-n40-")
+    assert re.match(r"my-photos-12px-[0-9a-f]{6}-n40-", one.id)
 
 
 def test_a_test_folder_is_evaluated_on(tmp_path):
@@ -162,6 +164,55 @@ def test_a_path_that_is_no_data_is_a_mistake(command, tmp_path, monkeypatch, cap
         assert told.count("\n") == 1
         assert path in told
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "photos.zip"]
+
+
+def test_other_pictures_in_a_folder_of_the_same_name_are_other_data(tmp_path, monkeypatch, capsys):
+    """Stored runs on other pictures, or on these as they were earlier, are never the answer."""
+    monkeypatch.chdir(tmp_path)
+    small = ["model.width=2", "train.steps=2", "device=cpu", "progress=off", "method=none,mixup", "budget=3rounds"]
+    folder(tmp_path / "x" / "pics", a=10, b=10)
+    folder(tmp_path / "y" / "pics", b=10, a=10)  # as many pictures, and others
+    assert main(["decide", "x/pics", *small]) == 0
+    assert main(["report", "y/pics"]) == 2
+    assert main(["decide", "y/pics", *small]) == 0
+    runs = [json.loads(file.read_text()) for file in tmp_path.glob("results/runs/*/metrics.json")]
+    assert len(runs) == 12
+    assert len({run["train_sha256"] for run in runs}) == 2
+    for where in ("x", "y"):
+        capsys.readouterr()
+        assert main(["table", f"{where}/pics", "out=table"]) == 0
+        assert "(3)" in (tmp_path / "table" / "accuracy.md").read_text()
+    shutil.copy(tmp_path / "x/pics/a/0.png", tmp_path / "x/pics/a/more.png")
+    assert main(["report", "x/pics"]) == 2
+    assert main(["decide", "x/pics", *small]) == 0
+    assert len(list(tmp_path.glob("results/runs/*/metrics.json"))) == 18
+    assert len(list(tmp_path.glob("results/decide,*"))) == 3  # no report takes the place of another one
+
+
+def test_long_form_runs_on_other_pictures_are_refused(tmp_path, monkeypatch):
+    """There the name is the user's, so a stored run must be on these pictures, also where nothing is trained."""
+    monkeypatch.chdir(tmp_path)
+    small = ["model.width=2", "train.steps=2", "device=cpu", "method=none,mixup", "budget=3rounds", "dataset.size=12"]
+    long = ["dataset=folder", "eval=stratified", "n=8", "subset=random", *small]
+    folder(tmp_path / "x" / "pics", a=10, b=10)
+    folder(tmp_path / "y" / "pics", b=10, a=10)
+    assert main(["decide", *long, "dataset.path=x/pics"]) == 0
+    assert main(["decide", *long, "dataset.path=y/pics"]) == 2
+    assert main(["decide", *long, "dataset.path=x/pics"]) == 0
+
+
+def test_a_folder_with_an_equals_sign_and_one_class(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder(tmp_path / "a=b", a=10, b=10)
+    assert main(["decide", "./a=b", "--dry-run"]) == 0
+    folder(tmp_path / "one", a=10)
+    assert main(["decide", "one", "--dry-run"]) == 2
+
+
+def test_steps_leave_the_batch_and_the_learning_rate_that_fit(tmp_path):
+    words, _ = fitted(folder(tmp_path / "a", a=20, b=20), "train.steps=7")
+    assert value(words, "train.batch_size") == ["32"]
+    assert value(words, "train.lr") == ["0.025"]
 
 
 def test_a_decision_shows_its_own_runs_alone(tmp_path, monkeypatch):

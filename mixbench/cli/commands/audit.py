@@ -39,7 +39,10 @@ def audit(words: list[str]) -> int:
                 of_run = [*of_run, f"eval={'test' if own_data.has_test(composer, of_run) else 'stratified'}"]
         cfg = job_of(composer, of_run).cfg
     files.check_writable(Path(cfg.results_dir), "results_dir")
-    found = audits.of_data(data.load_for(cfg, say), cfg)
+    loaded = data.load_for(cfg, say)
+    if path is not None and not any(word.startswith("dataset.name=") for word in given):
+        cfg.dataset.name = own_data.name_of(loaded, cfg)
+    found = audits.of_data(loaded, cfg)
     count = len(found.problems)
     print(f"{cfg.dataset.name}: {count or 'no'} problem{'' if count == 1 else 's'}\n")
     for finding in found.findings:

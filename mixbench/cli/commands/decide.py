@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def decide(words: list[str]) -> int:
     words: words after the command.
     Returns the exit status.
     """
+    from mixbench.analysis.select import folder_name
     from mixbench.cli.flags import YES, read
     from mixbench.cli.words import read_selection
     from mixbench.config.compose import Composer
@@ -51,7 +53,13 @@ def decide(words: list[str]) -> int:
         files.check_writable(Path(options.out), "out")
     with Composer(flags.config_dir) as composer:
         if name is not None and source_of(name) is not None:
-            overrides, name = fitted(composer, name, overrides, say), None
+            given, overrides, name = overrides, fitted(composer, name, overrides, say), None
+            if options.out is None:  # its name would have all words that were chosen
+                data_set = next(word for word in overrides if word.startswith("dataset.name="))
+                place = Path(
+                    options.results_dir, folder_name("decide", [data_set.removeprefix("dataset.name="), *given])
+                )
+                options = replace(options, out=str(place))
         overrides = resolved_all(composer, overrides, say)
         asked, jobs = plan.read(composer, name, overrides, options.results_dir)
         races = plan.races_of(asked, jobs, margin)
