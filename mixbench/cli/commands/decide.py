@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mixbench.decide.race import Outcome
     from mixbench.runs.races import Race
 
-SHOWN = 3  # settings that a title names
 SPREAD = 1.7  # percentage points, of the difference of two methods over rounds: docs/sequential.md
 
 
@@ -38,6 +37,7 @@ def decide(words: list[str]) -> int:
     from mixbench.decide import budget as budgets
     from mixbench.decide import plan
     from mixbench.runs.own_data import fitted, resolved_all, source_of
+    from mixbench.runs.races import lasting
 
     flags = read(words)
     if flags.help or not flags.overrides:
@@ -57,7 +57,8 @@ def decide(words: list[str]) -> int:
             if options.out is None:  # its name would have all words that were chosen
                 data_set = next(word for word in overrides if word.startswith("dataset.name="))
                 place = Path(
-                    options.results_dir, folder_name("decide", [data_set.removeprefix("dataset.name="), *given])
+                    options.results_dir,
+                    folder_name("decide", [data_set.removeprefix("dataset.name="), *lasting(given)]),
                 )
                 options = replace(options, out=str(place))
         overrides = resolved_all(composer, overrides, say)
@@ -174,6 +175,5 @@ def _selection(
         words = [*asked.command.words, *asked.inert]
         return select.of_study(composer, asked.command.study, words, options, sources=(select.OWN,))
     ids = [run for racer in outcome.racers for run in racer.trained]
-    names = [racer.race.setting_name for racer in outcome.racers]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return select.of_runs("decide", asked.command.words, f"{'; '.join(names[:SHOWN])}{more}", ids, options)
+    names = list(dict.fromkeys(racer.race.entries[0].identity["dataset"] for racer in outcome.racers))
+    return select.of_runs("decide", asked.command.words, ", ".join(names), ids, options)
