@@ -140,7 +140,11 @@ class Datasets:
 def validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterator[str]:
     """Check every job against its data and yield warnings. Raises UserError for the first job that cannot be run.
 
-    For a finished run the data are checked only if they come from an archive, because an archive can change.
+    For a finished run the data are checked only if they come from the user's files, because these can change.
+
+    jobs: the runs.
+    results: the store of the runs.
+    datasets: loads their data sets.
     """
     known = results.checksums()
     for job in jobs:

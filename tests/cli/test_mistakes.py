@@ -218,8 +218,8 @@ MISTAKES = {
     ),
     "npz images not uint8": (
         NPZ,
-        ["my.npz", "train_images is float64", "uint8"],
-        partial(archive, "my.npz", train_images=np.zeros((12, 8, 8))),
+        ["my.npz", "train_images is int64", "uint8"],
+        partial(archive, "my.npz", train_images=np.zeros((12, 8, 8), np.int64)),
     ),
     "npz labels not integers": (
         NPZ,

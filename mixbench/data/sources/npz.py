@@ -228,7 +228,8 @@ def _number_names(path: str, arrays: dict[str, np.ndarray], say: Callable[[str],
     if all(of_part.dtype.kind not in "US" for of_part in labels.values()):
         return None
     if any(of_part.dtype.kind not in "US" for of_part in labels.values()):
-        raise UserError(f"{path}: labels of one part are names and of the other numbers; save both alike")
+        kinds = ", ".join(f"{key} is {of_part.dtype}" for key, of_part in labels.items())
+        raise UserError(f"{path}: {kinds}; save both as names, or both as integers from 0")
     train = arrays[TRAIN_KEYS[1]]
     names = sorted({_text(name) for name in train.ravel()})
     number = {name: k for k, name in enumerate(names)}
