@@ -46,6 +46,15 @@ def races_of(frame: pd.DataFrame) -> dict[str, Stored]:
     }
 
 
+def rounds_of(race: Race, most: int) -> Rounds:
+    """Return the rounds of a race, before the first one.
+
+    race: the race.
+    most: largest number of rounds.
+    """
+    return Rounds(len(race.entries), race.margin, most, family=race.family)
+
+
 def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     """Repeat a race from its stored runs.
 
@@ -55,7 +64,7 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     Returns None if the runs of the first round are not complete.
     """
     race = stored.race
-    rounds = Rounds(len(race.entries), race.margin, race.rounds, family=race.family)
+    rounds = rounds_of(race, race.rounds)
     for method, entry in enumerate(race.entries[1:], 1):
         if not _is_stored(stored.runs / entry.run_id(race.seeds(0))):
             rounds.leave_out(method)  # it joined later, and its first run was stopped or has failed

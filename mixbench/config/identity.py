@@ -12,12 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from mixbench.config import budget, teacher
 from mixbench.config.options import keys_in_file
-from mixbench.config.validate import COLUMNS, SEEDS, validate
+from mixbench.config.validate import SEEDS, validate
 from mixbench.core.banks import BANK, checksum_of_bank
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
 from mixbench.core.groups import GROUPS, OF_FUNCTIONS
 from mixbench.core.own_functions import short
+from mixbench.core.pictures import COLUMNS
 from mixbench.core.registry import CURRENT
 
 # Keys that do not change the results of a run, only where and how it is computed.

@@ -16,18 +16,16 @@ from mixbench.core import baseline, draw_settings
 from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
+from mixbench.core.pictures import COLUMNS, CROP, FITS, OF_PICTURES
 from mixbench.core.registry import non_negative
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
-FITS = ("crop", "squash")  # of data/sources/pictures/decoding.py
-COLUMNS = ("path", "label", "split", "group")  # of data/sources/pictures/table.py
 EVALS = ("test", "holdout", "stratified", "validation")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of `train` used only by schedule=step, with their defaults
 OPTIMIZERS = ("sgd", "adamw")
 OF_ADAMW = {"beta2": 0.999}  # keys of `train` used only by optimizer=adamw, with their defaults
-OF_PICTURES = ("folder", "csv")  # sources of picture files, of data/sources/load.py
 PROTOCOLS = ("small-data",)
 LARGEST = 10**9  # largest number of steps, images, pixels …; protects code that allocates memory by such a number
 SEEDS = ("seed", "subset_seed")
@@ -179,7 +177,7 @@ def _validate_dataset(cfg: DictConfig) -> None:
     if dataset.name is None:
         dataset.name = name_of_path(dataset.path)
         if dataset.source in OF_PICTURES:  # pictures of another size are other images
-            dataset.name += f"-{dataset.size}px" + ("" if dataset.fit == FITS[0] else f"-{dataset.fit}")
+            dataset.name += f"-{dataset.size}px" + ("" if dataset.fit == CROP else f"-{dataset.fit}")
     _require(
         re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", dataset.name) is not None,
         "dataset.name",

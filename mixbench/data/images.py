@@ -132,9 +132,9 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
     Returns both, int64; None in place of the second where the run is evaluated on test images.
     Raises UserError if the data set does not have the images.
     """
-    labels, mask = dataset.train_labels, _held(dataset, cfg)
+    labels, mask = dataset.train_labels, held_of(dataset, cfg)
     free, held = np.flatnonzero(~mask), np.flatnonzero(mask) if mask.any() else None
-    _check_classes(cfg, dataset.num_classes)
+    check_classes(cfg, dataset.num_classes)
     kept_back = len(labels) - len(free)
     chosen = free[choose_subset(labels[free], cfg.n, cfg.subset, cfg.subset_seed, dataset.num_classes, kept_back)]
     if cfg.eval == "validation":
@@ -152,11 +152,16 @@ def available(dataset: Dataset, cfg: DictConfig) -> int:
     cfg: the run's configuration, whose n does not matter.
     Raises UserError if the data set cannot be divided as it says.
     """
-    return len(dataset.train_labels) - _held(dataset, cfg).sum()
+    return len(dataset.train_labels) - held_of(dataset, cfg).sum()
 
 
-def _held(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
-    """bool [N]: the images of the training list that are held out for evaluation."""
+def held_of(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
+    """bool [N]: the images of the training list that are held out for evaluation.
+
+    dataset: the data set, or only its labels.
+    cfg: the run's configuration.
+    Raises UserError if the data set cannot be divided as it says.
+    """
     labels = dataset.train_labels
     if cfg.eval not in ("holdout", "stratified"):
         return np.zeros(len(labels), dtype=bool)
@@ -222,7 +227,12 @@ def _test_images(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndar
     return dataset.test_images, dataset.test_labels
 
 
-def _check_classes(cfg: DictConfig, num_classes: int) -> None:
+def check_classes(cfg: DictConfig, num_classes: int) -> None:
+    """Check the keys that name classes. Raises UserError if the data set has other classes.
+
+    cfg: the run's configuration.
+    num_classes: number of classes of the data set.
+    """
     names, protect = cfg.dataset.classes, cfg.protect
     if names is not None and len(names) != num_classes:
         raise UserError(

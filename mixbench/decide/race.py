@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mixbench.analysis.correct import read_or_none
-from mixbench.analysis.raced import names_of
+from mixbench.analysis.raced import names_of, rounds_of
 from mixbench.analysis.setting import Raced
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, own_evaluation_images
@@ -111,7 +111,7 @@ def decide(
     """
     observer, results = observer or RaceObserver(), Store(asked.results_dir)
     datasets = Datasets(observer)
-    racers = [Racer(race, _rounds(race, max(budget.rounds, race.rounds))) for race in found]
+    racers = [Racer(race, rounds_of(race, max(budget.rounds, race.rounds))) for race in found]
     spent, failed, warned = Spent(budget), [], list(warnings)
     planned: dict[tuple[int, int], dict[str, Job]] = {}
     first = [job for racer in racers for job in _jobs(composer, asked, racer, planned).values()]
@@ -158,10 +158,6 @@ def decide(
     for racer in racers:  # also where all runs were stored before
         races.write(results.root, racer.race)
     return Outcome(racers, failed, interrupted=False)
-
-
-def _rounds(race: Race, most: int) -> Rounds:
-    return Rounds(len(race.entries), race.margin, most, family=race.family)
 
 
 def _begun(racer: Racer) -> Race:

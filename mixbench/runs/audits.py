@@ -14,9 +14,10 @@ from omegaconf import DictConfig
 
 from mixbench.core import files
 from mixbench.core.errors import CannotWrite
+from mixbench.core.pictures import OF_PICTURES
 from mixbench.data.audit import Audit, Evaluation, audit, of_run
 from mixbench.data.audit.findings import from_json
-from mixbench.data.sources.load import OF_PICTURES, Dataset
+from mixbench.data.sources.load import Dataset
 
 FOLDER = "audits"
 SCHEMA = 1

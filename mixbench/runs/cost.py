@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -20,6 +19,9 @@ from mixbench.training.engine import Engine
 WORTH = 1000  # steps of all runs together; fewer are done before an estimate would help
 STEPS = 3  # that are timed, after one that is not
 PATIENCE = 6.0  # seconds; further kinds of runs are then taken for the mean of those that were timed
+# Keys that decide the time of a step or evaluation, and groups of which all keys do.
+OF_SPEED = ("eval", "precision", "method", "loss", "train.batch_size", "train.optimizer")
+GROUPS_OF_SPEED = ("dataset", "model", "augment")
 LONG = 3600.0  # seconds on a CPU from which the line is a warning
 
 # What decides the time of a step, and of an evaluation -> seconds of both. Measured once in a process.
@@ -49,19 +51,17 @@ class Cost:
         return f"{what} about {duration(self.seconds)} here, by a few steps measured now"
 
 
-def measure(
-    jobs: Sequence[Job], steps: Mapping[str, int], dataset_of: Callable[[Job], data.Dataset], worth: int = WORTH
-) -> Cost | None:
-    """Return the time that jobs will take; None if it is too short to measure, or a step fails.
+def measure(jobs: Sequence[Job], steps: Mapping[str, int], dataset_of: Callable[[Job], data.Dataset]) -> Cost | None:
+    """Return the time that jobs will take; None if it is too short to measure, or no step can be trained.
 
     jobs: the unfinished runs, which passed their checks.
     steps: run id -> the number of its steps that are left.
     dataset_of: returns the data set of a job.
-    worth: steps of all runs together from which they are measured.
     """
-    if sum(steps[job.id] for job in jobs) < worth:
+    total = sum(steps[job.id] for job in jobs)
+    if total < WORTH:
         return None
-    began, times, unknown = time.monotonic(), [], []
+    began, seconds, known = time.monotonic(), 0.0, 0
     for job in jobs:
         kind = _kind(job)
         if kind not in _MEASURED and time.monotonic() - began < PATIENCE:
@@ -70,25 +70,21 @@ def measure(
                 _MEASURED[kind] = _seconds(job, dataset_of(job))
         if kind in _MEASURED:
             of_step, of_evaluation = _MEASURED[kind]
-            times.append(steps[job.id] * (of_step + of_evaluation / job.cfg.train.eval_every))
-        else:
-            unknown.append(job)
-    if not times:
+            seconds += steps[job.id] * (of_step + of_evaluation / job.cfg.train.eval_every)
+            known += steps[job.id]
+    if not known:
         return None
-    known = sum(steps[job.id] for job in jobs) - sum(steps[job.id] for job in unknown)
-    seconds = sum(times) * sum(steps[job.id] for job in jobs) / max(known, 1)
-    return Cost(seconds, len(jobs), choose_device(jobs[0].cfg.device).type == "cpu")
+    return Cost(seconds * total / known, len(jobs), choose_device(jobs[0].cfg.device).type == "cpu")
 
 
 def _kind(job: Job) -> tuple:
     """Return what decides the time of a step and of an evaluation."""
-    keys = ("dataset", "dataset.", "eval", "precision", "model", "model.", "method", "augment", "augment.", "loss")
-    found: list[tuple[str, Any]] = [
+    found = sorted(
         (key, str(value))
         for key, value in job.identity.items()
-        if key in keys or f"{key.partition('.')[0]}." in keys or key in ("train.batch_size", "train.optimizer")
-    ]
-    return (*sorted(found), job.cfg.device, torch.get_num_threads())
+        if key in OF_SPEED or key.partition(".")[0] in GROUPS_OF_SPEED
+    )
+    return (*found, job.cfg.device, torch.get_num_threads())
 
 
 def _seconds(job: Job, dataset: data.Dataset) -> tuple[float, float]:

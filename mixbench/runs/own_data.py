@@ -109,12 +109,15 @@ def of_data(composer: Composer, path: str, given: Sequence[str]) -> tuple[list[s
     return words, chosen
 
 
-def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[str], None]) -> list[str]:
+def fitted(
+    composer: Composer, path: str, given: Sequence[str], results_dir: str, say: Callable[[str], None]
+) -> list[str]:
     """Return the words that study own data on this machine. Keys that the user gives are left as they are.
 
     composer: composes configurations.
     path: a folder, table or archive.
-    given: KEY=VALUE texts of the command.
+    given: KEY=VALUE texts of the command, without results_dir.
+    results_dir: folder of the results, in which decoded pictures are kept.
     say: called with lines on what was found and what was chosen.
     Raises UserError if the data cannot be used.
     """
@@ -126,7 +129,8 @@ def fitted(composer: Composer, path: str, given: Sequence[str], say: Callable[[s
         if key not in own:
             chosen.append(f"{key}={value}")
 
-    loaded, free, cfg = _free(composer, [*words, *chosen, *_of_data(given)], say)
+    place = f"results_dir={quoted(results_dir)}"
+    loaded, free, cfg = _free(composer, [*words, *chosen, *_of_data(given), place], say)
     if len(np.unique(loaded.train_labels)) < 2:
         raise UserError(f"{path}: has one class; methods can only be compared where there are at least two")
     choose("dataset.name", name_of(loaded, cfg))
@@ -189,12 +193,15 @@ def asks_for_all(words: Sequence[str]) -> bool:
     )
 
 
-def resolved_all(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> list[str]:
+def resolved_all(
+    composer: Composer, words: Sequence[str], say: Callable[[str], None], results_dir: str | None = None
+) -> list[str]:
     """Return the words with n=all replaced by the number of images that can be trained on.
 
     composer: composes configurations.
     words: KEY=VALUE texts of a command.
     say: called with lines on files that are left out.
+    results_dir: folder of the results; None: the words may name it.
     Raises UserError if the words name several data sets or splits, whose numbers differ.
     """
     if not asks_for_all(words):
@@ -202,7 +209,8 @@ def resolved_all(composer: Composer, words: Sequence[str], say: Callable[[str], 
     for override in parse([word for word in words if _is_of_data(word)]):
         if len(values(override)) > 1:
             raise UserError(f"n=all: {override.input_line} has several values, whose numbers of images can differ")
-    return with_all(words, _free(composer, _of_data(words, groups=True), say)[1])
+    place = [f"results_dir={quoted(results_dir)}"] if results_dir is not None else []
+    return with_all(words, _free(composer, [*_of_data(words, groups=True), *place], say)[1])
 
 
 def name_of(loaded: data.Dataset, cfg: DictConfig) -> str:
@@ -211,12 +219,9 @@ def name_of(loaded: data.Dataset, cfg: DictConfig) -> str:
     So runs on other pictures never count as runs on these, although the folder has the same name.
 
     loaded: the data set.
-    cfg: the validated configuration of a run on it.
+    cfg: the validated configuration of a run on it, with the default name.
     """
-    plain = name_of_path(cfg.dataset.path)
-    size = "" if cfg.dataset.size is None else f"-{cfg.dataset.size}px"
-    fit = f"-{cfg.dataset.fit}" if cfg.dataset.fit not in (None, "crop") else ""
-    return f"{plain}{size}{fit}-{loaded.train_sha256[:CHECKSUM]}"
+    return f"{cfg.dataset.name}-{loaded.train_sha256[:CHECKSUM]}"
 
 
 def stored_names(path: str, results_dir: str) -> list[str]:
@@ -229,7 +234,14 @@ def stored_names(path: str, results_dir: str) -> list[str]:
     source, name = source_of(path), name_of_path(path)
     sums: dict[tuple, str] = {}
     now, earlier = set(), set()
-    for metrics in store.scan(Store(results_dir).runs)[0]:
+    results = Store(results_dir)
+    for run_id in results.ids():
+        if not run_id.startswith(f"{name}-"):  # an id begins with the name of the data set
+            continue
+        try:
+            metrics = store.read_metrics(results.folder(run_id))
+        except (OSError, ValueError):  # unfinished or damaged
+            continue
         identity = metrics["identity"]
         stored, size, fit = identity["dataset"], identity.get("dataset.size"), identity.get("dataset.fit")
         if stored != name and not stored.startswith(f"{name}-"):

@@ -28,7 +28,7 @@ def folder(root, size=12, **counts):
 
 def fitted(path, *given):
     with Composer() as composer:
-        words = own_data.fitted(composer, str(path), given, lambda line: None)
+        words = own_data.fitted(composer, str(path), given, f"{path}-results", lambda line: None)
         one = [*(w for w in words if w.partition("=")[0] not in ("method", "n")), "method=mixup"]
         return words, [job(composer.compose([*one, f"n={value(words, 'n')[0].split(',')[-1]}"]))]
 
@@ -199,6 +199,15 @@ def test_long_form_runs_on_other_pictures_are_refused(tmp_path, monkeypatch):
     assert main(["decide", *long, "dataset.path=x/pics"]) == 0
     assert main(["decide", *long, "dataset.path=y/pics"]) == 2
     assert main(["decide", *long, "dataset.path=x/pics"]) == 0
+
+
+@pytest.mark.parametrize("words", [["pics"], ["dataset=folder", "dataset.path=pics", "eval=stratified", "n=all"]])
+def test_decoded_pictures_are_kept_in_the_folder_of_the_results(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    folder(tmp_path / "pics", a=10, b=10)
+    assert main(["decide", *words, "method=none,mixup", "results_dir=kept", "--dry-run"]) == 0
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["kept", "pics"]
+    assert [place.name for place in (tmp_path / "kept").iterdir()] == ["cache"]
 
 
 def test_a_folder_with_an_equals_sign_and_one_class(tmp_path, monkeypatch):

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixbench.cli.commands.shared import say, warn, write_report, write_table
+from mixbench.cli.commands.shared import check_out, say, warn, write_report, write_table
 from mixbench.cli.help import DECIDE_HELP
-from mixbench.core import files
 from mixbench.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,11 +48,10 @@ def decide(words: list[str]) -> int:
     margin = _margin(given.get("margin"))
     budget = budgets.read(given.get("budget", f"{budgets.ROUNDS}rounds"))
     name, overrides, options = read_selection([*rest, *[YES] * flags.yes])
-    if options.out is not None:
-        files.check_writable(Path(options.out), "out")
+    check_out(options)
     with Composer(flags.config_dir) as composer:
         if name is not None and source_of(name) is not None:
-            given, overrides, name = overrides, fitted(composer, name, overrides, say), None
+            given, overrides, name = overrides, fitted(composer, name, overrides, options.results_dir, say), None
             if options.out is None:  # its name would have all words that were chosen
                 data_set = next(word for word in overrides if word.startswith("dataset.name="))
                 place = Path(
@@ -61,7 +59,7 @@ def decide(words: list[str]) -> int:
                     folder_name("decide", [data_set.removeprefix("dataset.name="), *lasting(given)]),
                 )
                 options = replace(options, out=str(place))
-        overrides = resolved_all(composer, overrides, say)
+        overrides = resolved_all(composer, overrides, say, options.results_dir)
         asked, jobs = plan.read(composer, name, overrides, options.results_dir)
         races = plan.races_of(asked, jobs, margin)
         budgets.check(budget, max(len(race.entries) for race in races))

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixbench.core import files
 from mixbench.core.errors import one_line
 
 if TYPE_CHECKING:
-    from mixbench.analysis.select import Selection
+    from mixbench.analysis.select import Options, Selection
 
 
 def wants_help(words: Sequence[str]) -> bool:
@@ -29,6 +31,15 @@ def config_dir_of(words: list[str]) -> tuple[str | None, list[str]]:
 
     flags = read(words, known=("--config-dir", "-cd", YES, "--help", "-h"))
     return flags.config_dir, flags.overrides + ["--help"] * flags.help + [YES] * flags.yes
+
+
+def check_out(options: "Options") -> None:
+    """Raise UserError, before anything is trained, if the command names a folder that cannot be written to.
+
+    options: where the command writes.
+    """
+    if options.out is not None:
+        files.check_writable(Path(options.out), "out")
 
 
 def select_runs(words: list[str]) -> "Selection":

@@ -2,17 +2,16 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixbench.cli.commands.shared import (
+    check_out,
     say,
     warn,
     write_report,
     write_table,
 )
 from mixbench.cli.help import RUN_FLAGS, RUN_HELP, STUDY_HELP, SWEEP_HELP
-from mixbench.core import files
 from mixbench.core.errors import unknown
 
 if TYPE_CHECKING:
@@ -79,8 +78,7 @@ def study(words: list[str]) -> int:
             print(STUDY_HELP.format(studies=names_in_lines(composer.options("study"))), end="")
             return 0 if flags.help else 2
         name, overrides, options = read_selection([*flags.overrides, *[YES] * flags.yes])
-        if options.out is not None:
-            files.check_writable(Path(options.out), "out")
+        check_out(options)
         if name is None:
             raise unknown("study", flags.overrides[0], composer.options("study"))
         results_dir = f"results_dir={quoted(options.results_dir)}"

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mixbench.core.pictures import CROP
 from mixbench.data.audit.findings import FACT, NAMED, NOTICE, PROBLEM, Finding
 from mixbench.data.audit.headers import Header, read_headers
 from mixbench.data.sources.load import Dataset
-from mixbench.data.sources.pictures.decoding import CROP, SUFFIXES
+from mixbench.data.sources.pictures.decoding import SUFFIXES
 from mixbench.data.sources.pictures.listing import TRAIN, Picture
 
 MANY_BROKEN = 0.05  # share of the picture files
@@ -42,8 +43,9 @@ def _left_out(dataset: Dataset) -> list[Finding]:
     listing = dataset.listing
     if listing is None or not listing.skipped:
         return []
-    broken = [(name, reason) for name, reason in listing.skipped if Path(name).suffix.lower() in SUFFIXES]
-    others = [one for one in listing.skipped if one not in broken]
+    broken, others = [], []
+    for one in listing.skipped:
+        (broken if Path(one[0]).suffix.lower() in SUFFIXES else others).append(one)
     total = len(broken) + len(listing.pictures)
     found = [f"{len(broken):,} of {total:,} picture files"] * bool(broken)
     found += [f"{len(others):,} other file{'s' if len(others) > 1 else ''}"] * bool(others)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mixbench.data.audit.findings import NAMED
-from mixbench.data.images import positions
+from mixbench.data.images import check_classes, held_of
 from mixbench.data.sources.load import Dataset
 from mixbench.data.sources.pictures.listing import TEST, TRAIN
 
@@ -38,8 +38,8 @@ def of_run(cfg: DictConfig, dataset: Dataset) -> Evaluation:
     """
     if cfg.eval in ("test", "validation"):
         return Evaluation(cfg.eval)
-    held = positions(dataset, OmegaConf.merge(cfg, {"n": 1, "subset": "head"}))[1]  # type: ignore[arg-type]
-    assert held is not None  # of holdout and stratified
+    held = np.flatnonzero(held_of(dataset, cfg))
+    check_classes(cfg, dataset.num_classes)
     if cfg.eval == "stratified" and cfg.get("split_seed") is None:
         return Evaluation(cfg.eval, share=len(held) / len(dataset.train_labels))
     return Evaluation(cfg.eval, held)

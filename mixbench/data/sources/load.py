@@ -15,13 +15,12 @@ from filelock import FileLock
 from omegaconf import DictConfig
 
 from mixbench.core.errors import UserError, unknown
+from mixbench.core.pictures import COLUMNS, OF_PICTURES
 from mixbench.core.random_words import Purpose, permutations
 from mixbench.data.sources import npz
 from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing
 from mixbench.data.sources.pictures.reading import Settings, list_pictures, read_pictures
-from mixbench.data.sources.pictures.table import NAMES
 
-OF_PICTURES = ("folder", "csv")  # sources of picture files
 SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz", *OF_PICTURES)
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
 CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100}
@@ -87,7 +86,7 @@ def settings_of(cfg: DictConfig) -> Settings:
     dataset = cfg.dataset
     if dataset.source not in OF_PICTURES:
         return Settings()
-    columns = {column: dataset[f"{column}_column"] for column in NAMES}
+    columns = {column: dataset[f"{column}_column"] for column in COLUMNS}
     return Settings(dataset.size, dataset.fit, columns, Path(cfg.results_dir) / "cache")
 
 

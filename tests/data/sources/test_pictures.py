@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from mixbench.config import validate
+from mixbench.core import pictures
 from mixbench.core.errors import UserError
 from mixbench.data import load
+from mixbench.data.sources import load as load_module
 from mixbench.data.sources.pictures import decoding, reading
+from mixbench.data.sources.pictures import table as table_module
 from mixbench.data.sources.pictures.decoding import Broken, decode
 from mixbench.data.sources.pictures.reading import Settings
 
@@ -352,9 +356,7 @@ def test_tables_that_are_no_data(tmp_path, text):
     refused(tmp_path / "nowhere.csv", "csv")
 
 
-def test_decoding_and_settings_name_the_same_ways_to_fit():
-    from mixbench.config import validate
-    from mixbench.data.sources.load import OF_PICTURES
-
-    assert validate.FITS == decoding.FITS
-    assert validate.OF_PICTURES == OF_PICTURES
+def test_settings_and_data_sets_name_the_same_things():
+    assert validate.FITS == pictures.FITS == (decoding.CROP, pictures.SQUASH)
+    assert validate.OF_PICTURES == load_module.OF_PICTURES
+    assert tuple(table_module.NAMES) == pictures.COLUMNS

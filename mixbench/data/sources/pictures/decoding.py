@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from mixbench.core.pictures import CROP
+
 SUFFIXES = frozenset(
     (
         ".jpg",
@@ -24,8 +26,6 @@ SUFFIXES = frozenset(
         ".avif",
     )
 )
-CROP, SQUASH = "crop", "squash"
-FITS = (CROP, SQUASH)
 LARGEST_PICTURE = 200_000_000  # pixels; a file of a few kB can claim more, and would take all memory
 GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I")
 

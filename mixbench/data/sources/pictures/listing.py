@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,17 +137,22 @@ def _parts(folders: Sequence[Path]) -> dict[str, Path]:
     return parts if TRAIN in parts and len(parts) == len(folders) else {}
 
 
+def tested_part(parts: Collection[str]) -> str:
+    """Return which part is tested on: that for validation where there is none for testing.
+
+    parts: values of PARTS that there are.
+    """
+    return "val" if TEST not in parts and "val" in parts else TEST
+
+
 def _chosen_parts(parts: dict[str, Path], notes: list[str]) -> dict[str, Path]:
     """Return the folders to train on and to test on. Without a test folder, the one for validation takes its place."""
-    chosen = {TRAIN: parts[TRAIN]}
-    if TEST in parts:
-        chosen[TEST] = parts[TEST]
-        if "val" in parts:
-            notes.append(f"{parts['val'].name}/ is not used, because there is {parts[TEST].name}/")
+    tested = tested_part(parts)
+    if "val" in parts and tested == TEST:
+        notes.append(f"{parts['val'].name}/ is not used, because there is {parts[TEST].name}/")
     elif "val" in parts:
-        chosen[TEST] = parts["val"]
         notes.append(f"{parts['val'].name}/ is used for evaluation, because there is no test folder")
-    return chosen
+    return {TRAIN: parts[TRAIN]} | ({TEST: parts[tested]} if tested in parts else {})
 
 
 def _files(root: Path, folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Path]:

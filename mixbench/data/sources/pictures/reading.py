@@ -13,9 +13,10 @@ import numpy as np
 
 from mixbench.core import files, memory
 from mixbench.core.errors import UserError
+from mixbench.core.pictures import CROP
 from mixbench.data.sources.npz import DAMAGE
-from mixbench.data.sources.pictures.decoding import CROP, Broken, decode
-from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing, Picture, list_folder
+from mixbench.data.sources.pictures.decoding import Broken, decode
+from mixbench.data.sources.pictures.listing import TRAIN, Listing, Picture, list_folder
 from mixbench.data.sources.pictures.table import list_table
 
 VERSION = 1  # of decoding; another version does not read the caches of this one
@@ -101,7 +102,7 @@ def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str
 
 
 def _say_once(say: Callable[[str], None], line: str) -> None:
-    """Say a line once in this process: each round of `decide` reads the data set again."""
+    """Say a line once in this process: `decide PATH` reads the pictures to fit its settings, and again to train."""
     if line not in _SAID:
         _SAID.add(line)
         say(line)
@@ -192,12 +193,3 @@ def _cache_file(listing: Listing, settings: Settings) -> Path | None:
         except OSError:
             digest.update(f"\0{picture.name}\0gone".encode("utf-8", "surrogateescape"))
     return settings.cache / f"{digest.hexdigest()[:32]}.npz"
-
-
-def parts(pictures: Pictures) -> dict[str, np.ndarray]:
-    """Return the positions of the pictures of each part: `train` and `test`, int64.
-
-    pictures: the decoded pictures.
-    """
-    of = np.array([picture.part for picture in pictures.listing.pictures])
-    return {part: np.flatnonzero(of == part) for part in (TRAIN, TEST)}

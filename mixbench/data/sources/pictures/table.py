@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mixbench.core.errors import UserError, unknown
-from mixbench.data.sources.pictures.listing import PARTS, TEST, TRAIN, Listing, Picture
+from mixbench.data.sources.pictures.listing import PARTS, TEST, TRAIN, Listing, Picture, tested_part
 
 # For each column, the names under which it is found if the user names none, in lower case.
 NAMES = {
@@ -36,15 +36,15 @@ def list_table(path: str, columns: Mapping[str, str | None]) -> Listing:
     folder = Path(os.path.expanduser(path)).parent
     skipped: list[tuple[str, str]] = []
     rows: list[tuple[str, str, str, str | None]] = []
-    notes = _parts_left_out(path, values["split"]) if "split" in values else []
-    test = _part_of_test(values.get("split"))
-    for row in range(len(table)):
+    notes: list[str] = []
+    parts = _parts(path, values["split"], notes) if "split" in values else [TRAIN] * len(table)
+    test = tested_part(parts)
+    for row, part in enumerate(parts):
         line = f"line {row + 2}"
         name, label = values["path"].iloc[row], values["label"].iloc[row]
         if not name or not label:
             skipped.append((name or line, f"{line} has no {'label' if name else 'path'}"))
             continue
-        part = PARTS[values["split"].iloc[row].lower()] if "split" in values else TRAIN
         if part not in (TRAIN, test):
             continue
         group = values["group"].iloc[row] if "group" in values else None
@@ -101,30 +101,22 @@ def _column(path: str, table: pd.DataFrame, what: str, named: str | None) -> str
     return found
 
 
-def _part_of_test(split: pd.Series | None) -> str:
-    """Return which part is tested on: that for validation where there is none for testing."""
-    parts = set() if split is None else {PARTS.get(value.lower()) for value in split}
-    return "val" if TEST not in parts and "val" in parts else TEST
-
-
-def _parts_left_out(path: str, split: pd.Series) -> list[str]:
-    """Return notes on the parts of a split column. Raises UserError for a value that is not a part."""
+def _parts(path: str, split: pd.Series, notes: list[str]) -> list[str]:
+    """Return the part of each row, and note what becomes of one for validation. Raises UserError for no such part."""
     for row, value in enumerate(split):
         if value.lower() not in PARTS:
             raise UserError(
                 f"dataset.path={path}: line {row + 2} has the split {value!r}; choices: train, val, test. If this "
                 "column is no split, rename it"
             )
-    parts = {PARTS[value.lower()] for value in split}
+    parts = [PARTS[value.lower()] for value in split]
     if TRAIN not in parts:
         raise UserError(f"dataset.path={path}: the split column has no train; choices: train, val, test")
-    if "val" not in parts:
-        return []
-    return [
-        "pictures of the split val are not used, because there are some of the split test"
-        if TEST in parts
-        else "pictures of the split val are used for evaluation, because none are of the split test"
-    ]
+    if "val" in parts and tested_part(parts) == TEST:
+        notes.append("pictures of the split val are not used, because there are some of the split test")
+    elif "val" in parts:
+        notes.append("pictures of the split val are used for evaluation, because none are of the split test")
+    return parts
 
 
 def _sorted(labels: set[str]) -> list[str]:
