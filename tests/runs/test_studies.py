@@ -36,9 +36,9 @@ RUNS = {
     "openmixup": {"paper": 7, "cpu": 7, "smoke": 1},
     "demo": {"cpu": 3 * 4 * 3, "paper": 3 * 4 * 3, "smoke": 1},
     "equal-cost": {"cpu": (2 + 2) * 2 * 3, "paper": (2 + 2) * 2 * 3, "smoke": 1},
-    "methods-demo": {"cpu": 14 * 3 * 3, "paper": 14 * 3 * 3, "smoke": 1},
+    "methods-demo": {"cpu": 20 * 3 * 3, "paper": 20 * 3 * 3, "smoke": 1},
     "cifar10-cpu": {"cpu": 3 * 4 * 3, "paper": 3 * 4 * 3, "smoke": 1},
-    "methods-cpu": {"cpu": 14 * 2, "paper": 14 * 2, "smoke": 1},
+    "methods-cpu": {"cpu": 20 * 5, "paper": 20 * 5, "smoke": 1},
     "deit3-small": {"paper": 4 * 2 * 3, "cpu": 4 * 2, "smoke": 1},
     "vit-cpu": {"cpu": 6 * 3, "smoke": 1},
 }
