@@ -247,6 +247,21 @@ def test_gains_are_those_of_the_statistics():
             assert (row.low <= 0 <= row.high) == (row.p_adjusted >= 0.05)
 
 
+def test_runs_of_different_settings_are_never_joined():
+    """Every setting is compared as it would be alone, and its description tells it from the others."""
+    runs = mb.load_runs(ROOT / "results", study="demo")
+    slower = runs.assign(**{"train.lr": 0.05, "cell": runs["cell"] + "-slower"})
+    slower["final_accuracy"] -= 10 * (slower["method"] == "label-mix")
+    alone = mb.compare(runs).set_index(["n", "method"])
+    both = mb.compare(pd.concat([runs, slower], ignore_index=True)).set_index(["n", "method"])
+    assert len(both) == 2 * len(alone)
+    for key, row in alone.iterrows():
+        of_key = both.loc[[key]]
+        changed = 10 * (key[1] == "label-mix")
+        assert sorted(of_key["gain"]) == pytest.approx(sorted([row["gain"] - changed, row["gain"]]))
+        assert of_key["setting"].nunique() == 2
+
+
 def test_any_method_can_be_the_baseline():
     runs = mb.load_runs(ROOT / "results", study="demo")
     forth, back = mb.compare(runs), mb.compare(runs, baseline="label-mix")
