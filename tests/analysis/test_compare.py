@@ -45,7 +45,7 @@ def add(tmp_path):
         values = {key.replace("train_", "train."): of_key for key, of_key in values.items()}
         if of is None:
             composed = methods if words else METHODS  # all at once, to compose only once
-            of = identities("methods-demo", f"method={','.join(composed)}", "n=50", "seed=0", *words)
+            of = identities("methods-demo", f"method={','.join(composed)}", "n=50", "subset_seed=0", "seed=0", *words)
         for identity in of:
             for chosen in itertools.product(*values.values()):
                 made = identity | dict(zip(values, chosen, strict=True))
