@@ -26,7 +26,8 @@ def write(selection: Selection) -> list[Path]:
     Returns the paths of the files. Raises CannotWrite.
     """
     files.check_writable(selection.out, "out")
-    drawn = draw(selection, build(selection), compare(selection.frame, selection.rule))
+    settings = compare(selection.frame, selection.rule, equivalents=False)  # no chart shows them
+    drawn = draw(selection, build(selection), settings)
     return files.write_all(drawn, without=outdated(selection, drawn))
 
 
