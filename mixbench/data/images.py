@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
+from mixbench.core.partners import OF_GROUPS
 from mixbench.data.banks import BankPart
 from mixbench.data.holdout import held_out, named, validation
 from mixbench.data.label_noise import corrupt_labels
@@ -36,6 +37,7 @@ class Split:
     label_noise: share of labels that were replaced.
     protected: bool [n], images that are never mixed. They are selected by train_labels, because with wrong labels a
         user knows no others. None: no class is protected.
+    groups: int64 [n], the group of each image, such as its patient; None: there are no groups.
     list_counts: int64 [K], images of each class in the whole training list.
     generated: key of a method -> the images of its bank, for methods that need one (`runs/banks.py`).
     """
@@ -53,6 +55,7 @@ class Split:
     replaced: np.ndarray
     label_noise: float
     protected: np.ndarray | None
+    groups: np.ndarray | None
     list_counts: np.ndarray
     generated: Mapping[str, BankPart] = field(default_factory=dict)
 
@@ -107,6 +110,7 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         replaced=replaced,
         label_noise=cfg.dataset.label_noise,
         protected=np.isin(given_labels, cfg.protect) if cfg.protect else None,
+        groups=None if dataset.groups is None else dataset.groups[indices],
         list_counts=np.bincount(labels, minlength=dataset.num_classes),
     )
 
@@ -132,6 +136,7 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
     Returns both, int64; None in place of the second where the run is evaluated on test images.
     Raises UserError if the data set does not have the images.
     """
+    _check_groups(dataset, cfg)
     labels, mask = dataset.train_labels, held_of(dataset, cfg)
     free, held = np.flatnonzero(~mask), np.flatnonzero(mask) if mask.any() else None
     check_classes(cfg, dataset.num_classes)
@@ -143,6 +148,19 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
         mask = validation(_given_labels(dataset, chosen, cfg)[0], cfg.dataset.holdout, cfg.subset_seed, cfg.seed)
         return chosen[~mask], chosen[mask]
     return chosen, held
+
+
+def _check_groups(dataset: Dataset, cfg: DictConfig) -> None:
+    """Raise UserError if a method draws partners by group and the images have no groups."""
+    if dataset.groups is not None or "method" not in cfg:
+        return
+    methods = [cfg.method, *(cfg.method.get("parts") or {}).values()]
+    asked = next((one.partners for one in methods if one.get("partners") in OF_GROUPS), None)
+    if asked is not None:
+        raise UserError(
+            f"method.partners={asked}: {cfg.dataset.name} has no groups; use a table with a group column "
+            "(dataset=csv dataset.group_column=NAME), or partners of any, same-class or other-class"
+        )
 
 
 def available(dataset: Dataset, cfg: DictConfig) -> int:

@@ -102,6 +102,7 @@ class Engine:
             draws=self.augment.draws,
             length=cfg.train.steps,
             labels=split.train_labels,
+            groups=split.groups,
             pad=self.augment.options.get("pad", 0),
             protected=split.protected,
         )

@@ -68,8 +68,9 @@ class Dataset:
 
     @cached_property
     def train_sha256(self) -> str:
-        """Checksum of the training images and labels."""
-        return _sha256(self.train_images, self.train_labels)
+        """Checksum of the training images and labels, and of the groups where there are any."""
+        groups = [] if self.groups is None else [self.groups]
+        return _sha256(self.train_images, self.train_labels, *groups)
 
     @cached_property
     def _test_sha256(self) -> str:
