@@ -8,6 +8,7 @@ from mixbench.cli.progress import RunProgress
 from mixbench.config.identity import Job
 from mixbench.core.text import duration
 from mixbench.runs.cost import Cost
+from mixbench.runs.datasets import Datasets
 from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store
@@ -18,15 +19,23 @@ from mixbench.training import rules
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
-def run_and_report(jobs: Sequence[Job], results_dir: str, warnings: Sequence[str] = ()) -> int:
+def run_and_report(
+    jobs: Sequence[Job],
+    results_dir: str,
+    warnings: Sequence[str] = (),
+    datasets: Datasets | None = None,
+    lines: Sequence[str] = (),
+) -> int:
     """Train every run that is not finished, and print its progress.
 
     jobs: the runs.
     results_dir: folder of the results.
     warnings: lines to print before training.
+    datasets: data sets that the command has loaded; None: they are loaded.
+    lines: what was chosen for these runs, to be printed after their time.
     Returns the exit status: 0, 1 if a run failed, 130 after Ctrl-C. Raises as runs.sweep.run_jobs.
     """
-    sweep = run_jobs(jobs, results_dir, warnings, Console(Store(results_dir)))
+    sweep = run_jobs(jobs, results_dir, warnings, Console(Store(results_dir), lines=lines), datasets)
     return _report_end(sweep)
 
 
@@ -52,10 +61,11 @@ class Console(Observer):
 
     results: the store of the runs.
     to_stderr: whether results are printed to standard error too.
+    lines: what was chosen for the runs; it is printed before they begin.
     """
 
-    def __init__(self, results: Store, to_stderr: bool = False):
-        self._results, self._to_stderr = results, to_stderr
+    def __init__(self, results: Store, to_stderr: bool = False, lines: Sequence[str] = ()):
+        self._results, self._to_stderr, self._lines = results, to_stderr, lines
         self._names: dict[str, str] = {}
 
     def warn(self, line: str) -> None:
@@ -73,6 +83,8 @@ class Console(Observer):
 
     def begin(self, jobs: Sequence[Job], finished: Sequence[Result], names: dict[str, str]) -> None:
         self._names = names
+        for line in self._lines:
+            self.note(line)
         if len(jobs) == 1 and finished:
             self._print(self._line(finished[0], 1, 1))
         elif len(jobs) > 1:

@@ -6,6 +6,7 @@ from mixbench.cli.console import Console
 from mixbench.cli.progress import RunProgress
 from mixbench.config.identity import Job
 from mixbench.core.text import duration
+from mixbench.runs.cost import Cost
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store
 from mixbench.runs.time_left import TimeLeft
@@ -24,6 +25,12 @@ class TuneConsole(Console, TuningObserver):
         super().__init__(Store(planned.results_dir))
         self._planned, self._warned = planned, set[str]()
         self._done, self._seconds = 0, list[float]()
+        self._told = False
+
+    def cost(self, cost: Cost) -> None:
+        if not self._told:  # the first is the time of all trials, and each trial has one
+            self._told = True
+            super().cost(cost)
 
     def warn(self, line: str) -> None:
         if line not in self._warned:  # every trial has the same images

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from mixbench.cli.flags import YES
 from mixbench.config.compose import Composer
 from mixbench.config.limits import LIMIT
 from mixbench.config.overrides import home
-from mixbench.core.errors import UserError, unknown
-from mixbench.runs.own_data import source_of, stored_names
+from mixbench.core.errors import UserError, did_you_mean, unknown
+from mixbench.core.pictures import COLUMNS
+from mixbench.runs.own_data import SUFFIXES, source_of
+from mixbench.runs.own_runs import stored_names
 from mixbench.runs.store.archive import FILES
 from mixbench.runs.store.reading import PREDICTIONS, WEIGHTS
 from mixbench.training.rules import RULES
@@ -29,37 +31,87 @@ def read_selection(words: Sequence[str]) -> tuple[str | None, list[str], Options
     Returns the name of a study or the path of data, or None, the filters and the options.
     Raises UserError for a second name and an unknown rule.
     """
-    # A folder may have an equals sign in its name.
-    paths = {word for word in words if "=" in word and "/" in word and Path(word).expanduser().exists()}
-    names = [word for word in words if ("=" not in word or word in paths) and word != YES]
-    if len(names) > 1:
-        raise UserError(f"{' '.join(names)}: names several studies; name one")
+    name, settings = name_and_settings([word for word in words if word != YES])
     options, filters = Options(limit=None if YES in words else LIMIT), []
-    for word in words:
-        key, equals, value = word.partition("=")
-        if word in paths:
-            continue
-        if equals and key in (*SHOWN, *PLACES):
+    for word in settings:
+        key, _, value = word.partition("=")
+        if key in (*SHOWN, *PLACES):
             options = replace(options, **{key: home(value) if key in PLACES else value})
-        elif equals:
+        else:
             filters.append(word)
     if options.rule is not None and options.rule not in RULES:
         raise unknown("rule", options.rule, RULES)
-    return (names[0] if names else None), filters, options
+    return name, filters, options
 
 
-def select(composer: Composer, words: Sequence[str]) -> Selection:
+def name_and_settings(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Separate the name of a study, or the path of data, from KEY=VALUE texts.
+
+    A path can have an equals sign: before it is a slash, as in `./a=b`, or the path exists and has a slash.
+
+    words: a name or path, KEY=VALUE texts, or both.
+    Returns the name or path, or None, and the texts. Raises UserError for a second name or path.
+    """
+
+    def is_name(word: str) -> bool:
+        key, equals, _ = word.partition("=")
+        return not equals or "/" in key or ("/" in word and Path(word).expanduser().exists())
+
+    names = [word for word in words if is_name(word)]
+    if len(names) > 1:
+        raise UserError(f"{' '.join(names)}: are several names or paths; give one")
+    return (names[0] if names else None), [word for word in words if not is_name(word)]
+
+
+def is_data(composer: Composer, name: str, say: Callable[[str], None]) -> bool:
+    """Whether the name that a command got is the path of data, rather than the name of a study.
+
+    composer: knows the studies.
+    name: a word of the command.
+    say: called with a line if it could be either.
+    Raises UserError if it is neither.
+    """
+    studies = composer.options("study")
+    if source_of(name) is None:
+        if name in studies:
+            return False
+        here = [entry.name for entry in sorted(Path().iterdir()) if entry.is_dir() or entry.suffix in SUFFIXES]
+        near = did_you_mean(name, [*(entry for entry in here if not entry.startswith(".")), *studies])
+        raise UserError(
+            f"{name}: neither a study nor a folder or file here has this name{near}; correct the path, or choose "
+            f"a study: {', '.join(sorted(studies))}"
+        )
+    if name in studies:
+        say(f"{name}: the data here are meant, not the study of this name; for the study, rename them or go elsewhere")
+    return True
+
+
+def select(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> Selection:
     """Return the stored runs that the words select.
 
     composer: reads the study and resolves names of methods.
-    words: a study's name or a path of own data, KEY=VALUE filters and options of tables.
+    words: a study's name or a path of own data, KEY=VALUE filters and options of tables. Beside the path of a table,
+        the columns that its runs were given.
+    say: called with a line if a word could be a study or data.
     Raises UserError for an unknown word.
     """
     name, filters, options = read_selection(words)
-    if name is not None and source_of(name) is not None:
-        names = ",".join(stored_names(name, options.results_dir))
-        return of_filters(composer, [f"dataset={names}", *filters], options)
-    return of_study(composer, name, filters, options) if name else of_filters(composer, filters, options)
+    if name is None:
+        return of_filters(composer, filters, options)
+    if not is_data(composer, name, say):
+        return of_study(composer, name, filters, options)
+    of_table = {f"dataset.{column}_column": column for column in COLUMNS}
+    columns, named, others = {}, None, []
+    for word in filters:
+        key, _, value = word.partition("=")
+        if key in of_table:
+            columns[of_table[key]] = value
+        elif key == "dataset.name":
+            named = value
+        else:
+            others.append(word)
+    names = ",".join(stored_names(name, options.results_dir, columns, named))
+    return of_filters(composer, [f"dataset={names}", *others], options)
 
 
 def read_export(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]:

@@ -2,7 +2,7 @@
 
 from mixbench.data.banks import BankPart, read_bank
 from mixbench.data.images import Split, available, check, positions, split, warnings
-from mixbench.data.sources.load import Dataset, key_of, load, load_for, load_labels, load_labels_for
+from mixbench.data.sources.load import Dataset, key_of, listing_for, load, load_for, load_labels, load_labels_for
 
 __all__ = [
     "BankPart",
@@ -11,6 +11,7 @@ __all__ = [
     "available",
     "check",
     "key_of",
+    "listing_for",
     "load",
     "load_for",
     "load_labels",

@@ -4,7 +4,7 @@ For validation, the same share of every class of a run's subset is held out.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,7 +15,12 @@ NAMED = 5  # classes that a message names before "and N more"
 
 
 def held_out(
-    labels: np.ndarray, kind: str, holdout: float, subset_seed: int, groups: np.ndarray | None = None
+    labels: np.ndarray,
+    kind: str,
+    holdout: float,
+    subset_seed: int,
+    groups: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """bool [N]: the images of a training list that are used for evaluation and never for training.
 
@@ -24,6 +29,7 @@ def held_out(
     holdout: size of the held-out part: a share if below 1 (rounded to whole images), else a number of images.
     subset_seed: seed for `stratified`.
     groups: int [N]; images of one group are all held out or none is. None: there are no groups.
+    names: names of the classes, for messages; None: they have numbers only.
     Raises UserError if one of the parts would have no image, or no image of some class.
     """
     held = _number(holdout, len(labels))
@@ -34,8 +40,10 @@ def held_out(
     if kind != "stratified":
         if groups is not None:
             raise UserError("eval=holdout: does not keep groups together; use eval=stratified")
-        return _tail(labels, held)
-    return stratified(labels, held, subset_seed) if groups is None else by_group(labels, held, subset_seed, groups)
+        return _tail(labels, held, names)
+    if groups is not None:
+        return by_group(labels, held, subset_seed, groups)
+    return stratified(labels, held, subset_seed, names)
 
 
 def by_group(labels: np.ndarray, held: int, subset_seed: int, groups: np.ndarray) -> np.ndarray:
@@ -107,7 +115,7 @@ def validation(labels: np.ndarray, holdout: float, subset_seed: int, seed: int) 
     return _drawn(labels, found, _shares(counts, held, least=0), order)
 
 
-def stratified(labels: np.ndarray, held: int, subset_seed: int) -> np.ndarray:
+def stratified(labels: np.ndarray, held: int, subset_seed: int, names: Sequence[str] | None = None) -> np.ndarray:
     """bool [N]: `held` images, with the same share of every class, drawn at random by subset_seed.
 
     A class with c of the N images should give held · c / N images. Each class gives the whole part of that number, and
@@ -119,13 +127,14 @@ def stratified(labels: np.ndarray, held: int, subset_seed: int) -> np.ndarray:
     labels: int [N].
     held: number of images to hold out.
     subset_seed: seed of the permutation.
+    names: names of the classes, for messages; None: they have numbers only.
     Raises UserError if a class has only one image, or if `held` does not allow one image of each class in both parts.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
         raise UserError(
-            f"eval=stratified: class {classes[counts.argmin()]} has only 1 image in the training list, but training "
-            "and evaluation need one each; remove the class, or use eval=test"
+            f"eval=stratified: {named([classes[counts.argmin()]], names)} has only 1 image in the training list, but "
+            "training and evaluation need one each; add images of it, remove the class, or use eval=test"
         )
     total = len(labels)
     if not len(classes) <= held <= total - len(classes):
@@ -166,22 +175,23 @@ def _drawn(labels: np.ndarray, classes: np.ndarray, taken: np.ndarray, order: np
     return mask
 
 
-def _tail(labels: np.ndarray, held: int) -> np.ndarray:
+def _tail(labels: np.ndarray, held: int, names: Sequence[str] | None) -> np.ndarray:
     mask = np.arange(len(labels)) >= len(labels) - held
     for part, what in ((mask, f"held out (the last {held} of {len(labels)})"), (~mask, "left to train on")):
         if lacking := set(np.unique(labels)) - set(labels[part]):
             raise UserError(
-                f"eval=holdout: no image of {named(lacking)} is {what}, which happens if the list is sorted by class; "
-                "use eval=stratified, which holds out the same share of every class"
+                f"eval=holdout: no image of {named(lacking, names)} is {what}, which happens if the list is sorted by "
+                "class; use eval=stratified, which holds out the same share of every class"
             )
     return mask
 
 
-def named(classes: Iterable[int]) -> str:
+def named(classes: Iterable[int], names: Sequence[str] | None = None) -> str:
     """Name classes in a message, such as `class 0, 1, 2`. Of many classes, only the first five are named.
 
     classes: numbers of classes.
+    names: their names, by number; None: the numbers are named.
     """
-    numbers = [str(k) for k in sorted(classes)]
-    more = f" and {len(numbers) - NAMED} more" if len(numbers) > NAMED else ""
-    return f"class {', '.join(numbers[:NAMED])}{more}"
+    texts = [str(k) if names is None else names[k] for k in sorted(classes)]
+    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    return f"class {', '.join(texts[:NAMED])}{more}"

@@ -74,12 +74,13 @@ class Split:
         return _sha256(self.train_labels)
 
 
-def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
+def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True, checksums: bool = True) -> Split:
     """Select a run's subset and evaluation images from its data set.
 
     dataset: the data set.
     cfg: the run's configuration.
     evaluated: whether the run is evaluated; False: no test images are needed.
+    checksums: whether the checksums of the data set are needed, which read all of it.
     Raises UserError if the data set does not have the images.
     """
     images, labels = dataset.train_images, dataset.train_labels
@@ -93,6 +94,10 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
     subset, true_labels = images[indices], labels[indices]
     given_labels, replaced = _given_labels(dataset, indices, cfg)
     mean, std = _normalisation(subset, cfg.dataset)
+    sums = {}
+    if checksums:
+        sums["data_sha256"] = dataset.sha256(with_test=cfg.eval == "test" and evaluated)
+        sums["train_sha256"] = dataset.train_sha256
     return Split(
         train_images=subset,
         train_labels=given_labels,
@@ -102,10 +107,7 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         mean=mean,
         std=std,
         indices=indices,
-        checksums={
-            "data_sha256": dataset.sha256(with_test=cfg.eval == "test" and evaluated),
-            "train_sha256": dataset.train_sha256,
-        },
+        checksums=sums,
         true_labels=true_labels,
         replaced=replaced,
         label_noise=cfg.dataset.label_noise,
@@ -184,7 +186,7 @@ def held_of(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
     if cfg.eval not in ("holdout", "stratified"):
         return np.zeros(len(labels), dtype=bool)
     seed = cfg.subset_seed if cfg.split_seed is None else cfg.split_seed
-    return held_out(labels, cfg.eval, cfg.dataset.holdout, seed, dataset.groups)
+    return held_out(labels, cfg.eval, cfg.dataset.holdout, seed, dataset.groups, dataset.class_names)
 
 
 def _given_labels(dataset: Dataset, indices: np.ndarray, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -206,13 +208,13 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
     lines = []
     if not in_list.all():
         lines.append(
-            f"{name}: the training list has no image of {_named(~in_list)}, but the network has an output for it; "
+            f"{name}: the training list has no image of {_named(~in_list, cfg)}, but the network has an output for it; "
             "number the labels 0, 1, 2 … without gaps"
         )
     if (in_list & ~in_subset).any():
         lines.append(
-            f"{name} n={cfg.n} subset={cfg.subset}: the subset has no image of {_named(in_list & ~in_subset)}; use "
-            "subset=random or balanced if the list is sorted by class"
+            f"{name} n={cfg.n} subset={cfg.subset}: the subset has no image of {_named(in_list & ~in_subset, cfg)}; "
+            "use subset=random or balanced if the list is sorted by class"
         )
     if cfg.eval == "validation":
         evaluated |= ~in_subset  # there is a line about these classes already
@@ -224,14 +226,14 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
         )
     elif (in_list & ~evaluated).any():
         lines.append(
-            f"{name} eval=test: there is no test image of {_named(in_list & ~evaluated)}, so accuracies cover only the "
-            "other classes; use eval=stratified to evaluate on all classes"
+            f"{name} eval=test: there is no test image of {_named(in_list & ~evaluated, cfg)}, so accuracies cover "
+            "only the other classes; use eval=stratified to evaluate on all classes"
         )
     return lines
 
 
-def _named(classes: np.ndarray) -> str:
-    return named(np.flatnonzero(classes).tolist())
+def _named(classes: np.ndarray, cfg: DictConfig) -> str:
+    return named(np.flatnonzero(classes).tolist(), cfg.dataset.classes)
 
 
 def _test_images(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -13,13 +13,13 @@ from mixbench.decide.budget import Budget, Spent
 from mixbench.decide.plan import Asked, jobs_of
 from mixbench.runs import races
 from mixbench.runs.cost import measure
-from mixbench.runs.estimate import steps_left
+from mixbench.runs.datasets import Datasets
 from mixbench.runs.observer import Observer
 from mixbench.runs.planning import check_data
 from mixbench.runs.races import Race
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store, read_metrics
-from mixbench.runs.sweep import Datasets, run_jobs, validate
+from mixbench.runs.sweep import run_jobs, validate
 from mixbench.stats.rounds import Rounds
 from mixbench.training.rules import RULES
 
@@ -96,6 +96,7 @@ def decide(
     rule: str,
     warnings: Sequence[str] = (),
     observer: RaceObserver | None = None,
+    datasets: Datasets | None = None,
 ) -> Outcome:
     """Race methods at one or several settings. Each round trains one run of every method that is still in the race.
 
@@ -106,16 +107,17 @@ def decide(
     rule: name of the accuracy rule, a key of RULES.
     warnings: lines for the observer, after all runs of the first round passed their checks.
     observer: observer of the runs and rounds; None: no observer.
+    datasets: data sets that the command has loaded; None: they are loaded.
     Raises UserError, before anything is written, if a run of the first round cannot be trained; CannotWrite if the disk
         is full or broken.
     """
     observer, results = observer or RaceObserver(), Store(asked.results_dir)
-    datasets = Datasets(observer)
+    datasets = datasets or Datasets(observer.note)
     racers = [Racer(race, rounds_of(race, max(budget.rounds, race.rounds))) for race in found]
     spent, failed, warned = Spent(budget), [], list(warnings)
     planned: dict[tuple[int, int], dict[str, Job]] = {}
     first = [job for racer in racers for job in _jobs(composer, asked, racer, planned).values()]
-    check_data(first, results)
+    check_data(first, results, datasets)
     # Those that are stored already must be on these data; the others are checked before they train.
     list(validate([job for job in first if results.state(job.id).name == "finished"], results, datasets))
     while active := [racer for racer in racers if racer.rounds.missing and not racer.stopped]:
@@ -123,7 +125,7 @@ def decide(
             jobs = _jobs(composer, asked, racer, planned)
             todo = [job for job in jobs.values() if results.state(job.id).name != "finished"]
             if todo and spent.is_unknown:
-                cost = measure(todo, {job.id: steps_left(job, results) for job in todo}, datasets.of)
+                cost = measure(todo, results, datasets.of)
                 if cost is not None:
                     spent.expect(cost.seconds / cost.runs)
             if todo and not spent.allows(len(todo), racer.rounds.runs + len(jobs)):

@@ -5,13 +5,14 @@ import csv
 import io
 import os
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mixbench.config.identity import Job, completed
 from mixbench.core import files
 from mixbench.core.text import duration
+from mixbench.runs.speed import SIMILARITIES
 from mixbench.runs.store import store
 from mixbench.runs.store.metrics_schema import LARGEST, WIDEST
 from mixbench.runs.store.store import Store
@@ -24,8 +25,8 @@ class Rates:
     """Seconds per step of stored runs, including evaluations, on the device that trained last.
 
     device: name of the device; None: no run is finished.
-    by_similarity: for each function of SIMILARITIES, strictest first, its value for a run -> seconds per step of all
-        runs with that value.
+    by_similarity: for each function of speed.SIMILARITIES, strictest first, its value for a run -> seconds per step of
+        all runs with that value.
     """
 
     device: str | None
@@ -40,22 +41,6 @@ class Rates:
             if (seconds := known.get(similarity(identity))) is not None:
                 return statistics.median(seconds)
         return None
-
-
-def _network_and_data(identity: Mapping[str, Any]) -> tuple:
-    keys = [key for key in identity if key in ("dataset", "eval", "precision", "model") or key.startswith("model.")]
-    return tuple((key, str(identity[key])) for key in sorted([*keys, "train.batch_size"]))
-
-
-def _and_method(identity: Mapping[str, Any]) -> tuple:
-    return (*_network_and_data(identity), identity["method"], identity["augment"], identity.get("loss"))
-
-
-def _and_evaluations(identity: Mapping[str, Any]) -> tuple:
-    return (*_and_method(identity), identity["train.eval_every"])
-
-
-SIMILARITIES: tuple[Callable[[Mapping[str, Any]], tuple], ...] = (_and_evaluations, _and_method, _network_and_data)
 
 
 def rates(results: Store, jobs: Sequence[Job] = ()) -> Rates:
@@ -148,21 +133,35 @@ def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
-def dry_run(jobs: Sequence[Job], results: Store) -> list[str]:
+def dry_run(jobs: Sequence[Job], results: Store, seconds: Mapping[str, float] | None = None) -> list[str]:
     """Return lines about the training that these jobs need and its time. Nothing is loaded or written.
 
     jobs: the runs of a call; the same run can occur several times.
     results: the store of the runs.
+    seconds: run id -> time that a run will take, as measured now; None: the times of similar stored runs are used.
     """
     unique = list({job.id: job for job in jobs}.values())
-    todo = [job for job in unique if job.cfg.force or results.state(job.id).name != "finished"]
+    todo = unfinished(unique, results)
     finished = len(unique) - len(todo)
     lines = [f"{_runs(len(unique))}, {finished} of them finished already; nothing is trained (dry run)"]
-    known = rates(results, todo)
+    known = None if seconds else rates(results, todo)
     for job in todo[:SHOWN]:
-        steps, seconds = steps_left(job, results), known.seconds_per_step(job.identity)
-        time = f"about {duration(steps * seconds)}" if seconds is not None else "time not known"
-        lines.append(f"  {job}  {steps:,} steps, {time}")
+        steps = steps_left(job, results)
+        if known is not None:
+            rate = known.seconds_per_step(job.identity)
+            time = None if rate is None else steps * rate
+        else:
+            time = (seconds or {}).get(job.id)
+        lines.append(f"  {job}  {steps:,} steps, {'time not known' if time is None else f'about {duration(time)}'}")
     if len(todo) > SHOWN:
         lines.append(f"  … and {len(todo) - SHOWN} more")
-    return [*lines, time_left(todo, results)] if todo else lines
+    return [*lines, time_left(todo, results)] if todo and known is not None else lines
+
+
+def unfinished(jobs: Sequence[Job], results: Store) -> list[Job]:
+    """Return the jobs that are not finished, and those that are trained again (force=true).
+
+    jobs: the runs.
+    results: the store of the runs.
+    """
+    return [job for job in jobs if job.cfg.force or results.state(job.id).name != "finished"]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,15 @@ from mixbench import data
 from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.config.overrides import parse, quoted, values
-from mixbench.config.validate import name_of_path
 from mixbench.core.errors import UserError
-from mixbench.data.sources.pictures.reading import Settings
-from mixbench.runs.store import store
-from mixbench.runs.store.store import Store
+from mixbench.runs.datasets import Datasets
 
 ALL = "all"  # the value of n that means all training images
 METHODS = "none,mixup,cutmix"
 LEARNING_RATE = 0.1  # of configs/train, for batches of 128 images
 CHECKSUM = 6  # digits of it in a name
 SAMPLE = 200  # pictures whose size is looked at
+SUFFIXES = {".csv": "csv", ".tsv": "csv", ".npz": "npz"}  # of files -> how they are read
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,7 @@ def source_of(path: str) -> str | None:
     there = Path(os.path.expanduser(path))
     if there.is_dir():
         return "folder"
-    suffix = there.suffix.lower()
-    kind = {".csv": "csv", ".tsv": "csv", ".npz": "npz"}.get(suffix)
+    kind = SUFFIXES.get(there.suffix.lower())
     if there.exists():
         if kind is None:
             raise UserError(
@@ -76,12 +73,40 @@ def source_of(path: str) -> str | None:
     return None
 
 
-def of_data(composer: Composer, path: str, given: Sequence[str]) -> tuple[list[str], list[str]]:
+@dataclass(frozen=True)
+class Fitted:
+    """The words that study own data on this machine, and what a user should know of them.
+
+    words: KEY=VALUE texts.
+    name: dataset.name of the runs.
+    lines: lines on what was found and what was chosen.
+    free: number of training images that are not held out.
+    sizes: the values of n.
+    """
+
+    words: list[str]
+    name: str
+    lines: list[str]
+    free: int
+    sizes: list[int]
+
+
+def only_all(free: int, classes: int) -> list[int]:
+    """Return the number of training images that `decide` chooses: all of them.
+
+    free: number of training images that are not held out.
+    classes: number of classes.
+    """
+    return [free]
+
+
+def of_data(composer: Composer, path: str, given: Sequence[str], datasets: Datasets) -> tuple[list[str], list[str]]:
     """Return the words that choose own data, and those that fit size and evaluation to them and to this machine.
 
     composer: composes configurations.
     path: a folder, table or archive.
     given: KEY=VALUE texts of the command. Their keys are not among the words.
+    datasets: the data sets of the command.
     Raises UserError if the data cannot be used.
     """
     own = {override.key_or_group: override for override in parse(given)}
@@ -96,13 +121,13 @@ def of_data(composer: Composer, path: str, given: Sequence[str]) -> tuple[list[s
         if "dataset.size" in own:
             side = int(values(own["dataset.size"])[-1])
         else:
-            side = _side(composer, [*words, *_of_data(given)], _machine(own).side)
+            side = _side(composer, [*words, *_of_data(given)], _machine(own).side, datasets)
             chosen.append(f"dataset.size={side}")
         if "dataset.pad" not in own:
             chosen.append(f"dataset.pad={max(1, round(side / 8))}")
     if "eval" in own:
         stratified = values(own["eval"]) == ["stratified"]
-    elif stratified := not has_test(composer, [*words, *chosen, *_of_data(given)]):
+    elif stratified := not has_test(composer, [*words, *chosen, *_of_data(given)], datasets):
         chosen.append("eval=stratified")
     if stratified and "split_seed" not in own:
         chosen.append("split_seed=0")
@@ -110,18 +135,24 @@ def of_data(composer: Composer, path: str, given: Sequence[str]) -> tuple[list[s
 
 
 def fitted(
-    composer: Composer, path: str, given: Sequence[str], results_dir: str, say: Callable[[str], None]
-) -> list[str]:
+    composer: Composer,
+    path: str,
+    given: Sequence[str],
+    results_dir: str,
+    datasets: Datasets,
+    sizes: Callable[[int, int], list[int]] = only_all,
+) -> Fitted:
     """Return the words that study own data on this machine. Keys that the user gives are left as they are.
 
     composer: composes configurations.
     path: a folder, table or archive.
     given: KEY=VALUE texts of the command, without results_dir.
     results_dir: folder of the results, in which decoded pictures are kept.
-    say: called with lines on what was found and what was chosen.
+    datasets: the data sets of the command.
+    sizes: number of training images that are not held out, number of classes -> the values of n, if none is given.
     Raises UserError if the data cannot be used.
     """
-    words, chosen = of_data(composer, path, given)
+    words, chosen = of_data(composer, path, given, datasets)
     own = {override.key_or_group: override for override in parse(given)}
     machine = _machine(own)
 
@@ -130,15 +161,23 @@ def fitted(
             chosen.append(f"{key}={value}")
 
     place = f"results_dir={quoted(results_dir)}"
-    loaded, free, cfg = _free(composer, [*words, *chosen, *_of_data(given), place], say)
-    if len(np.unique(loaded.train_labels)) < 2:
+    of_data_alone = [*words, *chosen, *_of_data(given), place]
+    numbers = [n for n in values(own["n"]) if isinstance(n, int)] if "n" in own else []
+    # Pictures are decoded after this check, which needs their names alone.
+    _check_sizes(path, numbers, _listed(composer, of_data_alone, datasets))
+    loaded, free, cfg = _free(composer, of_data_alone, datasets)
+    _check_sizes(path, numbers, free)  # without the damaged ones
+    classes = len(np.unique(loaded.train_labels))
+    if classes < 2:
         raise UserError(f"{path}: has one class; methods can only be compared where there are at least two")
-    choose("dataset.name", name_of(loaded, cfg))
-    choose("n", free)
-    sizes = [free if n == ALL else n for n in (values(own["n"]) if "n" in own else [free])]
+    name = str(values(own["dataset.name"])[-1]) if "dataset.name" in own else name_of(loaded, cfg)
+    choose("dataset.name", name)
+    asked = [free if n == ALL else n for n in values(own["n"])] if "n" in own else sizes(free, classes)
+    asked = [n for n in asked if isinstance(n, int)]
+    largest = max(asked, default=free)
+    choose("n", ",".join(map(str, asked)))
     choose("method", METHODS)
     choose("subset", "random")
-    largest = max((n for n in sizes if isinstance(n, int)), default=free)
     if not {"model", "model.width", "study"} & own.keys():
         choose("model.width", machine.width)
     if not {"train", "study"} & own.keys():
@@ -153,11 +192,11 @@ def fitted(
             choose(
                 "train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch))
             )
-    say(f"{path}: {_described(loaded, free)}")
-    say(f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command")
-    if free in sizes:
-        say(f"n={free} is every image that is not held out: rounds differ in seeds alone, and the answer is for them")
-    return with_all([*words, *chosen, *given], free)
+    lines = [
+        f"{path}: {_described(loaded, free)}",
+        f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command",
+    ]
+    return Fitted(with_all([*words, *chosen, *given], free), name, lines, free, asked)
 
 
 def _machine(own: Mapping[str, Any]) -> Machine:
@@ -194,13 +233,13 @@ def asks_for_all(words: Sequence[str]) -> bool:
 
 
 def resolved_all(
-    composer: Composer, words: Sequence[str], say: Callable[[str], None], results_dir: str | None = None
+    composer: Composer, words: Sequence[str], datasets: Datasets, results_dir: str | None = None
 ) -> list[str]:
     """Return the words with n=all replaced by the number of images that can be trained on.
 
     composer: composes configurations.
     words: KEY=VALUE texts of a command.
-    say: called with lines on files that are left out.
+    datasets: the data sets of the command.
     results_dir: folder of the results; None: the words may name it.
     Raises UserError if the words name several data sets or splits, whose numbers differ.
     """
@@ -210,7 +249,7 @@ def resolved_all(
         if len(values(override)) > 1:
             raise UserError(f"n=all: {override.input_line} has several values, whose numbers of images can differ")
     place = [f"results_dir={quoted(results_dir)}"] if results_dir is not None else []
-    return with_all(words, _free(composer, [*_of_data(words, groups=True), *place], say)[1])
+    return with_all(words, _free(composer, [*_of_data(words, groups=True), *place], datasets)[1])
 
 
 def name_of(loaded: data.Dataset, cfg: DictConfig) -> str:
@@ -224,46 +263,6 @@ def name_of(loaded: data.Dataset, cfg: DictConfig) -> str:
     return f"{cfg.dataset.name}-{loaded.train_sha256[:CHECKSUM]}"
 
 
-def stored_names(path: str, results_dir: str) -> list[str]:
-    """Return the names under which runs on own data are stored, as the data are now: one for each size of the pictures.
-
-    path: the folder, table or archive.
-    results_dir: folder of the results.
-    Raises UserError if no run is stored, or only runs on the data as they were earlier.
-    """
-    source, name = source_of(path), name_of_path(path)
-    sums: dict[tuple, str] = {}
-    now, earlier = set(), set()
-    results = Store(results_dir)
-    for run_id in results.ids():
-        if not run_id.startswith(f"{name}-"):  # an id begins with the name of the data set
-            continue
-        try:
-            metrics = store.read_metrics(results.folder(run_id))
-        except (OSError, ValueError):  # unfinished or damaged
-            continue
-        identity = metrics["identity"]
-        stored, size, fit = identity["dataset"], identity.get("dataset.size"), identity.get("dataset.fit")
-        if stored != name and not stored.startswith(f"{name}-"):
-            continue
-        if (size is None) != (source == "npz"):
-            continue
-        if (size, fit) not in sums:
-            settings = Settings(cache=Path(results_dir) / "cache")
-            settings = settings if size is None else replace(settings, size=size, fit=fit)
-            loaded = data.load(str(source), "", path, lambda line: None, with_test=False, settings=settings)
-            sums[size, fit] = loaded.train_sha256
-        (now if metrics.get("train_sha256") == sums[size, fit] else earlier).add(stored)
-    if now:
-        return sorted(now)
-    if earlier:
-        raise UserError(
-            f"{path}: the runs in {results_dir} are on other data of this name, or on these before a change; "
-            f"mixbench decide {path} trains on them as they are, and dataset={sorted(earlier)[0]} shows the stored runs"
-        )
-    raise UserError(f"{path}: no run on these data is in {results_dir}; train some with mixbench decide {path}")
-
-
 def _is_of_data(word: str) -> bool:
     key = word.partition("=")[0]
     return key.partition(".")[0] == "dataset" or key in ("eval", "split_seed", "study", "results_dir")
@@ -274,33 +273,48 @@ def _of_data(words: Sequence[str], groups: bool = False) -> list[str]:
     return [word for word in words if _is_of_data(word) and (groups or word.partition("=")[0] != "dataset")]
 
 
-def _free(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> tuple[data.Dataset, int, DictConfig]:
+def _free(composer: Composer, words: Sequence[str], datasets: Datasets) -> tuple[data.Dataset, int, DictConfig]:
     """Return the data set, the number of its images that can be trained on, and the configuration of a run on it."""
     cfg = job(composer.compose([*words, "n=1"])).cfg
-    loaded = data.load_for(cfg, say)
+    loaded = datasets.load(cfg)
     return loaded, int(data.available(loaded, cfg)), cfg
 
 
-def has_test(composer: Composer, words: Sequence[str]) -> bool:
+def _listed(composer: Composer, words: Sequence[str], datasets: Datasets) -> int:
+    """Return the number of images that can be trained on if all picture files can be decoded."""
+    cfg = job(composer.compose([*words, "n=1"])).cfg
+    return int(data.available(datasets.labels(cfg), cfg))
+
+
+def _check_sizes(path: str, sizes: Sequence[int], free: int) -> None:
+    if max(sizes, default=0) > free:
+        raise UserError(
+            f"n={max(sizes)}: {path} has only {free:,} images to train on, besides those for evaluation; n=all takes "
+            "all of them"
+        )
+
+
+def has_test(composer: Composer, words: Sequence[str], datasets: Datasets) -> bool:
     """Whether data have test images.
 
     composer: composes configurations.
     words: KEY=VALUE texts that choose the data.
+    datasets: the data sets of the command.
     Raises UserError if the data cannot be used.
     """
     try:
-        return data.load_labels_for(job(composer.compose([*words, "eval=test"])).cfg).test_labels is not None
+        return datasets.labels(job(composer.compose([*words, "eval=test"])).cfg).test_labels is not None
     except UserError as error:
         if "eval=test" in str(error):  # an archive without test arrays
             return False
         raise
 
 
-def _side(composer: Composer, words: Sequence[str], most: int) -> int:
+def _side(composer: Composer, words: Sequence[str], most: int, datasets: Datasets) -> int:
     """Return the size to which pictures are scaled: that of a typical one, but at most `most` pixels."""
     from PIL import Image
 
-    listing = data.load_labels_for(job(composer.compose(words)).cfg).listing
+    listing = datasets.labels(job(composer.compose(words)).cfg).listing
     assert listing is not None  # these are picture files
     sides = []
     for picture in listing.pictures[:: max(1, len(listing.pictures) // SAMPLE)]:

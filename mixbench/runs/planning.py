@@ -9,6 +9,7 @@ from mixbench.config.combinations import repetition_warning
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.config.jobs import job_of
+from mixbench.runs.datasets import Datasets
 from mixbench.runs.store.store import Store
 
 
@@ -36,26 +37,23 @@ def plan_runs(composer: Composer, combinations: Sequence[Sequence[Word]]) -> Pla
     return Planned(jobs, [fewer] if fewer else [])
 
 
-def check_data(jobs: Sequence[Job], results: Store) -> None:
+def check_data(jobs: Sequence[Job], results: Store, datasets: Datasets) -> None:
     """Check whether the data sets have the images of the runs. No image is read and nothing is downloaded.
 
     As before training, finished runs are checked only if their images come from an archive, which can change.
 
     jobs: the runs of a call.
     results: the store of the runs.
+    datasets: the data sets of the call.
     Raises UserError for the first run that cannot be trained.
     """
-    loaded: dict[tuple, data.Dataset] = {}
     checked = set()
     for job in jobs:
         dataset = job.cfg.dataset
         if not (job.cfg.force or dataset.path) and results.state(job.id).name == "finished":
             continue
-        key = data.key_of(job.cfg)
-        if key not in loaded:
-            loaded[key] = data.load_labels_for(job.cfg)
         choice = (
-            *key,
+            *data.key_of(job.cfg),
             str(dataset),
             job.cfg.n,
             job.cfg.subset,
@@ -64,5 +62,5 @@ def check_data(jobs: Sequence[Job], results: Store) -> None:
             str(job.cfg.protect),
         )
         if choice not in checked:  # methods and seeds share their images
-            data.check(loaded[key], job.cfg)
+            data.check(datasets.labels(job.cfg), job.cfg)
             checked.add(choice)

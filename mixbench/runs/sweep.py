@@ -4,15 +4,14 @@ Another executor can replace `_one_after_another`, which gets checked jobs and y
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mixbench import data
 from mixbench.config.identity import Job
 from mixbench.config.labels import labels
 from mixbench.core.errors import UserError
-from mixbench.runs import audits
 from mixbench.runs.cost import measure
-from mixbench.runs.estimate import steps_left
+from mixbench.runs.datasets import Datasets
 from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, StopRequest, execute, find, prepare
 from mixbench.runs.store.store import Store, checksum_key
@@ -56,7 +55,7 @@ def run_jobs(
     results_dir: str,
     warnings: Sequence[str] = (),
     observer: Observer | None = None,
-    datasets: "Datasets | None" = None,
+    datasets: Datasets | None = None,
 ) -> Sweep:
     """Train every run that is not finished.
 
@@ -73,7 +72,7 @@ def run_jobs(
         raise UserError(
             f"results_dir={results_dir},{','.join(sorted(others))}: must be one folder for all runs of a sweep"
         )
-    results, datasets = Store(results_dir), datasets or Datasets(observer)
+    results, datasets = Store(results_dir), datasets or Datasets(observer.note)
     results.check_writable()
     results.repair()
     told = list(dict.fromkeys([*warnings, *validate(jobs, results, datasets)]))
@@ -82,12 +81,13 @@ def run_jobs(
     before = [result for result in found if result is not None and result.status == "finished"]
     sweep = Sweep(jobs, {result.job.id: result for result in before}, results)
     todo = [job for job in jobs if job.id not in sweep.results]
-    cost = measure(todo, {job.id: steps_left(job, results) for job in todo}, datasets.of)
+    cost = measure(todo, results, datasets.of)
     if cost is not None:
         observer.cost(cost)
     for warning in told:
         observer.warn(warning)
     results.open()
+    datasets.keep()
     names = labels(jobs)
     for line in datasets.problems(todo):
         observer.note(line)
@@ -104,37 +104,6 @@ def run_jobs(
         except KeyboardInterrupt:
             return Sweep(jobs, sweep.results, results, interrupted=True)
     return sweep
-
-
-@dataclass
-class Datasets:
-    """The data sets of one call, each loaded and audited once."""
-
-    observer: Observer
-    loaded: dict[tuple, data.Dataset] = field(default_factory=dict)
-    audited: set[tuple[str, str]] = field(default_factory=set)
-
-    def of(self, job: Job) -> data.Dataset:
-        """Return the data set of a job. It is loaded once for all jobs that use it.
-
-        job: the run.
-        Raises UserError if it cannot be loaded.
-        """
-        key = data.key_of(job.cfg)
-        if key not in self.loaded:
-            self.loaded[key] = data.load_for(job.cfg, self.observer.note)
-        return self.loaded[key]
-
-    def problems(self, jobs: Sequence[Job]) -> Iterator[str]:
-        """Yield the problems of the user's own data that these jobs train on, once for each data set.
-
-        jobs: runs that have been checked.
-        """
-        for job in jobs:
-            key = (job.cfg.dataset.name, job.cfg.eval)
-            if key not in self.audited:
-                self.audited.add(key)
-                yield from audits.problems(self.of(job), job.cfg)
 
 
 def validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterator[str]:

@@ -18,6 +18,7 @@ from mixbench.config.limits import LIMIT, check_count
 from mixbench.config.method_aliases import with_alias
 from mixbench.core.errors import UserError
 from mixbench.core.groups import GROUPS
+from mixbench.runs.datasets import Datasets
 from mixbench.runs.planning import check_data
 from mixbench.runs.store.store import Store
 from mixbench.runs.study import words_of_run
@@ -85,13 +86,14 @@ class Plan:
         return sum(candidate.count(self.asked.trials) for candidate in self.candidates)
 
 
-def plan(composer: Composer, asked: Asked, limit: int | None = LIMIT) -> Plan:
+def plan(composer: Composer, asked: Asked, datasets: Datasets, limit: int | None = LIMIT) -> Plan:
     """Return the plan of a command. Nothing is trained or written.
 
     The ends of every range and all choices are checked, and whether the data set has the images.
 
     composer: composes the runs.
     asked: what the command asks for.
+    datasets: the data sets of the command.
     limit: largest number of runs; None: no limit.
     Raises UserError if a word does not fit.
     """
@@ -116,7 +118,7 @@ def plan(composer: Composer, asked: Asked, limit: int | None = LIMIT) -> Plan:
         for setting in (setting for variable in one.space for setting in variable.checked):
             check_functions(runs_of_trial(composer, asked, one, [setting])[0].cfg)
     confirming = [job for one in made for job in confirmation(composer, planned, one, [])]
-    check_data([*(one.default for one in made), *confirming], Store(planned.results_dir))
+    check_data([*(one.default for one in made), *confirming], Store(planned.results_dir), datasets)
     return planned
 
 

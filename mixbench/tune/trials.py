@@ -8,10 +8,11 @@ from mixbench.config.assignments import Assignment
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job
 from mixbench.core.errors import UserError
+from mixbench.runs.datasets import Datasets
 from mixbench.runs.observer import Observer
 from mixbench.runs.run import Result, find, prepare
 from mixbench.runs.store.store import Store
-from mixbench.runs.sweep import Datasets, run_jobs
+from mixbench.runs.sweep import run_jobs
 from mixbench.training.rules import RULES
 from mixbench.tune.found import Trial, Trials, write_trials
 from mixbench.tune.plan import Candidate, Plan, runs_of_trial

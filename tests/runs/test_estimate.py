@@ -11,10 +11,16 @@ import pytest
 
 from mixbench.config.compose import Composer
 from mixbench.data.sources import npz
-from mixbench.runs import estimate, study
+from mixbench.runs import cost, estimate, speed, study
 from mixbench.runs.store.store import SCHEMA, Store
 
 STUDY = ["demo", "n=20,50", "method=none,label-mix"]  # 150 steps, 3 seeds: 12 runs
+
+
+@pytest.fixture(autouse=True)
+def nothing_measured(monkeypatch):
+    """What an earlier test has measured in this process is forgotten."""
+    monkeypatch.setattr(cost, "_MEASURED", {})
 
 
 @pytest.fixture
@@ -128,7 +134,7 @@ def test_a_running_run_is_shown_with_its_step(mixbench, jobs, counts, numbers):
         ["study", "--dry-run", "demo"],
         ["sweep", "dataset=digits", "subset=balanced", "seed=0,1", "n=20", "train.steps=9", "--dry-run"],
         ["run", "dataset=digits", "subset=balanced", "n=20", "train.steps=9", "--dry-run"],
-        ["study", "small-data", "--dry-run"],  # its images are not there, and not asked for
+        ["study", "small-data", "model.width=2", "--dry-run"],  # its images are not there, and not asked for
     ],
 )
 def test_a_dry_run_trains_and_writes_nothing(mixbench, words):
@@ -138,15 +144,51 @@ def test_a_dry_run_trains_and_writes_nothing(mixbench, words):
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_a_dry_run_says_what_would_be_trained_and_its_cost(mixbench, jobs, numbers):
-    finish(Store("results"), of(jobs, "none", 20, 0), 300.0)
-    out = mixbench("study", *STUDY, "--dry-run").out
-    lines = out.splitlines()
+def test_a_dry_run_says_what_would_be_trained_and_how_long_it_takes(mixbench, jobs, numbers, monkeypatch):
+    finish(Store("results"), of(jobs, "none", 20, 0), 300.0)  # on another machine, so it says nothing of this one
+    monkeypatch.setattr(cost, "_seconds", lambda job, dataset: (2.0, 0.0))  # of a step and of an evaluation
+    call = mixbench("study", *STUDY, "--dry-run")
+    lines = call.out.splitlines()
     assert numbers(lines[0]) == [12, 1]  # runs, and those that are finished already
-    assert {line.split()[0] for line in lines[1:-1]} == {j.id for j in jobs} - {of(jobs, "none", 20, 0).id}
+    assert {line.split()[0] for line in lines[1:]} == {j.id for j in jobs} - {of(jobs, "none", 20, 0).id}
+    assert all(re.fullmatch(r"  \S+  150 steps, about 5 min", line) for line in lines[1:])
+    assert numbers(call.err) == [11, 55]
+    assert "55 min" in call.err
+
+
+def test_where_nothing_can_be_measured_stored_runs_tell_the_time(mixbench, jobs, numbers, monkeypatch):
+    def fails(job, dataset):
+        raise RuntimeError
+
+    finish(Store("results"), of(jobs, "none", 20, 0), 300.0)
+    monkeypatch.setattr(cost, "_seconds", fails)
+    lines = mixbench("study", *STUDY, "--dry-run").out.splitlines()
     assert all(re.fullmatch(r"  \S+  150 steps, about 5 min", line) for line in lines[1:-1])
     assert numbers(lines[-1]) == [11, 1650, 55]
     assert "55 min" in lines[-1]
+
+
+@pytest.mark.parametrize("command", ["run", "sweep", "decide"])
+def test_above_an_hour_on_a_cpu_the_first_line_is_a_warning(mixbench, monkeypatch, command):
+    monkeypatch.setattr(cost, "_seconds", lambda job, dataset: (30.0, 0.0))
+    words = ["dataset=digits", "n=20", "subset=random", "train.steps=150", "device=cpu", "--dry-run"]
+    call = mixbench(command, *words, *(["method=none,mixup"] if command != "run" else []))
+    assert call.status == 0
+    assert call.err.splitlines()[0].startswith("warning: ")
+    assert "75 min" in call.err or "1.2 h" in call.err or "2.5 h" in call.err
+
+
+def test_stored_times_and_measured_ones_are_of_the_same_runs(jobs):
+    """Runs that train alike are timed once, and every key that changes the time counts in both."""
+    one = of(jobs, "none", 20, 0).identity
+    assert speed.same_step(one) == speed.same_step(of(jobs, "none", 50, 2).identity)
+    assert speed.same_step(one) == speed.same_step(one | {"train.eval_every": 7, "train.lr": 3.0})
+    for key in ("dataset.size", "model.width", "model.depth", "train.batch_size", "eval", "precision"):
+        for similarity in speed.SIMILARITIES:
+            assert similarity(one) != similarity(one | {key: "other"}), key
+    for key in ("method", "augment", "loss", "train.optimizer"):
+        assert speed.same_step(one) != speed.same_step(one | {key: "other"})
+        assert speed.same_network(one) == speed.same_network(one | {key: "other"})
 
 
 def test_a_dry_run_of_a_finished_study_has_nothing_to_do(mixbench, jobs, numbers):
@@ -209,7 +251,7 @@ def test_a_dry_run_reads_no_image_and_downloads_nothing(mixbench, tmp_path, arch
         npz, "_read", lambda file, array: [read.append(array.member.filename), original(file, array)][1]
     )
     monkeypatch.setattr("torchvision.datasets.CIFAR10", None)
-    words = ["eval=stratified", "n=72", "train.steps=1", "--dry-run"]
+    words = ["eval=stratified", "n=72", "train.steps=1", "model.width=2", "model.depth=10", "--dry-run"]
     assert mixbench("run", "dataset=npz", f"dataset.path={archive}", *words).status == 0
     assert read == ["train_labels.npy"]
     assert mixbench("run", "n=40000", *words[:1], *words[2:]).status == 0

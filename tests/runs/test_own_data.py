@@ -14,7 +14,12 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.core.errors import UserError
 from mixbench.data import load_for, split
+from mixbench.data.sources.pictures import reading
 from mixbench.runs import own_data
+from mixbench.runs.datasets import Datasets
+
+
+TINY = ["model.width=2", "model.depth=10", "train.steps=2", "train.batch_size=8", "device=cpu"]
 
 
 def folder(root, size=12, **counts):
@@ -28,7 +33,7 @@ def folder(root, size=12, **counts):
 
 def fitted(path, *given):
     with Composer() as composer:
-        words = own_data.fitted(composer, str(path), given, f"{path}-results", lambda line: None)
+        words = own_data.fitted(composer, str(path), given, f"{path}-results", Datasets(lambda line: None)).words
         one = [*(w for w in words if w.partition("=")[0] not in ("method", "n")), "method=mixup"]
         return words, [job(composer.compose([*one, f"n={value(words, 'n')[0].split(',')[-1]}"]))]
 
@@ -203,11 +208,20 @@ def test_long_form_runs_on_other_pictures_are_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("words", [["pics"], ["dataset=folder", "dataset.path=pics", "eval=stratified", "n=all"]])
 def test_decoded_pictures_are_kept_in_the_folder_of_the_results(tmp_path, monkeypatch, words):
+    """A dry run writes nothing, and uses what is kept."""
     monkeypatch.chdir(tmp_path)
     folder(tmp_path / "pics", a=10, b=10)
-    assert main(["decide", *words, "method=none,mixup", "results_dir=kept", "--dry-run"]) == 0
-    assert sorted(place.name for place in tmp_path.iterdir()) == ["kept", "pics"]
-    assert [place.name for place in (tmp_path / "kept").iterdir()] == ["cache"]
+    given = [*words, "method=none,mixup", "results_dir=kept", *TINY]
+    assert main(["decide", *given, "--dry-run"]) == 0
+    assert [place.name for place in tmp_path.iterdir()] == ["pics"]
+    assert main(["decide", *given, "budget=3rounds"]) == 0
+    assert len(list((tmp_path / "kept" / "cache").iterdir())) == 1
+
+    def never(*_):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(reading, "decode", never)
+    assert main(["decide", *given, "--dry-run"]) == 0
 
 
 def test_a_folder_with_an_equals_sign_and_one_class(tmp_path, monkeypatch):
@@ -248,7 +262,7 @@ def test_where_nothing_can_be_written_nothing_is_trained(tmp_path, monkeypatch):
 def test_n_all_in_other_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     folder(tmp_path / "pics", a=10, b=10)
-    words = ["dataset=folder", "dataset.path=pics", "eval=stratified", "n=8,all", "subset=random", "--dry-run"]
+    words = ["dataset=folder", "dataset.path=pics", "eval=stratified", "n=8,all", "subset=random", *TINY, "--dry-run"]
     assert main(["sweep", *words]) == 0
     out = capsys.readouterr().out
     assert "-n8-" in out

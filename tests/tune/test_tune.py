@@ -144,8 +144,9 @@ def test_the_same_command_trains_nothing_again_and_more_trials_go_on(mixbench, m
     assert trials_of()[:4] == first
     assert len(trials_of()) == 6
     assert {name: runs_in()[name].stat().st_mtime_ns for name in before} == before
-    monkeypatch.setattr(Engine, "step", None)  # nothing can train
-    assert mixbench(*words, "trials=3").status == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "step", None)  # nothing can train
+        assert mixbench(*words, "trials=3").status == 0
     dry = mixbench(*words, "trials=5", "--dry-run")
     assert dry.status == 0
     assert dry.out.splitlines()[0].startswith("10 runs")

@@ -4,21 +4,23 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixbench.cli.commands.shared import check_out, say, warn, write_report, write_table
+from mixbench.cli.commands.shared import check_out, say, with_out, write_all
 from mixbench.cli.help import DECIDE_HELP
 from mixbench.core.errors import UserError
 
 if TYPE_CHECKING:
     from mixbench.analysis.select import Options, Selection
+    from mixbench.cli.races import RaceConsole
     from mixbench.config.compose import Composer
     from mixbench.config.identity import Job
     from mixbench.decide.budget import Budget
     from mixbench.decide.plan import Asked
     from mixbench.decide.race import Outcome
+    from mixbench.runs.datasets import Datasets
     from mixbench.runs.races import Race
+    from mixbench.runs.store.store import Store
 
 SPREAD = 1.7  # percentage points, of the difference of two methods over rounds: docs/sequential.md
 
@@ -29,14 +31,17 @@ def decide(words: list[str]) -> int:
     words: words after the command.
     Returns the exit status.
     """
-    from mixbench.analysis.select import folder_name
     from mixbench.cli.flags import YES, read
-    from mixbench.cli.words import read_selection
+    from mixbench.cli.races import RaceConsole
+    from mixbench.cli.words import is_data, read_selection
     from mixbench.config.compose import Composer
     from mixbench.decide import budget as budgets
     from mixbench.decide import plan
-    from mixbench.runs.own_data import fitted, resolved_all, source_of
-    from mixbench.runs.races import lasting
+    from mixbench.decide.race import decide as train
+    from mixbench.runs.datasets import Datasets
+    from mixbench.runs.own_data import resolved_all
+    from mixbench.runs.planning import check_data
+    from mixbench.runs.store.store import Store
 
     flags = read(words)
     if flags.help or not flags.overrides:
@@ -49,45 +54,78 @@ def decide(words: list[str]) -> int:
     budget = budgets.read(given.get("budget", f"{budgets.ROUNDS}rounds"))
     name, overrides, options = read_selection([*rest, *[YES] * flags.yes])
     check_out(options)
+    results, datasets = Store(options.results_dir), Datasets(say)
+    console = RaceConsole(results, budget.rounds)
+    lines: list[str] = []
     with Composer(flags.config_dir) as composer:
-        if name is not None and source_of(name) is not None:
-            given, overrides, name = overrides, fitted(composer, name, overrides, options.results_dir, say), None
-            if options.out is None:  # its name would have all words that were chosen
-                data_set = next(word for word in overrides if word.startswith("dataset.name="))
-                place = Path(
-                    options.results_dir,
-                    folder_name("decide", [data_set.removeprefix("dataset.name="), *lasting(given)]),
-                )
-                options = replace(options, out=str(place))
-        overrides = resolved_all(composer, overrides, say, options.results_dir)
+        if name is not None and is_data(composer, name, say):
+            overrides, options, lines = _of_own_data(composer, name, overrides, options, datasets)
+            name = None
+        overrides = resolved_all(composer, overrides, datasets, options.results_dir)
         asked, jobs = plan.read(composer, name, overrides, options.results_dir)
         races = plan.races_of(asked, jobs, margin)
         budgets.check(budget, max(len(race.entries) for race in races))
         rule = _rule(composer, name, options)
+        check_data(jobs, results, datasets)
         if asked.command.words[-1:] == (plan.RANDOM,) and "subset=random" not in overrides:
-            say("subset=random: each round draws new training images, instead of the first n of the list")
-        print("\n".join(_beforehand(races, margin, budget)))
+            lines.append("subset=random: each round draws new training images, instead of the first n of the list")
+        plan_lines = _beforehand(races, margin, budget)
         if flags.dry_run:
-            return _dry_run(composer, asked, races, jobs)
-        outcome = _train(composer, asked, races, budget, rule)
+            return _dry_run(composer, asked, races, jobs, datasets, console, lines, plan_lines)
+        _say_cost(jobs, results, datasets, console, budget.rounds)
+        _show(lines, plan_lines)
+        outcome = train(composer, asked, races, budget, rule, observer=console, datasets=datasets)
         if outcome.interrupted:
             from mixbench.cli.console import EXIT_INTERRUPTED
 
             print("interrupted; to go on, give the same command again", flush=True)
             return EXIT_INTERRUPTED
         chosen = _selection(composer, asked, overrides, options, outcome)
-    if len(chosen.frame):
-        write_table(chosen)
-        write_report(chosen, shlex.join(["mixbench", "decide", *words]))
-        warn(chosen)
     for racer in outcome.racers:
         if racer.stopped:
             say(f"{racer.race.setting_name}: stopped, because {racer.stopped}")
     for result in outcome.failed:
         say(f"failed: {result.job}: {result.note}{f' (see {result.record})' if result.record else ''}")
-    if len(chosen.frame):
-        print(f"open {chosen.out / 'report.html'}")
+    write_all(chosen, shlex.join(["mixbench", "decide", *words]))
     return 1 if outcome.failed else 0
+
+
+def _of_own_data(
+    composer: "Composer", path: str, given: Sequence[str], options: "Options", datasets: "Datasets"
+) -> tuple[list[str], "Options", list[str]]:
+    """Return the words and options for the user's own data, and lines on what was chosen."""
+    from mixbench.runs.own_data import fitted
+
+    found = fitted(composer, path, given, options.results_dir, datasets)
+    lines = [*found.lines]
+    smaller = [f"n={n}" for n in found.sizes if n < found.free]
+    if smaller:
+        lines.append(f"{', '.join(smaller)}: each round draws other training images, and the answer is for such data")
+    if found.free in found.sizes:
+        lines.append(
+            f"n={found.free} is every image that is not held out: rounds differ in seeds alone, and the answer is for "
+            "these images"
+        )
+    return found.words, with_out(options, "decide", found.name, given), lines
+
+
+def _show(lines: Sequence[str], plan_lines: Sequence[str]) -> None:
+    for line in lines:
+        say(line)
+    print("\n".join(plan_lines), flush=True)
+
+
+def _say_cost(
+    jobs: Sequence["Job"], results: "Store", datasets: "Datasets", console: "RaceConsole", rounds: int
+) -> None:
+    """Print how long the rounds take, before anything else is printed. Stored rounds are not measured."""
+    from mixbench.runs.cost import WORTH, measure
+    from mixbench.runs.estimate import unfinished
+
+    results.check_writable()
+    cost = measure(unfinished(jobs, results), results, datasets.of, least=WORTH // rounds)
+    if cost is not None:
+        console.cost(cost)
 
 
 def _own_options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -136,31 +174,36 @@ def _beforehand(races: Sequence["Race"], margin: float, budget: "Budget") -> lis
     ]
 
 
-def _dry_run(composer: "Composer", asked: "Asked", races: Sequence["Race"], jobs: Sequence["Job"]) -> int:
+def _dry_run(
+    composer: "Composer",
+    asked: "Asked",
+    races: Sequence["Race"],
+    jobs: Sequence["Job"],
+    datasets: "Datasets",
+    console: "RaceConsole",
+    lines: Sequence[str],
+    plan_lines: Sequence[str],
+) -> int:
     from mixbench.decide.plan import jobs_of
     from mixbench.runs import estimate
-    from mixbench.runs.planning import check_data
+    from mixbench.runs.cost import measure
     from mixbench.runs.store.store import Store
     from mixbench.stats.spending import FIRST
 
     results = Store(asked.results_dir)
-    check_data(jobs, results)
     later = [
         job
         for round_ in range(1, FIRST)
         for job in jobs_of(composer, asked.command, asked.inert, races[0].seeds(round_))
     ]
+    first = [*jobs, *later]
+    cost = measure(estimate.unfinished(first, results), results, lambda job: datasets.labels(job.cfg), least=1)
+    if cost is not None:
+        console.cost(replace(cost, seconds=cost.seconds / cost.runs * len(jobs), runs=len(jobs)))
+    _show(lines, plan_lines)
     print(f"The first {FIRST} rounds, after which the first method can leave the race:")
-    print("\n".join(estimate.dry_run([*jobs, *later], results)))
+    print("\n".join(estimate.dry_run(first, results, cost.each if cost else None)))
     return 0
-
-
-def _train(composer: "Composer", asked: "Asked", races: Sequence["Race"], budget: "Budget", rule: str) -> "Outcome":
-    from mixbench.cli.races import RaceConsole
-    from mixbench.decide.race import decide as train
-    from mixbench.runs.store.store import Store
-
-    return train(composer, asked, races, budget, rule, observer=RaceConsole(Store(asked.results_dir), budget.rounds))
 
 
 def _selection(

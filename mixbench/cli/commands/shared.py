@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,22 @@ def check_out(options: "Options") -> None:
         files.check_writable(Path(options.out), "out")
 
 
+def with_out(options: "Options", command: str, name: str, given: Sequence[str]) -> "Options":
+    """Return options with a folder for what a command writes about own data, which is named after what was given.
+
+    options: where the command writes; a folder that it names stays.
+    command: name of the command.
+    name: name of the data.
+    given: KEY=VALUE texts of the command. Those that were chosen for the data would only make the name long.
+    """
+    from mixbench.analysis.select import folder_name
+    from mixbench.runs.races import lasting
+
+    if options.out is not None:
+        return options
+    return replace(options, out=str(Path(options.results_dir, folder_name(command, [name, *lasting(given)]))))
+
+
 def select_runs(words: list[str]) -> "Selection":
     """Return the stored runs that the words of a command select.
 
@@ -53,7 +70,7 @@ def select_runs(words: list[str]) -> "Selection":
 
     config_dir, words = config_dir_of(words)
     with Composer(config_dir, stored=True) as composer:
-        return select(composer, words)
+        return select(composer, words, say)
 
 
 def select_compared(words: list[str]) -> "Selection":
@@ -78,6 +95,26 @@ def select_compared(words: list[str]) -> "Selection":
         chosen.problems.append(left_out)
         chosen.why = "" if len(chosen.frame) else left_out
     return chosen
+
+
+def write_all(chosen: "Selection", command: str) -> None:
+    """Print the table of a selection, its recommendations and the path of its report, and write them with all charts.
+
+    chosen: the selected runs. If there are none, nothing is written.
+    command: the command, which the report shows.
+    """
+    from mixbench.analysis import report, table
+    from mixbench.analysis.compare import compare
+
+    if not len(chosen.frame):
+        return
+    print(table.markdown(chosen, table.build(chosen)))
+    table.write(chosen)
+    settings = compare(chosen.frame, chosen.rule)
+    print("\n".join(report.advice(chosen, settings)))
+    report.write(chosen, settings, command)
+    warn(chosen)
+    print(f"report: {chosen.out / 'report.html'} (the table and all charts as files are beside it)")
 
 
 def write_table(chosen: "Selection") -> int:

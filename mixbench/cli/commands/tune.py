@@ -9,6 +9,7 @@ from mixbench.cli.help import TUNE_HELP
 
 if TYPE_CHECKING:
     from mixbench.config.compose import Composer
+    from mixbench.runs.datasets import Datasets
     from mixbench.tune.found import Trials
     from mixbench.tune.plan import Plan
 
@@ -27,34 +28,39 @@ def tune(words: list[str]) -> int:
         return 0 if flags.help else 2
     from mixbench.config.compose import Composer
     from mixbench.config.limits import LIMIT
+    from mixbench.runs.datasets import Datasets
     from mixbench.tune import asked
     from mixbench.tune.plan import plan
     from mixbench.tune.search import check_optuna
 
     wanted = asked.read(flags.overrides)
     version = check_optuna()
+    datasets = Datasets(say)
     with Composer(flags.config_dir) as composer:
-        planned = plan(composer, wanted, None if flags.yes else LIMIT)
+        planned = plan(composer, wanted, datasets, None if flags.yes else LIMIT)
         if flags.dry_run:
-            return _dry_run(composer, planned)
-        return _tune(composer, planned, version, shlex.join(["mixbench", "tune", *words]))
+            return _dry_run(composer, planned, datasets)
+        return _tune(composer, planned, datasets, version, shlex.join(["mixbench", "tune", *words]))
 
 
-def _tune(composer: "Composer", planned: "Plan", version: str, command: str) -> int:
+def _tune(composer: "Composer", planned: "Plan", datasets: "Datasets", version: str, command: str) -> int:
     from mixbench.cli.console import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, run_and_report
     from mixbench.cli.tuning import TuneConsole
     from mixbench.core import files
-    from mixbench.runs.sweep import Datasets
+    from mixbench.runs.cost import WORTH
     from mixbench.tune import confirm
+    from mixbench.tune.cost import expected
     from mixbench.tune.found import folder, meaning, overview
     from mixbench.tune.plan import seen, validated
     from mixbench.tune.trials import run_trials
 
     console = TuneConsole(planned)
-    datasets = Datasets(console)
     dataset = datasets.of(planned.candidates[0].default)
     trained_on, validated_on = validated(planned, dataset)
     files.check_writable(folder(planned), "results_dir")
+    cost, _ = expected(composer, planned, datasets.of, WORTH)
+    if cost is not None:
+        console.cost(cost)
     for line in _notes(planned):
         say(line)
     say(meaning(planned, trained_on, validated_on))
@@ -82,7 +88,7 @@ def _tune(composer: "Composer", planned: "Plan", version: str, command: str) -> 
     if not confirming:
         return status
     print(f"\nThe winners, trained on all n images of {_repetitions(planned)}:")
-    confirmed = run_and_report(confirming, planned.results_dir)
+    confirmed = run_and_report(confirming, planned.results_dir, datasets=datasets)
     if confirmed == EXIT_INTERRUPTED:
         return confirmed
     chosen = confirm.selection(planned, confirming)
@@ -118,33 +124,23 @@ def _report_failed(trials: "Trials") -> bool:
     return bool(trials.failed)
 
 
-def _dry_run(composer: "Composer", planned: "Plan") -> int:
-    from mixbench.core.text import duration
-    from mixbench.runs.estimate import rates
-    from mixbench.runs.store.store import Store
-    from mixbench.tune.plan import confirmation
-    from mixbench.tune.trials import finished_trials
+def _dry_run(composer: "Composer", planned: "Plan", datasets: "Datasets") -> int:
+    from mixbench.cli.tuning import TuneConsole
+    from mixbench.tune.cost import expected
 
-    finished, known = finished_trials(composer, planned), rates(Store(planned.results_dir))
+    cost, finished = expected(composer, planned, lambda job: datasets.labels(job.cfg), least=1)
+    if cost is not None:
+        TuneConsole(planned).cost(cost)
     for line in _notes(planned):
         say(line)
-    lines, seconds, unknown = [], 0.0, False
+    lines = []
     of_splits = f" of {planned.asked.splits} runs" if planned.asked.splits > 1 else ""
     for candidate in planned.candidates:
         count, done = candidate.count(planned.asked.trials), finished[candidate.option]
-        confirming, steps = confirmation(composer, planned, candidate, []), candidate.default.cfg.train.steps
         lines.append(
             f"  {candidate.shown_name}: {count:,} trials{of_splits}, {done:,} of them finished, and "
-            f"{len(confirming):,} runs of the winner; {steps:,} steps each"
+            f"{planned.asked.confirm:,} runs of the winner; {candidate.default.cfg.train.steps:,} steps each"
         )
-        todo = [(candidate.default, (count - done) * planned.asked.splits)]
-        todo += [(confirming[0], len(confirming))] if confirming else []
-        for job, runs in todo:
-            rate = known.seconds_per_step(job.identity)
-            unknown |= rate is None and runs > 0
-            seconds += (rate or 0.0) * runs * steps
     total = planned.trials * planned.asked.splits + len(planned.candidates) * planned.asked.confirm
     print(f"{total:,} runs; nothing is trained (dry run)", *lines, sep="\n")
-    by = "the time is not known until similar runs are stored"
-    print(by if unknown else f"about {duration(seconds)} left, at the speed of stored runs on {known.device}")
     return 0

@@ -19,7 +19,7 @@ from mixbench.core.pictures import COLUMNS, OF_PICTURES
 from mixbench.core.random_words import Purpose, permutations
 from mixbench.data.sources import npz
 from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing
-from mixbench.data.sources.pictures.reading import Settings, list_pictures, read_pictures
+from mixbench.data.sources.pictures.reading import Settings, at_once, list_pictures, read_pictures
 
 SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz", *OF_PICTURES)
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
@@ -100,25 +100,44 @@ def key_of(cfg: DictConfig) -> tuple:
     return dataset.source, dataset.root, dataset.path, _with_test(cfg), settings_of(cfg).key
 
 
-def load_for(cfg: DictConfig, say: Callable[[str], None], evaluated: bool = True) -> Dataset:
+def listing_for(cfg: DictConfig) -> Listing | None:
+    """List the picture files of a run without opening them.
+
+    cfg: the validated configuration of the run.
+    Returns None if its images are of another source. Raises UserError if the files cannot be used.
+    """
+    dataset = cfg.dataset
+    return list_pictures(dataset.source, dataset.path, settings_of(cfg)) if dataset.source in OF_PICTURES else None
+
+
+def load_for(
+    cfg: DictConfig,
+    say: Callable[[str], None],
+    evaluated: bool = True,
+    listing: Listing | None = None,
+    keep: Callable[[Callable[[], None]], None] = at_once,
+) -> Dataset:
     """Load the data set of a run.
 
     cfg: the validated configuration of the run.
     say: called with a line of text before anything that takes long, and on files that are left out.
     evaluated: whether the run is evaluated; False: an archive needs no test images.
+    listing: the picture files, if they have been listed (`listing_for`); None: they are listed.
+    keep: called with a function that writes decoded pictures to the cache, if they are not there.
     Raises UserError if the images cannot be loaded.
     """
     dataset, with_test = cfg.dataset, evaluated and _with_test(cfg)
-    return load(dataset.source, dataset.root, dataset.path, say, with_test, settings_of(cfg))
+    return load(dataset.source, dataset.root, dataset.path, say, with_test, settings_of(cfg), listing, keep)
 
 
-def load_labels_for(cfg: DictConfig) -> Dataset:
+def load_labels_for(cfg: DictConfig, listing: Listing | None = None) -> Dataset:
     """Load what is needed to check a run: labels and sizes (`load_labels`).
 
     cfg: the validated configuration of the run.
+    listing: the picture files, if they have been listed (`listing_for`); None: they are listed.
     Raises UserError if the user's files cannot be used.
     """
-    return load_labels(cfg.dataset.source, cfg.dataset.path, _with_test(cfg), settings_of(cfg))
+    return load_labels(cfg.dataset.source, cfg.dataset.path, _with_test(cfg), settings_of(cfg), listing)
 
 
 def _with_test(cfg: DictConfig) -> bool:
@@ -132,6 +151,8 @@ def load(
     say: Callable[[str], None],
     with_test: bool = True,
     settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    listing: Listing | None = None,
+    keep: Callable[[Callable[[], None]], None] = at_once,
 ) -> Dataset:
     """Load the images of a source.
 
@@ -141,12 +162,14 @@ def load(
     say: called with a line of text before anything that takes long.
     with_test: whether an archive must have test images. False: test images are not read.
     settings: how picture files are read.
+    listing: the picture files, if they have been listed; None: they are listed.
+    keep: called with a function that writes decoded pictures to the cache, if they are not there.
     Raises UserError if the images cannot be loaded.
     """
     if source not in SOURCES:
         raise unknown("dataset.source", source, SOURCES)
     if source in OF_PICTURES:
-        read = read_pictures(source, str(path), settings, say)
+        read = read_pictures(source, str(path), settings, say, listing, keep)
         return _of_pictures(read.listing, read.images, with_test)
     if path:
         return _archive(source, path, with_test, say=say)
@@ -159,6 +182,7 @@ def load_labels(
     path: str | None,
     with_test: bool = True,
     settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    listing: Listing | None = None,
 ) -> Dataset:
     """Load what is needed to check a plan: labels and sizes. Nothing is downloaded, and images can be black.
 
@@ -169,12 +193,13 @@ def load_labels(
     path: the folder or table of the pictures, or an .npz archive to read instead; None: no archive.
     with_test: whether an archive must have test images.
     settings: how picture files are read.
+    listing: the picture files, if they have been listed; None: they are listed.
     Raises UserError if the files cannot be used.
     """
     if source not in SOURCES:
         raise unknown("dataset.source", source, SOURCES)
     if source in OF_PICTURES:
-        listing = list_pictures(source, str(path), settings)
+        listing = listing or list_pictures(source, str(path), settings)
         black = np.broadcast_to(np.uint8(0), (len(listing.pictures), settings.size, settings.size, 3))
         return _of_pictures(listing, black, with_test)
     if path:

@@ -59,6 +59,8 @@ def decode(file: Path, size: int, fit: str) -> np.ndarray:
         raise Broken("does not fit into the memory") from None
     except Broken:
         raise
+    except FileNotFoundError:
+        raise Broken(f"not found in {file.parent}/") from None
     except Image.UnidentifiedImageError:
         raise Broken("is not a picture that Pillow can read") from None
     except Exception as error:  # a damaged file can make Pillow's decoders fail in any way

@@ -83,7 +83,8 @@ def list_folder(path: str) -> Listing:
         raise UserError(f"dataset.path={path}: {what}{remedy or '; correct the path'}")
     folders = _folders(path, root)
     parts = _parts(folders)
-    notes, skipped, found = [], [], []
+    notes, found = [], []
+    skipped = _loose(root, root)
     if not parts:
         classes = [folder.name for folder in folders]
         for folder in folders:
@@ -91,6 +92,8 @@ def list_folder(path: str) -> Listing:
     else:
         chosen = _chosen_parts(parts, notes)
         inside = {part: _folders(path, folder) for part, folder in chosen.items()}
+        for folder in chosen.values():
+            skipped += _loose(root, folder)
         classes = sorted({folder.name for folder in inside[TRAIN]})
         for part, its_folders in inside.items():
             for folder in its_folders:
@@ -129,6 +132,14 @@ def _folders(path: str, root: Path) -> list[Path]:
     if len(folders) > MOST_CLASSES:
         raise UserError(f"dataset.path={path}: has {len(folders):,} folders; it must be {LAYOUT}")
     return folders
+
+
+def _loose(root: Path, folder: Path) -> list[tuple[str, str]]:
+    """Return the pictures beside the class folders, which have no label, with the reason why they are left out."""
+    with os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if not e.name.startswith(".") and not e.is_dir())
+    loose = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    return [(_name(root, folder / name), "in no class folder") for name in loose]
 
 
 def _parts(folders: Sequence[Path]) -> dict[str, Path]:

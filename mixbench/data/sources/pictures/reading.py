@@ -23,8 +23,6 @@ VERSION = 1  # of decoding; another version does not read the caches of this one
 MANY, PARTS_TOLD = 2000, 4  # pictures from which on it is told that they are decoded, and after which parts of them
 SHOWN = 5  # files that a line names
 
-_SAID: set[str] = set()  # lines that this process has said
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -70,42 +68,60 @@ def list_pictures(source: str, path: str, settings: Settings) -> Listing:
     return list_folder(path) if source == "folder" else list_table(path, settings.columns)
 
 
-def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str], None]) -> Pictures:
+def at_once(write: Callable[[], None]) -> None:
+    """Write decoded pictures to the cache as soon as they are decoded.
+
+    write: writes them.
+    """
+    write()
+
+
+def read_pictures(
+    source: str,
+    path: str,
+    settings: Settings,
+    say: Callable[[str], None],
+    listing: Listing | None = None,
+    keep: Callable[[Callable[[], None]], None] = at_once,
+) -> Pictures:
     """Decode the pictures of a data set, or read them from the cache if neither files nor settings have changed.
 
     source: `folder` or `csv`.
     path: the folder or table.
     settings: how pictures are read.
     say: called with a line of text on files that are left out.
+    listing: the pictures, if they have been listed; None: they are listed.
+    keep: called with a function that writes the decoded pictures to the cache, if they are not there.
     Raises UserError if the data set cannot be used.
     """
-    listing = list_pictures(source, path, settings)
+    listing = listing or list_pictures(source, path, settings)
     for note in listing.notes:
-        _say_once(say, f"{path}: {note}")
+        say(f"{path}: {note}")
     known = _cached(listing, settings)
     pixels, broken = known or _decode_all(path, listing, settings, say)
     if not known:
-        _keep(listing, settings, pixels, broken)
+        keep(lambda: _keep(listing, settings, pixels, broken))
     reasons = dict(broken)
     good = [k for k in range(len(listing.pictures)) if k not in reasons]
     skipped = [*listing.skipped, *((listing.pictures[k].name, reason) for k, reason in broken)]
     if skipped:
-        _say_once(say, _skipped(path, skipped))
+        say(_skipped(path, skipped))
     there = [listing.pictures[k] for k in good]
     lost = sorted({picture.label for picture in listing.pictures} - {p.label for p in there if p.part == TRAIN})
     if lost:
-        raise UserError(
-            f"dataset.path={path}: no picture of {listing.classes[lost[0]]!r} to train on could be decoded "
-            f"({skipped[-1][0]}: {skipped[-1][1]}); repair the files or remove the class"
+        first = next(k for k in reasons if listing.pictures[k].label == lost[0] and listing.pictures[k].part == TRAIN)
+        raise _unusable(
+            path, f"picture of {listing.classes[lost[0]]!r} to train on", listing.pictures[first], reasons[first]
         )
     return Pictures(Listing(there, listing.classes, skipped, listing.notes), pixels)
 
 
-def _say_once(say: Callable[[str], None], line: str) -> None:
-    """Say a line once in this process: `decide PATH` reads the pictures to fit its settings, and again to train."""
-    if line not in _SAID:
-        _SAID.add(line)
-        say(line)
+def _unusable(path: str, what: str, picture: Picture, reason: str) -> UserError:
+    """Return the error for data without a picture that can be used, which shows one of them."""
+    remedy = "repair the files"
+    if not picture.file.exists():
+        remedy = "correct the paths, which are relative to the folder of the table, or put the files there"
+    return UserError(f"dataset.path={path}: no {what} can be used ({picture.name}: {reason}); {remedy}")
 
 
 def _skipped(path: str, skipped: list[tuple[str, str]]) -> str:
@@ -135,7 +151,7 @@ def _decode_all(
             return str(broken)
 
     if total >= MANY:
-        say(f"{path}: decoding {total:,} pictures on {os.cpu_count()} cores; they are kept for the next time")
+        say(f"{path}: decoding {total:,} pictures on {os.cpu_count()} cores; runs keep them for the next time")
     results: list[np.ndarray | str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run while it decodes and scales
         for result in pool.map(decoded, listing.pictures):
@@ -145,8 +161,7 @@ def _decode_all(
     broken = [(k, result) for k, result in enumerate(results) if isinstance(result, str)]
     good = [result for result in results if not isinstance(result, str)]
     if not good:
-        first = f"{listing.pictures[0].name}: {results[0]}" if results else "there are none"
-        raise UserError(f"dataset.path={path}: no picture can be decoded ({first}); repair the files")
+        raise _unusable(path, "picture", listing.pictures[0], str(results[0]))
     grey = all(pixels.ndim == 2 for pixels in good)
     images = np.empty((len(good), size, size, 1 if grey else 3), np.uint8)
     for k, pixels in enumerate(good):

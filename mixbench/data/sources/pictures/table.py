@@ -25,7 +25,8 @@ def list_table(path: str, columns: Mapping[str, str | None]) -> Listing:
 
     Paths are relative to the folder of the table. Labels are names or numbers; numbers are sorted as numbers.
 
-    path: a file of comma-separated values with a line of column names; with tabs between them if its suffix is .tsv.
+    path: a file with a line of column names and a line for each picture. Values are separated by tabs if its suffix is
+        .tsv, otherwise by commas, semicolons or tabs: by what the line of column names has most of.
     columns: `path`, `label`, `split` and `group` -> name of the column; None: the first one with a usual name (NAMES).
         Without a column of splits all pictures are for training.
     Raises UserError if it is not such a table.
@@ -75,7 +76,7 @@ def _read(path: str) -> pd.DataFrame:
     try:
         return pd.read_csv(
             file,
-            sep="\t" if file.suffix.lower() == ".tsv" else ",",
+            sep="\t" if file.suffix.lower() == ".tsv" else _separator(file),
             dtype=str,
             keep_default_na=False,
             encoding="utf-8-sig",
@@ -83,6 +84,13 @@ def _read(path: str) -> pd.DataFrame:
     except (ValueError, OSError, UnicodeError) as error:  # pandas' errors of parsing are ValueErrors
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"dataset.path={path}: not a readable table ({reason}); it must be {HOW}") from error
+
+
+def _separator(file: Path) -> str:
+    """Return what separates the values of a table. Spreadsheets of many countries write semicolons into .csv files."""
+    with file.open(encoding="utf-8-sig") as lines:
+        head = lines.readline()
+    return max(",;\t", key=head.count)
 
 
 def _column(path: str, table: pd.DataFrame, what: str, named: str | None) -> str | None:
