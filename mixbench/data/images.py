@@ -12,7 +12,8 @@ from mixbench.core.errors import UserError
 from mixbench.data.banks import BankPart
 from mixbench.data.holdout import held_out, named, validation
 from mixbench.data.label_noise import corrupt_labels
-from mixbench.data.sources.load import CIFAR_TEST, Dataset
+from mixbench.data.sources.load import CIFAR_TEST, Dataset, Labelled
+from mixbench.data.sources.parts import GIVEN, TEST
 from mixbench.data.subsets import choose_subset
 
 
@@ -38,6 +39,7 @@ class Split:
         user knows no others. None: no class is protected.
     list_counts: int64 [K], images of each class in the whole training list.
     generated: key of a method -> the images of its bank, for methods that need one (`runs/banks.py`).
+    test_sets: name -> a further test set, on which the trained network is evaluated too.
     """
 
     train_images: np.ndarray
@@ -55,6 +57,7 @@ class Split:
     protected: np.ndarray | None
     list_counts: np.ndarray
     generated: Mapping[str, BankPart] = field(default_factory=dict)
+    test_sets: Mapping[str, Labelled] = field(default_factory=dict)
 
     @property
     def class_counts(self) -> list[int]:
@@ -86,7 +89,8 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         if cfg.eval == "validation":  # whoever has the subset knows no other labels of it
             eval_labels = _given_labels(dataset, held, cfg)[0]
     else:
-        eval_images, eval_labels = _test_images(dataset, cfg) if evaluated else (images[:0], labels[:0])
+        given = _given_images(dataset, cfg) if evaluated else Labelled(images[:0], labels[:0])
+        eval_images, eval_labels = given.images, given.labels
     subset, true_labels = images[indices], labels[indices]
     given_labels, replaced = _given_labels(dataset, indices, cfg)
     mean, std = _normalisation(subset, cfg.dataset)
@@ -100,7 +104,7 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         std=std,
         indices=indices,
         checksums={
-            "data_sha256": dataset.sha256(with_test=cfg.eval == "test" and evaluated),
+            "data_sha256": dataset.sha256(cfg.eval if cfg.eval in GIVEN and evaluated else None),
             "train_sha256": dataset.train_sha256,
         },
         true_labels=true_labels,
@@ -108,6 +112,7 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True) -> Split:
         label_noise=cfg.dataset.label_noise,
         protected=np.isin(given_labels, cfg.protect) if cfg.protect else None,
         list_counts=np.bincount(labels, minlength=dataset.num_classes),
+        test_sets=dataset.test_sets if evaluated and cfg.eval != "validation" else {},
     )
 
 
@@ -118,8 +123,8 @@ def check(dataset: Dataset, cfg: DictConfig) -> None:
     cfg: the run's configuration.
     Raises UserError as `split` does.
     """
-    if cfg.eval == "test":
-        _test_images(dataset, cfg)
+    if cfg.eval in GIVEN:
+        _given_images(dataset, cfg)
     positions(dataset, cfg)
     _check_channels(cfg.dataset, dataset.train_images.shape[3])
 
@@ -129,7 +134,7 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
 
     dataset: the data set, or only its labels (`load_labels`).
     cfg: the run's configuration.
-    Returns both, int64; None in place of the second where the run is evaluated on test images.
+    Returns both, int64; None in place of the second where the run is evaluated on test or val images.
     Raises UserError if the data set does not have the images.
     """
     labels, mask = dataset.train_labels, held_of(dataset, cfg)
@@ -186,11 +191,6 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
     in_subset = np.array(images.class_counts) > 0
     evaluated = np.bincount(images.eval_labels, minlength=images.num_classes) > 0
     lines = []
-    if not in_list.all():
-        lines.append(
-            f"{name}: the training list has no image of {_named(~in_list)}, but the network has an output for it; "
-            "number the labels 0, 1, 2 … without gaps"
-        )
     if (in_list & ~in_subset).any():
         lines.append(
             f"{name} n={cfg.n} subset={cfg.subset}: the subset has no image of {_named(in_list & ~in_subset)}; use "
@@ -206,8 +206,8 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
         )
     elif (in_list & ~evaluated).any():
         lines.append(
-            f"{name} eval=test: there is no test image of {_named(in_list & ~evaluated)}, so accuracies cover only the "
-            "other classes; use eval=stratified to evaluate on all classes"
+            f"{name} eval={cfg.eval}: there is no {cfg.eval} image of {_named(in_list & ~evaluated)}, so accuracies "
+            "cover only the other classes; use eval=stratified to evaluate on all classes"
         )
     return lines
 
@@ -216,15 +216,22 @@ def _named(classes: np.ndarray) -> str:
     return named(np.flatnonzero(classes).tolist())
 
 
-def _test_images(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:
-    if dataset.test_images is None or dataset.test_labels is None:
-        raise UserError(f"eval=test: {cfg.dataset.name} has no test images; use eval=stratified, which needs none")
-    if cfg.dataset.source.startswith("cifar") and len(dataset.test_images) != CIFAR_TEST:
+def _given_images(dataset: Dataset, cfg: DictConfig) -> Labelled:
+    """Return the test or val images on which a run is evaluated. Raises UserError if there are none."""
+    given = dataset.given(cfg.eval)
+    if given is None:
+        there = [f"eval={part}, or " for part in GIVEN if dataset.given(part) is not None]
         raise UserError(
-            f"eval=test: {cfg.dataset.path} has {len(dataset.test_images)} test images, but {cfg.dataset.source} has "
-            f"{CIFAR_TEST}; use eval=stratified"
+            f"eval={cfg.eval}: {cfg.dataset.name} has no {cfg.eval} images; use {''.join(there)}eval=stratified, which "
+            "holds out training images"
         )
-    return dataset.test_images, dataset.test_labels
+    count = len(given.labels)
+    if cfg.eval == TEST and cfg.dataset.source.startswith("cifar") and count != CIFAR_TEST:
+        raise UserError(
+            f"eval=test: {cfg.dataset.path} has {count} test images, but {cfg.dataset.source} has {CIFAR_TEST}; use "
+            "eval=stratified"
+        )
+    return given
 
 
 def check_classes(cfg: DictConfig, num_classes: int) -> None:

@@ -15,6 +15,7 @@ from mixbench.config.identity import job
 from mixbench.config.overrides import parse, quoted, values
 from mixbench.config.validate import name_of_path
 from mixbench.core.errors import UserError
+from mixbench.data.sources.parts import GIVEN, TEST
 from mixbench.data.sources.pictures.reading import Settings
 from mixbench.runs.store import store
 from mixbench.runs.store.store import Store
@@ -101,10 +102,11 @@ def of_data(composer: Composer, path: str, given: Sequence[str]) -> tuple[list[s
         if "dataset.pad" not in own:
             chosen.append(f"dataset.pad={max(1, round(side / 8))}")
     if "eval" in own:
-        stratified = values(own["eval"]) == ["stratified"]
-    elif stratified := not has_test(composer, [*words, *chosen, *_of_data(given)]):
-        chosen.append("eval=stratified")
-    if stratified and "split_seed" not in own:
+        evaluation = values(own["eval"])
+    else:
+        evaluation = [evaluated_on(composer, [*words, *chosen, *_of_data(given)])]
+        chosen += [f"eval={kind}" for kind in evaluation if kind != TEST]
+    if evaluation == ["stratified"] and "split_seed" not in own:
         chosen.append("split_seed=0")
     return words, chosen
 
@@ -153,7 +155,7 @@ def fitted(
             choose(
                 "train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch))
             )
-    say(f"{path}: {_described(loaded, free)}")
+    say(f"{path}: {_described(loaded, free, cfg.eval)}")
     say(f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command")
     if free in sizes:
         say(f"n={free} is every image that is not held out: rounds differ in seeds alone, and the answer is for them")
@@ -251,7 +253,7 @@ def stored_names(path: str, results_dir: str) -> list[str]:
         if (size, fit) not in sums:
             settings = Settings(cache=Path(results_dir) / "cache")
             settings = settings if size is None else replace(settings, size=size, fit=fit)
-            loaded = data.load(str(source), "", path, lambda line: None, with_test=False, settings=settings)
+            loaded = data.load(str(source), "", path, lambda line: None, part=None, settings=settings)
             sums[size, fit] = loaded.train_sha256
         (now if metrics.get("train_sha256") == sums[size, fit] else earlier).add(stored)
     if now:
@@ -281,19 +283,21 @@ def _free(composer: Composer, words: Sequence[str], say: Callable[[str], None]) 
     return loaded, int(data.available(loaded, cfg)), cfg
 
 
-def has_test(composer: Composer, words: Sequence[str]) -> bool:
-    """Whether data have test images.
+def evaluated_on(composer: Composer, words: Sequence[str]) -> str:
+    """Return the value of the key `eval` that fits data: test, or val without test images, or stratified without both.
 
     composer: composes configurations.
     words: KEY=VALUE texts that choose the data.
     Raises UserError if the data cannot be used.
     """
-    try:
-        return data.load_labels_for(job(composer.compose([*words, "eval=test"])).cfg).test_labels is not None
-    except UserError as error:
-        if "eval=test" in str(error):  # an archive without test arrays
-            return False
-        raise
+    for part in GIVEN:
+        try:
+            if data.load_labels_for(job(composer.compose([*words, f"eval={part}"])).cfg).given(part) is not None:
+                return part
+        except UserError as error:
+            if f"eval={part}" not in str(error):  # what an archive without arrays of the part is refused with
+                raise
+    return "stratified"
 
 
 def _side(composer: Composer, words: Sequence[str], most: int) -> int:
@@ -312,15 +316,24 @@ def _side(composer: Composer, words: Sequence[str], most: int) -> int:
     return int(min(most, max(8, np.median(sides)))) if sides else most
 
 
-def _described(loaded: data.Dataset, free: int) -> str:
+def _described(loaded: data.Dataset, free: int, evaluation: str) -> str:
     total = len(loaded.train_labels)
     counts = np.bincount(loaded.train_labels, minlength=loaded.num_classes)
     names = loaded.class_names or [f"class {k}" for k in range(loaded.num_classes)]
     shown = ", ".join(f"{name} {count:,}" for name, count in zip(names[:10], counts[:10], strict=True))
     more = f" and {len(names) - 10:,} classes more" if len(names) > 10 else ""
-    if loaded.test_labels is not None:
-        where = f"evaluated on the {len(loaded.test_labels):,} test images"
+    given = loaded.given(evaluation)
+    if given is not None:
+        where = f"evaluated on the {len(given.labels):,} {evaluation} images"
     else:
         together = ", whole groups of them" if loaded.groups is not None else ""
         where = f"{total - free:,} of them are held out for evaluation, the same share of every class{together}"
-    return f"{total:,} training images of {loaded.num_classes:,} classes ({shown}{more}); {where}"
+    return f"{total:,} training images of {loaded.num_classes:,} classes ({shown}{more}); {where}{_further(loaded)}"
+
+
+def _further(loaded: data.Dataset) -> str:
+    """Return what is said of the further test sets."""
+    counts = [f"{name} ({len(images.labels):,})" for name, images in loaded.test_sets.items()]
+    if not counts:
+        return ""
+    return f"; every network is also evaluated on the test set{'s' if len(counts) > 1 else ''} {', '.join(counts)}"

@@ -15,8 +15,9 @@ from mixbench.core import files, memory
 from mixbench.core.errors import UserError
 from mixbench.core.pictures import CROP
 from mixbench.data.sources.npz import DAMAGE
+from mixbench.data.sources.parts import TRAIN
 from mixbench.data.sources.pictures.decoding import Broken, decode
-from mixbench.data.sources.pictures.listing import TRAIN, Listing, Picture, list_folder
+from mixbench.data.sources.pictures.listing import Listing, Picture, list_folder
 from mixbench.data.sources.pictures.table import list_table
 
 VERSION = 1  # of decoding; another version does not read the caches of this one
@@ -80,8 +81,6 @@ def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str
     Raises UserError if the data set cannot be used.
     """
     listing = list_pictures(source, path, settings)
-    for note in listing.notes:
-        _say_once(say, f"{path}: {note}")
     known = _cached(listing, settings)
     pixels, broken = known or _decode_all(path, listing, settings, say)
     if not known:
@@ -98,7 +97,7 @@ def read_pictures(source: str, path: str, settings: Settings, say: Callable[[str
             f"dataset.path={path}: no picture of {listing.classes[lost[0]]!r} to train on could be decoded "
             f"({skipped[-1][0]}: {skipped[-1][1]}); repair the files or remove the class"
         )
-    return Pictures(Listing(there, listing.classes, skipped, listing.notes), pixels)
+    return Pictures(Listing(there, listing.classes, skipped), pixels)
 
 
 def _say_once(say: Callable[[str], None], line: str) -> None:
