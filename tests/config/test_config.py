@@ -48,7 +48,7 @@ FEW_PAIRS = [*zip(names("method"), cycle(names("study"))), *zip(cycle(names("met
 )
 def test_every_method_fits_every_dataset_and_study(composer, method, dataset, study):
     overrides = [f"method={method}", f"dataset={dataset}", *([f"study={study}"] if study else [])]
-    own = {"medmnist": ["dataset.name=pathmnist"]} | dict.fromkeys(("npz", "folder", "csv"), ["dataset.path=x"])
+    own = {"medmnist": ["dataset.name=pathmnist"]} | {key: ["dataset.path=x"] for key in ("npz", "folder", "csv")}
     made = job(composer.compose([*overrides, *own.get(str(dataset), [])]))
     assert made.identity["method"] in METHOD_NAMES
     if method in OF_CNNS and made.cfg.model.name == "vit":

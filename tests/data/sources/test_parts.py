@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from mixbench import data
 from mixbench.core.errors import UserError
-from mixbench.data.sources.parts import part_of, name_of_test_set
+from mixbench.data.sources.parts import name_of_test_set, part_of
 
 RNG = np.random.default_rng(0)
 PARTS = {"train": 12, "val": 4, "test": 5, "test_siteB": 6, "test_site_C": 3}
