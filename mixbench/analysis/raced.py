@@ -4,6 +4,7 @@ Whoever looks after every round and stops when the answer is there needs wider i
 runs. So the runs of a race are always compared as a race, whichever command shows them.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ from mixbench.core.errors import UserError
 from mixbench.runs import races
 from mixbench.runs.races import Race
 from mixbench.runs.store import store
+from mixbench.runs.store.predictions import from_bits
 from mixbench.runs.store.reading import Archive, PackedRun, Place
 from mixbench.stats import Gain
 from mixbench.stats.rounds import Rounds
+from mixbench.stats.sequential import Standing, judge
 from mixbench.stats.spending import FIRST
 from mixbench.training.rules import RULES
+
+SeenBy = Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None]  # a run's test sets -> what it has of one
 
 
 @dataclass(frozen=True)
@@ -173,16 +178,64 @@ def set_gains(setting: Setting, frame: pd.DataFrame, stored: Stored, rule: str, 
     setting.baseline_may_be_best = None if found.standing.rounds < FIRST else not found.standing.worse[0]
     for method in setting.methods:
         cell = frame.at[method.places[0], "cell"]
-        method.gain = gain_of(found, found.cells.index(cell)) if cell in found.cells else _plain(setting, method)
+        known = cell in found.cells
+        method.gain = gain_of(found.standing, found.cells.index(cell)) if known else _plain(setting, method)
 
 
-def gain_of(found: Raced, method: int) -> Gain | None:
+def set_gains_on_test_set(setting: Setting, frame: pd.DataFrame, stored: Stored, found: Raced, seen: SeenBy) -> None:
+    """Set the gains of the methods of a race on a further test set, by the bounds that hold after every round.
+
+    setting: the setting on the test set, with a baseline.
+    frame: the runs that the experiments' places refer to.
+    stored: the race.
+    found: what it says about the images on which it was decided.
+    seen: test sets of a run -> what it stored of this one; None if it has not seen it.
+    """
+    standing = _standing_on(stored, found.standing.rounds, seen)
+    for method in setting.methods:
+        cell = frame.at[method.places[0], "cell"]
+        if standing is not None and cell in found.cells:
+            method.gain = gain_of(standing, found.cells.index(cell))
+        else:
+            method.gain = _plain(setting, method)
+
+
+def _standing_on(stored: Stored, rounds: int, seen: SeenBy) -> Standing | None:
+    """Return what the runs of a race say about their methods on a further test set; None without the baseline there."""
+    race = stored.race
+    accuracies = np.full((rounds, len(race.entries)), np.nan)
+    arrays: dict[tuple[int, int], np.ndarray | None] = {}
+    for round_, method in np.ndindex(*accuracies.shape):
+        try:
+            metrics = store.read_metrics(stored.runs / race.entries[method].run_id(race.seeds(round_)))
+        except (OSError, ValueError):
+            continue
+        of_set = seen(metrics.get("test_sets"))
+        if of_set is not None:
+            accuracies[round_, method] = of_set["accuracy"]
+            try:
+                arrays[round_, method] = from_bits(of_set)
+            except ValueError:
+                arrays[round_, method] = None
+    if np.isnan(accuracies[:, 0]).all():
+        return None
+    sizes = {0 if array is None else len(array) for array in arrays.values()}
+    correct = None
+    if len(sizes) == 1 and min(sizes) > 1:
+        correct = np.zeros((*accuracies.shape, sizes.pop()), bool)
+        for place, array in arrays.items():
+            correct[place] = array
+    absent = np.flatnonzero(np.isnan(accuracies).all(axis=0)).tolist()
+    return judge(accuracies, margin=race.margin, correct=correct, family=race.family, left_out=absent)
+
+
+def gain_of(standing: Standing, method: int) -> Gain | None:
     """Return the gain of a method in a race; None before the first round with both.
 
-    found: the race.
+    standing: what is known of the race.
     method: index of the method, not 0.
     """
-    standing, at = found.standing, method
+    at = method
     if not standing.pairs[at]:
         return None
     known = bool(np.isfinite(standing.low[at]))

@@ -247,5 +247,12 @@ class Engine:
         self.model.train()
         return torch.cat(parts).cpu()
 
+    def logits_of(self, images: np.ndarray) -> Tensor:
+        """Return logits [N, K] on the host of images that are on the device only meanwhile.
+
+        images: uint8 [N, H, W, C], on the host.
+        """
+        return self.logits(self._to_device(images))
+
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
