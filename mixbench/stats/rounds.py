@@ -40,15 +40,25 @@ class Rounds:
         """The (method, round) whose accuracies are needed before the race can be judged again; empty at its end."""
         if self.round >= self.most_rounds or (self.standing is not None and self.standing.ended is not None):
             return []
+        if not self._can_compare:
+            return []
         needed = [m for m in self._in_race if m not in self._without]
         return [(m, r) for r in range(self.round + 1) for m in needed if np.isnan(self._accuracies[r, m])]
 
     def leave_out(self, method: int) -> None:
-        """Go on without a method that has no run. It counts as tried, and nothing is said about it.
+        """Race without a method that cannot be trained. It counts as tried, and nothing is said about it.
 
         method: index of the method.
+        Raises ValueError after the first round: its runs would have decided who else is in the race.
         """
+        if self.round:
+            raise ValueError(f"method {method} cannot be left out after {self.round} rounds; begin the race anew")
         self._without.add(method)
+
+    @property
+    def _can_compare(self) -> bool:
+        """Whether the baseline and another method are left."""
+        return 0 not in self._without and len(self._without) < self._accuracies.shape[1] - 1
 
     @property
     def runs(self) -> int:

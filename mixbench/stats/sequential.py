@@ -111,7 +111,7 @@ def judge(
     correct: [R, M, N] whether a test image was classified correctly. The N images are the same in every round. None if
         unknown: then everything is about these test images alone.
     family: number of methods that were ever tried, if there are more than columns; all share the error.
-    left_out: methods that were never trained and never will be. They count as tried, but are no rivals.
+    left_out: methods that cannot be trained. They have no accuracies, count as tried, and are no rivals.
     Raises ValueError if shapes or numbers do not fit, or if there are more than 60 rounds.
     """
     accuracies = np.asarray(accuracies, dtype=float)
@@ -147,7 +147,9 @@ def judge(
     now = race(upper, margin, baseline)
     choice = int(now.choice) if now.choice >= 0 else None
     ended = CHOSEN if choice is not None else None
-    if ended is None and correct is not None and _images_forbid(pairs, upper, error, margin, baseline):
+    trained = np.ix_(~absent, ~absent)
+    enough = bool((pairs.rounds[trained] >= FIRST).all())
+    if ended is None and correct is not None and enough and _images_forbid(pairs, upper, error, margin, baseline):
         ended = IMAGES
     if ended is None and rounds >= min(most_rounds, LAST):
         ended = BUDGET
@@ -310,11 +312,10 @@ def _more_rounds(
 
 def _images_forbid(pairs: Pairs, upper: np.ndarray, error: float, margin: float, baseline: int) -> bool:
     """Whether the number of test images forbids a choice, even if all that is uncertain turns out well for one."""
-    if (pairs.rounds < FIRST).any():
-        return False
     variances, _ = pairs.variances()
     images, images_sd = pairs.image_parts()
-    favourable = pairs.mean - FAVOUR * np.sqrt(variances / pairs.rounds)
+    favourable = pairs.mean - FAVOUR * np.sqrt(variances / np.maximum(pairs.rounds, 1))
     fewest = np.maximum(images - FAVOUR * images_sd, 0.0)
     least = np.minimum(upper, favourable + half_width(fewest, MOST_DF, levels(error).max()))
+    least = np.where(pairs.rounds > 0, least, upper)  # nothing will be known about methods left out
     return not reachable(upper, least, margin, baseline)
