@@ -15,9 +15,11 @@ from mixbench.analysis.correct import Read
 from mixbench.analysis.setting import Experiment, Raced, Setting
 from mixbench.config.identity import own_evaluation_images
 from mixbench.config.labels import distinguishing_keys
+from mixbench.core.errors import UserError
 from mixbench.runs import races
 from mixbench.runs.races import Entry, Race
 from mixbench.runs.store import store
+from mixbench.runs.store.reading import Archive, PackedRun, Place
 from mixbench.stats import Gain
 from mixbench.stats.rounds import Rounds
 from mixbench.stats.spending import FIRST
@@ -26,25 +28,58 @@ from mixbench.training.rules import RULES
 
 @dataclass(frozen=True)
 class Stored:
-    """A race and the folder of its runs."""
+    """A race and the place of its runs: their folder, or the archive that holds them."""
 
     race: Race
-    runs: Path
+    runs: Path | Archive
+
+    def place(self, run_id: str) -> Place:
+        """Return the place of a run, which need not exist.
+
+        run_id: name of the run.
+        """
+        return PackedRun(self.runs.path, run_id, self.runs) if isinstance(self.runs, Archive) else self.runs / run_id
 
 
 def races_of(frame: pd.DataFrame) -> dict[str, Stored]:
-    """Return the races in the folders of results that runs come from: cell of the baseline -> race.
+    """Return the races in the folders of results and archives that runs come from: cell of the baseline -> race.
 
-    frame: stored runs, one row each. Runs in archives have no races.
+    frame: stored runs, one row each.
+    Raises UserError if the record of a race is damaged: without it, the intervals of its runs would be too narrow.
     """
     if "folder" not in frame:
         return {}
     folders = {place.parent for place in frame["folder"] if isinstance(place, Path)}
-    return {
-        race.entries[0].cell: Stored(race, folder)
-        for folder in sorted(folders)
-        for race in races.read_all(folder.parent)
-    }
+    archives = {place.path: place.archive for place in frame["folder"] if isinstance(place, PackedRun)}
+    found = [Stored(race, folder) for folder in sorted(folders) for race in races.read_all(folder.parent)]
+    found += [Stored(race, archives[path]) for path in sorted(archives) for race in _packed(archives[path])]
+    return {stored.race.entries[0].cell: stored for stored in found}
+
+
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the records of the races that runs belong to, to pack them with the runs.
+
+    frame: stored runs, one row each.
+    Raises as `races_of`.
+    """
+    if not len(frame):
+        return []
+    names = {place.name for place in frame["folder"]}
+    raced = [stored.race for stored in races_of(frame).values()]
+    kept = [
+        race
+        for race in raced
+        if any(entry.run_id(race.seeds(k)) in names for entry in race.entries for k in range(race.rounds))
+    ]
+    return [races.as_record(race) for race in sorted(kept, key=lambda race: race.setting)]
+
+
+def _packed(archive: Archive) -> list[Race]:
+    """Return the races of an archive. Raises UserError if a record is damaged."""
+    try:
+        return [races.of_record(record) for record in archive.races]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{archive.path}: the record of a race in it is damaged ({error}); export it again") from error
 
 
 def rounds_of(race: Race, most: int) -> Rounds:
@@ -94,18 +129,18 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     race = stored.race
     rounds = rounds_of(race, race.rounds)
     for method, entry in enumerate(race.entries[1:], 1):
-        if not _is_stored(stored.runs / entry.run_id(race.seeds(0))):
+        if not _is_stored(stored.place(entry.run_id(race.seeds(0)))):
             rounds.leave_out(method)  # it joined later, and its first run was stopped or has failed
     seconds: list[float] = []
     while missing := rounds.missing:
         for method, round_ in missing:
-            folder = stored.runs / race.entries[method].run_id(race.seeds(round_))
+            place = stored.place(race.entries[method].run_id(race.seeds(round_)))
             try:
-                metrics = store.read_metrics(folder)
+                metrics = store.read_metrics(place)
             except (OSError, ValueError):
                 break
             seconds.append(float(metrics.get("seconds") or 0.0))
-            rounds.add(method, round_, metrics[RULES[rule].key], _correct(race, folder, read))
+            rounds.add(method, round_, metrics[RULES[rule].key], _correct(race, place, read))
         else:
             rounds.judge()
             continue
@@ -123,16 +158,16 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     )
 
 
-def _is_stored(folder: Path) -> bool:
+def _is_stored(place: Place) -> bool:
     try:
-        return bool(store.read_metrics(folder))
+        return bool(store.read_metrics(place))
     except (OSError, ValueError):
         return False
 
 
-def _correct(race: Race, folder: Path, read: Read) -> np.ndarray | None:
+def _correct(race: Race, place: Place, read: Read) -> np.ndarray | None:
     """Return which test images a run classifies correctly; None if every round has test images of its own."""
-    return None if own_evaluation_images(race.entries[0].identity) else read(folder)
+    return None if own_evaluation_images(race.entries[0].identity) else read(place)
 
 
 def names_of(race: Race) -> list[str]:

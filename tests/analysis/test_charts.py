@@ -99,16 +99,12 @@ class Figures(dict):
         figure = super().__getitem__(name)
         if not hasattr(figure.canvas, "renderer"):
             FigureCanvasAgg(figure)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Glyph .* missing")
+            with warnings.catch_warnings(action="ignore"):  # of glyphs that a font lacks
                 figure.draw_without_rendering()
         return figure
 
     def items(self):
         return ((name, self[name]) for name in self)
-
-    def values(self):
-        return (self[name] for name in self)
 
 
 @pytest.fixture
