@@ -153,6 +153,7 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
         standing=rounds.standing,
         margin=race.margin,
         runs=rounds.runs,
+        with_images=rounds.with_images,
         seconds=sum(seconds) / len(seconds) if all(seconds) else None,
         failed=not_mended(race),
     )

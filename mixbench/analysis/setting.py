@@ -61,6 +61,7 @@ class Raced:
     margin: indifference margin in percentage points.
     runs: number of runs.
     seconds: mean time of a run; None if it is not known.
+    with_images: number of runs of which it is known which test images they classify correctly.
     failed: indexes of the methods that left the race because they could not be trained, with the reason.
     """
 
@@ -70,6 +71,7 @@ class Raced:
     margin: float
     runs: int
     seconds: float | None
+    with_images: int = 0
     failed: Mapping[int, str] = field(default_factory=dict)
 
     @property

@@ -81,6 +81,7 @@ class Racer:
             standing=self.rounds.standing,
             margin=self.race.margin,
             runs=self.rounds.runs,
+            with_images=self.rounds.with_images,
             seconds=sum(self.seconds) / len(self.seconds) if self.seconds else None,
             failed=not_mended(self.race),
         )
