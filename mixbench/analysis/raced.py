@@ -18,7 +18,7 @@ from mixbench.config.identity import own_evaluation_images
 from mixbench.config.labels import distinguishing_keys
 from mixbench.core.errors import UserError
 from mixbench.runs import races
-from mixbench.runs.races import Race
+from mixbench.runs.races import Entry, Race
 from mixbench.runs.store import store
 from mixbench.runs.store.predictions import from_bits
 from mixbench.runs.store.reading import Archive, PackedRun, Place
@@ -88,12 +88,39 @@ def _packed(archive: Archive) -> list[Race]:
 
 
 def rounds_of(race: Race, most: int) -> Rounds:
-    """Return the rounds of a race, before the first one.
+    """Return the rounds of a race, before the first one, without the methods that could not be trained.
 
     race: the race.
     most: largest number of rounds.
     """
-    return Rounds(len(race.entries), race.margin, most, family=race.family)
+    rounds = Rounds(len(race.entries), race.margin, most, family=race.family)
+    for method in failed_in(race):
+        rounds.leave_out(method)
+    return rounds
+
+
+def failed_in(race: Race) -> dict[int, str]:
+    """Return the methods that could not be trained, with the reason.
+
+    race: the race.
+    Returns index of the method -> reason.
+    """
+    return {at: race.failed[entry.cell] for at, entry in enumerate(race.entries) if entry.cell in race.failed}
+
+
+def not_mended(race: Race) -> dict[int, str]:
+    """Return the methods that could not be trained, without those that are in the race with other code of their own.
+
+    race: the race.
+    Returns index of the method -> reason.
+    """
+    failed = failed_in(race)
+    raced = [_without_code(entry) for at, entry in enumerate(race.entries) if at not in failed]
+    return {at: why for at, why in failed.items() if _without_code(race.entries[at]) not in raced}
+
+
+def _without_code(entry: Entry) -> dict[str, Any]:
+    return {key: value for key, value in entry.identity.items() if key != "method.code"}
 
 
 def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
@@ -131,7 +158,9 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
         standing=rounds.standing,
         margin=race.margin,
         runs=rounds.runs,
+        with_images=rounds.with_images,
         seconds=sum(seconds) / len(seconds) if all(seconds) else None,
+        failed=not_mended(race),
     )
 
 

@@ -19,7 +19,7 @@ def verdict(race: Raced) -> Verdict:
     between = f" between {listed(_in_race(race), 'and')}" if word == UNDECIDED and len(_in_race(race)) > 1 else ""
     start = f"{word} {subject}" if subject else f"{word}{between}"
     after = f"After {_rounds(race.standing.rounds)} ({_runs(race.runs)})"
-    sentences = [*_use_meanwhile(race), *_avoid(race), *_cost(race)]
+    sentences = [*_use_meanwhile(race), *_avoid(race), *_failed(race), *_cost(race), *_images(race)]
     if word == UNDECIDED:
         return Verdict(word, start, [f"{after}, {line}.", *sentences])
     return Verdict(word, f"{start}: {line}", [f"{after}, this is known with 95 % confidence.", *sentences])
@@ -38,7 +38,7 @@ def first_screen(race: Raced) -> tuple[str, str, str, list[str]]:
         word,
         f"{word} {subject}".strip(),
         line,
-        [*between, *_use_meanwhile(race), *_avoid(race), *_cost(race), *took],
+        [*between, *_use_meanwhile(race), *_avoid(race), *_failed(race), *_cost(race), *took],
     )
 
 
@@ -115,6 +115,24 @@ def _avoid(race: Raced) -> list[str]:
     """Return the sentence on the methods that are shown to be worse than no mixing."""
     worse = [race.shown_names[m] for m in ranked(race) if race.standing.high[m] < 0]
     return [f"Avoid {listed(worse, 'and')}: worse than no mixing."] if worse else []
+
+
+def _failed(race: Raced) -> list[str]:
+    """Return a sentence for each method that left the race because it could not be trained."""
+    return [
+        f"{race.shown_names[m]} could not be trained: {why}; it is not in the comparison, the family still counts it."
+        for m, why in race.failed.items()
+    ]
+
+
+def _images(race: Raced) -> list[str]:
+    """Return the sentence on predictions that some runs lack, because the part of the test images needs them."""
+    if race.with_images in (0, race.runs):
+        return []
+    return [
+        f"Of {_runs(race.runs)}, {race.with_images:,} store their predictions; the part of the test images in the "
+        "intervals is estimated from these."
+    ]
 
 
 def _cost(race: Raced) -> list[str]:

@@ -3,8 +3,8 @@
 A setting is every choice except the method: data, n, subset, augmentation, network, loss and training. No torch.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mixbench.analysis.display import shown_experiment
 from mixbench.stats import ALPHA, Gain, Runs, Summary
@@ -61,6 +61,8 @@ class Raced:
     margin: indifference margin in percentage points.
     runs: number of runs.
     seconds: mean time of a run; None if it is not known.
+    with_images: number of runs of which it is known which test images they classify correctly.
+    failed: indexes of the methods that left the race because they could not be trained, with the reason.
     """
 
     names: list[str]
@@ -69,6 +71,8 @@ class Raced:
     margin: float
     runs: int
     seconds: float | None
+    with_images: int = 0
+    failed: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def shown_names(self) -> list[str]:

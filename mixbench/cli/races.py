@@ -59,7 +59,7 @@ class RaceConsole(Console, RaceObserver):
 
 def _line(race: Raced) -> str:
     """Return what a round says: the largest gains, and who is still in the race."""
-    standing, best = race.standing, ranked(race)[:SHOWN]
+    standing, best = race.standing, [m for m in ranked(race) if m not in race.failed][:SHOWN]
     gains = ", ".join(f"{race.shown_names[m]} {points(race, m)}" for m in best)
     if standing.rounds < FIRST:
         return f"{gains}; the first look is after {FIRST} rounds"

@@ -124,6 +124,7 @@ def races_of(asked: Asked, jobs: Sequence[Job], margin: float) -> list[Race]:
                 f"seed={asked.first[1]}: the race in {asked.results_dir} began with {seeds}; use these, or another "
                 "results_dir for a race of its own"
             )
+        # Failed methods of earlier commands stay out. Those that this command names are tried again.
         made.append(race.joined(before) if before else race)
     return sorted(made, key=lambda race: race.entries[0].identity["n"])
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mixbench.analysis.correct import read_or_none
-from mixbench.analysis.raced import names_of, rounds_of
+from mixbench.analysis.raced import names_of, not_mended, rounds_of
 from mixbench.analysis.setting import Raced
 from mixbench.config.compose import Composer
 from mixbench.config.identity import Job, own_evaluation_images
@@ -19,7 +19,7 @@ from mixbench.runs.planning import check_data
 from mixbench.runs.races import Race
 from mixbench.runs.run import Result
 from mixbench.runs.store.store import Store, read_metrics
-from mixbench.runs.sweep import run_jobs, validate
+from mixbench.runs.sweep import Sweep, run_jobs, validate
 from mixbench.stats.rounds import Rounds
 from mixbench.training.rules import RULES
 
@@ -47,6 +47,7 @@ class Racer:
     """A setting while it is raced.
 
     race: its record.
+    most: largest number of rounds.
     rounds: the rounds so far.
     trained: ids of its runs.
     seconds: their times.
@@ -54,10 +55,20 @@ class Racer:
     """
 
     race: Race
-    rounds: Rounds
+    most: int
+    rounds: Rounds = field(init=False)
     trained: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     stopped: str = ""
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with the first round, without the methods that could not be trained. Stored runs are used again."""
+        self.rounds = rounds_of(self.race, self.most)
+        self.trained.clear()
+        self.seconds.clear()
 
     @property
     def raced(self) -> Raced | None:
@@ -70,7 +81,9 @@ class Racer:
             standing=self.rounds.standing,
             margin=self.race.margin,
             runs=self.rounds.runs,
+            with_images=self.rounds.with_images,
             seconds=sum(self.seconds) / len(self.seconds) if self.seconds else None,
+            failed=not_mended(self.race),
         )
 
 
@@ -79,7 +92,7 @@ class Outcome:
     """The end of a command.
 
     racers: its settings.
-    failed: results of runs that failed; their settings are not decided.
+    failed: results of runs that failed twice; their methods left the race.
     interrupted: whether the user asked to stop.
     """
 
@@ -113,7 +126,7 @@ def decide(
     """
     observer, results = observer or RaceObserver(), Store(asked.results_dir)
     datasets = datasets or Datasets(observer.note)
-    racers = [Racer(race, rounds_of(race, max(budget.rounds, race.rounds))) for race in found]
+    racers = [Racer(race, max(budget.rounds, race.rounds)) for race in found]
     spent, failed, warned = Spent(budget), [], list(warnings)
     planned: dict[tuple[int, int], dict[str, Job]] = {}
     first = [job for racer in racers for job in _jobs(composer, asked, racer, planned).values()]
@@ -145,14 +158,16 @@ def decide(
                 races.write(results.root, racer.race)  # what it returns can have another command's methods too
                 if sweep.interrupted or observer.stopped:
                     return Outcome(racers, failed, interrupted=True)
-                new = [result.metrics for result in sweep.results.values() if result.metrics]
-                spent.add(len(new), sum(metrics["seconds"] for metrics in new))
+                spent.add(*_trained(sweep))
+                if sweep.failed:  # perhaps by chance, such as memory that another program took
+                    sweep = run_jobs([result.job for result in sweep.failed], asked.results_dir, (), observer, datasets)
+                    if sweep.interrupted or observer.stopped:
+                        return Outcome(racers, failed, interrupted=True)
+                    spent.add(*_trained(sweep))
                 if sweep.failed:
                     failed += sweep.failed
-                    racer.stopped = (
-                        f"{len(sweep.failed)} of its runs failed; if they fail again, another results_dir races the "
-                        "others without them"
-                    )
+                    _leave(racer, jobs, sweep.failed)
+                    races.write(results.root, racer.race)
                     continue
             _add(racer, jobs, rule, results)
             racer.rounds.judge()
@@ -160,6 +175,31 @@ def decide(
     for racer in racers:  # also where all runs were stored before
         races.write(results.root, racer.race)
     return Outcome(racers, failed, interrupted=False)
+
+
+def _trained(sweep: Sweep) -> tuple[int, float]:
+    """Return the number of runs that were trained, and their time in seconds."""
+    new = [result.metrics for result in sweep.results.values() if result.metrics]
+    return len(new), sum(metrics["seconds"] for metrics in new)
+
+
+def _leave(racer: Racer, jobs: Mapping[tuple[int, int], Job], failed: Sequence[Result]) -> None:
+    """Take the methods whose runs failed out of the race, which begins anew without them.
+
+    What their earlier runs said about others is forgotten: a method that was only worse than one of them comes back.
+    """
+    why = {result.job.id: result.note for result in failed}
+    left = {method: why[job.id] for (method, _), job in jobs.items() if job.id in why}
+    if 0 in left:
+        racer.stopped = f"no mixing could not be trained: {left[0]}"
+        return
+    entries = racer.race.entries
+    racer.race = replace(
+        racer.race, failed=dict(racer.race.failed) | {entries[method].cell: note for method, note in left.items()}
+    )
+    if len(racer.race.failed) == len(entries) - 1:
+        racer.stopped = "no method is left to compare with no mixing"
+    racer.begin()
 
 
 def _begun(racer: Racer) -> Race:

@@ -6,7 +6,7 @@ all methods that were ever tried there. The results themselves are those of the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Race:
     margin: the last command's indifference margin, in percentage points.
     tried: cells of other methods with stored runs in the race's rounds. They are not raced, but somebody has seen them,
         and may have chosen the methods of the race by them. So they share the error with the others.
+    failed: cells of methods that left the race because a run of theirs failed twice, with the reason.
     """
 
     setting: str
@@ -80,6 +81,7 @@ class Race:
     rounds: int
     margin: float
     tried: frozenset[str] = frozenset()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def family(self) -> int:
@@ -102,8 +104,9 @@ class Race:
     def joined(self, other: "Race") -> "Race":
         """Return this race with the methods and commands of an earlier record of the same setting.
 
-        other: the earlier record.
+        other: the earlier record. Of methods that both have, this race knows better whether they can be trained.
         """
+        own = {entry.cell for entry in self.entries}
         entries = {entry.cell: entry for entry in (*other.entries, *self.entries)}
         return replace(
             self,
@@ -111,6 +114,7 @@ class Race:
             commands=tuple(dict.fromkeys((*other.commands, *self.commands))),
             rounds=max(self.rounds, other.rounds),
             tried=self.tried | other.tried,
+            failed={cell: why for cell, why in other.failed.items() if cell not in own} | dict(self.failed),
         )
 
 
@@ -222,6 +226,7 @@ def as_record(race: Race) -> dict[str, Any]:
         "rounds": race.rounds,
         "margin": race.margin,
         "tried": sorted(race.tried),
+        "failed": dict(sorted(race.failed.items())),
     }
 
 
@@ -247,4 +252,5 @@ def of_record(record: Mapping[str, Any]) -> Race:
         rounds=int(record["rounds"]),
         margin=float(record["margin"]),
         tried=frozenset(map(str, record.get("tried", []))),  # records of the first version have none
+        failed={str(cell): str(why) for cell, why in record.get("failed", {}).items()},  # nor has any earlier version
     )

@@ -40,15 +40,30 @@ class Rounds:
         """The (method, round) whose accuracies are needed before the race can be judged again; empty at its end."""
         if self.round >= self.most_rounds or (self.standing is not None and self.standing.ended is not None):
             return []
+        if not self._can_compare:
+            return []
         needed = [m for m in self._in_race if m not in self._without]
         return [(m, r) for r in range(self.round + 1) for m in needed if np.isnan(self._accuracies[r, m])]
 
     def leave_out(self, method: int) -> None:
-        """Go on without a method that has no run. It counts as tried, and nothing is said about it.
+        """Race without a method that cannot be trained. It counts as tried, and nothing is said about it.
 
         method: index of the method.
+        Raises ValueError after the first round: its runs would have decided who else is in the race.
         """
+        if self.round:
+            raise ValueError(f"method {method} cannot be left out after {self.round} rounds; begin the race anew")
         self._without.add(method)
+
+    @property
+    def _can_compare(self) -> bool:
+        """Whether the baseline and another method are left."""
+        return 0 not in self._without and len(self._without) < self._accuracies.shape[1] - 1
+
+    @property
+    def with_images(self) -> int:
+        """The number of runs of which it is known which test images they classify correctly."""
+        return sum(correct is not None for correct in self._correct.values())
 
     @property
     def runs(self) -> int:
@@ -70,24 +85,31 @@ class Rounds:
         if self.missing:
             raise ValueError(f"round {self.round + 1} cannot be judged: {len(self.missing)} runs are missing")
         self.round += 1
+        correct, stored = self._all_correct()
         self.standing = judge(
             self._accuracies[: self.round],
             margin=self._margin,
             level=self._level,
             most_rounds=self.most_rounds,
-            correct=self._all_correct(),
+            correct=correct,
+            stored=stored,
             family=self._family,
             left_out=self._without,
         )
         self._in_race = self.standing.in_race
         return self.standing
 
-    def _all_correct(self) -> np.ndarray | None:
-        """[R, M, N] which images were classified correctly; None unless that is known for all runs and all images."""
-        known = {len(each) if each is not None else 0 for each in self._correct.values()}
-        if len(known) != 1 or min(known) < 2:
-            return None
-        found = np.zeros((self.round, self._accuracies.shape[1], known.pop()), dtype=bool)
-        for (method, round_), correct in self._correct.items():
-            found[round_, method] = correct
-        return found
+    def _all_correct(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Which images were classified correctly [R, M, N], and of which runs that is known [R, M].
+
+        Both are None if it is known of no run, or if the runs have different numbers of images.
+        """
+        known = {place: correct for place, correct in self._correct.items() if correct is not None}
+        images = {len(correct) for correct in known.values()}
+        if len(images) != 1 or min(images) < 2:
+            return None, None
+        stored = np.zeros((self.round, self._accuracies.shape[1]), dtype=bool)
+        found = np.zeros((*stored.shape, images.pop()), dtype=bool)
+        for (method, round_), correct in known.items():
+            found[round_, method], stored[round_, method] = correct, True
+        return found, stored

@@ -95,6 +95,7 @@ def judge(
     correct: np.ndarray | None = None,
     family: int = 0,
     left_out: Collection[int] = (),
+    stored: np.ndarray | None = None,
 ) -> Standing:
     """Say what all rounds so far tell about the methods.
 
@@ -111,7 +112,8 @@ def judge(
     correct: [R, M, N] whether a test image was classified correctly. The N images are the same in every round. None if
         unknown: then everything is about these test images alone.
     family: number of methods that were ever tried, if there are more than columns; all share the error.
-    left_out: methods that were never trained and never will be. They count as tried, but are no rivals.
+    left_out: methods that cannot be trained. They have no accuracies, count as tried, and are no rivals.
+    stored: [R, M] for which runs `correct` is known; None: for all. The image part rests on these.
     Raises ValueError if shapes or numbers do not fit, or if there are more than 60 rounds.
     """
     accuracies = np.asarray(accuracies, dtype=float)
@@ -132,7 +134,7 @@ def judge(
     upper = np.full((methods, methods), np.inf)
     exits: dict[int, Exit] = {}
     for r in range(rounds):
-        pairs.add(accuracies[r], None if correct is None else correct[r])
+        pairs.add(accuracies[r], None if correct is None else correct[r], None if stored is None else stored[r])
         upper = np.minimum(upper, pairs.upper(error))
         upper[:, absent] = -np.inf  # nothing is known about a method that was never trained; it is no rival
         now = race(upper, margin, baseline)
@@ -147,7 +149,9 @@ def judge(
     now = race(upper, margin, baseline)
     choice = int(now.choice) if now.choice >= 0 else None
     ended = CHOSEN if choice is not None else None
-    if ended is None and correct is not None and _images_forbid(pairs, upper, error, margin, baseline):
+    trained = np.ix_(~absent, ~absent)
+    enough = bool((pairs.rounds[trained] >= FIRST).all())
+    if ended is None and correct is not None and enough and _images_forbid(pairs, upper, error, margin, baseline):
         ended = IMAGES
     if ended is None and rounds >= min(most_rounds, LAST):
         ended = BUDGET
@@ -209,16 +213,18 @@ class Pairs:
         self.images = images
         self.runs, self.rounds_seen = np.zeros(methods), 0
         self.rounds, self.mean, self.squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.rounds_with_images = np.zeros(shape)
         # Of each pair and image, the sum over rounds of the difference; of each pair, the variances over images.
         self.first, self.second = np.triu_indices(methods, 1)
         self.sums = np.zeros((len(self.first), images), dtype=np.float32)
         self.over_images = np.zeros(shape)
 
-    def add(self, accuracies: np.ndarray, correct: np.ndarray | None) -> None:
+    def add(self, accuracies: np.ndarray, correct: np.ndarray | None, stored: np.ndarray | None = None) -> None:
         """Add a round.
 
         accuracies: [M] in percent, NaN for methods that were not trained.
         correct: [M, N] whether each test image was classified correctly; None if unknown.
+        stored: [M] of which methods that is known; None: of all that were trained.
         """
         known = np.isfinite(accuracies)
         self.runs += known
@@ -231,6 +237,9 @@ class Pairs:
         self.mean += change / np.maximum(self.rounds, 1)
         self.squares += change * np.where(both, difference - self.mean, 0.0)
         if correct is not None:
+            known = known if stored is None else known & stored
+            both = known[:, None] & known[None, :]
+            self.rounds_with_images += both
             percent = 100 * np.where(known[:, None], correct, 0).astype(np.float32)
             percent -= percent.mean(1, keepdims=True)
             covariance = percent.astype(float) @ percent.astype(float).T / (self.images - 1)
@@ -246,15 +255,26 @@ class Pairs:
         return moderated_variance(self.squares / np.maximum(self.rounds - 1, 1), self.rounds, residual_df)
 
     def image_parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The part of the variance of a mean that comes from the test images, and its standard error."""
+        """The part of the variance of a mean that comes from the test images, and its standard error.
+
+        It does not depend on the number of rounds. So it can come from the rounds whose predictions are stored; a pair
+        with fewer than two of them is given the largest part of the other pairs.
+        """
         if not self.images:
             return np.zeros_like(self.mean), np.zeros_like(self.mean)
         of_sum = np.zeros_like(self.mean)
         of_sum[self.first, self.second] = self.sums.var(axis=1, dtype=float, ddof=1)
         of_sum += of_sum.T
         # The mean covariance of two rounds: variance of the sum less those of its terms, by ordered pairs of rounds.
-        ways = np.maximum(self.rounds * (self.rounds - 1), 1) * self.images
-        return np.maximum((of_sum - self.over_images) / ways, 0.0), math.sqrt(2 / self.images) * of_sum / ways
+        ways = np.maximum(self.rounds_with_images * (self.rounds_with_images - 1), 1) * self.images
+        part = np.maximum((of_sum - self.over_images) / ways, 0.0)
+        part_sd = math.sqrt(2 / self.images) * of_sum / ways
+        known = (self.rounds_with_images > 1) & ~np.eye(len(part), dtype=bool)
+        if known.any():
+            lacking = (self.rounds_with_images < 2) & (self.rounds > 1) & ~np.eye(len(part), dtype=bool)
+            largest = np.unravel_index(np.where(known, part, -1.0).argmax(), part.shape)
+            part[lacking], part_sd[lacking] = part[largest], part_sd[largest]
+        return part, part_sd
 
     def upper(self, error: float) -> np.ndarray:
         """Upper bounds on the accuracy of j minus that of i; infinite for fewer than three rounds.
@@ -310,11 +330,10 @@ def _more_rounds(
 
 def _images_forbid(pairs: Pairs, upper: np.ndarray, error: float, margin: float, baseline: int) -> bool:
     """Whether the number of test images forbids a choice, even if all that is uncertain turns out well for one."""
-    if (pairs.rounds < FIRST).any():
-        return False
     variances, _ = pairs.variances()
     images, images_sd = pairs.image_parts()
-    favourable = pairs.mean - FAVOUR * np.sqrt(variances / pairs.rounds)
+    favourable = pairs.mean - FAVOUR * np.sqrt(variances / np.maximum(pairs.rounds, 1))
     fewest = np.maximum(images - FAVOUR * images_sd, 0.0)
     least = np.minimum(upper, favourable + half_width(fewest, MOST_DF, levels(error).max()))
+    least = np.where(pairs.rounds > 0, least, upper)  # nothing will be known about methods left out
     return not reachable(upper, least, margin, baseline)

@@ -189,15 +189,6 @@ def test_a_larger_margin_is_decided_by_the_same_runs(mixbench, made_up, words):
     assert "20 points" in mixbench("report", "dataset=digits").out, "the report has the last margin"
 
 
-def test_a_failed_run_stops_its_setting_only(mixbench, made_up, words):
-    made_up.sd, made_up.failing = 0.2, {"fmix"}
-    call = mixbench("decide", *words, "method=none,cutmix,fmix")
-    assert call.status == 1
-    assert "fmix" in call.err
-    made_up.failing = set()
-    assert mixbench("decide", *words, "method=none,cutmix,fmix").status == 0
-
-
 MISTAKES = [
     ("method=cutmix",),
     ("method=none",),
