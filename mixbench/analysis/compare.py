@@ -24,12 +24,15 @@ from mixbench.training.rules import RULES
 RACES = "races"  # in the attrs of a frame: whether races in its results folder are about its runs (default: yes)
 
 
-def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE,)) -> list[Setting]:
+def compare(
+    runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE,), *, equivalents: bool = True
+) -> list[Setting]:
     """Compare every method with the baseline of its setting.
 
     runs: one row for each run, from analysis.frame.
     rule: name of the accuracy rule, a key of RULES.
     baseline: names of methods; the first one found in a setting is its baseline.
+    equivalents: whether the equivalent data of methods are computed, which takes as long as all the rest.
     Returns the settings, smallest n first; methods are in the order of the table.
     """
     if not len(runs):
@@ -67,7 +70,8 @@ def compare(runs: pd.DataFrame, rule: str, baseline: Collection[str] = (BASELINE
             setting.baseline_classes = _mean_of_classes(frame["per_class_accuracy"].iloc[setting.baseline.places])
         _compare_with_baseline(setting, frame, rule, races, read)
         made.append(([order(row[key]) for key in named_by], setting))
-    find_equivalents([setting for _, setting in made], frame, of_setting, read)
+    if equivalents:
+        find_equivalents([setting for _, setting in made], frame, of_setting, read)
     return [setting for _, setting in sorted(made, key=lambda pair: pair[0])]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mixbench.analysis.wording import p_text, signed
 from mixbench.config.method_aliases import with_alias
 from mixbench.core.baseline import BASELINE
 from mixbench.stats import Gain, Summary
@@ -93,3 +94,13 @@ def label(value: Any, key: str | None = None) -> str:
     if key == "n" and isinstance(value, int):
         return f"{value:,}"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def gain_texts(gain: Gain) -> list[str]:
+    """Return a gain, its interval and p as the texts of a table.
+
+    gain: the gain of a method.
+    """
+    ends = display_gain(gain)
+    interval = " to ".join(map(signed, ends)) if ends else "–"
+    return [f"{gain.mean:+.2f}", interval, "–" if gain.p is None else p_text(gain.p)]

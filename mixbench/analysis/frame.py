@@ -16,7 +16,8 @@ METRICS = (*measured.SCALARS, "device", "mixbench", "numerics")  # columns of a 
 OF_EACH_CLASS = tuple(name for name in measured.MEASURES if name not in measured.SCALARS)
 # Keys of an identity that belong to the method, besides those with the prefix `method.`.
 METHOD_KEYS = ("method", "protect", "variant")
-NOT_KEYS = ("cell", "folder", *OF_EACH_CLASS)
+TEST_SETS = "test_sets"  # column with all that a run has stored on further test sets
+NOT_KEYS = ("cell", "folder", TEST_SETS, *OF_EACH_CLASS)
 
 
 def _identity_row(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +85,9 @@ def run_frame(
         record |= {key: m.get(key) for key in METRICS}
         record |= {"numerics": numerics.name(m) if "mixbench" in m else None}
         record |= {"resolved_precision": m.get("precision")} | {key: m.get(key) for key in OF_EACH_CLASS}
-        record |= {"cell": cell, "folder": m.get("folder")}
+        for name, of_set in (m.get(TEST_SETS) or {}).items():
+            record |= {f"test_{name}_accuracy": of_set["accuracy"], f"test_{name}_nll": of_set["nll"]}
+        record |= {"cell": cell, "folder": m.get("folder"), TEST_SETS: m.get(TEST_SETS)}
         records.append(record)
     columns = list(dict.fromkeys(key for record in records for key in record)) or ["id", *NOT_KEYS]
     # Columns with None are objects: pandas would turn 0 and None into 0.0 and NaN, and NaN is unequal to itself.

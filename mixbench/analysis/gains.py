@@ -16,7 +16,12 @@ from mixbench.stats.comparison import CHAINS
 
 
 def compare_experiments(
-    baseline: Experiment, methods: Sequence[Experiment], frame: pd.DataFrame, read: Read, chains: int = CHAINS
+    baseline: Experiment,
+    methods: Sequence[Experiment],
+    frame: pd.DataFrame,
+    read: Read,
+    chains: int = CHAINS,
+    same_images: bool = False,
 ) -> Comparison:
     """Compare methods with a baseline.
 
@@ -25,10 +30,11 @@ def compare_experiments(
     frame: the runs that the experiments' places refer to.
     read: reads which images a run classifies correctly.
     chains: number of Gibbs samplers; fewer are faster, and their intervals less precise.
+    same_images: whether all runs are evaluated on the same images, whatever their settings say of evaluation images.
     Returns the comparison, in the order of the methods.
     """
     table = paired_table(baseline.runs, [method.runs for method in methods])
-    correct = _correct(table, [baseline, *methods], frame, read)
+    correct = _correct(table, [baseline, *methods], frame, read, same_images)
     if correct is None:
         return compare(table, chains=chains)
     rounding = 100 / correct.shape[-1] / math.sqrt(6)  # of a difference of two accuracies
@@ -36,7 +42,7 @@ def compare_experiments(
 
 
 def _correct(
-    table: PairedTable, experiments: Sequence[Experiment], frame: pd.DataFrame, read: Read
+    table: PairedTable, experiments: Sequence[Experiment], frame: pd.DataFrame, read: Read, same_images: bool
 ) -> np.ndarray | None:
     """Return which test images the runs of a table classify correctly, float [units, methods, images].
 
@@ -44,7 +50,8 @@ def _correct(
     between subsets includes that of the images.
     """
     first = frame.iloc[experiments[0].places[0]]
-    if len(table.keys) < 2 or (own_evaluation_images(first.to_dict()) and table.over == "subsets"):
+    own_images = not same_images and own_evaluation_images(first.to_dict())
+    if len(table.keys) < 2 or (own_images and table.over == "subsets"):
         return None
     folders = [{key: frame.at[place, "folder"] for key, place in _places(e, frame)} for e in experiments]
     return correct_by_unit(folders, table.keys, ~np.isnan(table.values), read)

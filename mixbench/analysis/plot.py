@@ -1,6 +1,7 @@
 """Plots of stored runs as PNG and SVG files. No torch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,10 +14,11 @@ from mixbench.analysis.charts.style import STYLE, paths, rendered
 from mixbench.analysis.compare import Setting, compare
 from mixbench.analysis.select import Selection
 from mixbench.analysis.table import Table, build
+from mixbench.analysis.test_sets import Seen, on_test_sets
 from mixbench.core import files
 
 SMALL = 10_000  # the small-data report has a separate figure for n up to this number
-FIGURES = ("accuracy", "accuracy-log", f"accuracy-to-{SMALL}", "gains", "heatmap", "loss")
+FIGURES = ("accuracy", "accuracy-log", f"accuracy-to-{SMALL}", "gains", "test-sets", "heatmap", "loss")
 
 
 def write(selection: Selection) -> list[Path]:
@@ -26,7 +28,8 @@ def write(selection: Selection) -> list[Path]:
     Returns the paths of the files. Raises CannotWrite.
     """
     files.check_writable(selection.out, "out")
-    drawn = draw(selection, build(selection), compare(selection.frame, selection.rule))
+    settings = compare(selection.frame, selection.rule, equivalents=False)  # no chart shows them
+    drawn = draw(selection, build(selection), settings, on_test_sets(settings, selection.frame))
     return files.write_all(drawn, without=outdated(selection, drawn))
 
 
@@ -39,12 +42,18 @@ def outdated(selection: Selection, drawn: Mapping[Path, bytes]) -> list[Path]:
     return [path for name in FIGURES for path in paths(selection.out / name) if path not in drawn]
 
 
-def draw(selection: Selection, table: Table, settings: Sequence[Setting]) -> dict[Path, bytes]:
+def draw(
+    selection: Selection,
+    table: Table,
+    settings: Sequence[Setting],
+    shifted: Sequence[tuple[Setting, Sequence[Seen]]] = (),
+) -> dict[Path, bytes]:
     """Draw all plots that make sense for a selection. Nothing is written.
 
     selection: at least one run.
     table: the selection's table.
     settings: the selection's settings, from analysis.compare.
+    shifted: what was found on further test sets, from analysis.test_sets.
     Returns path -> content of the file.
     """
     with mpl.rc_context(STYLE):
@@ -56,8 +65,17 @@ def draw(selection: Selection, table: Table, settings: Sequence[Setting]) -> dic
             figures[f"accuracy-to-{SMALL}"] = accuracy(selection, table, limit=SMALL)
         figures |= {
             "gains": gains(settings, selection.title),
+            "test-sets": gains(
+                [s for one, of_one in shifted for s in (_on(one, selection.on), *(seen.setting for seen in of_one))],
+                f"{selection.title}: other test sets" if shifted else "",
+            ),
             "heatmap": heatmap(selection, table, settings),
             "loss": loss_curves(selection, table),
         }
         made = [rendered(figure, selection.out / name) for name, figure in figures.items() if figure is not None]
     return {path: content for of_figure in made for path, content in of_figure.items()}
+
+
+def _on(setting: Setting, images: str) -> Setting:
+    """Return a setting whose name says on which images it is evaluated."""
+    return replace(setting, name=f"{setting.name}, {images} images")

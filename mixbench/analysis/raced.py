@@ -4,8 +4,10 @@ Whoever looks after every round and stops when the answer is there needs wider i
 runs. So the runs of a race are always compared as a race, whichever command shows them.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,36 +16,75 @@ from mixbench.analysis.correct import Read
 from mixbench.analysis.setting import Experiment, Raced, Setting
 from mixbench.config.identity import own_evaluation_images
 from mixbench.config.labels import distinguishing_keys
+from mixbench.core.errors import UserError
 from mixbench.runs import races
 from mixbench.runs.races import Race
 from mixbench.runs.store import store
+from mixbench.runs.store.predictions import from_bits
+from mixbench.runs.store.reading import Archive, PackedRun, Place
 from mixbench.stats import Gain
 from mixbench.stats.rounds import Rounds
+from mixbench.stats.sequential import Standing, judge
 from mixbench.stats.spending import FIRST
 from mixbench.training.rules import RULES
+
+SeenBy = Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None]  # a run's test sets -> what it has of one
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A race and the folder of its runs."""
+    """A race and the place of its runs: their folder, or the archive that holds them."""
 
     race: Race
-    runs: Path
+    runs: Path | Archive
+
+    def place(self, run_id: str) -> Place:
+        """Return the place of a run, which need not exist.
+
+        run_id: name of the run.
+        """
+        return PackedRun(self.runs.path, run_id, self.runs) if isinstance(self.runs, Archive) else self.runs / run_id
 
 
 def races_of(frame: pd.DataFrame) -> dict[str, Stored]:
-    """Return the races in the folders of results that runs come from: cell of the baseline -> race.
+    """Return the races in the folders of results and archives that runs come from: cell of the baseline -> race.
 
-    frame: stored runs, one row each. Runs in archives have no races.
+    frame: stored runs, one row each.
+    Raises UserError if the record of a race is damaged: without it, the intervals of its runs would be too narrow.
     """
     if "folder" not in frame:
         return {}
     folders = {place.parent for place in frame["folder"] if isinstance(place, Path)}
-    return {
-        race.entries[0].cell: Stored(race, folder)
-        for folder in sorted(folders)
-        for race in races.read_all(folder.parent)
-    }
+    archives = {place.path: place.archive for place in frame["folder"] if isinstance(place, PackedRun)}
+    found = [Stored(race, folder) for folder in sorted(folders) for race in races.read_all(folder.parent)]
+    found += [Stored(race, archives[path]) for path in sorted(archives) for race in _packed(archives[path])]
+    return {stored.race.entries[0].cell: stored for stored in found}
+
+
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the records of the races that runs belong to, to pack them with the runs.
+
+    frame: stored runs, one row each.
+    Raises as `races_of`.
+    """
+    if not len(frame):
+        return []
+    names = {place.name for place in frame["folder"]}
+    raced = [stored.race for stored in races_of(frame).values()]
+    kept = [
+        race
+        for race in raced
+        if any(entry.run_id(race.seeds(k)) in names for entry in race.entries for k in range(race.rounds))
+    ]
+    return [races.as_record(race) for race in sorted(kept, key=lambda race: race.setting)]
+
+
+def _packed(archive: Archive) -> list[Race]:
+    """Return the races of an archive. Raises UserError if a record is damaged."""
+    try:
+        return [races.of_record(record) for record in archive.races]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{archive.path}: the record of a race in it is damaged ({error}); export it again") from error
 
 
 def rounds_of(race: Race, most: int) -> Rounds:
@@ -66,18 +107,18 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     race = stored.race
     rounds = rounds_of(race, race.rounds)
     for method, entry in enumerate(race.entries[1:], 1):
-        if not _is_stored(stored.runs / entry.run_id(race.seeds(0))):
+        if not _is_stored(stored.place(entry.run_id(race.seeds(0)))):
             rounds.leave_out(method)  # it joined later, and its first run was stopped or has failed
     seconds: list[float] = []
     while missing := rounds.missing:
         for method, round_ in missing:
-            folder = stored.runs / race.entries[method].run_id(race.seeds(round_))
+            place = stored.place(race.entries[method].run_id(race.seeds(round_)))
             try:
-                metrics = store.read_metrics(folder)
+                metrics = store.read_metrics(place)
             except (OSError, ValueError):
                 break
             seconds.append(float(metrics.get("seconds") or 0.0))
-            rounds.add(method, round_, metrics[RULES[rule].key], _correct(race, folder, read))
+            rounds.add(method, round_, metrics[RULES[rule].key], _correct(race, place, read))
         else:
             rounds.judge()
             continue
@@ -94,16 +135,16 @@ def replay(stored: Stored, rule: str, read: Read) -> Raced | None:
     )
 
 
-def _is_stored(folder: Path) -> bool:
+def _is_stored(place: Place) -> bool:
     try:
-        return bool(store.read_metrics(folder))
+        return bool(store.read_metrics(place))
     except (OSError, ValueError):
         return False
 
 
-def _correct(race: Race, folder: Path, read: Read) -> np.ndarray | None:
+def _correct(race: Race, place: Place, read: Read) -> np.ndarray | None:
     """Return which test images a run classifies correctly; None if every round has test images of its own."""
-    return None if own_evaluation_images(race.entries[0].identity) else read(folder)
+    return None if own_evaluation_images(race.entries[0].identity) else read(place)
 
 
 def names_of(race: Race) -> list[str]:
@@ -137,16 +178,64 @@ def set_gains(setting: Setting, frame: pd.DataFrame, stored: Stored, rule: str, 
     setting.baseline_may_be_best = None if found.standing.rounds < FIRST else not found.standing.worse[0]
     for method in setting.methods:
         cell = frame.at[method.places[0], "cell"]
-        method.gain = gain_of(found, found.cells.index(cell)) if cell in found.cells else _plain(setting, method)
+        known = cell in found.cells
+        method.gain = gain_of(found.standing, found.cells.index(cell)) if known else _plain(setting, method)
 
 
-def gain_of(found: Raced, method: int) -> Gain | None:
+def set_gains_on_test_set(setting: Setting, frame: pd.DataFrame, stored: Stored, found: Raced, seen: SeenBy) -> None:
+    """Set the gains of the methods of a race on a further test set, by the bounds that hold after every round.
+
+    setting: the setting on the test set, with a baseline.
+    frame: the runs that the experiments' places refer to.
+    stored: the race.
+    found: what it says about the images on which it was decided.
+    seen: test sets of a run -> what it stored of this one; None if it has not seen it.
+    """
+    standing = _standing_on(stored, found.standing.rounds, seen)
+    for method in setting.methods:
+        cell = frame.at[method.places[0], "cell"]
+        if standing is not None and cell in found.cells:
+            method.gain = gain_of(standing, found.cells.index(cell))
+        else:
+            method.gain = _plain(setting, method)
+
+
+def _standing_on(stored: Stored, rounds: int, seen: SeenBy) -> Standing | None:
+    """Return what the runs of a race say about their methods on a further test set; None without the baseline there."""
+    race = stored.race
+    accuracies = np.full((rounds, len(race.entries)), np.nan)
+    arrays: dict[tuple[int, int], np.ndarray | None] = {}
+    for round_, method in np.ndindex(*accuracies.shape):
+        try:
+            metrics = store.read_metrics(stored.runs / race.entries[method].run_id(race.seeds(round_)))
+        except (OSError, ValueError):
+            continue
+        of_set = seen(metrics.get("test_sets"))
+        if of_set is not None:
+            accuracies[round_, method] = of_set["accuracy"]
+            try:
+                arrays[round_, method] = from_bits(of_set)
+            except ValueError:
+                arrays[round_, method] = None
+    if np.isnan(accuracies[:, 0]).all():
+        return None
+    sizes = {0 if array is None else len(array) for array in arrays.values()}
+    correct = None
+    if len(sizes) == 1 and min(sizes) > 1:
+        correct = np.zeros((*accuracies.shape, sizes.pop()), bool)
+        for place, array in arrays.items():
+            correct[place] = array
+    absent = np.flatnonzero(np.isnan(accuracies).all(axis=0)).tolist()
+    return judge(accuracies, margin=race.margin, correct=correct, family=race.family, left_out=absent)
+
+
+def gain_of(standing: Standing, method: int) -> Gain | None:
     """Return the gain of a method in a race; None before the first round with both.
 
-    found: the race.
+    standing: what is known of the race.
     method: index of the method, not 0.
     """
-    standing, at = found.standing, method
+    at = method
     if not standing.pairs[at]:
         return None
     known = bool(np.isfinite(standing.low[at]))

@@ -88,7 +88,7 @@ class Selection:
 
     @property
     def on(self) -> str:
-        """Name of the evaluation images: `test`, `held-out`, `validation` or, if runs differ, `evaluation`."""
+        """Name of the evaluation images: `test`, `val`, `held-out`, `validation` or, if runs differ, `evaluation`."""
         frame = self.frame if len(self.frame) else self.wanted()
         evals = frame.get("eval")
         return rules.images([] if evals is None else evals)

@@ -115,7 +115,7 @@ Options:
   validation=SHARE        share or number of the n images that a trial is validated on (default: dataset.holdout, 0.2)
   subset=random           as for mixbench run, but the default is random, because the winners need new subsets
   seed=0, subset_seed=0   seeds of the trials; the new subsets have the seeds after these
-  eval=test               images on which the winners are compared: test, stratified or holdout
+  eval=test               images on which the winners are compared: test, val, stratified or holdout
   results_dir=FOLDER      tables and the report are in FOLDER/tune (default: results)
 
 Flags:
@@ -310,7 +310,8 @@ PATH is a folder (dataset=folder), a table .csv or .tsv (dataset=csv) or an arch
 Options:
   dataset.KEY=VALUE       keys of the data set, such as dataset.size=64 and dataset.fit=crop; mixbench run --help
                           dataset=folder shows them
-  eval=test|stratified|holdout   images that your runs are evaluated on (default: test, or stratified if there are none)
+  eval=test|val|stratified|holdout   images that your runs are evaluated on (default: test; val if there are none of
+                                     test; stratified if there are none of both)
   results_dir=FOLDER      the findings are stored in FOLDER/audits, and reports on runs with these data show them
                           (default: results)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mixbench.analysis import select
 from mixbench.analysis.compare import compare
+from mixbench.analysis.raced import records_of
 from mixbench.analysis.report import summary
 from mixbench.analysis.select import OWN, RECORDS, Selection
 from mixbench.cli.main import status_of
@@ -36,7 +37,8 @@ def record(words: Sequence[str]) -> int:
             own = select.of_study(composer, name, overrides, options, sources=(OWN,))
             path = records.path(Path(options.results_dir), own.name)
             _check(own, path)
-            packed = archive.pack(own.frame["folder"], path, [*RECORDED, RECORDED_IF_SMALL], {RECORDED_IF_SMALL: SMALL})
+            largest, of_races = {RECORDED_IF_SMALL: SMALL}, records_of(own.frame)
+            packed = archive.pack(own.frame["folder"], path, [*RECORDED, RECORDED_IF_SMALL], largest, of_races)
             print(f"{path}: {packed.runs:,} runs; {packed.correct:,} of them have logits or correct.json")
         published = select.of_study(composer, name, overrides, options, sources=(RECORDS,))
     path = records.path(Path(options.results_dir), published.name)

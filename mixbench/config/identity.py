@@ -219,7 +219,7 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         "subset_seed": cfg.subset_seed if _drawn_by_subset_seed(cfg) else None,
         "split_seed": cfg.split_seed if cfg.eval == "stratified" else None,
         "eval": cfg.eval,
-        "dataset.holdout": dataset.holdout if cfg.eval != "test" else None,
+        "dataset.holdout": dataset.holdout if cfg.eval not in ("test", "val") else None,
         "dataset.label_noise": dataset.label_noise,
         "dataset.size": dataset.size,
         "dataset.fit": dataset.fit,

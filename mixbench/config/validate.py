@@ -16,11 +16,11 @@ from mixbench.core import baseline, draw_settings
 from mixbench.core.banks import BANK
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.groups import OF_FUNCTIONS
-from mixbench.core.pictures import COLUMNS, CROP, FITS, OF_PICTURES
+from mixbench.core.pictures import COLUMNS, CROP, FITS, MEDMNIST_PLAIN_SIZE, MEDMNIST_SIZES, OF_PICTURES
 from mixbench.core.registry import non_negative
 
 SUBSETS = ("head", "random", "balanced", "disjoint")
-EVALS = ("test", "holdout", "stratified", "validation")
+EVALS = ("test", "val", "holdout", "stratified", "validation")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("step", "cosine", "constant")
 OF_STEP = {"milestones": None, "gamma": 0.1}  # keys of `train` used only by schedule=step, with their defaults
@@ -165,9 +165,11 @@ def _validate_dataset(cfg: DictConfig) -> None:
         raise UserError("dataset=npz needs dataset.path=ARCHIVE.npz, an archive with train_images and train_labels")
     if dataset.source in OF_PICTURES:
         _validate_pictures(dataset)
+    elif dataset.source == "medmnist":
+        _validate_medmnist(dataset)
     elif dataset.size is not None or dataset.fit is not None:
         raise UserError(
-            "dataset.size and dataset.fit: are for picture files (dataset=folder and csv), not for "
+            "dataset.size and dataset.fit: are for picture files (dataset=folder and csv) and medmnist, not for "
             f"dataset.source={dataset.source}"
         )
     if dataset.source != "csv":
@@ -212,6 +214,24 @@ def _validate_pictures(dataset: DictConfig) -> None:
     size = dataset.size
     _require(size is not None and 8 <= size <= 1024, "dataset.size", size, "from 8 to 1024 pixels")
     _choice("dataset.fit", dataset.fit, FITS)
+
+
+def _validate_medmnist(dataset: DictConfig) -> None:
+    """Check the settings of a MedMNIST set. Its name gets its size, as the names of MedMNIST's archives have it."""
+    if dataset.path is not None:
+        raise UserError(
+            f"dataset.path={dataset.path}: dataset=medmnist finds its archive in dataset.root; use dataset=npz for this"
+        )
+    if dataset.name is None:
+        raise UserError("dataset=medmnist needs dataset.name, a set of MedMNIST, such as dataset.name=pathmnist")
+    if dataset.size not in MEDMNIST_SIZES or dataset.fit is not None:
+        raise UserError(
+            f"dataset.size={dataset.size} dataset.fit={dataset.fit}: MedMNIST has the sizes "
+            f"{', '.join(map(str, MEDMNIST_SIZES))}, and dataset.fit is for picture files"
+        )
+    suffix = f"_{dataset.size}"
+    if dataset.size != MEDMNIST_PLAIN_SIZE and not dataset.name.endswith(suffix):
+        dataset.name += suffix
 
 
 def name_of_path(path: str) -> str:

@@ -49,9 +49,11 @@ class Plan:
     per_sample: draw λ and places for each image instead of once for the batch.
     off_after: share of `length` after which nothing is mixed any more; 1: mix to the end.
     larger_own: replace λ by the larger one of λ and 1-λ.
-    partners: classes of which partners are drawn, from PARTNERS.
+    partners: classes or groups of which partners are drawn, from PARTNERS.
     length: steps of the run, which off_after refers to. None: not known, so off_after has no effect.
     labels: int [n], the label of each image of the subset. None: not known, so partners can be of any class.
+    groups: int [n], the group of each image of the subset, such as its patient. None: not known, so partners can be of
+        any group.
     pad: largest shift of a crop, in pixels.
     protected: bool [n], images of the subset that are never mixed and never serve as partners. None: no such images.
     """
@@ -71,6 +73,7 @@ class Plan:
     partners: str = "any"
     length: int | None = None
     labels: np.ndarray | None = None
+    groups: np.ndarray | None = None
     pad: int = 0
     protected: np.ndarray | None = None
 
@@ -213,12 +216,13 @@ def partner(plan: Plan, purpose: Purpose, first: int, count: int) -> np.ndarray:
     """int64 [count, B]: a uniform permutation π of the batch; image i is mixed with image π(i).
 
     Protected images are their own partners, and π is uniform over the permutations of the others. With
-    partners=same-class or other-class, π is a permutation that respects the classes as far as the batch allows.
+    another value of `partners`, π is a permutation that respects the classes or groups as far as the batch allows.
     """
     drawn = _permutations(plan, purpose, first, count)
-    if plan.partners == "any" or plan.labels is None:
+    of_images = plan.groups if plan.partners in partners.OF_GROUPS else plan.labels
+    if plan.partners == "any" or of_images is None:
         return drawn
-    labels = plan.labels[order(plan, first, count)]
+    labels = of_images[order(plan, first, count)]
     protected = np.broadcast_to(_protected(plan, first, count), drawn.shape)
     rearranged = partners.CHOICES[plan.partners]
     return np.stack([rearranged(*step) for step in zip(drawn, labels, protected, strict=True)])

@@ -1,4 +1,4 @@
-"""Partners of the same class or of other classes: permutations of a batch, made from a uniform one."""
+"""Partners of the same or another class or group: permutations of a batch, made from a uniform one."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ def same_class(drawn: np.ndarray, labels: np.ndarray, protected: np.ndarray) -> 
     image's partner. An image that is alone in its class is its own partner.
 
     drawn: int64 [B], a uniform permutation, whose only use is the random order.
-    labels: int [B].
+    labels: int [B]; or the groups, for partners of the same group.
     protected: bool [B], images that are their own partners and nobody else's.
     """
     found = np.arange(len(drawn))
@@ -34,7 +34,7 @@ def other_class(drawn: np.ndarray, labels: np.ndarray, protected: np.ndarray) ->
     an equally likely partner.
 
     drawn: int64 [B], a uniform permutation.
-    labels: int [B].
+    labels: int [B]; or the groups, for partners of other groups.
     protected: bool [B], images that are their own partners and nobody else's.
     """
     found = drawn.copy()
@@ -54,4 +54,7 @@ def other_class(drawn: np.ndarray, labels: np.ndarray, protected: np.ndarray) ->
 CHOICES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "same-class": same_class,
     "other-class": other_class,
+    "same-group": same_class,
+    "other-group": other_class,
 }
+OF_GROUPS = ("same-group", "other-group")  # choices that look at the groups of images instead of their classes

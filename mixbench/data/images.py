@@ -9,10 +9,12 @@ from omegaconf import DictConfig
 
 from mixbench.core.baseline import BASELINE
 from mixbench.core.errors import UserError
+from mixbench.core.partners import OF_GROUPS
 from mixbench.data.banks import BankPart
 from mixbench.data.holdout import held_out, named, validation
 from mixbench.data.label_noise import corrupt_labels
-from mixbench.data.sources.load import CIFAR_TEST, Dataset
+from mixbench.data.sources.load import CIFAR_TEST, Dataset, Labelled
+from mixbench.data.sources.parts import GIVEN, TEST
 from mixbench.data.subsets import choose_subset
 
 
@@ -36,8 +38,10 @@ class Split:
     label_noise: share of labels that were replaced.
     protected: bool [n], images that are never mixed. They are selected by train_labels, because with wrong labels a
         user knows no others. None: no class is protected.
+    groups: int64 [n], the group of each image, such as its patient; None: there are no groups.
     list_counts: int64 [K], images of each class in the whole training list.
     generated: key of a method -> the images of its bank, for methods that need one (`runs/banks.py`).
+    test_sets: name -> a further test set, on which the trained network is evaluated too.
     """
 
     train_images: np.ndarray
@@ -53,8 +57,10 @@ class Split:
     replaced: np.ndarray
     label_noise: float
     protected: np.ndarray | None
+    groups: np.ndarray | None
     list_counts: np.ndarray
     generated: Mapping[str, BankPart] = field(default_factory=dict)
+    test_sets: Mapping[str, Labelled] = field(default_factory=dict)
 
     @property
     def class_counts(self) -> list[int]:
@@ -87,13 +93,14 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True, checksums: 
         if cfg.eval == "validation":  # whoever has the subset knows no other labels of it
             eval_labels = _given_labels(dataset, held, cfg)[0]
     else:
-        eval_images, eval_labels = _test_images(dataset, cfg) if evaluated else (images[:0], labels[:0])
+        given = _given_images(dataset, cfg) if evaluated else Labelled(images[:0], labels[:0])
+        eval_images, eval_labels = given.images, given.labels
     subset, true_labels = images[indices], labels[indices]
     given_labels, replaced = _given_labels(dataset, indices, cfg)
     mean, std = _normalisation(subset, cfg.dataset)
     sums = {}
     if checksums:
-        sums["data_sha256"] = dataset.sha256(with_test=cfg.eval == "test" and evaluated)
+        sums["data_sha256"] = dataset.sha256(cfg.eval if cfg.eval in GIVEN and evaluated else None)
         sums["train_sha256"] = dataset.train_sha256
     return Split(
         train_images=subset,
@@ -109,7 +116,9 @@ def split(dataset: Dataset, cfg: DictConfig, evaluated: bool = True, checksums: 
         replaced=replaced,
         label_noise=cfg.dataset.label_noise,
         protected=np.isin(given_labels, cfg.protect) if cfg.protect else None,
+        groups=None if dataset.groups is None else dataset.groups[indices],
         list_counts=np.bincount(labels, minlength=dataset.num_classes),
+        test_sets=dataset.test_sets if evaluated and cfg.eval != "validation" else {},
     )
 
 
@@ -120,8 +129,8 @@ def check(dataset: Dataset, cfg: DictConfig) -> None:
     cfg: the run's configuration.
     Raises UserError as `split` does.
     """
-    if cfg.eval == "test":
-        _test_images(dataset, cfg)
+    if cfg.eval in GIVEN:
+        _given_images(dataset, cfg)
     positions(dataset, cfg)
     _check_channels(cfg.dataset, dataset.train_images.shape[3])
 
@@ -131,9 +140,10 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
 
     dataset: the data set, or only its labels (`load_labels`).
     cfg: the run's configuration.
-    Returns both, int64; None in place of the second where the run is evaluated on test images.
+    Returns both, int64; None in place of the second where the run is evaluated on test or val images.
     Raises UserError if the data set does not have the images.
     """
+    _check_groups(dataset, cfg)
     labels, mask = dataset.train_labels, held_of(dataset, cfg)
     free, held = np.flatnonzero(~mask), np.flatnonzero(mask) if mask.any() else None
     check_classes(cfg, dataset.num_classes)
@@ -145,6 +155,19 @@ def positions(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray
         mask = validation(_given_labels(dataset, chosen, cfg)[0], cfg.dataset.holdout, cfg.subset_seed, cfg.seed)
         return chosen[~mask], chosen[mask]
     return chosen, held
+
+
+def _check_groups(dataset: Dataset, cfg: DictConfig) -> None:
+    """Raise UserError if a method draws partners by group and the images have no groups."""
+    if dataset.groups is not None or "method" not in cfg:
+        return
+    methods = [cfg.method, *(cfg.method.get("parts") or {}).values()]
+    asked = next((one.partners for one in methods if one.get("partners") in OF_GROUPS), None)
+    if asked is not None:
+        raise UserError(
+            f"method.partners={asked}: {cfg.dataset.name} has no groups; use a table with a group column "
+            "(dataset=csv dataset.group_column=NAME), or partners of any, same-class or other-class"
+        )
 
 
 def available(dataset: Dataset, cfg: DictConfig) -> int:
@@ -188,11 +211,6 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
     in_subset = np.array(images.class_counts) > 0
     evaluated = np.bincount(images.eval_labels, minlength=images.num_classes) > 0
     lines = []
-    if not in_list.all():
-        lines.append(
-            f"{name}: the training list has no image of {_named(~in_list, cfg)}, but the network has an output for it; "
-            "number the labels 0, 1, 2 … without gaps"
-        )
     if (in_list & ~in_subset).any():
         lines.append(
             f"{name} n={cfg.n} subset={cfg.subset}: the subset has no image of {_named(in_list & ~in_subset, cfg)}; "
@@ -208,8 +226,8 @@ def warnings(images: Split, cfg: DictConfig) -> list[str]:
         )
     elif (in_list & ~evaluated).any():
         lines.append(
-            f"{name} eval=test: there is no test image of {_named(in_list & ~evaluated, cfg)}, so accuracies cover "
-            "only the other classes; use eval=stratified to evaluate on all classes"
+            f"{name} eval={cfg.eval}: there is no {cfg.eval} image of {_named(in_list & ~evaluated, cfg)}, so "
+            "accuracies cover only the other classes; use eval=stratified to evaluate on all classes"
         )
     return lines
 
@@ -218,15 +236,22 @@ def _named(classes: np.ndarray, cfg: DictConfig) -> str:
     return named(np.flatnonzero(classes).tolist(), cfg.dataset.classes)
 
 
-def _test_images(dataset: Dataset, cfg: DictConfig) -> tuple[np.ndarray, np.ndarray]:
-    if dataset.test_images is None or dataset.test_labels is None:
-        raise UserError(f"eval=test: {cfg.dataset.name} has no test images; use eval=stratified, which needs none")
-    if cfg.dataset.source.startswith("cifar") and len(dataset.test_images) != CIFAR_TEST:
+def _given_images(dataset: Dataset, cfg: DictConfig) -> Labelled:
+    """Return the test or val images on which a run is evaluated. Raises UserError if there are none."""
+    given = dataset.given(cfg.eval)
+    if given is None:
+        there = [f"eval={part}, or " for part in GIVEN if dataset.given(part) is not None]
         raise UserError(
-            f"eval=test: {cfg.dataset.path} has {len(dataset.test_images)} test images, but {cfg.dataset.source} has "
-            f"{CIFAR_TEST}; use eval=stratified"
+            f"eval={cfg.eval}: {cfg.dataset.name} has no {cfg.eval} images; use {''.join(there)}eval=stratified, which "
+            "holds out training images"
         )
-    return dataset.test_images, dataset.test_labels
+    count = len(given.labels)
+    if cfg.eval == TEST and cfg.dataset.source.startswith("cifar") and count != CIFAR_TEST:
+        raise UserError(
+            f"eval=test: {cfg.dataset.path} has {count} test images, but {cfg.dataset.source} has {CIFAR_TEST}; use "
+            "eval=stratified"
+        )
+    return given
 
 
 def check_classes(cfg: DictConfig, num_classes: int) -> None:

@@ -13,6 +13,7 @@ from torch.utils.data import get_worker_info
 from mixbench.core import draw_settings, registry
 from mixbench.core.draws import Plan, order
 from mixbench.core.errors import UserError
+from mixbench.core.partners import OF_GROUPS
 
 Generator = np.random.Generator | torch.Generator
 
@@ -89,6 +90,10 @@ def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
     Returns the checked settings.
     Raises ValueError if one is out of range.
     """
+    if settings.get("partners") in OF_GROUPS:
+        raise ValueError(
+            f"partners={settings['partners']}: needs the groups of the images, which a module does not get"
+        )
     try:
         checked = draw_settings.checked(settings)
     except UserError as error:

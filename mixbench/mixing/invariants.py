@@ -16,7 +16,11 @@ from mixbench.mixing.runner import Method, build_method
 SHAPES = ((6, 3, 16, 16), (1, 3, 16, 16), (5, 1, 12, 20))  # [B, C, H, W] of the images that a method is tried on
 CLASSES, STEPS, N = 4, 3, 100
 PROTECTED = np.arange(N) % 3 == 0
-OTHER_SETTINGS = {"off_after": [0.5], "larger_own": [True], "partners": ["same-class", "other-class"]}
+OTHER_SETTINGS = {
+    "off_after": [0.5],
+    "larger_own": [True],
+    "partners": ["same-class", "other-class", "same-group", "other-group"],
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def _trials(
 ) -> Iterator[Trial]:
     batch, _, height, width = shape
     labels = np.arange(N) % CLASSES
-    plan = Plan(3, N, batch, height, width, protected=protected, labels=labels, length=STEPS)
+    plan = Plan(3, N, batch, height, width, protected=protected, labels=labels, groups=np.arange(N) // 3, length=STEPS)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(shape, generator=generator)
     targets = torch.rand(batch, CLASSES, generator=generator).softmax(dim=1)

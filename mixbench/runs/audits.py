@@ -18,6 +18,7 @@ from mixbench.core.pictures import OF_PICTURES
 from mixbench.data.audit import Audit, Evaluation, audit, of_run
 from mixbench.data.audit.findings import from_json
 from mixbench.data.sources.load import Dataset
+from mixbench.data.sources.parts import TRAIN
 
 FOLDER = "audits"
 SCHEMA = 1
@@ -90,7 +91,8 @@ def problems(dataset: Dataset, cfg: DictConfig) -> list[str]:
     """
     if cfg.dataset.source not in OWN_DATA:
         return []
-    count = len(dataset.train_images) + (0 if dataset.test_images is None else len(dataset.test_images))
+    given = dataset.given(cfg.eval)
+    count = len(dataset.train_images) + (0 if given is None else len(given.labels))
     try:
         found = of_data(dataset, cfg, near=count <= NEAR_MOST).problems
         found = [finding for finding in found if finding.kind != "classes missing"]  # `data.warnings` tells of these
@@ -126,13 +128,13 @@ def _stored(value: dict[str, Any]) -> Stored:
 
 
 def _checksum(dataset: Dataset, evaluation: Evaluation, fit: str | None) -> str:
-    tested = evaluation.kind == "test"
+    part = evaluation.kind if dataset.given(evaluation.kind) is not None else None
     digest = hashlib.sha256(f"{VERSION} {evaluation.kind} {evaluation.share} {fit}".encode())
-    digest.update(dataset.sha256(with_test=tested and dataset.test_images is not None).encode())
+    digest.update(dataset.sha256(part).encode())
     for array in (evaluation.held, dataset.groups):
         digest.update(b"none" if array is None else array.astype("<i8").tobytes())
     listing = dataset.listing
     if listing is not None:
-        names = [picture.name for picture in listing.pictures if tested or picture.part == "train"]
+        names = [picture.name for picture in listing.pictures if picture.part in (TRAIN, part)]
         digest.update(json.dumps([names, listing.skipped, listing.classes]).encode())
     return digest.hexdigest()

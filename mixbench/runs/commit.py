@@ -16,6 +16,8 @@ from mixbench.config.identity import Job
 from mixbench.core import files
 from mixbench.data import Split
 from mixbench.runs.store import store
+from mixbench.runs.store.predictions import as_bits
+from mixbench.training import metrics
 from mixbench.training.device import peak_memory
 from mixbench.training.loop import Outcome
 from mixbench.training.measured import Finished, measure
@@ -46,6 +48,7 @@ def commit(
         **{key: source[key] for key in ("mixbench", "numerics", "device", "precision")},
         **images.checksums,
         **measure(_finished(cfg, images, outcome, others)),
+        **({"test_sets": _of_test_sets(images, outcome)} if images.test_sets else {}),
     }
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in NOT_STORED])
     files.write_text(folder / "config.yaml", OmegaConf.to_yaml(kept))
@@ -78,6 +81,18 @@ def _finished(cfg: DictConfig, images: Split, outcome: Outcome, others: float | 
         peak_memory_bytes=peak_memory(next(outcome.model.parameters()).device),
         other_load=others,
     )
+
+
+def _of_test_sets(images: Split, outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """Return for each further test set its checksum, what is measured on it, and which images are classified right."""
+    return {
+        name: {
+            "sha256": of_set.sha256,
+            **metrics.of_test_set(outcome.test_set_logits[name], of_set.labels),
+            **as_bits(outcome.test_set_logits[name].argmax(axis=1) == of_set.labels),
+        }
+        for name, of_set in images.test_sets.items()
+    }
 
 
 def replaced_labels(images: Split) -> list[dict[str, int]]:

@@ -27,6 +27,7 @@ class Datasets:
         self._labels: dict[tuple, data.Dataset] = {}
         self._loaded: dict[tuple, data.Dataset] = {}
         self._audited: set[tuple[str, str]] = set()
+        self.told: set[tuple[str, str]] = set()  # data and test sets of which a warning was given
 
     def of(self, job: Job) -> data.Dataset:
         """Return the data set of a job.

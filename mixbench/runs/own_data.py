@@ -14,6 +14,7 @@ from mixbench.config.compose import Composer
 from mixbench.config.identity import job
 from mixbench.config.overrides import parse, quoted, values
 from mixbench.core.errors import UserError
+from mixbench.data.sources.parts import GIVEN, TEST
 from mixbench.runs.datasets import Datasets
 
 ALL = "all"  # the value of n that means all training images
@@ -126,10 +127,11 @@ def of_data(composer: Composer, path: str, given: Sequence[str], datasets: Datas
         if "dataset.pad" not in own:
             chosen.append(f"dataset.pad={max(1, round(side / 8))}")
     if "eval" in own:
-        stratified = values(own["eval"]) == ["stratified"]
-    elif stratified := not has_test(composer, [*words, *chosen, *_of_data(given)], datasets):
-        chosen.append("eval=stratified")
-    if stratified and "split_seed" not in own:
+        evaluation = values(own["eval"])
+    else:
+        evaluation = [evaluated_on(composer, [*words, *chosen, *_of_data(given)], datasets)]
+        chosen += [f"eval={kind}" for kind in evaluation if kind != TEST]
+    if evaluation == ["stratified"] and "split_seed" not in own:
         chosen.append("split_seed=0")
     return words, chosen
 
@@ -193,7 +195,7 @@ def fitted(
                 "train.steps", max(1, round(min(max(machine.passes * largest, machine.least), machine.most) / batch))
             )
     lines = [
-        f"{path}: {_described(loaded, free)}",
+        f"{path}: {_described(loaded, free, cfg.eval)}",
         f"chosen for these data on this machine: {' '.join(chosen)}; to change one, add it to the command",
     ]
     return Fitted(with_all([*words, *chosen, *given], free), name, lines, free, asked)
@@ -294,20 +296,22 @@ def _check_sizes(path: str, sizes: Sequence[int], free: int) -> None:
         )
 
 
-def has_test(composer: Composer, words: Sequence[str], datasets: Datasets) -> bool:
-    """Whether data have test images.
+def evaluated_on(composer: Composer, words: Sequence[str], datasets: Datasets) -> str:
+    """Return the value of the key `eval` that fits data: test, or val without test images, or stratified without both.
 
     composer: composes configurations.
     words: KEY=VALUE texts that choose the data.
     datasets: the data sets of the command.
     Raises UserError if the data cannot be used.
     """
-    try:
-        return datasets.labels(job(composer.compose([*words, "eval=test"])).cfg).test_labels is not None
-    except UserError as error:
-        if "eval=test" in str(error):  # an archive without test arrays
-            return False
-        raise
+    for part in GIVEN:
+        try:
+            if datasets.labels(job(composer.compose([*words, f"eval={part}"])).cfg).given(part) is not None:
+                return part
+        except UserError as error:
+            if f"eval={part}" not in str(error):  # what an archive without arrays of the part is refused with
+                raise
+    return "stratified"
 
 
 def _side(composer: Composer, words: Sequence[str], most: int, datasets: Datasets) -> int:
@@ -326,15 +330,24 @@ def _side(composer: Composer, words: Sequence[str], most: int, datasets: Dataset
     return int(min(most, max(8, np.median(sides)))) if sides else most
 
 
-def _described(loaded: data.Dataset, free: int) -> str:
+def _described(loaded: data.Dataset, free: int, evaluation: str) -> str:
     total = len(loaded.train_labels)
     counts = np.bincount(loaded.train_labels, minlength=loaded.num_classes)
     names = loaded.class_names or [f"class {k}" for k in range(loaded.num_classes)]
     shown = ", ".join(f"{name} {count:,}" for name, count in zip(names[:10], counts[:10], strict=True))
     more = f" and {len(names) - 10:,} classes more" if len(names) > 10 else ""
-    if loaded.test_labels is not None:
-        where = f"evaluated on the {len(loaded.test_labels):,} test images"
+    given = loaded.given(evaluation)
+    if given is not None:
+        where = f"evaluated on the {len(given.labels):,} {evaluation} images"
     else:
         together = ", whole groups of them" if loaded.groups is not None else ""
         where = f"{total - free:,} of them are held out for evaluation, the same share of every class{together}"
-    return f"{total:,} training images of {loaded.num_classes:,} classes ({shown}{more}); {where}"
+    return f"{total:,} training images of {loaded.num_classes:,} classes ({shown}{more}); {where}{_further(loaded)}"
+
+
+def _further(loaded: data.Dataset) -> str:
+    """Return what is said of the further test sets."""
+    counts = [f"{name} ({len(images.labels):,})" for name, images in loaded.test_sets.items()]
+    if not counts:
+        return ""
+    return f"; every network is also evaluated on the test set{'s' if len(counts) > 1 else ''} {', '.join(counts)}"

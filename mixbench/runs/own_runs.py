@@ -48,7 +48,7 @@ def stored_names(
             settings = Settings(columns=columns, cache=Path(results_dir) / "cache")
             settings = settings if size is None else replace(settings, size=size, fit=fit)
             loaded = data.load(
-                str(source), "", path, lambda line: None, with_test=False, settings=settings, keep=lambda write: None
+                str(source), "", path, lambda line: None, part=None, settings=settings, keep=lambda write: None
             )
             sums[size, fit] = loaded.train_sha256
         (now if metrics.get("train_sha256") == sums[size, fit] else earlier).add(stored)

@@ -147,7 +147,7 @@ def read(root: Path, setting: str) -> Race | None:
     """
     path = _path(root, setting)
     try:
-        return _race(files.read_json(path))
+        return of_record(files.read_json(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -179,8 +179,25 @@ def write(root: Path, race: Race) -> Race:
         with locks.hold(path.with_suffix(".lock"), WAIT):
             before = read(root, race.setting)
             race = race.joined(before) if before else race
-            files.write_json(path, _record(race))
+            files.write_json(path, as_record(race))
     return race
+
+
+def add(root: Path, record: Any) -> Race:
+    """Store the record of a race that an archive holds, with what is stored of that setting already.
+
+    root: folder of the results.
+    record: what `as_record` made; it can be damaged.
+    Returns the race. Raises ValueError if the record cannot be used, and CannotWrite.
+    """
+    try:
+        race = of_record(record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the record of a race is damaged ({error!r})") from error
+    before = read(root, race.setting)
+    if before is not None and before.first != race.first:
+        raise ValueError(f"a race at {race.setting_name} began with other subsets here; its record is kept")
+    return write(root, race)
 
 
 def _path(root: Path, setting: str) -> Path:
@@ -191,7 +208,11 @@ def _is_of_method(key: str) -> bool:
     return key in (*SEEDS, "method", "protect") or key.startswith("method.")
 
 
-def _record(race: Race) -> dict[str, Any]:
+def as_record(race: Race) -> dict[str, Any]:
+    """Return a race as a JSON object.
+
+    race: the race.
+    """
     return {
         "schema": SCHEMA,
         "setting": race.setting,
@@ -204,13 +225,19 @@ def _record(race: Race) -> dict[str, Any]:
     }
 
 
-def _race(record: Mapping[str, Any]) -> Race:
-    """Read a record. Raises KeyError, TypeError or ValueError if it is damaged or of another schema."""
+def of_record(record: Mapping[str, Any]) -> Race:
+    """Return the race of a JSON object.
+
+    record: what `as_record` made.
+    Raises KeyError, TypeError, AttributeError or ValueError if it is damaged or of another schema.
+    """
     if record["schema"] != SCHEMA:
         raise ValueError(f"schema {record['schema']}")
     entries = [Entry(str(one["name"]), dict(one["identity"])) for one in record["entries"]]
     if len(entries) < 2 or entries[0].identity["method"] != BASELINE:
         raise ValueError("no baseline")
+    if record["setting"] != setting_of(entries[0].identity):
+        raise ValueError("its name does not match its settings")
     subset_seed, seed = map(int, record["first"])
     return Race(
         setting=str(record["setting"]),

@@ -3,6 +3,7 @@
 Another executor can replace `_one_after_another`, which gets checked jobs and yields their results in any order.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -116,6 +117,7 @@ def validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterato
     datasets: loads their data sets.
     """
     known = results.checksums()
+    lacking: Counter[tuple[str, str]] = Counter()  # name of the data and of a test set -> finished runs without it
     for job in jobs:
         if not job.cfg.force and not job.cfg.dataset.path:
             found = find(job, results)
@@ -132,6 +134,25 @@ def validate(jobs: Sequence[Job], results: Store, datasets: Datasets) -> Iterato
                     "same name; set another dataset.name for one of them"
                 )
         yield from data.warnings(images, job.cfg)
+        if images.test_sets and not job.cfg.force:
+            lacking.update((name, test_set) for test_set in _not_seen(job, images, results))
+    for (name, test_set), count in lacking.items():
+        if (name, test_set) not in datasets.told:
+            datasets.told.add((name, test_set))
+            runs = "1 finished run was" if count == 1 else f"{count:,} finished runs were"
+            yield (
+                f"{name}: {runs} trained before test set {test_set} was as it is now, so nothing is known of them "
+                "there; force=true trains them again"
+            )
+
+
+def _not_seen(job: Job, images: data.Split, results: Store) -> list[str]:
+    """Return the further test sets on which a finished run was not evaluated, or not as they are now."""
+    found = find(job, results)
+    if found is None or found.metrics is None:
+        return []
+    stored = found.metrics.get("test_sets") or {}
+    return [name for name, of_set in images.test_sets.items() if stored.get(name, {}).get("sha256") != of_set.sha256]
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ class Engine:
             draws=self.augment.draws,
             length=cfg.train.steps,
             labels=split.train_labels,
+            groups=split.groups,
             pad=self.augment.options.get("pad", 0),
             protected=split.protected,
         )
@@ -245,6 +246,13 @@ class Engine:
         parts = [self.forward(self.normalise(part.permute(0, 3, 1, 2))) for part in images.split(EVAL_BATCH)]
         self.model.train()
         return torch.cat(parts).cpu()
+
+    def logits_of(self, images: np.ndarray) -> Tensor:
+        """Return logits [N, K] on the host of images that are on the device only meanwhile.
+
+        images: uint8 [N, H, W, C], on the host.
+        """
+        return self.logits(self._to_device(images))
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ class Outcome:
     train_logits: float32 [n, K], of the training images.
     seconds: training time.
     model: the trained network.
+    test_set_logits: name of a further test set -> float32 [N, K], of its images.
     """
 
     history: list[Row]
@@ -48,6 +49,7 @@ class Outcome:
     train_logits: np.ndarray
     seconds: float
     model: nn.Module
+    test_set_logits: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -129,7 +131,12 @@ def train(
                 raise Stopped
     train_logits = engine.logits(engine.images)
     seconds = before + time.perf_counter()
-    return Outcome(progress.history, eval_logits.numpy(), train_logits.numpy(), seconds, engine.model)
+    further = {name: engine.logits_of(of_set.images) for name, of_set in split.test_sets.items()}
+    for name, logits in further.items():
+        if not logits.isfinite().all():
+            raise NotFinite(f"the network's output for test set {name} is not finite; try a lower train.lr")
+    sets = {name: logits.numpy() for name, logits in further.items()}
+    return Outcome(progress.history, eval_logits.numpy(), train_logits.numpy(), seconds, engine.model, sets)
 
 
 def _row(engine: Engine, step: int, lr: float, train_loss: float, logits: Tensor, seconds: float) -> Row:

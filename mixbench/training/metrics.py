@@ -115,6 +115,19 @@ def of_history(history: Sequence[dict[str, float]]) -> dict[str, float]:
     }
 
 
+def of_test_set(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return accuracy, NLL and the accuracy of each class on a further test set.
+
+    logits: float [N, K], after the last step.
+    labels: int [N].
+    """
+    return {
+        "accuracy": accuracy(logits, labels),
+        "nll": nll(logits, labels),
+        "per_class_accuracy": per_class_accuracy(logits, labels),
+    }
+
+
 def of_logits(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return NLL, calibration and the accuracy of each class.
 

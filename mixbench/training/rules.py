@@ -29,15 +29,16 @@ RULES = {
     ),
 }
 
-TEST, HELD_OUT, VALIDATION, MIXED = "test", "held-out", "validation", "evaluation"
+TEST, VAL, HELD_OUT, VALIDATION, MIXED = "test", "val", "held-out", "validation", "evaluation"
 
 
 def images(evals: Iterable[Any]) -> str:
-    """Return the name of the evaluation images: `test`, `held-out`, `validation` or, if runs differ, `evaluation`.
+    """Return the name of the evaluation images, which is `evaluation` if runs differ.
 
     evals: values of the key `eval`.
+    Returns `test`, `val`, `held-out`, `validation` or `evaluation`.
     """
-    kinds = {value if value in (TEST, VALIDATION) else HELD_OUT for value in evals}
+    kinds = {value if value in (TEST, VAL, VALIDATION) else HELD_OUT for value in evals}
     return kinds.pop() if len(kinds) == 1 else MIXED
 
 

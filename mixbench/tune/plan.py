@@ -111,7 +111,7 @@ def plan(composer: Composer, asked: Asked, datasets: Datasets, limit: int | None
     if own.cfg.eval == "validation":
         raise UserError(
             "eval=validation: the trials use it anyway; eval says on which images the winners are compared: test, "
-            "stratified or holdout"
+            "val, stratified or holdout"
         )
     planned = Plan(asked, made, _left_out(asked, made), _name(asked, made, own), own.identity["subset_seed"] is None)
     for one in made:

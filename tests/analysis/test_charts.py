@@ -92,21 +92,31 @@ def _write(results, keys, accuracy, loss, metrics):
     (folder / "history.csv").write_text("step,epoch,lr,train_loss,test_loss,test_accuracy,seconds\n" + "".join(lines))
 
 
+class Figures(dict):
+    """Figures by name; each is laid out when it is first asked for."""
+
+    def __getitem__(self, name):
+        figure = super().__getitem__(name)
+        if not hasattr(figure.canvas, "renderer"):
+            FigureCanvasAgg(figure)
+            with warnings.catch_warnings(action="ignore"):  # of glyphs that a font lacks
+                figure.draw_without_rendering()
+        return figure
+
+    def items(self):
+        return ((name, self[name]) for name in self)
+
+
 @pytest.fixture
 def figures(tmp_path, monkeypatch):
-    """The figures of `mixbench plot WORDS` by name, laid out; change: attributes of the selection."""
+    """The figures of `mixbench plot WORDS` by name; change: attributes of the selection."""
 
     def figures(*words, **change):
-        drawn = {}
+        drawn = Figures()
         monkeypatch.setattr(plot, "rendered", lambda figure, stem: drawn.update({stem.name: figure}) or {})
         with Composer() as composer:
             chosen = select(composer, [*words, f"results_dir={tmp_path}/results", f"out={tmp_path}/out"])
         plot.write(replace(chosen, **change))
-        for figure in drawn.values():
-            FigureCanvasAgg(figure)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Glyph .* missing")
-                figure.draw_without_rendering()
         return drawn
 
     return figures
@@ -379,8 +389,8 @@ def test_gains_that_are_all_zero_have_an_axis(build, figures, monkeypatch):
     build(("none", "label-mix"), (20,), spread=0.0)
     original = plot.compare
 
-    def without_gain(*given):
-        settings = original(*given)
+    def without_gain(*given, **options):
+        settings = original(*given, **options)
         settings[0].methods[0].gain = replace(settings[0].methods[0].gain, mean=0.0, interval=None)
         return settings
 

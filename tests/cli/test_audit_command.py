@@ -97,14 +97,14 @@ def test_data_without_test_images_are_audited_as_stratified(mixbench, tmp_path):
         "my.npz dataset=folder",
         "my.npz eval=test,stratified",
         "my.npz dataset.sizes=3",
-        "from-one.npz",
+        "below-zero.npz",
         "--yes my.npz",
         "my.npz results_dir=some.txt",
     ],
 )
 def test_mistakes(mixbench, tmp_path, contents, words):
     archive(tmp_path / "my.npz")
-    np.savez(tmp_path / "from-one.npz", train_images=pixels(10), train_labels=1 + np.arange(10) % 2)
+    np.savez(tmp_path / "below-zero.npz", train_images=pixels(10), train_labels=np.arange(10) % 2 - 1)
     (tmp_path / "some.txt").write_text("text")
     before = contents(tmp_path)
     call = mixbench("audit", *words.split())

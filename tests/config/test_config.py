@@ -48,7 +48,8 @@ FEW_PAIRS = [*zip(names("method"), cycle(names("study"))), *zip(cycle(names("met
 )
 def test_every_method_fits_every_dataset_and_study(composer, method, dataset, study):
     overrides = [f"method={method}", f"dataset={dataset}", *([f"study={study}"] if study else [])]
-    made = job(composer.compose([*overrides, *(["dataset.path=x"] if dataset in ("npz", "folder", "csv") else [])]))
+    own = {"medmnist": ["dataset.name=pathmnist"]} | {key: ["dataset.path=x"] for key in ("npz", "folder", "csv")}
+    made = job(composer.compose([*overrides, *own.get(str(dataset), [])]))
     assert made.identity["method"] in METHOD_NAMES
     if method in OF_CNNS and made.cfg.model.name == "vit":
         with pytest.raises(UserError, match="preact_resnet18"):  # networks that have what the method needs

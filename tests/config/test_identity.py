@@ -254,7 +254,7 @@ def test_evaluations_are_every_390_steps_but_at_least_20(make, steps, every):
         (["method=cutmix", "method.larger_own=2"], "true or false"),
         (["method=cutmix", "method.off_after=1.5"], "method.off_after=1.5: must be a share of the steps"),
         (["method=cutmix", "method.off_after=-0.5"], "method.off_after=-0.5"),
-        (["method=cutmix", "method.partners=same"], "did you mean same-class?"),
+        (["method=cutmix", "method.partners=same-clas"], "did you mean same-class?"),
         (["train.steps=5", "train.epochs=5"], "train.steps=5 and train.epochs=5"),
         (["train.protocol=null"], "train.steps=NUMBER"),
         (["train.protocol=smal-data"], "did you mean small-data?"),

@@ -394,21 +394,22 @@ def test_the_larger_share_is_the_image_s_own():
 @quick
 @given(
     labels=st.lists(st.integers(0, 3), min_size=1, max_size=12),
-    chosen=st.sampled_from(["same-class", "other-class"]),
+    chosen=st.sampled_from(["same-class", "other-class", "same-group", "other-group"]),
     seed=st.integers(0, 2**40),
     protects=st.booleans(),
 )
-def test_partners_respect_the_classes_as_far_as_the_batch_allows(labels, chosen, seed, protects):
+def test_partners_respect_classes_and_groups_as_far_as_the_batch_allows(labels, chosen, seed, protects):
     labels, n = np.array(labels), len(labels)
     protected = labels == 3 if protects else None
-    made = plan(seed, n, n, labels=labels, partners=chosen, protected=protected).steps(5, 3)
+    known = {"groups": labels, "labels": np.arange(n) % 2} if "group" in chosen else {"labels": labels}
+    made = plan(seed, n, n, partners=chosen, protected=protected, **known).steps(5, 3)
     for index, partner in zip(made["index"], made["partner"], strict=True):
         assert np.array_equal(np.sort(partner), np.arange(n))
         here, itself = labels[index], partner == np.arange(n)
         free = here != 3 if protects else np.ones(n, dtype=bool)
         assert itself[~free].all()
         alike = here[partner] == here
-        if chosen == "same-class":
+        if chosen.startswith("same"):
             assert alike.all()
             sizes = np.array([np.sum(free & (here == label)) for label in here])
             assert np.array_equal(itself[free], sizes[free] == 1)
@@ -431,4 +432,5 @@ def test_every_partner_that_fits_is_equally_likely(chosen, count):
 def test_partners_of_any_class_need_no_labels():
     drawn = plan().steps(3, 4)["partner"]
     assert np.array_equal(plan(partners="other-class").steps(3, 4)["partner"], drawn)
+    assert np.array_equal(plan(partners="other-group").steps(3, 4)["partner"], drawn)
     assert np.array_equal(plan(labels=np.zeros(50, dtype=int)).steps(3, 4)["partner"], drawn)

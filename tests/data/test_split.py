@@ -73,14 +73,14 @@ def test_the_checksum_covers_the_training_arrays_and_the_test_arrays_where_they_
     brighter, relabelled = small(), small()
     brighter.test_images[0, 0, 0, 0] ^= 1
     relabelled.train_labels[0] ^= 1
-    for with_test in (True, False):
-        assert data.sha256(with_test) == same.sha256(with_test)
-        assert data.sha256(with_test) != relabelled.sha256(with_test)
-    assert data.sha256(with_test=True) != brighter.sha256(with_test=True)
-    assert data.sha256(with_test=False) == brighter.sha256(with_test=False)
+    for part in ("test", None):
+        assert data.sha256(part) == same.sha256(part)
+        assert data.sha256(part) != relabelled.sha256(part)
+    assert data.sha256("test") != brighter.sha256("test")
+    assert data.sha256() == brighter.sha256()
     tested, held_out = split(data, config()).checksums, split(data, config({"holdout": 3}, eval="holdout")).checksums
-    assert tested["data_sha256"] == data.sha256(with_test=True)
-    assert held_out["data_sha256"] == data.sha256(with_test=False)
+    assert tested["data_sha256"] == data.sha256("test")
+    assert held_out["data_sha256"] == data.sha256()
     assert tested["train_sha256"] == held_out["train_sha256"] == data.train_sha256
 
 

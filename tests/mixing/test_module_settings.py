@@ -23,6 +23,11 @@ def test_a_module_finds_partners_by_its_labels():
         torch.testing.assert_close(targets, 0.75 * F.one_hot(labels, 4) + 0.25 * F.one_hot(labels[source], 4))
 
 
+def test_a_module_does_not_know_the_groups():
+    with pytest.raises(ValueError, match="groups"):
+        CutMix(4, partners="same-group")
+
+
 def test_a_module_does_not_know_when_training_ends():
     with pytest.raises(TypeError, match="off_after"):
         PairMixer(label_mix, 4, off_after=0.5)

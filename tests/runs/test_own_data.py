@@ -18,7 +18,6 @@ from mixbench.data.sources.pictures import reading
 from mixbench.runs import own_data
 from mixbench.runs.datasets import Datasets
 
-
 TINY = ["model.width=2", "model.depth=10", "train.steps=2", "train.batch_size=8", "device=cpu"]
 
 

@@ -27,7 +27,8 @@ def limits(shown: Sequence[pd.DataFrame]) -> tuple[float, float]:
 
 def _ends(shown: Sequence[pd.DataFrame], end: str) -> np.ndarray:
     """Return the `min` or `max` of all lines at all steps."""
-    return np.concatenate([losses.xs(end, axis=1, level=1).to_numpy().ravel() for losses in shown])
+    of_end = [[of == end for _, of in losses.columns] for losses in shown]
+    return np.concatenate([losses.to_numpy()[:, chosen].ravel() for losses, chosen in zip(shown, of_end, strict=True)])
 
 
 def cut_off(shown: Sequence[pd.DataFrame]) -> list[str]:

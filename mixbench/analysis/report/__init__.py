@@ -9,6 +9,7 @@ from mixbench.analysis.report.content import sections
 from mixbench.analysis.report.render import html, markdown
 from mixbench.analysis.select import Selection
 from mixbench.analysis.setting import Setting
+from mixbench.analysis.test_sets import on_test_sets
 from mixbench.core import files
 
 __all__ = ["advice", "write"]
@@ -36,9 +37,10 @@ def write(selection: Selection, settings: Sequence[Setting], command: str = "") 
     """
     files.check_writable(selection.out, "out")
     built = table.build(selection)
-    plots = plot.draw(selection, built, settings)
+    shifted = on_test_sets(settings, selection.frame)
+    plots = plot.draw(selection, built, settings, shifted)
     pictures = {path.stem: content.decode() for path, content in plots.items() if path.suffix == ".svg"}
-    found = sections(selection, built, settings, list(pictures), command)
+    found = sections(selection, built, settings, list(pictures), command, shifted)
     texts = {
         selection.out / "report.html": html(selection.title, found, pictures),
         selection.out / "report.md": markdown(selection.title, found),

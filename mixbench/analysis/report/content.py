@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mixbench.analysis import notes, table
-from mixbench.analysis.display import display_gain
+from mixbench.analysis.display import gain_texts
 from mixbench.analysis.recommend import recommend
 from mixbench.analysis.report.across import across
 from mixbench.analysis.report.blocks import Picture, Points, Section, Table, Text
@@ -12,10 +12,11 @@ from mixbench.analysis.report.evaluation import calibration, classes, cost
 from mixbench.analysis.report.live import LOG_FROM, live_chart
 from mixbench.analysis.report.origin import provenance
 from mixbench.analysis.report.own_pictures import own_pictures
+from mixbench.analysis.report.shift import other_test_sets
 from mixbench.analysis.report.verdicts import meaning, verdicts
 from mixbench.analysis.select import Selection
 from mixbench.analysis.setting import Setting
-from mixbench.analysis.wording import p_text, signed
+from mixbench.analysis.test_sets import Seen
 from mixbench.stats import Gain
 
 WIDE = ("loss", "heatmap")
@@ -27,7 +28,12 @@ OF_RACES = (
 
 
 def sections(
-    selection: Selection, built: table.Table, settings: Sequence[Setting], plots: Sequence[str], command: str = ""
+    selection: Selection,
+    built: table.Table,
+    settings: Sequence[Setting],
+    plots: Sequence[str],
+    command: str = "",
+    shifted: Sequence[tuple[Setting, Sequence[Seen]]] = (),
 ) -> list[Section]:
     """Return the sections of the report.
 
@@ -36,11 +42,13 @@ def sections(
     settings: the selection's settings, from analysis.compare.
     plots: names of the charts that were drawn.
     command: the command that makes the report; empty if it was made from Python.
+    shifted: what was found on further test sets, from analysis.test_sets.
     """
     return [
         verdicts(selection, settings, command),
         _accuracy(selection, built, settings, plots),
         _gains(settings, plots),
+        *other_test_sets(selection, shifted, plots),
         _equivalents(settings),
         *across(settings),
         *_losses(selection, plots),
@@ -129,16 +137,6 @@ def gains_chart(plots: Sequence[str]) -> list[Picture]:
     """
     text = "Gain of each method over no mixing with its 95 % interval; the numbers are in the table below."
     return [Picture("gains", text)] if "gains" in plots else []
-
-
-def gain_texts(gain: Gain) -> list[str]:
-    """Return a gain, its interval and p as the texts of a table.
-
-    gain: the gain of a method.
-    """
-    ends = display_gain(gain)
-    interval = " to ".join(map(signed, ends)) if ends else "–"
-    return [f"{gain.mean:+.2f}", interval, "–" if gain.p is None else p_text(gain.p)]
 
 
 def _gain(gain: Gain) -> list[str]:

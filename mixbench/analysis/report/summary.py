@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixbench.analysis import notes, plot, table
+from mixbench.analysis.display import gain_texts
 from mixbench.analysis.report.blocks import Picture, Section, Table, Text
-from mixbench.analysis.report.content import accuracy_chart, gain_texts, gains_chart, recommendation
+from mixbench.analysis.report.content import accuracy_chart, gains_chart, recommendation
 from mixbench.analysis.report.render import markdown
 from mixbench.analysis.select import Selection
 from mixbench.analysis.setting import Setting

@@ -37,7 +37,7 @@ def audit(words: list[str]) -> int:
         else:
             of_run = given
             if not any(word.startswith("eval=") for word in of_run):
-                of_run = [*of_run, f"eval={'test' if own_data.has_test(composer, of_run, datasets) else 'stratified'}"]
+                of_run = [*of_run, f"eval={own_data.evaluated_on(composer, of_run, datasets)}"]
         cfg = job_of(composer, of_run).cfg
     files.check_writable(Path(cfg.results_dir), "results_dir")
     loaded = datasets.load(cfg)

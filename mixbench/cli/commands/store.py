@@ -53,6 +53,7 @@ def export(words: list[str]) -> int:
     if wants_help(words):
         print(EXPORT_HELP, end="")
         return 0
+    from mixbench.analysis.raced import records_of
     from mixbench.cli.words import archive_name, read_export
     from mixbench.core import memory
     from mixbench.runs.store import archive
@@ -60,7 +61,7 @@ def export(words: list[str]) -> int:
     words, out, files = read_export(words)
     chosen = select_runs(words)
     path = Path(out or archive_name(chosen))
-    packed = archive.pack(chosen.frame["folder"], path, files)
+    packed = archive.pack(chosen.frame["folder"], path, files, races=records_of(chosen.frame))
     chosen.problems += packed.left_out
     if packed.runs:
         runs = "run" if packed.runs == 1 else "runs"

@@ -68,7 +68,7 @@ def _tune(composer: "Composer", planned: "Plan", datasets: "Datasets", version: 
     if overlap is not None and overlap[0]:
         say(
             f"warning: up to {overlap[0]:,} of the {overlap[1]:,} images on which a winner is evaluated are among the "
-            "images of the trials, because they are held out of the same list; with eval=test none is"
+            "images of the trials, because they are held out of the same list; with eval=test or eval=val none is"
         )
     trials = run_trials(composer, planned, datasets, console)
     if trials.interrupted:

@@ -40,7 +40,7 @@ def audit(dataset: Dataset, evaluation: Evaluation, fit: str | None = None, near
         *_plain(seen, found.plain),
         *_classes(seen),
         *_too_few(seen),
-        *of_files(dataset, evaluation.kind == "test", fit),
+        *of_files(dataset, evaluation.kind, fit),
     ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return Audit(findings, _pairs(seen, [*both, *other_label, *within, *within_test]))

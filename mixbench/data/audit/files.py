@@ -10,8 +10,9 @@ from mixbench.core.pictures import CROP
 from mixbench.data.audit.findings import FACT, NAMED, NOTICE, PROBLEM, Finding
 from mixbench.data.audit.headers import Header, read_headers
 from mixbench.data.sources.load import Dataset
+from mixbench.data.sources.parts import TRAIN
 from mixbench.data.sources.pictures.decoding import SUFFIXES
-from mixbench.data.sources.pictures.listing import TRAIN, Picture
+from mixbench.data.sources.pictures.listing import Picture
 
 MANY_BROKEN = 0.05  # share of the picture files
 LONG = 1.5  # longer side / shorter side; a third of the picture is cut off
@@ -19,16 +20,16 @@ MANY = 0.1  # share of pictures from which on something is worth a notice
 EACH, MOSTLY, HARDLY = 10, 0.9, 0.1  # pictures of a class; shares of a class that tell it from another
 
 
-def of_files(dataset: Dataset, with_test: bool, fit: str | None) -> list[Finding]:
+def of_files(dataset: Dataset, part: str, fit: str | None) -> list[Finding]:
     """Return findings on the files of a data set. There are none if it is not of picture files.
 
     dataset: the data set.
-    with_test: whether the test pictures are looked at.
+    part: the part that is looked at besides the training pictures: a value of the key `eval`, such as test.
     fit: how pictures were made square, `crop` or `squash`.
     """
     if dataset.listing is None:
         return []
-    pictures = [picture for picture in dataset.listing.pictures if with_test or picture.part == TRAIN]
+    pictures = [picture for picture in dataset.listing.pictures if picture.part in (TRAIN, part)]
     headers = read_headers([picture.file for picture in pictures])
     known = [(picture, header) for picture, header in zip(pictures, headers, strict=True) if header is not None]
     findings = _left_out(dataset)

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from mixbench.data.audit.findings import NAMED
 from mixbench.data.images import check_classes, held_of
 from mixbench.data.sources.load import Dataset
-from mixbench.data.sources.pictures.listing import TEST, TRAIN
+from mixbench.data.sources.parts import GIVEN, TRAIN
 
 Found = tuple[int, int, bool]  # picture, its duplicate, whether they are equal
 
@@ -36,7 +36,7 @@ def of_run(cfg: DictConfig, dataset: Dataset) -> Evaluation:
     dataset: its data set.
     Raises UserError if the data set cannot be divided as the configuration says.
     """
-    if cfg.eval in ("test", "validation"):
+    if cfg.eval in (*GIVEN, "validation"):
         return Evaluation(cfg.eval)
     held = np.flatnonzero(held_of(dataset, cfg))
     check_classes(cfg, dataset.num_classes)
@@ -76,10 +76,11 @@ class Seen:
         images, labels = dataset.train_images, dataset.train_labels
         names = _names(dataset, TRAIN, len(labels))
         evaluated = np.zeros(len(labels), bool)
-        if evaluation.kind == "test" and dataset.test_images is not None and dataset.test_labels is not None:
-            images = np.concatenate([images, dataset.test_images])
-            labels = np.concatenate([labels, dataset.test_labels])
-            names += _names(dataset, TEST, len(dataset.test_labels))
+        given = dataset.given(evaluation.kind)
+        if given is not None:
+            images = np.concatenate([images, given.images])
+            labels = np.concatenate([labels, given.labels])
+            names += _names(dataset, evaluation.kind, len(given.labels))
             evaluated = np.arange(len(labels)) >= len(dataset.train_labels)
         elif evaluation.held is not None:
             evaluated[evaluation.held] = True
@@ -90,7 +91,7 @@ class Seen:
     @property
     def part(self) -> str:
         """What the images that all runs are evaluated on are called."""
-        return "test" if self.evaluation.kind == "test" else "held-out"
+        return self.evaluation.kind if self.evaluation.kind in GIVEN else "held-out"
 
     def named(self, found: Sequence[Found]) -> list[str]:
         """Return the first pairs as texts.

@@ -1,10 +1,13 @@
-"""Load a data set as uint8 arrays: CIFAR from torchvision, digits from scikit-learn, others from the user's files."""
+"""Load a data set as uint8 arrays: CIFAR from torchvision, digits from scikit-learn, others from the user's files.
+
+MedMNIST is read by `sources/medmnist.py`.
+"""
 
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from http.client import HTTPException
 from pathlib import Path
@@ -17,11 +20,13 @@ from omegaconf import DictConfig
 from mixbench.core.errors import UserError, unknown
 from mixbench.core.pictures import COLUMNS, OF_PICTURES
 from mixbench.core.random_words import Purpose, permutations
-from mixbench.data.sources import npz
-from mixbench.data.sources.pictures.listing import TEST, TRAIN, Listing
+from mixbench.data.sources import medmnist, npz
+from mixbench.data.sources.npz import Content
+from mixbench.data.sources.parts import GIVEN, TEST, TRAIN, VAL, name_of_test_set
+from mixbench.data.sources.pictures.listing import Listing
 from mixbench.data.sources.pictures.reading import Settings, at_once, list_pictures, read_pictures
 
-SOURCES = ("cifar10", "cifar100", "digits", "photos", "npz", *OF_PICTURES)
+SOURCES = ("cifar10", "cifar100", "digits", "photos", medmnist.NAME, "npz", *OF_PICTURES)
 CIFAR_TRAIN, CIFAR_TEST = 50_000, 10_000
 CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100}
 DIGITS_TRAIN = 1297  # the other 500 of the 1,797 images are test images
@@ -29,6 +34,23 @@ DIGITS_TRAIN = 1297  # the other 500 of the 1,797 images are test images
 # subject, and side after resizing, all in pixels.
 CROP, CROP_OFFSETS, CROP_CORNERS, PHOTO_SIDE = 300, range(0, 121, 20), ((0, 0), (7, 100)), 48
 PHOTOS_TRAIN = 64  # of 98
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with their labels.
+
+    images: uint8 [N, H, W, C].
+    labels: int64 [N].
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of the images and labels."""
+        return _sha256(self.images, self.labels)
 
 
 @dataclass(frozen=True)
@@ -41,7 +63,9 @@ class Dataset:
     test_labels: int64 [M]; None: not needed.
     class_names: names of the classes, in the order of the labels; None: they have numbers only.
     groups: int64 [N]; training images with equal numbers are kept on one side of a split. None: there are no groups.
-    listing: the picture files, training and test; None: the images are of another source.
+    listing: the picture files of all parts; None: the images are of another source.
+    val_images, val_labels: as test_images and test_labels, of the part for validation.
+    test_sets: name -> a further test set, such as one of another camera or site.
     """
 
     train_images: np.ndarray
@@ -51,31 +75,50 @@ class Dataset:
     class_names: list[str] | None = None
     groups: np.ndarray | None = None
     listing: Listing | None = None
+    val_images: np.ndarray | None = None
+    val_labels: np.ndarray | None = None
+    test_sets: Mapping[str, Labelled] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
         """The largest training label + 1."""
         return int(self.train_labels.max()) + 1
 
-    def sha256(self, with_test: bool) -> str:
+    def given(self, part: str | None) -> Labelled | None:
+        """Return the images of a part that the data set itself sets aside for evaluation.
+
+        part: a value of the key `eval`; only test and val are such parts.
+        Returns None if there are none.
+        """
+        return self._given.get(str(part))
+
+    def sha256(self, part: str | None = None) -> str:
         """Return the checksum of the images and labels.
 
-        with_test: whether the test images and labels are included.
-        Returns the hexadecimal SHA-256. Raises ValueError if test images are asked for but there are none.
+        part: test or val, whose images and labels are then included.
+        Returns the hexadecimal SHA-256. Raises ValueError if there are no images of the part.
         """
-        parts = (self.train_sha256, self._test_sha256) if with_test else (self.train_sha256,)
-        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+        if part is None:
+            return hashlib.sha256(self.train_sha256.encode()).hexdigest()
+        given = self.given(part)
+        if given is None:
+            raise ValueError(f"the data set has no {part} images")
+        return hashlib.sha256(f"{self.train_sha256} {given.sha256}".encode()).hexdigest()
 
     @cached_property
     def train_sha256(self) -> str:
-        """Checksum of the training images and labels."""
-        return _sha256(self.train_images, self.train_labels)
+        """Checksum of the training images and labels, and of the groups where there are any."""
+        groups = [] if self.groups is None else [self.groups]
+        return _sha256(self.train_images, self.train_labels, *groups)
 
     @cached_property
-    def _test_sha256(self) -> str:
-        if self.test_images is None or self.test_labels is None:
-            raise ValueError("the data set has no test images")
-        return _sha256(self.test_images, self.test_labels)
+    def _given(self) -> dict[str, Labelled]:
+        parts = {TEST: (self.test_images, self.test_labels), VAL: (self.val_images, self.val_labels)}
+        return {
+            part: Labelled(images, labels)
+            for part, (images, labels) in parts.items()
+            if images is not None and labels is not None
+        }
 
 
 def settings_of(cfg: DictConfig) -> Settings:
@@ -96,7 +139,9 @@ def key_of(cfg: DictConfig) -> tuple:
     cfg: the validated configuration of a run.
     """
     dataset = cfg.dataset
-    return dataset.source, dataset.root, dataset.path, _with_test(cfg), settings_of(cfg).key
+    settings = settings_of(cfg).key
+    named = (dataset.name, dataset.size) if dataset.source == medmnist.NAME else None
+    return dataset.source, dataset.root, dataset.path, named, _part(cfg), _has_test_sets(cfg), settings
 
 
 def listing_for(cfg: DictConfig) -> Listing | None:
@@ -125,8 +170,11 @@ def load_for(
     keep: called with a function that writes decoded pictures to the cache, if they are not there.
     Raises UserError if the images cannot be loaded.
     """
-    dataset, with_test = cfg.dataset, evaluated and _with_test(cfg)
-    return load(dataset.source, dataset.root, dataset.path, say, with_test, settings_of(cfg), listing, keep)
+    dataset, part = cfg.dataset, _part(cfg) if evaluated else None
+    if dataset.source == medmnist.NAME:
+        return _of_content(medmnist.read_medmnist(dataset.name, dataset.size, dataset.root, part, say))
+    test_sets = evaluated and _has_test_sets(cfg)
+    return load(dataset.source, dataset.root, dataset.path, say, part, settings_of(cfg), test_sets, listing, keep)
 
 
 def load_labels_for(cfg: DictConfig, listing: Listing | None = None) -> Dataset:
@@ -136,11 +184,21 @@ def load_labels_for(cfg: DictConfig, listing: Listing | None = None) -> Dataset:
     listing: the picture files, if they have been listed (`listing_for`); None: they are listed.
     Raises UserError if the user's files cannot be used.
     """
-    return load_labels(cfg.dataset.source, cfg.dataset.path, _with_test(cfg), settings_of(cfg), listing)
+    dataset, part = cfg.dataset, _part(cfg)
+    if dataset.source == medmnist.NAME:
+        made = medmnist.read_medmnist(dataset.name, dataset.size, dataset.root, part, lambda line: None, True)
+        return _of_content(made)
+    return load_labels(dataset.source, dataset.path, part, settings_of(cfg), _has_test_sets(cfg), listing)
 
 
-def _with_test(cfg: DictConfig) -> bool:
-    return cfg.eval == "test" or not cfg.dataset.path
+def _part(cfg: DictConfig) -> str | None:
+    """Return the part of its data set that a run is evaluated on; None if it is held out of the training list."""
+    return cfg.eval if cfg.eval in GIVEN else None
+
+
+def _has_test_sets(cfg: DictConfig) -> bool:
+    """Whether a run is evaluated on the further test sets. Runs that choose settings see no evaluation images."""
+    return cfg.eval != "validation"
 
 
 def load(
@@ -148,19 +206,21 @@ def load(
     root: str,
     path: str | None,
     say: Callable[[str], None],
-    with_test: bool = True,
+    part: str | None = TEST,
     settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    test_sets: bool = False,
     listing: Listing | None = None,
     keep: Callable[[Callable[[], None]], None] = at_once,
 ) -> Dataset:
-    """Load the images of a source.
+    """Load the images of a source other than MedMNIST.
 
     source: a name from SOURCES.
     root: folder for downloads.
     path: the folder or table of the pictures, or an .npz archive to read instead; None: no archive.
     say: called with a line of text before anything that takes long.
-    with_test: whether an archive must have test images. False: test images are not read.
+    part: the part that an archive must have besides the training images: test or val. None: no other part is read.
     settings: how picture files are read.
+    test_sets: whether to read the further test sets too.
     listing: the picture files, if they have been listed; None: they are listed.
     keep: called with a function that writes decoded pictures to the cache, if they are not there.
     Raises UserError if the images cannot be loaded.
@@ -169,9 +229,9 @@ def load(
         raise unknown("dataset.source", source, SOURCES)
     if source in OF_PICTURES:
         read = read_pictures(source, str(path), settings, say, listing, keep)
-        return _of_pictures(read.listing, read.images, with_test)
+        return _of_pictures(read.listing, read.images)
     if path:
-        return _archive(source, path, with_test, say=say)
+        return _archive(source, path, part, test_sets, say=say)
     offline = {"digits": _digits, "photos": _photos}
     return offline[source]() if source in offline else _cifar(source, Path(root).expanduser(), say)
 
@@ -179,8 +239,9 @@ def load(
 def load_labels(
     source: str,
     path: str | None,
-    with_test: bool = True,
+    part: str | None = TEST,
     settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    test_sets: bool = False,
     listing: Listing | None = None,
 ) -> Dataset:
     """Load what is needed to check a plan: labels and sizes. Nothing is downloaded, and images can be black.
@@ -190,8 +251,9 @@ def load_labels(
 
     source: a name from SOURCES.
     path: the folder or table of the pictures, or an .npz archive to read instead; None: no archive.
-    with_test: whether an archive must have test images.
+    part: the part that an archive must have besides the training images: test or val. None: no other part.
     settings: how picture files are read.
+    test_sets: whether to read the further test sets too.
     listing: the picture files, if they have been listed; None: they are listed.
     Raises UserError if the files cannot be used.
     """
@@ -200,9 +262,9 @@ def load_labels(
     if source in OF_PICTURES:
         listing = listing or list_pictures(source, str(path), settings)
         black = np.broadcast_to(np.uint8(0), (len(listing.pictures), settings.size, settings.size, 3))
-        return _of_pictures(listing, black, with_test)
+        return _of_pictures(listing, black)
     if path:
-        return _archive(source, path, with_test, only_labels=True)
+        return _archive(source, path, part, test_sets, only_labels=True)
     offline = {"digits": _digits, "photos": _photos}
     if source in offline:
         return offline[source]()
@@ -213,30 +275,45 @@ def load_labels(
     return Dataset(*parts)
 
 
-def _of_pictures(listing: Listing, images: np.ndarray, with_test: bool) -> Dataset:
+def _of_pictures(listing: Listing, images: np.ndarray) -> Dataset:
     labels = np.array([picture.label for picture in listing.pictures], np.int64)
     parts = np.array([picture.part for picture in listing.pictures])
-    train, test = parts == TRAIN, parts == TEST
+    there = sorted(set(parts.tolist()))
+    if len(there) == 1:  # no copy of all pictures
+        content = Content({TRAIN: (images, labels)}, listing.classes)
+    else:
+        content = Content({part: (images[parts == part], labels[parts == part]) for part in there}, listing.classes)
     groups = None
     if any(picture.group is not None for picture in listing.pictures):
-        named = np.array([str(picture.group) for picture in listing.pictures])[train]
+        named = np.array([str(picture.group) for picture in listing.pictures])[parts == TRAIN]
         groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
-    if train.all():
-        return Dataset(images, labels, None, None, listing.classes, groups, listing)
-    test_images, test_labels = (images[test], labels[test]) if with_test else (None, None)
-    return Dataset(images[train], labels[train], test_images, test_labels, listing.classes, groups, listing)
+    return _of_content(content, groups, listing)
+
+
+def _of_content(content: Content, groups: np.ndarray | None = None, listing: Listing | None = None) -> Dataset:
+    nothing = (None, None)
+    test, val = content.parts.get(TEST, nothing), content.parts.get(VAL, nothing)
+    named = {name_of_test_set(part): arrays for part, arrays in content.parts.items()}
+    return Dataset(
+        *content.parts[TRAIN],
+        *test,
+        content.class_names,
+        groups,
+        listing,
+        *val,
+        {name: Labelled(*arrays) for name, arrays in named.items() if name is not None},
+    )
 
 
 def _archive(
     source: str,
     path: str,
-    with_test: bool,
+    part: str | None,
+    test_sets: bool,
     only_labels: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Dataset:
-    arrays, names = npz.read_images(path, with_test, only_labels, say)
-    (images, labels), (test_images, test_labels) = npz.TRAIN_KEYS, npz.TEST_KEYS
-    dataset = Dataset(arrays[images], arrays[labels], arrays.get(test_images), arrays.get(test_labels), names)
+    dataset = _of_content(npz.read_images(path, part, only_labels, say, test_sets))
     if source.startswith("cifar") and len(dataset.train_images) != CIFAR_TRAIN:
         raise UserError(
             f"{path}: has {len(dataset.train_images)} training images, but {source} has {CIFAR_TRAIN}; "

@@ -2,10 +2,11 @@
 
 import math
 import os
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,10 @@ from numpy.lib import format as npy
 
 from mixbench.core import memory
 from mixbench.core.errors import UserError
+from mixbench.data.sources.parts import GIVEN, TEST, TRAIN, part_of
 
 TRAIN_KEYS, TEST_KEYS = ("train_images", "train_labels"), ("test_images", "test_labels")
+FURTHER = re.compile(r"(test_.+)_(?:images|labels)")  # test_siteB_images
 LARGEST_LABEL = 99_999  # a network has an output for each class; a larger label is a mistake, not a class
 SMALLEST_SIDE = 8  # pixels; halved three times, it is one pixel
 ARRAYS = ", ".join((*TRAIN_KEYS, *TEST_KEYS))
@@ -40,31 +43,49 @@ class Array:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Content:
+    """The images and labels of an archive.
+
+    parts: train, val, test or test-NAME -> images uint8 [N, H, W, C] and labels int64 [N] in 0 … K - 1.
+    class_names: names of the classes; None if labels are the numbers 0 … K - 1.
+    """
+
+    parts: dict[str, tuple[np.ndarray, np.ndarray]]
+    class_names: list[str] | None
+
+
 def read_images(
-    path: str, with_test: bool, only_labels: bool = False, say: Callable[[str], None] = lambda line: None
-) -> tuple[dict[str, np.ndarray], list[str] | None]:
+    path: str,
+    part: str | None = TEST,
+    only_labels: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    test_sets: bool = False,
+) -> Content:
     """Read the images and labels of an archive; other arrays are ignored.
 
     Before anything is read, every header must match the size of its file in the archive, and all arrays together must
     fit in the free memory (memory.available).
 
     path: the archive, as the user gives it.
-    with_test: whether to read test images and labels too.
+    part: the part to read besides the training images: test or val. None: no other part.
     only_labels: whether to check of the images only their headers. The images that are returned are then black.
     say: called with a line on images and labels that are converted.
-    Returns train_images uint8 [N, H, W, C] and train_labels int64 [N] and, if `with_test`, test_images and test_labels;
-        and the names of the classes, if labels are names.
+    test_sets: whether to read the further test sets too, such as test_siteB_images and test_siteB_labels.
+    Returns the parts that were read.
     Raises UserError, which names the array, if the archive cannot be used.
     """
-    keys = (*TRAIN_KEYS, *TEST_KEYS) if with_test else TRAIN_KEYS
     file = os.path.expanduser(path)
     _check_place(path, file)
     try:
         with zipfile.ZipFile(file) as archive:
-            found = {key: _head(path, archive, member) for key, member in _members(path, archive, keys).items()}
+            there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            keys = _keys(path, there, part, test_sets)
+            every = [key for pair in keys.values() for key in pair]
+            found = {key: _head(path, archive, there[key]) for key in every}
             for key, array in found.items():
                 (_check_images if key.endswith("images") else _check_labels)(path, key, array)
-            _check_together(path, found)
+            _check_together(path, found, list(keys.values()))
             arrays = {
                 key: _black(array) if only_labels and key.endswith("images") else _read(archive, array)
                 for key, array in found.items()
@@ -84,11 +105,8 @@ def read_images(
             "images"
         ) from error
     _convert_images(path, arrays, say)
-    names = _number_names(path, arrays, say)
-    for key in keys:
-        arrays[key] = _images(arrays[key]) if key.endswith("images") else _labels(path, key, arrays[key])
-    _check_numbering(path, arrays)
-    return arrays, names
+    names = _number_labels(path, arrays, say)
+    return Content({part: (_images(arrays[images]), arrays[labels]) for part, (images, labels) in keys.items()}, names)
 
 
 def _check_place(path: str, file: str) -> None:
@@ -99,21 +117,37 @@ def _check_place(path: str, file: str) -> None:
         raise UserError(f"dataset.path={path}: {what}; correct the path, or {HOW_TO_MAKE}")
 
 
-def _members(path: str, archive: zipfile.ZipFile, keys: tuple[str, ...]) -> dict[str, zipfile.ZipInfo]:
-    there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    for key in keys:
-        if key in there:
-            continue
-        if key in TEST_KEYS and all(train in there for train in TRAIN_KEYS):
+def _keys(path: str, there: Collection[str], part: str | None, test_sets: bool) -> dict[str, tuple[str, str]]:
+    """Return part -> keys of its images and labels. Raises UserError if a part has not both."""
+    keys = {name: (f"{name}_images", f"{name}_labels") for name in (TRAIN, part) if name is not None}
+    given = [name for name in GIVEN if f"{name}_images" in there and f"{name}_labels" in there]
+    for name, pair in keys.items():
+        for key in pair:
+            if key in there:
+                continue
+            if name != TRAIN and all(train in there for train in TRAIN_KEYS):
+                other = f"eval={given[0]}, or " if given and given[0] != name else ""
+                raise UserError(
+                    f"{path}: has no {key}, but eval={name} needs {' and '.join(pair)}; use {other}eval=stratified, "
+                    "which evaluates on a held-out part of the training list"
+                )
             raise UserError(
-                f"{path}: has no {key}, but eval=test needs {' and '.join(TEST_KEYS)}; use eval=stratified, which "
-                "evaluates on a held-out part of the training list"
+                f"{path}: has no {key}, only {', '.join(there) or 'nothing'}; must have {ARRAYS}; eval=stratified "
+                f"needs only {' and '.join(TRAIN_KEYS)}"
             )
-        raise UserError(
-            f"{path}: has no {key}, only {', '.join(there) or 'nothing'}; must have {ARRAYS}; eval=stratified needs "
-            f"only {' and '.join(TRAIN_KEYS)}"
-        )
-    return {key: there[key] for key in keys}
+    for stem in dict.fromkeys(match[1] for key in there if test_sets and (match := FURTHER.fullmatch(key))):
+        name, pair = part_of(stem), (f"{stem}_images", f"{stem}_labels")
+        lacking = [key for key in pair if key not in there]
+        if lacking:
+            raise UserError(
+                f"{path}: has no {lacking[0]}, but a further test set has both {' and '.join(pair)}; save both, or "
+                "rename the other one"
+            )
+        if name in keys:
+            raise UserError(f"{path}: {keys[name][0]} and {pair[0]} are both the part {name}; rename one")
+        if name is not None:
+            keys[name] = pair
+    return keys
 
 
 def _head(path: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
@@ -171,22 +205,21 @@ def _check_labels(path: str, key: str, labels: Array) -> None:
     if not np.issubdtype(labels.dtype, np.integer) and labels.dtype.kind not in "US":
         raise UserError(f"{path}: {key} is {labels.dtype}, must be integers from 0 or names; save them as such")
     if len(labels.shape) != 1 and labels.shape[1:] != (1,):
-        raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]")
+        raise UserError(f"{path}: {key} has shape {labels.shape}, must be [N] or [N, 1]: one label for each image")
 
 
-def _check_together(path: str, found: Mapping[str, Array]) -> None:
-    for images, labels in (TRAIN_KEYS, TEST_KEYS):
-        if images in found and found[images].shape[0] != found[labels].shape[0]:
+def _check_together(path: str, found: Mapping[str, Array], pairs: Sequence[tuple[str, str]]) -> None:
+    """Raise UserError if arrays do not fit together. pairs: keys of images and labels; those for training first."""
+    for images, labels in pairs:
+        if found[images].shape[0] != found[labels].shape[0]:
             raise UserError(
                 f"{path}: {found[images].shape[0]} {images} but {found[labels].shape[0]} {labels}; save one label for "
                 "each image, in the same order"
             )
-    sizes = {key: (*found[key].shape[1:], 1)[:3] for key in ("train_images", "test_images") if key in found}
-    if len(set(sizes.values())) > 1:
-        raise UserError(
-            f"{path}: train_images are {sizes['train_images']} and test_images {sizes['test_images']} (H, W, C); they "
-            "must have the same size"
-        )
+    (first, size), *others = [(images, (*found[images].shape[1:], 1)[:3]) for images, _ in pairs]
+    for images, other in others:
+        if other != size:
+            raise UserError(f"{path}: {first} are {size} and {images} {other} (H, W, C); they must have the same size")
     needed, free = sum(array.bytes for array in found.values()), memory.available()
     if free is not None and needed > free:
         raise UserError(
@@ -216,34 +249,46 @@ def _convert_images(path: str, arrays: dict[str, np.ndarray], say: Callable[[str
         if not (low >= 0 and high <= scale):  # false for NaN too
             raise UserError(
                 f"{path}: {key} is {arrays[key].dtype} from {low:g} to {high:g}, must be from 0 to 1 or from 0 to 255, "
-                "training and test images alike; save the brightness before it is normalised"
+                "all images alike; save the brightness before it is normalised"
             )
         say(f"{path}: {key} is {arrays[key].dtype} from 0 to {scale}; rounded to 256 levels")
         arrays[key] = np.rint(arrays[key] * (255 / scale)).astype(np.uint8)
 
 
-def _number_names(path: str, arrays: dict[str, np.ndarray], say: Callable[[str], None]) -> list[str] | None:
-    """Number labels that are names, in place, in the order of the names. Returns the names; None if there are none."""
-    labels = {key: arrays[key] for key in (TRAIN_KEYS[1], TEST_KEYS[1]) if key in arrays}
-    if all(of_part.dtype.kind not in "US" for of_part in labels.values()):
-        return None
-    if any(of_part.dtype.kind not in "US" for of_part in labels.values()):
+def _number_labels(path: str, arrays: dict[str, np.ndarray], say: Callable[[str], None]) -> list[str] | None:
+    """Number the labels from 0, in place. Labels that are names or other numbers are sorted and become names.
+
+    Returns the names of the classes; None if the training labels are the numbers 0 … K - 1.
+    """
+    labels = {key: of_part.reshape(len(of_part)) for key, of_part in arrays.items() if key.endswith("labels")}
+    named = {key: of_part.dtype.kind in "US" for key, of_part in labels.items()}
+    if len(set(named.values())) > 1:
         kinds = ", ".join(f"{key} is {of_part.dtype}" for key, of_part in labels.items())
-        raise UserError(f"{path}: {kinds}; save both as names, or both as integers from 0")
-    train = arrays[TRAIN_KEYS[1]]
-    names = sorted({_text(name) for name in train.ravel()})
-    number = {name: k for k, name in enumerate(names)}
-    for key, of_part in labels.items():
-        given = [_text(name) for name in of_part.ravel()]
-        unseen = sorted(set(given) - number.keys())
+        raise UserError(f"{path}: {kinds}; save all as names, or all as integers from 0")
+    if named[TRAIN_KEYS[1]]:
+        given = {key: np.array([_text(name) for name in of_part], object) for key, of_part in labels.items()}
+    else:
+        given = {key: _numbers(path, key, of_part) for key, of_part in labels.items()}
+    classes = sorted(set(given[TRAIN_KEYS[1]].tolist()))
+    number = {value: k for k, value in enumerate(classes)}
+    for key, of_part in given.items():
+        unseen = sorted(set(of_part.tolist()) - number.keys())
         if unseen:
             raise UserError(
-                f"{path}: {key} has {unseen[0]!r}, which no training image has; add training images of it, or remove "
-                "these"
+                f"{path}: {key} has the label {unseen[0]!r}, which no training image has; add training images of this "
+                "class, or remove these"
             )
-        arrays[key] = np.array([number[name] for name in given], np.int64)
-    say(f"{path}: labels are names and are numbered in their order: {len(names):,} classes")
-    return names
+        arrays[key] = np.array([number[value] for value in of_part.tolist()], np.int64)
+    if named[TRAIN_KEYS[1]]:
+        say(f"{path}: labels are names and are numbered in their order: {len(classes):,} classes")
+    elif classes == list(range(len(classes))):
+        return None
+    else:
+        say(
+            f"{path}: labels are {len(classes):,} numbers from {classes[0]} to {classes[-1]}, not 0 to "
+            f"{len(classes) - 1}; they are numbered in their order from 0 and stay the names of the classes"
+        )
+    return [str(value) for value in classes]
 
 
 def _text(name: str | bytes) -> str:
@@ -254,32 +299,12 @@ def _images(images: np.ndarray) -> np.ndarray:
     return images[..., None] if images.ndim == 3 else images
 
 
-def _labels(path: str, key: str, labels: np.ndarray) -> np.ndarray:
-    labels = labels.reshape(len(labels))
-    if labels.min() < 0:
-        raise UserError(f"{path}: {key} has a label {labels.min()}, labels must be from 0 to {LARGEST_LABEL}")
-    if labels.max() > LARGEST_LABEL:
-        raise UserError(f"{path}: {key} has a label {labels.max()}, labels must be from 0 to {LARGEST_LABEL}")
+def _numbers(path: str, key: str, labels: np.ndarray) -> np.ndarray:
+    """Return labels as int64. Raises UserError for numbers that are no classes."""
+    for label in (labels.min(), labels.max()):
+        if not 0 <= label <= LARGEST_LABEL:
+            raise UserError(f"{path}: {key} has a label {label}, labels must be from 0 to {LARGEST_LABEL}")
     return labels.astype(np.int64)
-
-
-def _check_numbering(path: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise UserError if labels do not start at 0 or test labels are larger than all training labels.
-
-    A class number without training images would still get an output of the network.
-    """
-    labels, of_test = arrays["train_labels"], arrays.get("test_labels")
-    first, last = labels.min(), labels.max()
-    if first > 0:
-        both = "" if of_test is None else f" and test_labels - {first}"
-        raise UserError(
-            f"{path}: train_labels start at {first}, must start at 0; save train_labels - {first}{both} instead"
-        )
-    if of_test is not None and of_test.max() > last:
-        raise UserError(
-            f"{path}: test_labels go up to {of_test.max()}, but train_labels only to {last}; add training images of "
-            "these classes, or remove their test images"
-        )
 
 
 def _first_line(error: Exception) -> str:

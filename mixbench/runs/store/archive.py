@@ -51,7 +51,13 @@ class Packed:
     left_out: list[str]
 
 
-def pack(places: Iterable[Place], path: Path, names: Sequence[str], largest: Mapping[str, int] | None = None) -> Packed:
+def pack(
+    places: Iterable[Place],
+    path: Path,
+    names: Sequence[str],
+    largest: Mapping[str, int] | None = None,
+    races: Sequence[Mapping[str, Any]] = (),
+) -> Packed:
     """Pack runs into an archive. The archive is written completely or not at all.
 
     The same runs give the same bytes, in any order. A run without logits in the archive gets correct.json if possible.
@@ -61,6 +67,7 @@ def pack(places: Iterable[Place], path: Path, names: Sequence[str], largest: Map
     path: path of the archive. An existing archive is replaced.
     names: names of the files to pack; a run need not have all of them.
     largest: name of a file -> largest size in bytes; a larger file is left out.
+    races: records of the races that the runs belong to, from runs.races.
     Raises UserError if the path cannot be used, and CannotWrite.
     """
     intact, left_out, correct = [], [], 0
@@ -77,7 +84,7 @@ def pack(places: Iterable[Place], path: Path, names: Sequence[str], largest: Map
 
             def fill(file: BinaryIO) -> None:
                 nonlocal correct
-                correct = _fill(file, intact, names, largest or {})
+                correct = _fill(file, intact, names, largest or {}, races)
 
             files.write(path, fill)
     return Packed(len(intact), correct, left_out)
@@ -95,7 +102,13 @@ def _check_free(path: Path) -> None:
             raise UserError(f"out={path}: exists and is not an archive of runs; choose another name") from error
 
 
-def _fill(file: BinaryIO, places: Sequence[Place], names: Sequence[str], largest: Mapping[str, int]) -> int:
+def _fill(
+    file: BinaryIO,
+    places: Sequence[Place],
+    names: Sequence[str],
+    largest: Mapping[str, int],
+    races: Sequence[Mapping[str, Any]],
+) -> int:
     """Write the archive's content. Returns the number of runs that have logits or correct.json in it."""
     runs: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(file, "w") as packed:
@@ -107,7 +120,9 @@ def _fill(file: BinaryIO, places: Sequence[Place], names: Sequence[str], largest
             except UNREADABLE as error:
                 reason = getattr(error, "strerror", None) or error
                 raise UserError(f"{place}: cannot be packed ({reason})") from error
-        manifest = {"schema": SCHEMA, "mixbench": __version__, "runs": runs}
+        manifest: dict[str, Any] = {"schema": SCHEMA, "mixbench": __version__, "runs": runs}
+        if races:
+            manifest["races"] = list(races)
         packed.writestr(_member(MANIFEST), json.dumps(manifest, indent=1) + "\n", zipfile.ZIP_DEFLATED)
     return sum(PREDICTIONS in facts or CORRECT in facts for facts in runs.values())
 

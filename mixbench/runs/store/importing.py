@@ -13,7 +13,8 @@ from typing import Any
 from filelock import Timeout
 
 from mixbench.core import files, numerics
-from mixbench.core.errors import CannotWrite
+from mixbench.core.errors import CannotWrite, UserError
+from mixbench.runs import races
 from mixbench.runs.store.archive import check, unlisted_members, unpack
 from mixbench.runs.store.predictions import CORRECT
 from mixbench.runs.store.reading import PREDICTIONS, UNREADABLE, Archive, open_archive
@@ -30,7 +31,7 @@ class Imported:
     path: path of the archive.
     counts: `imported`, `already stored` or `not imported` -> number of runs.
     notes: lines on runs that replaced or completed a stored run.
-    problems: one line for each run that was not imported.
+    problems: one line for each run, or record of a race, that was not imported.
     """
 
     path: Path
@@ -89,6 +90,11 @@ def _import(archive: Archive, results: Store, incoming: Path, known: dict[tuple,
                 shutil.rmtree(folder, ignore_errors=True)
     if refused := len(archive.runs) - imported.counts.total():
         imported.counts["not imported"] = refused
+    for record in archive.races:
+        try:
+            races.add(results.root, record)
+        except (OSError, ValueError, UserError, Timeout) as error:
+            imported.problems.append(f"a race was not imported ({getattr(error, 'strerror', None) or error})")
     return imported
 
 

@@ -25,6 +25,7 @@ def check(metrics: dict[str, Any]) -> None:
     check_identity(metrics.get("identity"))
     measured = {name: _measure(measure, metrics.get(name)) for name, measure in MEASURES.items()}
     measured |= {key: metrics.get(key) is None or _text(metrics[key]) for key in TEXTS}
+    measured["test_sets"] = metrics.get("test_sets") is None or _test_sets(metrics["test_sets"])
     measured["numerics"] = metrics.get("numerics") is None or _versions(metrics["numerics"])
     for key, good in measured.items():
         if not good:
@@ -57,6 +58,17 @@ def _measure(measure: Measure, value: Any) -> bool:
     if measure.of_each_class:
         return isinstance(value, list) and all(one is None or _number(one, *bounds) for one in value)
     return _number(value, *bounds)
+
+
+def _test_sets(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        _text(name)
+        and isinstance(found, dict)
+        and _number(found.get("accuracy"), 0, 100)
+        and _number(found.get("nll"))
+        and _text(found.get("sha256"))
+        for name, found in value.items()
+    )
 
 
 def _versions(value: Any) -> bool:

@@ -7,6 +7,8 @@ evaluation image, in their order; the first image is the highest bit of the firs
 import base64
 import binascii
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +55,7 @@ def read_correct(place: Place) -> np.ndarray | None:
     if not reading.has(place, CORRECT):
         return None
     try:
-        return _decoded(reading.read_json(place, CORRECT))
+        return from_bits(reading.read_json(place, CORRECT))
     except (OSError, ValueError) as error:
         raise ValueError(f"{place}/{CORRECT}: is damaged ({error})") from error
 
@@ -63,12 +65,23 @@ def encoded(correct: np.ndarray) -> bytes:
 
     correct: bool [N], whether each evaluation image is classified correctly.
     """
-    bits = base64.b64encode(np.packbits(correct).tobytes()).decode()
-    return (json.dumps({"images": len(correct), "bits": bits}) + "\n").encode()
+    return (json.dumps(as_bits(correct)) + "\n").encode()
 
 
-def _decoded(stored: dict) -> np.ndarray:
-    """Decode the content of correct.json. Raises ValueError if `encoded` did not write it."""
+def as_bits(correct: np.ndarray) -> dict[str, Any]:
+    """Return which images are classified correctly as values for JSON.
+
+    correct: bool [N], whether each image is.
+    """
+    return {"images": len(correct), "bits": base64.b64encode(np.packbits(correct).tobytes()).decode()}
+
+
+def from_bits(stored: Mapping[str, Any]) -> np.ndarray:
+    """Return which images are classified correctly.
+
+    stored: the values that `as_bits` returned; others beside them do not matter.
+    Returns bool [N]. Raises ValueError if `as_bits` did not return them.
+    """
     images, bits = stored.get("images"), stored.get("bits")
     if not isinstance(images, int) or isinstance(images, bool) or images < 0 or not isinstance(bits, str):
         raise ValueError("it has no usable images and bits")

@@ -3,7 +3,8 @@
 An archive is a zip file: its directory lists the content before anything is unpacked, and every tool can open it.
 
 <id>/metrics.json  <id>/history.csv  …    the files of each run
-manifest.json                             schema, version of mixbench, and bytes and SHA-256 of every file
+manifest.json                             schema, version of mixbench, bytes and SHA-256 of every file, and the
+                                          records of races among the runs (runs/races.py)
 """
 
 import errno
@@ -16,7 +17,7 @@ import struct
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +55,13 @@ class Archive:
     path: its path.
     zip: its content.
     runs: run id -> file -> {bytes, sha256}, from the manifest; not checked yet.
+    races: records of races, from the manifest; not checked yet.
     """
 
     path: Path
     zip: zipfile.ZipFile
     runs: Mapping[str, Any]
+    races: Sequence[Any] = ()
 
     def places(self) -> "list[PackedRun]":
         """Return the places of its runs, sorted by name."""
@@ -142,7 +145,8 @@ def _checked(path: Path, file: IO[bytes]) -> Archive:
             raise ValueError("its files overlap")
         manifest = json.loads(opened.read(MANIFEST))
         schema, runs = manifest["schema"], manifest["runs"]
-        if schema == SCHEMA and not isinstance(runs, dict):
+        races = manifest.get("races", [])  # archives of earlier versions have none
+        if schema == SCHEMA and not (isinstance(runs, dict) and isinstance(races, list)):
             raise ValueError("its manifest lists no runs")
     except (*UNREADABLE, KeyError, TypeError) as error:  # RecursionError is a RuntimeError
         raise _no_archive(path, error) from error
@@ -153,7 +157,7 @@ def _checked(path: Path, file: IO[bytes]) -> Archive:
                 "another version"
             )
         )
-    return Archive(path, opened, runs)
+    return Archive(path, opened, runs, races)
 
 
 def _no_archive(path: Path, error: Exception) -> UserError:

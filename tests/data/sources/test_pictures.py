@@ -53,8 +53,8 @@ def folder(root, **counts):
     return root
 
 
-def read(path, source="folder", say=print, with_test=True, **settings):
-    return load(source, "", str(path), say, with_test, Settings(**{"size": 8, **settings}))
+def read(path, source="folder", say=print, **settings):
+    return load(source, "", str(path), say, "test", Settings(**{"size": 8, **settings}))
 
 
 def refused(path, source="folder", **settings):
@@ -183,15 +183,33 @@ def test_a_new_picture_leaves_the_order_of_the_others(tmp_path):
     assert sorted(before) != before  # else the end of the list would be one class
 
 
-@pytest.mark.parametrize(("test", "part"), [("test", "test"), ("Test", "test"), ("val", "val"), ("validation", "val")])
-def test_train_and_test_folders(tmp_path, test, part):
+@pytest.mark.parametrize(
+    ("name", "part"), [("test", "test"), ("Test", "test"), ("val", "val"), ("validation", "val"), ("test-B", "test-B")]
+)
+def test_folders_of_parts(tmp_path, name, part):
     folder(tmp_path / "train", a=3, b=4)
-    folder(tmp_path / test, a=2, b=1)
-    said = []
-    dataset = read(tmp_path, say=said.append)
+    folder(tmp_path / name, a=2, b=1)
+    dataset = read(tmp_path)
     assert np.bincount(dataset.train_labels).tolist() == [3, 4]
-    assert np.bincount(dataset.test_labels).tolist() == [2, 1]
-    assert bool(said) == (part == "val")  # it is told that these images stand in for test images
+    there = {part: given for part in ("test", "val") if (given := dataset.given(part)) is not None}
+    there |= {f"test-{name}": of_set for name, of_set in dataset.test_sets.items()}
+    assert list(there) == [part]
+    assert np.bincount(there[part].labels).tolist() == [2, 1]
+    for image, label in zip(there[part].images, there[part].labels, strict=True):
+        files = [tmp_path / name / "ab"[label] / f"{k}.png" for k in range(2 - label)]
+        assert any(np.array_equal(image, decode(file, 8, "crop")) for file in files)
+
+
+def test_folders_of_parts_that_do_not_fit(tmp_path):
+    folder(tmp_path / "two" / "train", a=2, b=2)
+    folder(tmp_path / "two" / "test-B", a=2)
+    folder(tmp_path / "two" / "test_B", b=2)
+    told = refused(tmp_path / "two")
+    assert "test-B" in told
+    assert "test_B" in told
+    folder(tmp_path / "class" / "train", a=2, b=2)
+    folder(tmp_path / "class" / "test-B", a=2, c=2)
+    assert "test-B/c" in refused(tmp_path / "class")
 
 
 def test_classes_named_train_and_plane_are_classes(tmp_path):
@@ -274,7 +292,7 @@ def test_pictures_are_decoded_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(reading, "decode", never)
     second = read(root, cache=cache)
-    assert second.sha256(False) == first.sha256(False)
+    assert second.sha256() == first.sha256()
     assert second.listing == first.listing
     with pytest.raises(AssertionError):
         read(root, cache=cache, fit="squash")
@@ -292,9 +310,9 @@ def test_a_damaged_or_unwritable_cache_is_no_harm(tmp_path):
         changed = content.copy()
         changed[place] ^= 0xFF
         kept.write_bytes(changed)
-        assert read(root, cache=cache).sha256(False) == first.sha256(False)
+        assert read(root, cache=cache).sha256() == first.sha256()
     (tmp_path / "file").write_text("")
-    assert read(root, cache=tmp_path / "file" / "cache").sha256(False) == first.sha256(False)
+    assert read(root, cache=tmp_path / "file" / "cache").sha256() == first.sha256()
 
 
 # A table
@@ -313,12 +331,16 @@ def test_a_table_names_pictures_labels_and_parts(tmp_path):
         "x/1.png,9,train",
         "x/2.png,9,Test",
         "x/3.png,10,valid",
+        "x/5.png,10,test-site B",
         "x/4.png,9,train",
     ]
     dataset = read(table(tmp_path / "t.csv", "\n".join(lines)), "csv")
     assert dataset.class_names == ["9", "10"]  # in the order of numbers
     assert dataset.train_labels.tolist() == [1, 0, 0]  # in the order of the table
     assert dataset.test_labels.tolist() == [0]
+    assert dataset.val_labels.tolist() == [1]
+    assert {name: of_set.labels.tolist() for name, of_set in dataset.test_sets.items()} == {"site-B": [1]}
+    assert np.array_equal(dataset.test_sets["site-B"].images[0], decode(tmp_path / "x" / "5.png", 8, "crop"))
     assert np.array_equal(dataset.train_images[2], decode(tmp_path / "x" / "4.png", 8, "crop"))
 
 
@@ -347,7 +369,14 @@ def test_rows_without_path_label_or_picture_are_left_out(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "path,label\n", "a,b\n1,2\n", "path,label,split\nx/0.png,a,later\n", "path,label,split\nx/0.png,a,test\n"],
+    [
+        "",
+        "path,label\n",
+        "a,b\n1,2\n",
+        "path,label,split\nx/0.png,a,later\n",
+        "path,label,split\nx/0.png,a,test\n",
+        "path,label,split\nx/0.png,a,train\nx/0.png,b,test-B\n",
+    ],
 )
 def test_tables_that_are_no_data(tmp_path, text):
     folder(tmp_path, x=1)

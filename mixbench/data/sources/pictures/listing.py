@@ -2,24 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixbench.core.errors import UserError
+from mixbench.data.sources.parts import TRAIN, part_of
 from mixbench.data.sources.pictures.decoding import SUFFIXES
 
-TRAIN, TEST = "train", "test"
-# Names of folders and values of a split column, in lower case -> the part of the data set that they mean.
-PARTS = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "test": TEST,
-    "testing": TEST,
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-}
 MOST_CLASSES = 10_000  # a folder with more is not a folder of classes
 LAYOUT = "a folder for each class with its pictures in it, or train and test folders that hold such class folders"
 
@@ -31,7 +21,7 @@ class Picture:
     file: path of the file.
     name: the path within the data set, by which messages and reports name it.
     label: number of its class.
-    part: `train` or `test`.
+    part: `train`, `val`, `test` or `test-NAME`.
     group: what pictures have in common that must not be in both training and evaluation; None: nothing.
     """
 
@@ -49,24 +39,24 @@ class Listing:
     pictures: in the order of the data set.
     classes: names of the classes, in the order of the labels.
     skipped: names of files that are left out, with the reason.
-    notes: lines on what was found that the user should know.
     """
 
     pictures: list[Picture]
     classes: list[str]
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     def has(self, part: str) -> bool:
         """Whether there is a picture of a part.
 
-        part: `train` or `test`.
+        part: as of a picture.
         """
         return any(picture.part == part for picture in self.pictures)
 
 
 def list_folder(path: str) -> Listing:
-    """List the pictures of a folder of class folders, or of train and test folders that hold class folders.
+    """List the pictures of a folder of class folders, or of train, val and test folders that hold class folders.
+
+    Test folders can have names of their own, such as test-siteB.
 
     Each class folder may have folders of its own. Hidden files and folders are left out, and so are files whose suffix
     is not that of a picture. Links that lead out of the folder are skipped, and no folder that is a link is entered.
@@ -82,17 +72,16 @@ def list_folder(path: str) -> Listing:
         remedy = "; for an archive use dataset=npz, for a table of paths dataset=csv" if root.is_file() else ""
         raise UserError(f"dataset.path={path}: {what}{remedy or '; correct the path'}")
     folders = _folders(path, root)
-    parts = _parts(folders)
-    notes, found = [], []
+    parts = _parts(path, folders)
+    found = []
     skipped = _loose(root, root)
     if not parts:
         classes = [folder.name for folder in folders]
         for folder in folders:
             found += [(file, folder.name, TRAIN) for file in _files(root, folder, skipped)]
     else:
-        chosen = _chosen_parts(parts, notes)
-        inside = {part: _folders(path, folder) for part, folder in chosen.items()}
-        for folder in chosen.values():
+        inside = {part: _folders(path, folder) for part, folder in parts.items()}
+        for folder in parts.values():
             skipped += _loose(root, folder)
         classes = sorted({folder.name for folder in inside[TRAIN]})
         for part, its_folders in inside.items():
@@ -100,7 +89,7 @@ def list_folder(path: str) -> Listing:
                 if folder.name not in classes:
                     raise UserError(
                         f"dataset.path={path}: {folder.parent.name}/{_shown(folder.name)} has no training pictures, "
-                        f"because there is no {chosen[TRAIN].name}/{_shown(folder.name)}; add that folder or remove "
+                        f"because there is no {parts[TRAIN].name}/{_shown(folder.name)}; add that folder or remove "
                         "this one"
                     )
                 found += [(file, folder.name, part) for file in _files(root, folder, skipped)]
@@ -113,7 +102,7 @@ def list_folder(path: str) -> Listing:
     number = {name: k for k, name in enumerate(sorted(classes))}
     pictures = [Picture(file, _name(root, file), number[name], part) for file, name, part in found if name in number]
     pictures.sort(key=lambda picture: (hashlib.sha256(os.fsencode(picture.name)).digest(), picture.name))
-    return Listing(pictures, sorted(classes), skipped, notes)
+    return Listing(pictures, sorted(classes), skipped)
 
 
 def _folders(path: str, root: Path) -> list[Path]:
@@ -142,28 +131,22 @@ def _loose(root: Path, folder: Path) -> list[tuple[str, str]]:
     return [(_name(root, folder / name), "in no class folder") for name in loose]
 
 
-def _parts(folders: Sequence[Path]) -> dict[str, Path]:
-    """Return part -> folder if the folders are train, val and test folders; otherwise nothing."""
-    parts = {PARTS[folder.name.lower()]: folder for folder in folders if folder.name.lower() in PARTS}
-    return parts if TRAIN in parts and len(parts) == len(folders) else {}
+def _parts(path: str, folders: Sequence[Path]) -> dict[str, Path]:
+    """Return part -> folder if the folders are train, val and test folders; otherwise nothing.
 
-
-def tested_part(parts: Collection[str]) -> str:
-    """Return which part is tested on: that for validation where there is none for testing.
-
-    parts: values of PARTS that there are.
+    Raises UserError if two of them are the same part.
     """
-    return "val" if TEST not in parts and "val" in parts else TEST
-
-
-def _chosen_parts(parts: dict[str, Path], notes: list[str]) -> dict[str, Path]:
-    """Return the folders to train on and to test on. Without a test folder, the one for validation takes its place."""
-    tested = tested_part(parts)
-    if "val" in parts and tested == TEST:
-        notes.append(f"{parts['val'].name}/ is not used, because there is {parts[TEST].name}/")
-    elif "val" in parts:
-        notes.append(f"{parts['val'].name}/ is used for evaluation, because there is no test folder")
-    return {TRAIN: parts[TRAIN]} | ({TEST: parts[tested]} if tested in parts else {})
+    named = [(part_of(folder.name), folder) for folder in folders]
+    parts = {part: folder for part, folder in named if part is not None}
+    if TRAIN not in parts or any(part is None for part, _ in named):
+        return {}
+    for part, folder in named:
+        if part is not None and parts[part] != folder:
+            raise UserError(
+                f"dataset.path={path}: {_shown(folder.name)} and {_shown(parts[part].name)} are both the part {part}; "
+                "rename one"
+            )
+    return parts
 
 
 def _files(root: Path, folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Path]:

@@ -15,8 +15,9 @@ from mixbench.core import files, memory
 from mixbench.core.errors import UserError
 from mixbench.core.pictures import CROP
 from mixbench.data.sources.npz import DAMAGE
+from mixbench.data.sources.parts import TRAIN
 from mixbench.data.sources.pictures.decoding import Broken, decode
-from mixbench.data.sources.pictures.listing import TRAIN, Listing, Picture, list_folder
+from mixbench.data.sources.pictures.listing import Listing, Picture, list_folder
 from mixbench.data.sources.pictures.table import list_table
 
 VERSION = 1  # of decoding; another version does not read the caches of this one
@@ -95,8 +96,6 @@ def read_pictures(
     Raises UserError if the data set cannot be used.
     """
     listing = listing or list_pictures(source, path, settings)
-    for note in listing.notes:
-        say(f"{path}: {note}")
     known = _cached(listing, settings)
     pixels, broken = known or _decode_all(path, listing, settings, say)
     if not known:
@@ -113,7 +112,7 @@ def read_pictures(
         raise _unusable(
             path, f"picture of {listing.classes[lost[0]]!r} to train on", listing.pictures[first], reasons[first]
         )
-    return Pictures(Listing(there, listing.classes, skipped, listing.notes), pixels)
+    return Pictures(Listing(there, listing.classes, skipped), pixels)
 
 
 def _unusable(path: str, what: str, picture: Picture, reason: str) -> UserError:

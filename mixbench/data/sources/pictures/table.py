@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from mixbench.core.errors import UserError, unknown
-from mixbench.data.sources.pictures.listing import PARTS, TEST, TRAIN, Listing, Picture, tested_part
+from mixbench.data.sources.parts import CHOICES, TRAIN, part_of
+from mixbench.data.sources.pictures.listing import Listing, Picture
 
 # For each column, the names under which it is found if the user names none, in lower case.
 NAMES = {
@@ -37,34 +38,31 @@ def list_table(path: str, columns: Mapping[str, str | None]) -> Listing:
     folder = Path(os.path.expanduser(path)).parent
     skipped: list[tuple[str, str]] = []
     rows: list[tuple[str, str, str, str | None]] = []
-    notes: list[str] = []
-    parts = _parts(path, values["split"], notes) if "split" in values else [TRAIN] * len(table)
-    test = tested_part(parts)
+    parts = _parts(path, values["split"]) if "split" in values else [TRAIN] * len(table)
     for row, part in enumerate(parts):
         line = f"line {row + 2}"
         name, label = values["path"].iloc[row], values["label"].iloc[row]
         if not name or not label:
             skipped.append((name or line, f"{line} has no {'label' if name else 'path'}"))
             continue
-        if part not in (TRAIN, test):
-            continue
         group = values["group"].iloc[row] if "group" in values else None
         if group == "":
             skipped.append((name, f"{line} has no group"))
             continue
-        rows.append((name, label, TRAIN if part == TRAIN else TEST, group))
+        rows.append((name, label, part, group))
     classes = _sorted({label for _, label, part, _ in rows if part == TRAIN})
     if not classes:
         raise UserError(f"dataset.path={path}: has no picture to train on; it must be {HOW}")
     number = {name: k for k, name in enumerate(classes)}
-    unseen = sorted({label for _, label, part, _ in rows if label not in number})
+    unseen = sorted({(part, label) for _, label, part, _ in rows if label not in number})
     if unseen:
+        part, label = unseen[0]
         raise UserError(
-            f"dataset.path={path}: pictures for testing have the label {unseen[0]!r}, which none for training has; "
+            f"dataset.path={path}: pictures of the split {part} have the label {label!r}, which none for training has; "
             "add some or remove these"
         )
     pictures = [Picture(folder / name, name, number[label], part, group) for name, label, part, group in rows]
-    return Listing(pictures, classes, skipped, notes)
+    return Listing(pictures, classes, skipped)
 
 
 def _read(path: str) -> pd.DataFrame:
@@ -109,21 +107,19 @@ def _column(path: str, table: pd.DataFrame, what: str, named: str | None) -> str
     return found
 
 
-def _parts(path: str, split: pd.Series, notes: list[str]) -> list[str]:
-    """Return the part of each row, and note what becomes of one for validation. Raises UserError for no such part."""
+def _parts(path: str, split: pd.Series) -> list[str]:
+    """Return the part of each row. Raises UserError for a value that means no part."""
+    parts = []
     for row, value in enumerate(split):
-        if value.lower() not in PARTS:
+        part = part_of(value)
+        if part is None:
             raise UserError(
-                f"dataset.path={path}: line {row + 2} has the split {value!r}; choices: train, val, test. If this "
-                "column is no split, rename it"
+                f"dataset.path={path}: line {row + 2} has the split {value!r}; choices: {CHOICES}. If this column is "
+                "no split, rename it"
             )
-    parts = [PARTS[value.lower()] for value in split]
+        parts.append(part)
     if TRAIN not in parts:
-        raise UserError(f"dataset.path={path}: the split column has no train; choices: train, val, test")
-    if "val" in parts and tested_part(parts) == TEST:
-        notes.append("pictures of the split val are not used, because there are some of the split test")
-    elif "val" in parts:
-        notes.append("pictures of the split val are used for evaluation, because none are of the split test")
+        raise UserError(f"dataset.path={path}: the split column has no train; choices: {CHOICES}")
     return parts
 
 
