@@ -109,7 +109,8 @@ class Played:
         monkeypatch.syspath_prepend(folder / "mine/method")  # where the page on extending has its module
         monkeypatch.setenv("MPLBACKEND", "agg")
         # Dry runs stand in for commands whose archives are not there.
-        monkeypatch.setattr("mixbench.runs.planning.check_data", lambda jobs, results: None)
+        monkeypatch.setattr("mixbench.runs.planning.check_data", lambda jobs, results, datasets: None)
+        monkeypatch.setattr("mixbench.runs.cost.measure", lambda *given, **options: None)
 
     def play(self, block: Block) -> None:
         executed = block.run or block.language == "python" or block.file
