@@ -196,12 +196,15 @@ Exit status: 0 no mistakes found, 1 mistakes found, 2 a mistake in the command.
 
 STUDY_HELP = """\
 Train all runs of a study that are not finished. Then write its tables, plots and report to results/NAME, and print the
-table and the recommendations.
+table and the recommendations. With the path of your own data it is a study that fits them: three methods, up to four
+training sizes, and three subsets of each size.
 
-  mixbench study NAME [KEY=VALUE …]
+  mixbench study NAME | PATH [KEY=VALUE …]
 
 Examples:
   mixbench study demo
+  mixbench study photos/                                 # your pictures: a folder for each class; or labels.csv, my.npz
+  mixbench study photos/ n=50,100 method=none,mixup,fmix seed=0,1,2,3,4
   mixbench study demo scale=smoke                        # one cell in seconds, to see that it works
   mixbench study small-data --dry-run                    # show what would be trained and how long it would take
   mixbench study small-data scale=cpu                    # a smaller network and fewer steps
@@ -286,6 +289,7 @@ Examples:
   mixbench report demo
   mixbench report small-data n=100,500 rule=final
   mixbench report photos/                            # runs on your own pictures
+  mixbench report labels.csv dataset.label_column=diagnosis   # as its runs were given it
 
 It writes report.html (one file that needs no other file and no network), report.md with the same content, and the
 plots. Options and exit status are those of mixbench table.

@@ -59,7 +59,7 @@ def name_and_settings(words: Sequence[str]) -> tuple[str | None, list[str]]:
 
     names = [word for word in words if is_name(word)]
     if len(names) > 1:
-        raise UserError(f"{' '.join(names)}: are several names or paths; give one")
+        raise UserError(f"{' '.join(names)}: are several names or paths; name one")
     return (names[0] if names else None), [word for word in words if not is_name(word)]
 
 
@@ -71,22 +71,24 @@ def is_data(composer: Composer, name: str, say: Callable[[str], None]) -> bool:
     say: called with a line if it could be either.
     Raises UserError if it is neither.
     """
-    studies = composer.options("study")
+    studies, own = composer.options("study"), composer.own_folder
+    if name in studies and own is not None and Path(name).resolve() == own.resolve():
+        return False  # the folder of --config-dir, which has the study
     if source_of(name) is None:
         if name in studies:
             return False
         here = [entry.name for entry in sorted(Path().iterdir()) if entry.is_dir() or entry.suffix in SUFFIXES]
         near = did_you_mean(name, [*(entry for entry in here if not entry.startswith(".")), *studies])
         raise UserError(
-            f"{name}: neither a study nor a folder or file here has this name{near}; correct the path, or choose "
-            f"a study: {', '.join(sorted(studies))}"
+            f"{name!r} is neither a study nor a folder or file here{near}; correct the path, or choose a study: "
+            f"{', '.join(sorted(studies))}"
         )
     if name in studies:
         say(f"{name}: the data here are meant, not the study of this name; for the study, rename them or go elsewhere")
     return True
 
 
-def select(composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> Selection:
+def select(composer: Composer, words: Sequence[str], say: Callable[[str], None] = lambda line: None) -> Selection:
     """Return the stored runs that the words select.
 
     composer: reads the study and resolves names of methods.

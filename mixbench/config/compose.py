@@ -73,6 +73,11 @@ class Composer:
         self._options: dict[str, list[str]] = {}
         self.only_shipped = False  # whether it composes the package's own options alone; known within the context
 
+    @property
+    def own_folder(self) -> Path | None:
+        """The folder of the user's own YAML files; None: there is none."""
+        return self._own
+
     def __enter__(self) -> "Composer":
         with contextlib.ExitStack() as stack:
             stack.enter_context(separate_hydra_state())

@@ -41,7 +41,7 @@ def refused(mixbench, contents, tmp_path):
 @pytest.mark.parametrize("command", ["decide", "study", "report", "table", "plot"])
 def test_a_word_that_is_neither_a_study_nor_data_here(refused, pics, command):
     told = refused(command, "fotos")
-    assert told.split()[1] == "fotos:"
+    assert "fotos" in told
     assert "photos?" in told  # the nearest name here
     assert "demo?" in refused(command, "dem")
 
