@@ -26,7 +26,7 @@ if CHROMIUM is None:
 STORE = Path(__file__).parents[1] / "fixtures" / "store"
 WIDTHS = (400, 1300, 2560)
 LARGEST = 2_000_000  # bytes of a page
-STUDIES = ("demo", "methods-demo")  # 3 and 14 methods
+STUDIES = ("demo", "methods-demo")  # 3 and 20 methods
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +161,10 @@ def test_the_chart_tells_the_accuracies_of_the_chosen_rule(view, rule):
 def test_methods_are_switched_off_and_on(view):
     page = view("methods-demo")
     names = page.locator(".series-list .names label").all_text_contents()
-    assert len(names) == 14
+    assert len(names) == 20
     some = marks(page)
     assert "none" in some
-    assert 2 <= len(some) < 14
+    assert 2 <= len(some) < 20
     page.get_by_label("none", exact=True).uncheck()
     assert set(marks(page)) == set(some) - {"none"}
     page.get_by_role("button", name="None", exact=True).click()
@@ -220,9 +220,9 @@ def test_tables_are_sorted_and_filtered(view):
     assert list(dict.fromkeys(column(table, 0))) == ["n = 20", "n = 50", "n = 100"]
     section.get_by_label("Filter").fill("n = 50 cutmix")
     assert column(table, 1) == ["cutmix"]
-    assert "1 of 39" in section.locator(".filter [role=status]").text_content()
+    assert "1 of 57" in section.locator(".filter [role=status]").text_content()
     section.get_by_label("Filter").fill("")
-    assert len(column(table, 1)) == 39
+    assert len(column(table, 1)) == 57
 
 
 def test_what_is_missing_is_sorted_last(view):
