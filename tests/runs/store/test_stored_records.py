@@ -31,7 +31,7 @@ def stored():
 
 def test_all_records_are_looked_at(stored):
     counts = Counter({name: len(runs) for name, runs in stored.items()})
-    assert counts == {"cifar10-cpu": 36, "demo": 36, "methods-cpu": 28, "methods-demo": 180}
+    assert counts == {"cifar10-cpu": 36, "demo": 36, "methods-cpu": 40, "methods-demo": 180}
 
 
 def test_a_stored_id_is_the_name_of_the_run_and_follows_from_the_stored_identity(stored):
